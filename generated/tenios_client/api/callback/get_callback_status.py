@@ -1,0 +1,198 @@
+# Generated from openapi.yaml by openapi-python-client. Do not edit: change the contract and run "make generate".
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.callback_status_request import CallbackStatusRequest
+from ...models.callback_status_response import CallbackStatusResponse
+from ...models.error_response import ErrorResponse
+from ...types import Response
+
+
+def _get_kwargs(
+    *,
+    body: CallbackStatusRequest,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/callback/status",
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> CallbackStatusResponse | ErrorResponse | None:
+    if response.status_code == 200:
+        response_200 = CallbackStatusResponse.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorResponse.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 403:
+        response_403 = ErrorResponse.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = ErrorResponse.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 500:
+        response_500 = ErrorResponse.from_dict(response.json())
+
+        return response_500
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[CallbackStatusResponse | ErrorResponse]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: CallbackStatusRequest,
+) -> Response[CallbackStatusResponse | ErrorResponse]:
+    """Ask how far a callback is
+
+     Answers with the present status of a callback. It changes nothing and may be repeated.
+    TENIOS's documentation says in a sentence that this method uses GET, but its own table, its overview
+    of the API and its published clients use POST; POST was chosen.
+
+    Args:
+        body (CallbackStatusRequest): Which callback is meant.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[CallbackStatusResponse | ErrorResponse]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient | Client,
+    body: CallbackStatusRequest,
+) -> CallbackStatusResponse | ErrorResponse | None:
+    """Ask how far a callback is
+
+     Answers with the present status of a callback. It changes nothing and may be repeated.
+    TENIOS's documentation says in a sentence that this method uses GET, but its own table, its overview
+    of the API and its published clients use POST; POST was chosen.
+
+    Args:
+        body (CallbackStatusRequest): Which callback is meant.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        CallbackStatusResponse | ErrorResponse
+    """
+
+    return sync_detailed(
+        client=client,
+        body=body,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: CallbackStatusRequest,
+) -> Response[CallbackStatusResponse | ErrorResponse]:
+    """Ask how far a callback is
+
+     Answers with the present status of a callback. It changes nothing and may be repeated.
+    TENIOS's documentation says in a sentence that this method uses GET, but its own table, its overview
+    of the API and its published clients use POST; POST was chosen.
+
+    Args:
+        body (CallbackStatusRequest): Which callback is meant.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[CallbackStatusResponse | ErrorResponse]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient | Client,
+    body: CallbackStatusRequest,
+) -> CallbackStatusResponse | ErrorResponse | None:
+    """Ask how far a callback is
+
+     Answers with the present status of a callback. It changes nothing and may be repeated.
+    TENIOS's documentation says in a sentence that this method uses GET, but its own table, its overview
+    of the API and its published clients use POST; POST was chosen.
+
+    Args:
+        body (CallbackStatusRequest): Which callback is meant.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        CallbackStatusResponse | ErrorResponse
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            body=body,
+        )
+    ).parsed

@@ -1,0 +1,202 @@
+# Generated from openapi.yaml by openapi-python-client. Do not edit: change the contract and run "make generate".
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.error_response import ErrorResponse
+from ...models.init_callback_request import InitCallbackRequest
+from ...models.init_callback_response import InitCallbackResponse
+from ...types import Response
+
+
+def _get_kwargs(
+    *,
+    body: InitCallbackRequest,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/callback/init",
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> ErrorResponse | InitCallbackResponse | None:
+    if response.status_code == 200:
+        response_200 = InitCallbackResponse.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorResponse.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 403:
+        response_403 = ErrorResponse.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = ErrorResponse.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 500:
+        response_500 = ErrorResponse.from_dict(response.json())
+
+        return response_500
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[ErrorResponse | InitCallbackResponse]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: InitCallbackRequest,
+) -> Response[ErrorResponse | InitCallbackResponse]:
+    """Start a callback
+
+     Makes TENIOS call the agent of the callback configuration after `delay` seconds and, once the agent
+    has answered, `callback_number`; then the two are joined. The answer comes before any telephone
+    rings.
+    Not idempotent: two requests are two callbacks.
+
+    Args:
+        body (InitCallbackRequest): Whom to call, when, and on whose behalf.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[ErrorResponse | InitCallbackResponse]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient | Client,
+    body: InitCallbackRequest,
+) -> ErrorResponse | InitCallbackResponse | None:
+    """Start a callback
+
+     Makes TENIOS call the agent of the callback configuration after `delay` seconds and, once the agent
+    has answered, `callback_number`; then the two are joined. The answer comes before any telephone
+    rings.
+    Not idempotent: two requests are two callbacks.
+
+    Args:
+        body (InitCallbackRequest): Whom to call, when, and on whose behalf.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        ErrorResponse | InitCallbackResponse
+    """
+
+    return sync_detailed(
+        client=client,
+        body=body,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: InitCallbackRequest,
+) -> Response[ErrorResponse | InitCallbackResponse]:
+    """Start a callback
+
+     Makes TENIOS call the agent of the callback configuration after `delay` seconds and, once the agent
+    has answered, `callback_number`; then the two are joined. The answer comes before any telephone
+    rings.
+    Not idempotent: two requests are two callbacks.
+
+    Args:
+        body (InitCallbackRequest): Whom to call, when, and on whose behalf.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[ErrorResponse | InitCallbackResponse]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient | Client,
+    body: InitCallbackRequest,
+) -> ErrorResponse | InitCallbackResponse | None:
+    """Start a callback
+
+     Makes TENIOS call the agent of the callback configuration after `delay` seconds and, once the agent
+    has answered, `callback_number`; then the two are joined. The answer comes before any telephone
+    rings.
+    Not idempotent: two requests are two callbacks.
+
+    Args:
+        body (InitCallbackRequest): Whom to call, when, and on whose behalf.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        ErrorResponse | InitCallbackResponse
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            body=body,
+        )
+    ).parsed

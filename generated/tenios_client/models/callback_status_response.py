@@ -1,0 +1,77 @@
+# Generated from openapi.yaml by openapi-python-client. Do not edit: change the contract and run "make generate".
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..models.callback_status import CallbackStatus
+
+T = TypeVar("T", bound="CallbackStatusResponse")
+
+
+@_attrs_define
+class CallbackStatusResponse:
+    """How far a callback is.
+
+    Attributes:
+        status (CallbackStatus): How far a callback is. Three statuses are final: `CALL_A_FAILED`, `CALL_B_FAILED` and
+            `DISCONNECTED`. A client should treat a
+            status that is not in this list as not final.
+
+            - `REQUESTED`: the callback was requested.
+            - `ACCEPTED`: the request was accepted; `delay` may still be running.
+            - `CALLING_A`: the agent is being called.
+            - `CALL_A_FAILED`: the agent was not reached. Final.
+            - `CALLING_B`: the agent has answered; the customer is being called.
+            - `CALL_B_FAILED`: the customer was not reached. Final.
+            - `CONNECTED`: agent and customer are talking.
+            - `DISCONNECTED`: agent and customer have talked and the call has ended. Final.
+             Example: REQUESTED.
+    """
+
+    status: CallbackStatus
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        status = self.status.value
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "status": status,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        status = CallbackStatus(d.pop("status"))
+
+        callback_status_response = cls(
+            status=status,
+        )
+
+        callback_status_response.additional_properties = d
+        return callback_status_response
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,0 +1,87 @@
+# Generated from openapi.yaml by openapi-python-client. Do not edit: change the contract and run "make generate".
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar, cast
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+T = TypeVar("T", bound="ErrorResponse")
+
+
+@_attrs_define
+class ErrorResponse:
+    """Why a request was refused.
+
+    Attributes:
+        error_code (str): The reason, for a program to read. The list is open: TENIOS documents `BAD_CREDENTIALS` for
+            this API and `INVALID_FIELD`, `INVALID_VALUE`, `INVALID_JSON` and `FIELD_IS_REQUIRED` for its sister APIs, and
+            may answer with others. Example: BAD_CREDENTIALS.
+        error_message (str): The reason in English, for a person to read. Example: Bad credentials.
+        fields (list[str] | Unset): The names of the request's fields that are at fault; empty or absent where no field
+            is. Example: ['callback_number'].
+    """
+
+    error_code: str
+    error_message: str
+    fields: list[str] | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        error_code = self.error_code
+
+        error_message = self.error_message
+
+        fields: list[str] | Unset = UNSET
+        if not isinstance(self.fields, Unset):
+            fields = self.fields
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "error_code": error_code,
+                "error_message": error_message,
+            }
+        )
+        if fields is not UNSET:
+            field_dict["fields"] = fields
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        error_code = d.pop("error_code")
+
+        error_message = d.pop("error_message")
+
+        fields = cast(list[str], d.pop("fields", UNSET))
+
+        error_response = cls(
+            error_code=error_code,
+            error_message=error_message,
+            fields=fields,
+        )
+
+        error_response.additional_properties = d
+        return error_response
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,0 +1,64 @@
+# Generated from openapi.yaml by openapi-python-client. Do not edit: change the contract and run "make generate".
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+T = TypeVar("T", bound="InitCallbackResponse")
+
+
+@_attrs_define
+class InitCallbackResponse:
+    """The answer to a callback that was accepted for processing.
+
+    Attributes:
+        id (int): The id of a callback, as `initCallback` answered it. TENIOS's table calls it a string, but each of its
+            JSON examples has a number; a number was chosen. Example: 10.
+    """
+
+    id: int
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        id = self.id
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "id": id,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
+        d = dict(src_dict)
+        id = d.pop("id")
+
+        init_callback_response = cls(
+            id=id,
+        )
+
+        init_callback_response.additional_properties = d
+        return init_callback_response
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,0 +1,87 @@
+"""
+Write generated/tenios_client from openapi.yaml, or check that it is what openapi.yaml gives.
+
+    generate.py            write
+    generate.py --check    change nothing; say what differs and exit with 1
+    generate.py --root DIR work on another copy of the repository
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PACKAGE = Path("generated/tenios_client")
+HEADER = '# Generated from openapi.yaml by openapi-python-client. Do not edit: change the contract and run "make generate".\n'
+
+# The generator hands `*args: object` on to httpx's typed __exit__, which no strict type checker accepts.
+UNTYPED_EXIT, TYPED_EXIT = "*args: object,", "*args: Any,"
+
+
+def generate(root: Path, output: Path) -> None:
+    """
+    Write the package that the contract in *root* gives to the new folder *output*.
+
+    The generator and ruff are the ones installed beside this interpreter. Raises CalledProcessError where the generator
+    fails or warns, RuntimeError where its output is no longer what this script corrects.
+    """
+    tools = Path(sys.executable).parent
+    command: list[str | Path] = [tools / "openapi-python-client", "generate", "--meta", "none", "--fail-on-warning"]
+    command += ["--path", root / "openapi.yaml", "--config", root / "generator-config.yaml"]
+    command += ["--custom-template-path", root / "generator-templates", "--output-path", output]
+    path = f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PATH": path})
+
+    client = output / "client.py"
+    source = client.read_text()
+    if UNTYPED_EXIT not in source:
+        raise RuntimeError("The generator types __exit__ now: remove UNTYPED_EXIT from scripts/generate.py.")
+    client.write_text(source.replace(UNTYPED_EXIT, TYPED_EXIT))
+    (output / "py.typed").touch()
+    for module in sorted(output.rglob("*.py")):
+        module.write_text(HEADER + module.read_text())
+
+
+def files_in(folder: Path) -> set[Path]:
+    """The files below *folder*, relative to it, without Python's caches."""
+    return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+
+
+def differences(expected: Path, actual: Path) -> list[str]:
+    """One line for each file of *actual* that is missing, changed or not expected."""
+    want, have = files_in(expected), files_in(actual)
+    changed = {p for p in want & have if not filecmp.cmp(expected / p, actual / p, shallow=False)}
+    lines = [f"missing  {p}" for p in want - have] + [f"changed  {p}" for p in changed]
+    return sorted(lines + [f"stale    {p}" for p in have - want])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent)
+    arguments = parser.parse_args()
+    target = arguments.root / PACKAGE
+
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder) / target.name
+        generate(arguments.root, fresh)
+        if not arguments.check:
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(fresh, target)
+            return 0
+        found = differences(fresh, target)
+    if found:
+        print(
+            f'{PACKAGE} is not what openapi.yaml gives; run "make generate" and commit the result:', *found, sep="\n  "
+        )
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
