@@ -1,0 +1,5 @@
+"""The ``tenios`` command."""
+
+from .main import main
+
+__all__ = ["main"]
