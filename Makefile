@@ -1,0 +1,68 @@
+# The front door. Each verb is defined here and nowhere else: noxfile.py runs these same recipes in environments of its own,
+# with BIN set to theirs and READY and NODE_READY emptied.
+
+PYTHON ?= python3
+BIN ?= .venv/bin
+READY ?= .venv/.ready
+NODE_READY ?= node_modules/.package-lock.json
+ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo generate generate-check lint types workflows check fix test contract build lock clean
+
+help: ## Say what each verb does
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+install: $(READY) $(NODE_READY) ## Install everything that the other verbs use (they do so themselves)
+
+demo: $(READY) ## Run a whole callback on the simulator: no account, no telephone, no internet
+	@$(BIN)/python scripts/demo.py $(ARGS)
+
+generate: $(READY) ## Write generated/ from openapi.yaml
+	$(BIN)/python scripts/generate.py
+
+generate-check: $(READY) ## Fail when generated/ is not what openapi.yaml gives
+	$(BIN)/python scripts/generate.py --check
+
+lint: $(READY) $(NODE_READY) ## Judge the contract and the code's style
+	npx --no-install redocly lint openapi.yaml && npx --no-install spectral lint --fail-severity=hint openapi.yaml
+	$(BIN)/openapi-spec-validator openapi.yaml
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(READY) ## Check the types, strictly
+	$(BIN)/mypy
+
+workflows: $(READY) ## Judge the GitHub workflows (actionlint, which needs Go, and zizmor)
+	@command -v go >/dev/null || { echo "Go is missing; actionlint needs it. Install Go 1.24 or later."; exit 1; }
+	$(ACTIONLINT)
+	$(BIN)/zizmor --offline --quiet .github/workflows
+
+check: lint types generate-check workflows ## All that can be judged without running a test; never writes
+
+fix: $(READY) ## Mend what ruff can mend; may write
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+test: $(READY) $(NODE_READY) ## Run all tests; ARGS='-k prism' chooses
+	$(BIN)/pytest --cov $(ARGS)
+
+contract: $(READY) $(NODE_READY) ## Run the contract tests against Prism only
+	$(BIN)/pytest tests/contract $(ARGS)
+
+build: $(READY) ## Build the wheel and the source distribution into dist/
+	rm -rf dist && $(BIN)/python -m build --no-isolation
+
+lock: ## Resolve the pinned development environment anew
+	$(LOCK) pyproject.toml --all-extras --group dev -o requirements/dev.txt $(ARGS)
+	echo uv | $(LOCK) - -c requirements/dev.txt -o requirements/uv.txt
+
+clean: ## Remove everything that the verbs have made
+	rm -rf .venv .nox node_modules dist build .coverage .*_cache .hypothesis
+
+.venv/.ready: requirements/dev.txt requirements/uv.txt pyproject.toml scripts/install.py
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing. Install Python 3.11 or later, or name it: make PYTHON=..."; exit 1; }
+	$(PYTHON) scripts/install.py && touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js is missing; the contract's judges (Prism, Redocly, Spectral) need it. Install Node.js 20 or later."; exit 1; }
+	npm ci --no-progress && touch $@

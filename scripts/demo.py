@@ -1,0 +1,39 @@
+"""
+Run a whole callback: `tenios simulate` is TENIOS, `tenios call` is you.
+
+    demo.py [NUMBER]
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# From the range that the German regulator reserves for films and books: it belongs to nobody.
+NUMBER = "+49 221 4710 123"
+# A callback takes fifteen seconds; nobody wants to watch for that long.
+SPEED = "2"
+
+
+def main() -> int:
+    tenios = Path(sys.executable).with_name("tenios")
+    number = sys.argv[1] if len(sys.argv) > 1 else NUMBER
+    command: list[str | Path] = [tenios, "simulate", "--port", "0", "--speed", SPEED]
+    print(f"$ tenios simulate --speed {SPEED} &")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
+        try:
+            assert simulator.stdout is not None  # noqa: S101 - for the type checker
+            # It prints what to put into the environment, and listens once it has.
+            exports = [simulator.stdout.readline().strip() for _ in range(3)]
+            print(*exports, sep="\n")
+            settings = dict(line.removeprefix("export ").split("=", 1) for line in exports if line)
+            print(f"$ tenios call '{number}'", flush=True)
+            return subprocess.run([tenios, "call", number], env={**os.environ, **settings}, check=False).returncode
+        finally:
+            simulator.terminate()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""
+Make the development environment in .venv, or bring it up to date.
+
+    install.py    run by any Python 3.11 or later; needs nothing but the standard library
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST = (3, 11)
+
+
+def main() -> None:
+    if sys.version_info < OLDEST:
+        found = ".".join(map(str, sys.version_info[:3]))
+        sys.exit(
+            f"Python 3.11 or later is needed and this is {found}. Name another one: make install PYTHON=python3.12"
+        )
+
+    scripts = "Scripts" if sys.platform == "win32" else "bin"
+    python = ROOT / ".venv" / scripts / "python"
+    uv = python.with_name("uv")
+    locks = ROOT / "requirements"
+    if not uv.with_suffix(".exe" if sys.platform == "win32" else "").exists():
+        venv.create(ROOT / ".venv", with_pip=True, clear=True)
+        pip: list[str | Path] = [
+            python,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "--quiet",
+            "install",
+            "--require-hashes",
+        ]
+        subprocess.run([*pip, "--requirement", locks / "uv.txt"], check=True)
+    install: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", python]
+    subprocess.run([*install, "--require-hashes", "--requirement", locks / "dev.txt"], check=True)
+    subprocess.run([*install, "--no-deps", "--no-build-isolation", "--editable", ROOT], check=True)
+
+
+if __name__ == "__main__":
+    main()

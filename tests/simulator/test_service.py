@@ -1,0 +1,122 @@
+"""The simulator answers as TENIOS is documented to, in the contract's words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Journey, Simulator
+
+INIT = {
+    "access_key": ACCESS_KEY,
+    "callback_config_id": CALLBACK_CONFIG_ID,
+    "callback_number": "+492214710123",
+    "delay": 30,
+}
+
+
+def answer(simulator: Simulator, path: str, body: object, method: str = "POST") -> tuple[int, Any]:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    reply = simulator.service.answer(method, path, raw)
+    return reply.status, reply.body
+
+
+def statuses(simulator: Simulator, *times: float) -> list[str]:
+    """The statuses of one callback so many seconds after it was requested."""
+    _, started = answer(simulator, "/callback/init", INIT)
+    seen = []
+    beginning = simulator.clock.now()
+    for time in times:
+        simulator.clock.sleep(beginning + time - simulator.clock.now())
+        seen.append(answer(simulator, "/callback/status", {"access_key": ACCESS_KEY, "id": started["id"]})[1]["status"])
+    return seen
+
+
+def test_first_callback_has_the_documented_id() -> None:
+    """Ids begin with the 10 of TENIOS's example and go up."""
+    simulator = Simulator()
+    assert answer(simulator, "/callback/init", INIT) == (200, {"id": 10})
+    assert answer(simulator, "/callback/init", INIT) == (200, {"id": 11})
+    assert simulator.dialled == ["+492214710123"] * 2
+
+
+def test_delay_is_waited_for() -> None:
+    """Nobody is called before the delay is over."""
+    journey = Journey.answered(agent_after=3, customer_after=4, talking=60)
+    seen = statuses(Simulator(journey=journey), 0, 1, 30, 31, 34, 38, 97, 98, 10_000)
+    assert seen == [
+        *("REQUESTED", "ACCEPTED", "ACCEPTED", "CALLING_A", "CALLING_B"),
+        *("CONNECTED", "CONNECTED", "DISCONNECTED", "DISCONNECTED"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("journey", "expected"),
+    [
+        (Journey.agent_fails(after=5), ["CALLING_A", "CALL_A_FAILED"]),
+        (Journey.customer_fails(agent_after=1, after=5), ["CALLING_A", "CALLING_B", "CALL_B_FAILED"]),
+    ],
+)
+def test_failed_legs(journey: Journey, expected: list[str]) -> None:
+    """A leg that fails ends the callback."""
+    seen = statuses(Simulator(journey=journey), *range(31, 60))
+    assert list(dict.fromkeys(seen)) == expected
+
+
+@pytest.mark.parametrize("path", ["/callback/init", "/callback/status"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b'"x"', b"\xff", b"[" * 100_000])
+def test_body_that_is_no_json_object(path: str, body: bytes) -> None:
+    """What is no object is refused whole."""
+    status, error = answer(Simulator(), path, body)
+    assert (status, error["error_code"], error["fields"]) == (400, "INVALID_JSON", [])
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "fields"),
+    [
+        ({"delay": None}, "INVALID_VALUE", ["delay"]),
+        ({"delay": -1}, "INVALID_VALUE", ["delay"]),
+        ({"delay": "soon"}, "INVALID_VALUE", ["delay"]),
+        ({"callback_number": "0221"}, "INVALID_VALUE", ["callback_number"]),
+        ({"colour": "red"}, "INVALID_FIELD", ["colour"]),
+        ({"access_key": "wrong"}, "BAD_CREDENTIALS", []),
+        ({"callback_config_id": "wrong"}, "BAD_CREDENTIALS", []),
+    ],
+)
+def test_wrong_field(change: dict[str, Any], code: str, fields: list[str]) -> None:
+    """One wrong field is named, and nobody is called."""
+    simulator = Simulator()
+    status, error = answer(simulator, "/callback/init", {**INIT, **change})
+    assert (status, error["error_code"], error["fields"]) == (400, code, fields)
+    assert not simulator.dialled
+
+
+def test_missing_fields_are_all_named() -> None:
+    """Whoever forgets two fields learns of both."""
+    body = {"access_key": ACCESS_KEY, "delay": 0}
+    _, error = answer(Simulator(), "/callback/init", body)
+    assert (error["error_code"], error["fields"]) == ("FIELD_IS_REQUIRED", ["callback_config_id", "callback_number"])
+
+
+def test_numbers_as_text_are_taken() -> None:
+    """TENIOS's Java client sends delay and id as texts."""
+    simulator = Simulator()
+    assert answer(simulator, "/callback/init", {**INIT, "delay": "0"}) == (200, {"id": 10})
+    body = {"access_key": ACCESS_KEY, "id": "10"}
+    assert answer(simulator, "/callback/status", body) == (200, {"status": "REQUESTED"})
+
+
+def test_unknown_callback_is_an_invalid_value() -> None:
+    """An id that was never given out is refused by name."""
+    status, error = answer(Simulator(), "/callback/status", {"access_key": ACCESS_KEY, "id": 999})
+    assert (status, error["error_code"], error["fields"]) == (400, "INVALID_VALUE", ["id"])
+
+
+def test_unknown_method_and_path() -> None:
+    """There are two operations, both POST."""
+    simulator = Simulator()
+    assert answer(simulator, "/callback/cancel", INIT)[0] == 404
+    reply = simulator.service.answer("GET", "/callback/status", b"")
+    assert (reply.status, reply.headers["Allow"]) == (405, "POST")
