@@ -18,7 +18,7 @@ from .following import ANSWERED_WITHIN, ENDED_WITHIN, Follower
 from .many import IN_FLIGHT, PER_SECOND, watch_many
 from .outcome import CallbackHandle
 from .pacing import back_off, default_pacing
-from .settings import Settings
+from .settings import Secret, Settings
 from .transport import AsyncTransport, Network, Transport, async_refuse_unless_ok, http_options, refuse_unless_ok
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Tenios:
         event_hooks: EventHooks | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        access_key = Secret(access_key) if access_key is not None else None  # Tracebacks show this variable.
         self._settings = Settings.of(
             access_key=access_key,
             callback_config_id=callback_config_id,
@@ -98,7 +99,7 @@ class Tenios:
         self._api = tenios_client.Client(base_url=self._settings.base_url).set_httpx_client(self._http)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._settings.base_url!r})"
+        return _shown(self)
 
     def __enter__(self) -> Self:
         return self
@@ -222,6 +223,7 @@ class AsyncTenios:
         clock: Clock = SYSTEM_CLOCK,
         aiohttp: bool | None = None,
     ) -> None:
+        access_key = Secret(access_key) if access_key is not None else None  # Tracebacks show this variable.
         self._settings = Settings.of(
             access_key=access_key,
             callback_config_id=callback_config_id,
@@ -238,7 +240,7 @@ class AsyncTenios:
         self._api = tenios_client.Client(base_url=self._settings.base_url).set_async_httpx_client(self._http)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._settings.base_url!r})"
+        return _shown(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -346,6 +348,11 @@ class AsyncTenios:
 
     def _follower(self, handle: CallbackHandle, answered: float | None, ended: float | None) -> Follower:
         return Follower.of(handle, self._settings.pacing, answered_within=answered, ended_within=ended)
+
+
+def _shown(client: Tenios | AsyncTenios) -> str:
+    settings: Settings | None = getattr(client, "_settings", None)  # A traceback may show one that could not be made.
+    return f"{type(client).__name__}({settings.base_url!r})" if settings else f"{type(client).__name__}()"
 
 
 def _started(callback_id: int, request: InitCallbackRequest, started_at: float) -> CallbackHandle:

@@ -77,15 +77,15 @@ class Settings:
 
         Raises InvalidRequestError where a setting is missing or wrong.
         """
-        found: dict[str, Any] = {name: _text(name, value) for name, value in texts.items()}
-        known = {name: value for name, value in found.items() if value is not None}
+        known: dict[str, Any] = {
+            name: text for name, value in texts.items() if (text := _text(name, value)) is not None
+        }
         if "access_key" not in known:
             raise InvalidRequestError(
                 f"There is no access key. Pass access_key=... or set TENIOS_ACCESS_KEY; it is {_WHERE} General Settings, API.",
             )
         if not 0 < timeout < float("inf"):
             raise InvalidRequestError(f"timeout is a number of seconds greater than 0, not {timeout!r}.")
-        known["access_key"] = Secret(str.__str__(known["access_key"]))
         known["base_url"] = _base_url(known.get("base_url", SERVICE))
         if allowed_numbers is None and (listed := os.environ.get("TENIOS_ALLOWED_NUMBERS")) is not None:
             allowed_numbers = [part for part in listed.split(",") if part.strip()]
@@ -99,7 +99,8 @@ class Settings:
 def _text(name: str, value: str | None) -> str | None:
     variable = f"TENIOS_{name.upper()}"
     if value is None:
-        value = os.environ.get(variable) or None
+        kind = Secret if name == "access_key" else str
+        value = kind(os.environ.get(variable, "")) or None
     elif not value:
         raise InvalidRequestError(f"{name} is empty; leave it out to use {variable}.")
     if value is not None and (value != value.strip() or not value.isprintable()):

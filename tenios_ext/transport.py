@@ -14,11 +14,11 @@ import urllib.request
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 import httpx
 from attrs import define, field, frozen
 
+from .errors import InvalidRequestError
 from .settings import is_loopback
 from .version import __version__
 
@@ -163,11 +163,12 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         self._own = own
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._bound = network.settings.timeout
-        if aiohttp is None:
-            aiohttp = find_spec("httpx_aiohttp") is not None
-        self._connect = network.for_asyncio_over_aiohttp if aiohttp else network.for_asyncio
-        Pair = tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]  # noqa: N806 - a type
-        self._pairs: WeakKeyDictionary[asyncio.AbstractEventLoop, Pair] = WeakKeyDictionary()
+        installed = find_spec("httpx_aiohttp") is not None
+        if aiohttp and not installed:
+            raise InvalidRequestError("aiohttp=True needs an extra: pip install 'tenios-callback[aiohttp]'")
+        use_aiohttp = installed if aiohttp is None else aiohttp
+        self._connect = network.for_asyncio_over_aiohttp if use_aiohttp else network.for_asyncio
+        self._pairs: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and read the answer whole."""
@@ -188,7 +189,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close the connections that belong to the running event loop; those of a closed loop are gone already."""
-        pair = (self._own,) if self._own is not None else self._pairs.pop(asyncio.get_running_loop(), ())
+        pairs, self._pairs = self._pairs, {}
+        pair = (self._own,) if self._own is not None else pairs.get(asyncio.get_running_loop(), ())
         for transport in pair:
             await transport.aclose()
 
@@ -203,7 +205,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             self._own_loop = loop
             return self._own, self._own
         if loop not in self._pairs:
-            self._pairs[loop] = self._connect()
+            open_pairs = {each: pair for each, pair in self._pairs.items() if not each.is_closed()}
+            self._pairs = {**open_pairs, loop: self._connect()}
         return self._pairs[loop]
 
 

@@ -51,7 +51,7 @@ def prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prism]:
     server = Prism(f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("prism") / "log")
     command = [npx, "--no-install", "prism", "mock", "--host", "127.0.0.1", "--port", str(port), "openapi.yaml"]
     with (
-        server._log.open("w") as log,  # noqa: SLF001 - of this file
+        server._log.open("w") as log,
         # A session of its own: ending npx alone would leave its node process behind.
         subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True) as process,
     ):
