@@ -68,6 +68,7 @@ class TeniosError(Exception):
 
 def _revive(cls: type[TeniosError], args: tuple[str, ...], state: dict[str, Any]) -> TeniosError:
     error = cls.__new__(cls, *args)
+    error.args = args  # A TimeoutError is an OSError, which leaves this to __init__.
     error.__dict__.update(state)
     return error
 

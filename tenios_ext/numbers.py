@@ -5,6 +5,14 @@ from __future__ import annotations
 from .errors import InvalidRequestError
 
 
+def check_region(region: str) -> None:
+    """Raise InvalidRequestError where *region* is not two letters of ISO 3166, such as "DE"."""
+    import phonenumbers  # noqa: PLC0415 - see to_e164
+
+    if region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise InvalidRequestError(f"{region!r} is no region; give two letters of ISO 3166, such as 'DE'.")
+
+
 def to_e164(number: str, *, region: str | None = None) -> str:
     """
     Give *number* the form that TENIOS is sent, such as ``+492214710123``.
@@ -20,8 +28,8 @@ def to_e164(number: str, *, region: str | None = None) -> str:
     # Its tables take a tenth of a second to load: whoever only asks for a status does not pay for them.
     import phonenumbers  # noqa: PLC0415
 
-    if region is not None and region.upper() not in phonenumbers.SUPPORTED_REGIONS:
-        raise InvalidRequestError(f"{region!r} is no region; give two letters of ISO 3166, such as 'DE'.")
+    if region is not None:
+        check_region(region)
     if not isinstance(number, str):
         raise InvalidRequestError(
             f"A telephone number is text, such as '+49 221 4710123', not {type(number).__name__}."

@@ -12,7 +12,7 @@ Pacing = Callable[[CallbackStatus | None, float], float]
 #: No callback is asked about more often than this, whatever a pacing function says (seconds).
 FLOOR = 0.25
 #: Nor is the next question put off for longer than this because questions have failed (seconds).
-LONGEST_BACKOFF = 60.0
+LONGEST_BACKOFF = 30.0
 
 # The first and the longest interval in seconds. A telephone rings for tens of seconds and a conversation lasts minutes:
 # asking about them each second would tell nobody anything sooner that matters.

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from .errors import InvalidRequestError
-from .numbers import to_e164
+from .numbers import check_region, to_e164
 from .pacing import default_pacing
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class Settings:
             )
         if not 0 < timeout < float("inf"):
             raise InvalidRequestError(f"timeout is a number of seconds greater than 0, not {timeout!r}.")
+        if "region" in known:
+            check_region(known["region"])
         known["base_url"] = _base_url(known.get("base_url", SERVICE))
         if allowed_numbers is None and (listed := os.environ.get("TENIOS_ALLOWED_NUMBERS")) is not None:
             allowed_numbers = [part for part in listed.split(",") if part.strip()]

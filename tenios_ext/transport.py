@@ -64,6 +64,7 @@ def http_options(settings: Settings, event_hooks: EventHooks | None, last_hook: 
         "headers": {
             "User-Agent": f"tenios-callback/{__version__} httpx/{httpx.__version__}",
             "Accept": "application/json",
+            "Accept-Encoding": "identity",
         },
         "timeout": httpx.Timeout(read, connect=min(CONNECT_SECONDS, read)),
         "trust_env": False,
@@ -227,9 +228,13 @@ class _Body:
             raise httpx.ReadTimeout("The answer took too long as a whole.", request=self.request)
 
     def whole(self, response: httpx.Response) -> httpx.Response:
-        return httpx.Response(
-            response.status_code,
-            headers=response.headers,
-            content=bytes(self.parts),
-            extensions=response.extensions,
-        )
+        try:
+            return self._response(response, response.headers)
+        except httpx.DecodingError:
+            # The body is lost, but the status is known, and says more than that.
+            headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
+            return self._response(response, httpx.Headers(headers))
+
+    def _response(self, response: httpx.Response, headers: httpx.Headers) -> httpx.Response:
+        body = bytes(self.parts)
+        return httpx.Response(response.status_code, headers=headers, content=body, extensions=response.extensions)

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 LARGEST_DELAY = 2**31 - 1
 _NOT_CONNECTED = (NotConnected, httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+# What reading a body raises; only that of a 200 is read before anything else is known of it.
+_UNREADABLE = (LookupError, RecursionError, TypeError, ValueError)
 _UNAUTHORIZED = {401, 403}
 _REJECTED = _UNAUTHORIZED | {400, 404, 405, 413, 415, 422, 429}
 _LONGEST_QUOTE = 200
@@ -127,7 +129,7 @@ def dial_failure(error: Exception, key: Secret) -> TeniosError:
         )
     return OutcomeUnknownError(
         f"The request may have reached TENIOS, but no usable answer came back ({reason}). {UNKNOWN_HINT}",
-        http_status=None if isinstance(error, httpx.TransportError) else 200,
+        http_status=200 if isinstance(error, _UNREADABLE) else None,
         reason=reason,
     )
 
