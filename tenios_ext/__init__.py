@@ -26,9 +26,8 @@ from .errors import (
     StatusUnavailableError,
     TeniosError,
 )
-from .many import Update
 from .numbers import to_e164
-from .outcome import CallbackHandle, Outcome, Sighting
+from .outcome import CallbackHandle, Outcome, Sighting, Update
 from .pacing import Pacing, default_pacing
 from .status import Party, is_final
 from .version import __version__

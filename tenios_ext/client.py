@@ -15,11 +15,10 @@ from .callback import AsyncCallback, Callback
 from .clock import SYSTEM_CLOCK
 from .errors import InvalidRequestError, NotSentError, StatusUnavailableError
 from .following import ANSWERED_WITHIN, ENDED_WITHIN, Follower
-from .many import IN_FLIGHT, PER_SECOND, watch_many
 from .outcome import CallbackHandle
 from .pacing import back_off, default_pacing
 from .settings import Secret, Settings
-from .transport import AsyncTransport, Network, Transport, async_refuse_unless_ok, http_options, refuse_unless_ok
+from .transport import Network, Transport, async_refuse_unless_ok, http_options, refuse_unless_ok
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable
@@ -28,11 +27,13 @@ if TYPE_CHECKING:
     from tenios_client.models import CallbackStatus, InitCallbackRequest
 
     from .clock import Clock
-    from .many import Update
+    from .outcome import Update
     from .pacing import Pacing
     from .transport import EventHooks
 
 TIMEOUT = 30.0
+IN_FLIGHT = 20
+PER_SECOND = 100.0
 
 # How often Callback.status() asks before it gives up, and the seconds before its second question.
 _ATTEMPTS = 3
@@ -193,7 +194,7 @@ class Tenios:
         return _note(follower, status, self._clock.now())
 
     def _follower(self, handle: CallbackHandle, answered: float | None, ended: float | None) -> Follower:
-        return Follower.of(handle, self._settings.pacing, answered_within=answered, ended_within=ended)
+        return Follower(handle, self._settings.pacing, answered_within=answered, ended_within=ended)
 
 
 class AsyncTenios:
@@ -235,6 +236,8 @@ class AsyncTenios:
         )
         self._clock = clock
         options = http_options(self._settings, event_hooks, async_refuse_unless_ok)
+        from .async_transport import AsyncTransport  # noqa: PLC0415 - imports asyncio
+
         own = AsyncTransport(Network(self._settings, proxy), transport, aiohttp=aiohttp)
         self._http = httpx.AsyncClient(transport=own, **options)
         self._api = tenios_client.Client(base_url=self._settings.base_url).set_async_httpx_client(self._http)
@@ -311,6 +314,8 @@ class AsyncTenios:
             in_flight: How many questions may be under way at once.
             per_second: How many questions may be asked in a second.
         """
+        from .many import watch_many  # noqa: PLC0415 - imports asyncio
+
         handles = [_handle(callback, self._clock) for callback in callbacks]
         followers = [self._follower(handle, answered_within, ended_within) for handle in handles]
         return watch_many(followers, self._poll, self._clock, in_flight=in_flight, per_second=per_second)
@@ -347,7 +352,7 @@ class AsyncTenios:
         return _note(follower, status, self._clock.now())
 
     def _follower(self, handle: CallbackHandle, answered: float | None, ended: float | None) -> Follower:
-        return Follower.of(handle, self._settings.pacing, answered_within=answered, ended_within=ended)
+        return Follower(handle, self._settings.pacing, answered_within=answered, ended_within=ended)
 
 
 def _shown(client: Tenios | AsyncTenios) -> str:

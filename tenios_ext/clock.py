@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Protocol
 
@@ -39,6 +38,8 @@ class SystemClock:
 
     async def async_sleep(self, seconds: float) -> None:
         """Wait, and let other tasks go on meanwhile."""
+        import asyncio  # noqa: PLC0415 - whoever gets here has imported it already; all others are spared it
+
         await asyncio.sleep(seconds)
 
 

@@ -7,22 +7,20 @@ or :meth:`Follower.failed`, calls :meth:`Follower.check`, and repeats until :att
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING
 
-from attrs import define, field
-
 from .errors import CallbackTimeoutError
-from .outcome import CallbackHandle, Outcome, Sighting
+from .outcome import Outcome, Sighting
 from .pacing import FLOOR, back_off
 from .status import FINAL, RANK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tenios_client.models import CallbackStatus
 
     from .errors import StatusUnavailableError
+    from .outcome import CallbackHandle
     from .pacing import Pacing
 
 #: Two telephones ring for a minute each at most, and TENIOS works a little; seconds.
@@ -36,44 +34,40 @@ _REFUSED = {400, 404, 405}
 _JITTER = 0.1
 
 
-@define
 class Follower:
-    """What is known of one callback, and what to do next. All times are seconds since the epoch."""
+    """
+    What is known of one callback, and what to do next. All times are seconds since the epoch.
 
-    handle: CallbackHandle
-    pacing: Pacing
-    answered_by: float
-    ended_by: float
-    random: Callable[[], float] = random.random
-    outcome: Outcome = field(init=False)
-    _failures: int = field(init=False, default=0)
-    _refusals: int = field(init=False, default=0)
-    _not_before: float = field(init=False)
-    _last_error: StatusUnavailableError | None = field(init=False, default=None)
-    _rank: int = field(init=False, default=-1)
-    _left_alone_until: float = field(init=False, default=0.0)
+    Both limits are seconds from the end of the delay; None is no limit. Raises ValueError where one is negative.
 
-    @classmethod
-    def of(
-        cls,
+    Attributes:
+        outcome: What was seen up to now.
+    """
+
+    def __init__(
+        self,
         handle: CallbackHandle,
         pacing: Pacing,
         *,
         answered_within: float | None,
         ended_within: float | None,
-    ) -> Follower:
-        """Both limits are seconds from the end of the delay; None is no limit. Raises ValueError where one is negative."""
-        limits = []
-        for name, limit in (("answered_within", answered_within), ("ended_within", ended_within)):
-            if limit is not None and not limit >= 0:
-                raise ValueError(f"{name} is a number of seconds, 0 or more, or None, not {limit!r}.")
-            limits.append(float("inf") if limit is None else handle.started_at + handle.delay + limit)
-        answered_by, ended_by = limits
-        return cls(handle, pacing, answered_by, ended_by)
+    ) -> None:
+        self.handle = handle
+        self.outcome = Outcome(handle)
+        self._pacing = pacing
+        self._begins = handle.started_at + handle.delay
+        self._answered_by = self._by("answered_within", answered_within)
+        self._ended_by = self._by("ended_within", ended_within)
+        self._not_before = self._begins
+        self._left_alone_until = 0.0
+        self._rank = -1
+        self._failures = self._refusals = 0
+        self._last_error: StatusUnavailableError | None = None
 
-    def __attrs_post_init__(self) -> None:
-        self.outcome = Outcome(self.handle)
-        self._not_before = self.handle.started_at + self.handle.delay
+    def _by(self, name: str, limit: float | None) -> float:
+        if limit is not None and not limit >= 0:
+            raise ValueError(f"{name} is a number of seconds, 0 or more, or None, not {limit!r}.")
+        return math.inf if limit is None else self._begins + limit
 
     def pause(self, now: float) -> float:
         """Seconds to sleep from *now* until the next question, or until the limit where that comes first."""
@@ -114,8 +108,8 @@ class Follower:
         if self.outcome.over or now < self._limit:
             return
         answered = self.outcome.connected
-        limit, what = (self.ended_by, "ended") if answered else (self._limit, "been answered by both")
-        seconds = limit - self.handle.started_at - self.handle.delay
+        limit, what = (self._ended_by, "ended") if answered else (self._limit, "been answered by both")
+        seconds = limit - self._begins
         seen = f"its last status was {self.outcome.status}" if self.outcome.status else "no status was seen"
         trouble = f" The last question failed: {self._last_error}" if self._failures else ""
         error = CallbackTimeoutError(
@@ -127,12 +121,12 @@ class Follower:
 
     @property
     def _limit(self) -> float:
-        return self.ended_by if self.outcome.connected else min(self.answered_by, self.ended_by)
+        return self._ended_by if self.outcome.connected else min(self._answered_by, self._ended_by)
 
     def _interval(self, now: float) -> float:
         seen = self.outcome.sightings
-        return self.pacing(self.outcome.status, max(0.0, now - seen[-1].at) if seen else 0.0)
+        return self._pacing(self.outcome.status, max(0.0, now - seen[-1].at) if seen else 0.0)
 
     def _next(self, now: float, interval: float) -> None:
-        spread = 1 + _JITTER * self.random()
+        spread = 1 + _JITTER * random.random()  # noqa: S311 - no secret
         self._not_before = now + max(FLOOR, interval * spread)

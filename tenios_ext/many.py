@@ -7,9 +7,8 @@ import heapq
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from .errors import TeniosError
+from .outcome import Update
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -18,28 +17,8 @@ if TYPE_CHECKING:
 
     from .clock import Clock
     from .following import Follower
-    from .outcome import Outcome
-
-IN_FLIGHT = 20
-PER_SECOND = 100.0
 
 Poll = Callable[["Follower"], Awaitable["CallbackStatus | None"]]
-
-
-@frozen
-class Update:
-    """
-    Something changed in one of many callbacks.
-
-    Attributes:
-        outcome: What was seen of the callback up to now; ``outcome.handle`` names it.
-        status: The new status; None where *error* says why there will be no more of this callback.
-        error: CallbackTimeoutError or StatusUnavailableError; None where all is well.
-    """
-
-    outcome: Outcome
-    status: CallbackStatus | None = None
-    error: TeniosError | None = None
 
 
 async def watch_many(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tenios_client.models import CallbackStatus
 
+    from .errors import TeniosError
     from .status import Party
 
 
@@ -107,3 +108,19 @@ class Outcome:
         """
         pairs = zip(self.sightings, self.sightings[1:], strict=False)
         return {earlier.status: later.at - earlier.at for earlier, later in pairs}
+
+
+@frozen
+class Update:
+    """
+    Something changed in one of many callbacks.
+
+    Attributes:
+        outcome: What was seen of the callback up to now; ``outcome.handle`` names it.
+        status: The new status; None where *error* says why there will be no more of this callback.
+        error: CallbackTimeoutError or StatusUnavailableError; None where all is well.
+    """
+
+    outcome: Outcome
+    status: CallbackStatus | None = None
+    error: TeniosError | None = None

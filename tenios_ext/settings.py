@@ -45,7 +45,7 @@ class Secret(str):
         return text.replace(str.__str__(self), self.MASK)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class Settings:
     """
     Checked settings of a client; make them with :meth:`of`.

@@ -8,17 +8,13 @@ in seconds, before anybody looks at it.
 
 from __future__ import annotations
 
-import asyncio
 import time
 import urllib.request
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import httpx
-from attrs import define, field, frozen
 
-from .errors import InvalidRequestError
 from .settings import is_loopback
 from .version import __version__
 
@@ -37,7 +33,7 @@ KEEP_SECONDS = 30.0
 CONNECT_RETRIES = 2
 LARGEST_ANSWER = 1 << 20
 _OK = 200
-_DIALS = "/callback/init"
+DIALS = "/callback/init"
 
 
 class NotOk(Exception):  # noqa: N818 - never leaves the package
@@ -82,17 +78,12 @@ async def async_refuse_unless_ok(response: httpx.Response) -> None:
     refuse_unless_ok(response)
 
 
-@frozen
 class Network:
-    """
-    How the service is reached.
+    """How the service is reached; through *proxy*, or the one that the environment names, if any."""
 
-    Attributes:
-        proxy: The proxy's address; None for the one that the environment names, if any.
-    """
-
-    settings: Settings
-    proxy: str | None = field(default=None, repr=False)
+    def __init__(self, settings: Settings, proxy: str | None = None) -> None:
+        self.settings = settings
+        self._named_proxy = proxy
 
     def for_threads(self) -> tuple[httpx.BaseTransport, httpx.BaseTransport]:
         """Two transports that share nothing but the TLS context: one to dial, one to ask."""
@@ -126,8 +117,8 @@ class Network:
     def _proxy(self) -> str | None:
         parts = urlsplit(self.settings.base_url)
         host = parts.hostname or ""
-        if self.proxy is not None or is_loopback(host) or urllib.request.proxy_bypass(host):
-            return self.proxy
+        if self._named_proxy is not None or is_loopback(host) or urllib.request.proxy_bypass(host):
+            return self._named_proxy
         named = urllib.request.getproxies()
         return named.get(parts.scheme, named.get("all"))
 
@@ -141,9 +132,9 @@ class Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and read the answer whole."""
-        inner = self._dialling if request.url.path.endswith(_DIALS) else self._asking
+        inner = self._dialling if request.url.path.endswith(DIALS) else self._asking
         response = inner.handle_request(request)
-        body = _Body(request, self._bound)
+        body = AnswerBody(request, self._bound)
         try:
             for chunk in cast("httpx.SyncByteStream", response.stream):
                 body.add(chunk)
@@ -157,77 +148,24 @@ class Transport(httpx.BaseTransport):
             transport.close()
 
 
-class AsyncTransport(httpx.AsyncBaseTransport):
-    """The same for asyncio, with connections of its own for each event loop."""
-
-    def __init__(self, network: Network, own: httpx.AsyncBaseTransport | None, *, aiohttp: bool | None) -> None:
-        self._own = own
-        self._own_loop: asyncio.AbstractEventLoop | None = None
-        self._bound = network.settings.timeout
-        installed = find_spec("httpx_aiohttp") is not None
-        if aiohttp and not installed:
-            raise InvalidRequestError("aiohttp=True needs an extra: pip install 'tenios-callback[aiohttp]'")
-        use_aiohttp = installed if aiohttp is None else aiohttp
-        self._connect = network.for_asyncio_over_aiohttp if use_aiohttp else network.for_asyncio
-        self._pairs: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]] = {}
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send, and read the answer whole."""
-        dialling, asking = self._pair()
-        inner = dialling if request.url.path.endswith(_DIALS) else asking
-        body = _Body(request, self._bound)
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS * (CONNECT_RETRIES + 1) + 2 * self._bound):
-                response = await inner.handle_async_request(request)
-                try:
-                    async for chunk in cast("httpx.AsyncByteStream", response.stream):
-                        body.add(chunk)
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            raise httpx.ReadTimeout("The answer took too long as a whole.", request=request) from None
-        return body.whole(response)
-
-    async def aclose(self) -> None:
-        """Close the connections that belong to the running event loop; those of a closed loop are gone already."""
-        pairs, self._pairs = self._pairs, {}
-        pair = (self._own,) if self._own is not None else pairs.get(asyncio.get_running_loop(), ())
-        for transport in pair:
-            await transport.aclose()
-
-    def _pair(self) -> tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]:
-        # A connection that belongs to another event loop sends the request and then fails: a dial taken for a failure.
-        loop = asyncio.get_running_loop()
-        if self._own is not None:
-            if (self._own_loop or loop) is not loop:
-                raise NotConnected(
-                    "The transport given to this client belongs to another event loop; make a client for each."
-                )
-            self._own_loop = loop
-            return self._own, self._own
-        if loop not in self._pairs:
-            open_pairs = {each: pair for each, pair in self._pairs.items() if not each.is_closed()}
-            self._pairs = {**open_pairs, loop: self._connect()}
-        return self._pairs[loop]
-
-
-@define
-class _Body:
+class AnswerBody:
     """An answer's bytes as they arrive, bounded in number and time."""
 
-    request: httpx.Request
-    seconds: float
-    started: float = field(factory=time.monotonic)
-    parts: bytearray = field(factory=bytearray)
+    def __init__(self, request: httpx.Request, seconds: float) -> None:
+        self._request = request
+        self._parts = bytearray()
+        self._give_up_at = time.monotonic() + 2 * seconds
 
     def add(self, chunk: bytes) -> None:
-        self.parts += chunk
-        if len(self.parts) > LARGEST_ANSWER:
-            raise httpx.ReadError(f"The answer has more than {LARGEST_ANSWER} bytes.", request=self.request)
-        if time.monotonic() - self.started > self.seconds * 2:
-            raise httpx.ReadTimeout("The answer took too long as a whole.", request=self.request)
+        """Take note of some bytes; raise where they are too many or come too late."""
+        self._parts += chunk
+        if len(self._parts) > LARGEST_ANSWER:
+            raise httpx.ReadError(f"The answer has more than {LARGEST_ANSWER} bytes.", request=self._request)
+        if time.monotonic() > self._give_up_at:
+            raise httpx.ReadTimeout("The answer took too long as a whole.", request=self._request)
 
     def whole(self, response: httpx.Response) -> httpx.Response:
+        """The answer, with its body read."""
         try:
             return self._response(response, response.headers)
         except httpx.DecodingError:
@@ -236,5 +174,5 @@ class _Body:
             return self._response(response, httpx.Headers(headers))
 
     def _response(self, response: httpx.Response, headers: httpx.Headers) -> httpx.Response:
-        body = bytes(self.parts)
+        body = bytes(self._parts)
         return httpx.Response(response.status_code, headers=headers, content=body, extensions=response.extensions)

@@ -41,15 +41,15 @@ class ClosesIdleConnections:
     """Answers the first request on each connection; resets the connection as soon as a second one comes."""
 
     def __init__(self) -> None:
-        self._answered: set[int] = set()
+        self._answered: set[object] = set()
 
     def __call__(self, connection: Connection) -> None:
         """Answer, or reset."""
-        if id(connection._sock) in self._answered:
+        if connection._sock in self._answered:
             connection.reset()
             connection._sock.close()
             return
-        self._answered.add(id(connection._sock))
+        self._answered.add(connection._sock)
         STARTED(connection)
 
 
@@ -342,6 +342,6 @@ def test_status_is_asked_again_after_passing_trouble(mode: str) -> None:
 
 def test_aiohttp_asked_for_and_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks for the extra without having it learns its name before anything is sent."""
-    monkeypatch.setattr("tenios_ext.transport.find_spec", lambda _: None)
+    monkeypatch.setattr("tenios_ext.async_transport.find_spec", lambda _: None)
     with pytest.raises(InvalidRequestError, match=r"pip install 'tenios-callback\[aiohttp\]'"):
         AsyncTenios(aiohttp=True)
