@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import httpx
 
 from .errors import InvalidRequestError
-from .transport import CONNECT_RETRIES, CONNECT_SECONDS, DIALS, AnswerBody, NotConnected
+from .transport import CONNECT_RETRIES, CONNECT_SECONDS, AnswerBody, NotConnected, is_dial
 
 if TYPE_CHECKING:
     from .transport import Network
@@ -32,7 +32,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and read the answer whole."""
         dialling, asking = self._pair()
-        inner = dialling if request.url.path.endswith(DIALS) else asking
+        inner = dialling if is_dial(request) else asking
         body = AnswerBody(request, self._bound)
         try:
             async with asyncio.timeout(CONNECT_SECONDS * (CONNECT_RETRIES + 1) + 2 * self._bound):

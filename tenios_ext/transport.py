@@ -33,7 +33,16 @@ KEEP_SECONDS = 30.0
 CONNECT_RETRIES = 2
 LARGEST_ANSWER = 1 << 20
 _OK = 200
-DIALS = "/callback/init"
+_DIALS = "/callback/init"
+
+
+def is_dial(request: httpx.Request) -> bool:
+    """Whether *request* starts a callback; if so, its connection is made to end with it."""
+    dials = request.url.path.endswith(_DIALS)
+    if dials:
+        # A pool that keeps no connection may still hand one on that has just become idle in another thread.
+        request.headers["Connection"] = "close"
+    return dials
 
 
 class NotOk(Exception):  # noqa: N818 - never leaves the package
@@ -132,7 +141,7 @@ class Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and read the answer whole."""
-        inner = self._dialling if request.url.path.endswith(DIALS) else self._asking
+        inner = self._dialling if is_dial(request) else self._asking
         response = inner.handle_request(request)
         body = AnswerBody(request, self._bound)
         try:

@@ -109,8 +109,11 @@ class FaultServer:
 
 
 def raw(status: str, body: bytes = b"", *headers: str) -> Fault:
-    """Answer with these bytes, whole."""
-    lines = [f"HTTP/1.1 {status}", *headers]
+    """Answer with these bytes, whole; and say that the connection ends, as it does, unless a header says otherwise."""
+    lines = [
+        f"HTTP/1.1 {status}",
+        *(headers if "Connection: keep-alive" in headers else [*headers, "Connection: close"]),
+    ]
     if not status.startswith("204"):
         lines.append(f"Content-Length: {len(body)}")
     return lambda connection: connection.send("\r\n".join([*lines, "", ""]).encode() + body)

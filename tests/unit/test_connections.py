@@ -28,7 +28,7 @@ from tenios_ext import (
 from tenios_ext.simulator import VirtualClock
 
 INIT, STATUS = "/callback/init", "/callback/status"
-STARTED = answer("200 OK", {"id": 10, "status": "REQUESTED"})
+STARTED = answer("200 OK", {"id": 10, "status": "REQUESTED"}, "Connection: keep-alive")
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +122,11 @@ def test_second_event_loop_is_refused_with_a_transport_of_the_callers() -> None:
 
 
 def test_threads_share_a_client() -> None:
-    """Many threads dial at once over one client, each exactly once."""
+    """
+    Many threads dial at once over one client, each exactly once, and over a connection of its own.
+
+    The server promises to keep its connections and does not, so one that was used again would fail.
+    """
     with FaultServer(STARTED) as server, Tenios(base_url=server.url) as tenios, ThreadPoolExecutor(16) as pool:
         started = list(pool.map(lambda _: tenios.start_callback(NUMBER).id, range(64)))
         assert started == [10] * 64

@@ -1,0 +1,118 @@
+"""What the documents show is run, and what they list is compared with what there is."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvicorn
+from support.faults import AFTER_THE_REQUEST
+
+from tenios_ext import AsyncTenios, CallbackStatus, OutcomeUnknownError, RejectedError, is_final
+from tenios_ext.clock import SystemClock
+from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
+from tenios_ext.simulator.server import Application
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs/guide.md"]
+GUIDE = DOCUMENTS[1].read_text()
+#: How many seconds pass for clients and simulator in one second.
+SPEED = 100
+SNIPPETS = [
+    pytest.param(code, id=f"{document.name}-{number}")
+    for document in DOCUMENTS
+    for number, code in enumerate(re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL), 1)
+]
+
+
+@pytest.fixture
+def _fast_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    beginning = time.monotonic()
+
+    async def async_sleep(_: SystemClock, seconds: float) -> None:
+        await asyncio.sleep(seconds / SPEED)
+
+    monkeypatch.setattr(SystemClock, "now", lambda _: 1e9 + (time.monotonic() - beginning) * SPEED)
+    monkeypatch.setattr(SystemClock, "sleep", lambda _, seconds: time.sleep(seconds / SPEED))
+    monkeypatch.setattr(SystemClock, "async_sleep", async_sleep)
+
+
+@pytest.fixture
+def _simulator(_fast_time: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A running simulator, and the environment that it would have printed."""
+    config = uvicorn.Config(Application(Simulator(clock=SystemClock())), port=0, log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    socket = config.bind_socket()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+    thread.start()
+    monkeypatch.setenv("TENIOS_BASE_URL", f"http://127.0.0.1:{socket.getsockname()[1]}")
+    monkeypatch.setenv("TENIOS_ACCESS_KEY", ACCESS_KEY)
+    monkeypatch.setenv("TENIOS_CALLBACK_CONFIG_ID", CALLBACK_CONFIG_ID)
+    yield
+    server.should_exit = True
+    thread.join()
+    socket.close()
+
+
+@pytest.mark.usefixtures("_simulator")
+@pytest.mark.parametrize("code", SNIPPETS)
+def test_snippet_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each Python block does what it shows, on the simulator; test functions in it are called."""
+    names: dict[str, Any] = {"__name__": "snippet"}
+    exec(compile(code, "snippet", "exec"), names)
+    for name, function in names.items():
+        if name.startswith("test_"):
+            function()
+    printed = capsys.readouterr().out
+    assert "may be ringing" not in printed
+    assert "No telephone rings" not in printed
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the table in the guide whose head begins with *heading*."""
+    _, _, rest = GUIDE.partition(f"| {heading}")
+    lines = rest.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_table_of_errors_is_what_is_tested() -> None:
+    """Each row after the first two is a case of the single-dial test, with the error that it expects, and each case is a row."""
+    rows = table("what happens to the request")
+    assert [(row[0], row[1].strip("`")) for row in rows[2:]] == [
+        (c.name, c.expected.__name__) for c in AFTER_THE_REQUEST
+    ]
+    for (_, _, again), case in zip(rows[2:], AFTER_THE_REQUEST, strict=True):
+        assert again.startswith("yes" if issubclass(case.expected, RejectedError) else "not blindly")
+        assert issubclass(case.expected, (RejectedError, OutcomeUnknownError))
+
+
+def test_table_of_statuses_is_complete() -> None:
+    """Each status is in the table, and the final ones are marked."""
+    rows = table("status | means")
+    assert {CallbackStatus(name.strip("`")): bool(final) for name, _, final in rows} == {
+        s: is_final(s) for s in CallbackStatus
+    }
+
+
+def test_table_of_settings_is_complete() -> None:
+    """Each keyword of the client is in the table."""
+    rows = table("keyword | variable")
+    assert {row[0].strip("`") for row in rows} == set(inspect.signature(AsyncTenios).parameters)
+    for keyword, variable, _ in rows:
+        assert not variable.startswith("`TENIOS_") or variable.strip("`") == f"TENIOS_{keyword.strip('`').upper()}"
+
+
+def test_links_lead_somewhere() -> None:
+    """Each relative link in a document is a file."""
+    for document in [*DOCUMENTS, *ROOT.glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), (document.name, target)
