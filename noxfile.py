@@ -11,7 +11,19 @@ from pathlib import Path
 import nox
 
 PYTHONS = ["3.11", "3.12", "3.13"]
-VERBS = ["demo", "generate", "generate-check", "lint", "types", "workflows", "check", "fix", "contract", "build"]
+VERBS = [
+    "demo",
+    "generate",
+    "generate-check",
+    "lint",
+    "types",
+    "workflows",
+    "check",
+    "fix",
+    "contract",
+    "bench",
+    "build",
+]
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["check", "test", "wheel"]
