@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 from support.dialling import MODES, dial
-from support.faults import AFTER_THE_REQUEST, Case, FaultServer, answer
+from support.faults import AFTER_THE_REQUEST, Case, FaultServer, answer, flood
 
 from tenios_ext import NotPlacedError, NotSentError, OutcomeUnknownError
 
@@ -58,6 +58,13 @@ def test_attributes_tell_what_is_known(mode: str) -> None:
     assert (error.fields, error.retry_after, error.reason) == (("delay",), 7.0, None)
     assert "429" in str(error)
     assert "Some text" in str(error)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_answer_is_given_up_for_its_length_before_its_time(mode: str) -> None:
+    """A flood is cut off by its bytes; a client with a long time-out does not fill its memory."""
+    with FaultServer(flood) as server, pytest.raises(OutcomeUnknownError, match="more than 1048576 bytes"):
+        dial(mode, base_url=server.url, timeout=60)
 
 
 @pytest.fixture
