@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +14,9 @@ from .transport import CONNECT_RETRIES, CONNECT_SECONDS, AnswerBody, NotConnecte
 
 if TYPE_CHECKING:
     from .transport import Network
+
+#: One to dial and one to ask.
+Pair = tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
@@ -26,8 +30,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if aiohttp and not installed:
             raise InvalidRequestError("aiohttp=True needs an extra: pip install 'tenios-callback[aiohttp]'")
         use_aiohttp = installed if aiohttp is None else aiohttp
-        self._connect = network.for_asyncio_over_aiohttp if use_aiohttp else network.for_asyncio
-        self._pairs: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]] = {}
+        self._connect = partial(_over_aiohttp if use_aiohttp else _over_httpx, network)
+        self._pairs: dict[asyncio.AbstractEventLoop, Pair] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and read the answer whole."""
@@ -53,7 +57,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         for transport in pair:
             await transport.aclose()
 
-    def _pair(self) -> tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]:
+    def _pair(self) -> Pair:
         # A connection that belongs to another event loop sends the request and then fails: a dial taken for a failure.
         loop = asyncio.get_running_loop()
         if self._own is not None:
@@ -67,3 +71,17 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             open_pairs = {each: pair for each, pair in self._pairs.items() if not each.is_closed()}
             self._pairs = {**open_pairs, loop: self._connect()}
         return self._pairs[loop]
+
+
+def _over_httpx(network: Network) -> Pair:
+    context = httpx.create_ssl_context()
+    dialling, asking = (network.options(context, keep=keep) for keep in (False, True))
+    return httpx.AsyncHTTPTransport(**dialling), httpx.AsyncHTTPTransport(**asking)
+
+
+def _over_aiohttp(network: Network) -> Pair:
+    """Aiohttp's pool costs less than httpx's, the more so the more connections there are."""
+    from .aiohttp_transport import aiohttp_transport  # noqa: PLC0415 - an extra, and heavy
+
+    context, proxy = httpx.create_ssl_context(), network.proxy()
+    return aiohttp_transport(context, proxy, keep=False), aiohttp_transport(context, proxy, keep=True)

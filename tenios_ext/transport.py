@@ -97,33 +97,19 @@ class Network:
     def for_threads(self) -> tuple[httpx.BaseTransport, httpx.BaseTransport]:
         """Two transports that share nothing but the TLS context: one to dial, one to ask."""
         context = httpx.create_ssl_context()
-        return httpx.HTTPTransport(**self._options(context, keep=False)), httpx.HTTPTransport(
-            **self._options(context, keep=True),
-        )
+        dialling, asking = (self.options(context, keep=keep) for keep in (False, True))
+        return httpx.HTTPTransport(**dialling), httpx.HTTPTransport(**asking)
 
-    def for_asyncio(self) -> tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]:
-        """The same for asyncio."""
-        context = httpx.create_ssl_context()
-        return httpx.AsyncHTTPTransport(**self._options(context, keep=False)), httpx.AsyncHTTPTransport(
-            **self._options(context, keep=True),
-        )
-
-    def for_asyncio_over_aiohttp(self) -> tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]:
-        """The same over aiohttp, whose pool costs less the more connections there are."""
-        from .aiohttp_transport import aiohttp_transport  # noqa: PLC0415 - an extra, and heavy
-
-        context = httpx.create_ssl_context()
-        proxy = self._proxy()
-        return aiohttp_transport(context, proxy, keep=False), aiohttp_transport(context, proxy, keep=True)
-
-    def _options(self, context: ssl.SSLContext, *, keep: bool) -> dict[str, Any]:
+    def options(self, context: ssl.SSLContext, *, keep: bool) -> dict[str, Any]:
+        """The arguments of httpx's own transports, whose connections are kept for the next request, or never."""
         kept = CONNECTIONS if keep else 0
         limits = httpx.Limits(
             max_connections=CONNECTIONS, max_keepalive_connections=kept, keepalive_expiry=KEEP_SECONDS
         )
-        return {"verify": context, "limits": limits, "retries": CONNECT_RETRIES, "proxy": self._proxy()}
+        return {"verify": context, "limits": limits, "retries": CONNECT_RETRIES, "proxy": self.proxy()}
 
-    def _proxy(self) -> str | None:
+    def proxy(self) -> str | None:
+        """The proxy's address; None where there is none, and for this machine."""
         parts = urlsplit(self.settings.base_url)
         host = parts.hostname or ""
         if self._named_proxy is not None or is_loopback(host) or urllib.request.proxy_bypass(host):
