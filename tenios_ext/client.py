@@ -163,7 +163,7 @@ class Tenios:
         """Pick up a callback that was started before, or elsewhere: by its id or, better, by its handle."""
         return Callback(_handle(callback, self._clock), self)
 
-    def _ask(self, callback_id: int) -> CallbackStatus:
+    def _ask(self, callback_id: int, *, attempt: int) -> CallbackStatus:
         try:
             request = wire.status_request(self._settings, callback_id)
             return wire.callback_status(get_callback_status.sync_detailed(client=self._api, body=request).parsed)
@@ -171,23 +171,23 @@ class Tenios:
             failure = wire.status_failure(error, self._settings.access_key)
         except BaseException as interruption:  # noqa: BLE001 - handed on at once
             _hand_on(interruption)
-        _log.info("status unavailable: %s", failure, extra={"callback_id": callback_id})
+        _log.info("status unavailable: %s", failure, extra={"callback_id": callback_id, "attempt": attempt})
         raise failure
 
     def _status(self, callback_id: int) -> CallbackStatus:
         for attempt in range(1, _ATTEMPTS):
             try:
-                return self._ask(callback_id)
+                return self._ask(callback_id, attempt=attempt)
             except StatusUnavailableError as error:
                 if not _is_passing(error):
                     raise
                 pause = back_off(_FIRST_PAUSE, failures=attempt - 1, retry_after=error.retry_after)
             self._clock.sleep(pause)
-        return self._ask(callback_id)
+        return self._ask(callback_id, attempt=_ATTEMPTS)
 
     def _poll(self, follower: Follower) -> CallbackStatus | None:
         try:
-            status = self._ask(follower.handle.id)
+            status = self._ask(follower.handle.id, attempt=follower.failures + 1)
         except StatusUnavailableError as error:
             follower.failed(error, self._clock.now())
             return None
@@ -320,7 +320,7 @@ class AsyncTenios:
         followers = [self._follower(handle, answered_within, ended_within) for handle in handles]
         return watch_many(followers, self._poll, self._clock, in_flight=in_flight, per_second=per_second)
 
-    async def _ask(self, callback_id: int) -> CallbackStatus:
+    async def _ask(self, callback_id: int, *, attempt: int) -> CallbackStatus:
         try:
             request = wire.status_request(self._settings, callback_id)
             answer = await get_callback_status.asyncio_detailed(client=self._api, body=request)
@@ -329,23 +329,23 @@ class AsyncTenios:
             failure = wire.status_failure(error, self._settings.access_key)
         except BaseException as interruption:  # noqa: BLE001 - handed on at once
             _hand_on(interruption)
-        _log.info("status unavailable: %s", failure, extra={"callback_id": callback_id})
+        _log.info("status unavailable: %s", failure, extra={"callback_id": callback_id, "attempt": attempt})
         raise failure
 
     async def _status(self, callback_id: int) -> CallbackStatus:
         for attempt in range(1, _ATTEMPTS):
             try:
-                return await self._ask(callback_id)
+                return await self._ask(callback_id, attempt=attempt)
             except StatusUnavailableError as error:
                 if not _is_passing(error):
                     raise
                 pause = back_off(_FIRST_PAUSE, failures=attempt - 1, retry_after=error.retry_after)
             await self._clock.async_sleep(pause)
-        return await self._ask(callback_id)
+        return await self._ask(callback_id, attempt=_ATTEMPTS)
 
     async def _poll(self, follower: Follower) -> CallbackStatus | None:
         try:
-            status = await self._ask(follower.handle.id)
+            status = await self._ask(follower.handle.id, attempt=follower.failures + 1)
         except StatusUnavailableError as error:
             follower.failed(error, self._clock.now())
             return None

@@ -42,6 +42,7 @@ class Follower:
 
     Attributes:
         outcome: What was seen up to now.
+        failures: How many questions in a row have failed.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Follower:
         self._not_before = self._begins
         self._left_alone_until = 0.0
         self._rank = -1
-        self._failures = self._refusals = 0
+        self.failures = self._refusals = 0
         self._last_error: StatusUnavailableError | None = None
 
     def _by(self, name: str, limit: float | None) -> float:
@@ -83,7 +84,7 @@ class Follower:
 
         A callback never goes back, so a status that does is a lagging answer, and no news. A final status always is one.
         """
-        self._failures = self._refusals = 0
+        self.failures = self._refusals = 0
         known = {sighting.status for sighting in self.outcome.sightings}
         rank = RANK.get(status, self._rank)
         news = status not in known and (status in FINAL or rank >= self._rank)
@@ -95,13 +96,13 @@ class Follower:
 
     def failed(self, error: StatusUnavailableError, now: float) -> None:
         """Take note of a question without an answer. Raises *error* where asking again is of no use."""
-        self._failures += 1
+        self.failures += 1
         self._refusals = self._refusals + 1 if error.http_status in _REFUSED else 0
         self._last_error = error
         if error.credentials_refused or self._refusals >= _REFUSALS:
             raise error
         self._left_alone_until = now + (error.retry_after or 0.0)
-        self._next(now, back_off(self._interval(now), failures=self._failures, retry_after=error.retry_after))
+        self._next(now, back_off(self._interval(now), failures=self.failures, retry_after=error.retry_after))
 
     def check(self, now: float) -> None:
         """Raise CallbackTimeoutError where a limit has passed and the callback has not got that far."""
@@ -111,7 +112,7 @@ class Follower:
         limit, what = (self._ended_by, "ended") if answered else (self._limit, "been answered by both")
         seconds = limit - self._begins
         seen = f"its last status was {self.outcome.status}" if self.outcome.status else "no status was seen"
-        trouble = f" The last question failed: {self._last_error}" if self._failures else ""
+        trouble = f" The last question failed: {self._last_error}" if self.failures else ""
         error = CallbackTimeoutError(
             f"Callback {self.handle.id} had not {what} after {seconds:g} seconds; {seen}. "
             f"It goes on: tenios.callback({self.handle.id}) picks it up again.{trouble}",

@@ -361,6 +361,10 @@ def test_logging_has_structured_extras_and_is_quiet_by_default(caplog: pytest.Lo
     changes = [(record["callback_id"], record["callback_status"]) for record in records if "callback_status" in record]
     assert changes[0] == (10, "REQUESTED")
     assert changes[-1] == (10, "DISCONNECTED")
+    with Script(["REQUESTED", 503, 503, "DISCONNECTED"]).client() as tenios:
+        tenios.callback(11).wait()
+    attempts = [(r["callback_id"], r["attempt"]) for r in map(vars, caplog.records) if "attempt" in r]
+    assert attempts == [(11, 1), (11, 2)]
     assert any(isinstance(handler, logging.NullHandler) for handler in logging.getLogger("tenios_ext").handlers)
 
 
