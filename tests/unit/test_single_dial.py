@@ -32,7 +32,7 @@ def test_request_is_sent_once_and_the_error_is_the_documented_one(mode: str, cas
     """After whatever answer, exactly one request has been received, and the error says whether to call again."""
     with FaultServer(case.fault) as server:
         with pytest.raises(case.expected) as raised:
-            dial(mode, base_url=server.url, timeout=0.25)
+            dial(mode, base_url=server.url, timeout=case.timeout)
         assert server.received == {INIT: 1}
     assert type(raised.value) is case.expected
     assert isinstance(raised.value, NotPlacedError) != isinstance(raised.value, OutcomeUnknownError)
@@ -133,5 +133,5 @@ def test_server_without_tls_is_told_nothing(mode: str) -> None:
     """HTTPS to a server that speaks plain HTTP fails before the request."""
     with FaultServer(answer("200 OK", {"id": 10})) as server:
         with pytest.raises(NotSentError):
-            dial(mode, base_url=server.url.replace("http://", "https://"), timeout=1)
+            dial(mode, base_url=server.url.replace("http://", "https://"), timeout=0.25)
         assert not server.received
