@@ -14,28 +14,12 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from support.faults import Connection, FaultServer, answer
+from support.faults import FaultServer, answer, lose_patience
 
 from tenios_ext import OutcomeUnknownError, Tenios
 
 DIALS = 200
 STARTED = answer("200 OK", {"id": 10}, "Connection: keep-alive")
-
-
-class LosesPatience:
-    """Answers the first request on each connection, and closes it at the second one."""
-
-    def __init__(self) -> None:
-        self._answered: set[object] = set()
-
-    def __call__(self, connection: Connection) -> None:
-        """Answer, or close."""
-        if connection._sock in self._answered:  # noqa: SLF001 - of the same support
-            connection.reset()
-            connection._sock.close()  # noqa: SLF001 - as above
-            return
-        self._answered.add(connection._sock)  # noqa: SLF001 - as above
-        STARTED(connection)
 
 
 class Kept(httpx.HTTPTransport):
@@ -51,7 +35,7 @@ def dial(transport: httpx.BaseTransport | None) -> tuple[int, float]:
     """How many of the dials were left open, and the milliseconds of each."""
     unknown = 0
     with (
-        FaultServer(LosesPatience(), keep_open=True) as server,
+        FaultServer(lose_patience(STARTED), keep_open=True) as server,
         Tenios("KEY", "CONFIG", base_url=server.url, transport=transport) as tenios,
     ):
         tenios.start_callback("+492214710123")

@@ -84,7 +84,7 @@ class Tenios:
         event_hooks: EventHooks | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        access_key = Secret(access_key) if access_key is not None else None  # Tracebacks show this variable.
+        access_key = Secret(access_key) if isinstance(access_key, str) else access_key  # Tracebacks show this variable.
         self._settings = Settings.of(
             access_key=access_key,
             callback_config_id=callback_config_id,
@@ -224,7 +224,9 @@ class AsyncTenios:
         clock: Clock = SYSTEM_CLOCK,
         aiohttp: bool | None = None,
     ) -> None:
-        access_key = Secret(access_key) if access_key is not None else None  # Tracebacks show this variable.
+        from .async_transport import AsyncTransport  # noqa: PLC0415 - imports asyncio
+
+        access_key = Secret(access_key) if isinstance(access_key, str) else access_key  # Tracebacks show this variable.
         self._settings = Settings.of(
             access_key=access_key,
             callback_config_id=callback_config_id,
@@ -236,8 +238,6 @@ class AsyncTenios:
         )
         self._clock = clock
         options = http_options(self._settings, event_hooks, async_refuse_unless_ok)
-        from .async_transport import AsyncTransport  # noqa: PLC0415 - imports asyncio
-
         own = AsyncTransport(Network(self._settings, proxy), transport, aiohttp=aiohttp)
         self._http = httpx.AsyncClient(transport=own, **options)
         self._api = tenios_client.Client(base_url=self._settings.base_url).set_async_httpx_client(self._http)

@@ -98,8 +98,10 @@ class Settings:
         return cls(timeout=timeout, pacing=pacing, **known)
 
 
-def _text(name: str, value: str | None) -> str | None:
+def _text(name: str, value: object) -> str | None:
     variable = f"TENIOS_{name.upper()}"
+    if value is not None and not isinstance(value, str):
+        raise InvalidRequestError(f"{name} is text, not {type(value).__name__}.")
     if value is None:
         kind = Secret if name == "access_key" else str
         value = kind(os.environ.get(variable, "")) or None

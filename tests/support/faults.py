@@ -83,9 +83,10 @@ class FaultServer:
     def _serve(self, sock: socket.socket) -> None:
         sock.settimeout(0.05)
         with sock, suppress(OSError):
+            connection = Connection(sock, self._stopped)
             while (path := self._read_request(sock)) is not None:
                 self.received[path] += 1
-                self._fault(Connection(sock, self._stopped))
+                self._fault(connection)
                 if not self._keep_open:
                     return
 
@@ -157,6 +158,20 @@ def in_turn(*faults: Fault) -> Fault:
         next(remaining)(connection)
 
     return do_next
+
+
+def lose_patience(first: Fault) -> Fault:
+    """Do *first* for the first request on each connection, and reset the connection as soon as a second one has come in."""
+    answered: set[Connection] = set()
+
+    def answer_or_reset(connection: Connection) -> None:
+        if connection in answered:
+            connection.reset()
+            raise ConnectionResetError
+        answered.add(connection)
+        first(connection)
+
+    return answer_or_reset
 
 
 def silence(connection: Connection) -> None:

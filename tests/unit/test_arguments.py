@@ -153,6 +153,8 @@ def test_wrong_argument_is_refused_before_anything_is_sent(wrong: dict[str, Any]
     [
         ({"access_key": ""}, "TENIOS_ACCESS_KEY"),
         ({"access_key": " KEY"}, "copied whole"),
+        ({"access_key": b"KEY"}, "is text, not bytes"),
+        ({"callback_config_id": 4711}, "is text, not int"),
         ({"callback_config_id": "C\n"}, "copied whole"),
         *(({"timeout": value}, "timeout") for value in (0, -1, float("nan"), float("inf"))),
         *(

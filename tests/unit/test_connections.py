@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from support.dialling import CONFIG_ID, MODES, NUMBER, ask, dial
-from support.faults import Connection, FaultServer, answer, drop, in_turn
+from support.faults import Connection, FaultServer, answer, drop, in_turn, lose_patience
 
 import tenios_ext
 from tenios_ext import (
@@ -37,22 +37,6 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENIOS_CALLBACK_CONFIG_ID", CONFIG_ID)
 
 
-class ClosesIdleConnections:
-    """Answers the first request on each connection; resets the connection as soon as a second one comes."""
-
-    def __init__(self) -> None:
-        self._answered: set[object] = set()
-
-    def __call__(self, connection: Connection) -> None:
-        """Answer, or reset."""
-        if connection._sock in self._answered:
-            connection.reset()
-            connection._sock.close()
-            return
-        self._answered.add(connection._sock)
-        STARTED(connection)
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_dial_never_uses_a_kept_connection(mode: str) -> None:
     """
@@ -60,7 +44,7 @@ def test_dial_never_uses_a_kept_connection(mode: str) -> None:
 
     The same server fails the second of two questions for the status over one connection, which is why they may be repeated.
     """
-    with FaultServer(ClosesIdleConnections(), keep_open=True) as server:
+    with FaultServer(lose_patience(STARTED), keep_open=True) as server:
 
         async def run() -> None:
             async with AsyncTenios(base_url=server.url, aiohttp=mode == "aiohttp") as tenios:
