@@ -80,6 +80,7 @@ async def _first_of(
     finally:
         for sleeping in timer:
             sleeping.cancel()
+        await asyncio.gather(*timer, return_exceptions=True)
     done = {task for task in asking if task.done()}
     asking -= done
     return [task.result() for task in done]

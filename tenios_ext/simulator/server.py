@@ -37,12 +37,12 @@ class Application:
     """The simulator as an ASGI application."""
 
     def __init__(self, simulator: Simulator) -> None:
-        self._service = simulator.service
+        self._simulator = simulator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever its method and path: the service says itself what it does not know."""
         request = Request(scope, receive)
-        reply = self._service.answer(request.method, request.url.path, await request.body())
+        reply = self._simulator.answer(request.method, request.url.path, await request.body())
         await JSONResponse(reply.body, reply.status, reply.headers)(scope, receive, send)
 
 

@@ -7,26 +7,35 @@ What a request may look like is read from the contract itself; there is no secon
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from collections import deque
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import yaml
-from attrs import field, frozen
-from jsonschema import Draft202012Validator
+from attrs import frozen
 
-from ..contract import contract_text
 from .exchange import UnknownCallbackError, UnknownCredentialsError
+from .faults import Faults, HttpError
+from .reply import Reply
+from .shape import Shape, contract
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tenios_client.models import CallbackStatus
 
     from .exchange import Exchange
+    from .faults import Fault, Injection, Operation
 
-_LONGEST_INTEGER = 19
-# Which sister-API code each keyword of JSON Schema amounts to; any other one is INVALID_VALUE.
-_CODES = {"required": "FIELD_IS_REQUIRED", "additionalProperties": "INVALID_FIELD"}
+#: Bytes; what a callback needs has a few hundred.
+LARGEST_BODY = 1 << 16
+_REMEMBERED = 10_000
+_MASK = "***"
+# The codes of TENIOS's sister APIs, and two of our own for what TENIOS does not document.
 _MESSAGES = {
     "BAD_CREDENTIALS": "Bad credentials",
+    "BODY_TOO_LARGE": f"The body has more than {LARGEST_BODY} bytes",
     "FIELD_IS_REQUIRED": "Field is required",
+    "INVALID_CONTENT_TYPE": "The content type is not application/json",
     "INVALID_FIELD": "Invalid field",
     "INVALID_JSON": "Invalid JSON",
     "INVALID_VALUE": "Invalid value",
@@ -36,12 +45,25 @@ _MESSAGES = {
 
 
 @frozen
-class Reply:
-    """An answer; the body is what becomes JSON."""
+class Asked:
+    """
+    A request that came in, and what became of it; without the access key.
 
-    status: int
-    body: Mapping[str, Any]
-    headers: Mapping[str, str] = field(factory=dict)
+    Attributes:
+        at: Seconds, by the exchange's clock.
+        operation: "init" or "status".
+        request: The body, its access key masked; None where it was no JSON object.
+        reply: What was answered.
+        fault: What went wrong on the way, if anything.
+        callback_id: The callback that it was about, if it was about one.
+    """
+
+    at: float
+    operation: Operation
+    request: Mapping[str, Any] | None
+    reply: Reply
+    fault: Fault | None = None
+    callback_id: int | None = None
 
 
 def _error(status: int, code: str, *fields: str, **headers: str) -> Reply:
@@ -49,95 +71,119 @@ def _error(status: int, code: str, *fields: str, **headers: str) -> Reply:
 
 
 class Service:
-    """Answers requests to an exchange."""
+    """
+    Answers requests to an exchange.
 
-    def __init__(self, exchange: Exchange) -> None:
+    Attributes:
+        asked: The last 10,000 requests to either operation.
+    """
+
+    def __init__(self, exchange: Exchange, faults: Faults, faults_of: Callable[[str], Sequence[Injection]]) -> None:
         self._exchange = exchange
-        contract = yaml.safe_load(contract_text())
-        schemas = {"components": {"schemas": contract["components"]["schemas"]}}
-        self._operations = {
-            "/callback/init": (self._init, _Shape(schemas, "InitCallbackRequest")),
-            "/callback/status": (self._status, _Shape(schemas, "CallbackStatusRequest")),
-        }
+        self._faults = faults
+        self._faults_of = faults_of
+        self.asked: deque[Asked] = deque(maxlen=_REMEMBERED)
 
-    def answer(self, method: str, path: str, body: bytes) -> Reply:
+    def answer(self, method: str, path: str, body: bytes, *, content_type: str = "application/json") -> Reply:
         """The answer to a request."""
-        if path not in self._operations:
+        operation = _OPERATIONS.get(path)
+        if operation is None:
             return _error(404, "NOT_FOUND")
         if method != "POST":
             return _error(405, "METHOD_NOT_ALLOWED", Allow="POST")
-        operation, shape = self._operations[path]
-        document = _object(body)
-        if document is None:
-            return _error(400, "INVALID_JSON")
-        document = shape.with_numbers(document)
-        try:
-            return shape.error(document) or operation(document)
-        except UnknownCredentialsError:
-            return _error(400, "BAD_CREDENTIALS")
-        except UnknownCallbackError:
-            return _error(400, "INVALID_VALUE", "id")
+        asked = self._asked(operation, body, content_type)
+        self.asked.append(asked)
+        return asked.reply
 
-    def _init(self, document: Mapping[str, Any]) -> Reply:
+    def _asked(self, operation: Operation, body: bytes, content_type: str) -> Asked:
+        now = self._exchange.now()
+        document = None
+        if len(body) > LARGEST_BODY:
+            reply = _error(413, "BODY_TOO_LARGE", Connection="close")
+        elif content_type.partition(";")[0].strip().lower() != "application/json":
+            reply = _error(415, "INVALID_CONTENT_TYPE")
+        elif (document := _object(body)) is None:
+            reply = _error(400, "INVALID_JSON")
+        else:
+            masked = _masked(document)
+            shape = _shapes()[operation]
+            document = shape.with_numbers(document)
+            if found := shape.error(document):
+                return Asked(now, operation, masked, _error(400, found[0], *found[1]))
+            try:
+                answer = self._init if operation == "init" else self._status
+                reply, fault, callback_id = answer(document)
+            except UnknownCredentialsError:
+                reply, fault, callback_id = _error(400, "BAD_CREDENTIALS"), None, None
+            except UnknownCallbackError:
+                reply, fault, callback_id = _error(400, "INVALID_VALUE", "id"), None, None
+            return Asked(now, operation, masked, reply, fault, callback_id)
+        return Asked(now, operation, None, reply)
+
+    def _init(self, document: Mapping[str, Any]) -> tuple[Reply, Fault | None, int | None]:
+        access_key, config_id = document["access_key"], document["callback_config_id"]
+        number = document["callback_number"]
+        self._exchange.check(access_key, config_id)
+        fault = self._faults.next("init", number, None, self._faults_of(number))
+        if isinstance(fault, HttpError) and not fault.accepted:
+            return fault.spoil(Reply(200, {}), ()), fault, None
         callback = self._exchange.request(
-            document["access_key"],
-            document["callback_config_id"],
-            number=document["callback_number"],
+            access_key,
+            config_id,
+            number=number,
             delay=document["delay"],
+            announcement=document.get("agent_announcement"),
+            dtmf_key=document.get("dtmf_key_to_trigger_customer_call"),
         )
-        return Reply(200, {"id": callback.id})
+        return _spoilt(fault, Reply(200, {"id": callback.id}), ()), fault, callback.id
 
-    def _status(self, document: Mapping[str, Any]) -> Reply:
-        return Reply(200, {"status": str(self._exchange.status(document["access_key"], document["id"]))})
+    def _status(self, document: Mapping[str, Any]) -> tuple[Reply, Fault | None, int | None]:
+        callback = self._exchange.find(document["access_key"], document["id"])
+        course = [status for _, status in callback.timeline]
+        status = callback.history(self._exchange.now())[-1][1]
+        number = callback.number
+        fault = self._faults.next("status", number, callback.id, self._faults_of(number))
+        return _spoilt(fault, Reply(200, {"status": str(status)}), course), fault, callback.id
+
+
+_OPERATIONS: dict[str, Operation] = {"/callback/init": "init", "/callback/status": "status"}
+
+
+@cache
+def _shapes() -> dict[Operation, Shape]:
+    return {
+        "init": Shape(contract(), "InitCallbackRequest"),
+        "status": Shape(contract(), "CallbackStatusRequest"),
+    }
+
+
+def _spoilt(fault: Fault | None, reply: Reply, course: Sequence[CallbackStatus]) -> Reply:
+    return fault.spoil(reply, course) if fault is not None else reply
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
     """The JSON object in *body*; None where it is something else."""
     try:
-        document = json.loads(body)
+        document = json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 
 
-class _Shape:
-    """What the contract says of a request's body."""
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
-    def __init__(self, schemas: Mapping[str, Any], name: str) -> None:
-        self._validator = Draft202012Validator({"$ref": f"#/components/schemas/{name}", **schemas})
-        properties = schemas["components"]["schemas"][name]["properties"]
-        self._integers = {
-            key for key, schema in properties.items() if self._resolved(schemas, schema).get("type") == "integer"
-        }
 
-    @staticmethod
-    def _resolved(schemas: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        name = schema.get("$ref", "").rpartition("/")[2]
-        return cast("Mapping[str, Any]", schemas["components"]["schemas"][name] if name else schema)
+def _masked(document: Mapping[str, Any]) -> dict[str, Any]:
+    """*document* without its access key, wherever it stands."""
+    key = document.get("access_key")
 
-    def with_numbers(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Decimal text where the contract has an integer as that integer: TENIOS's own Java client sends such text."""
-        return {key: self._number(value) if key in self._integers else value for key, value in document.items()}
+    def mask(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+        if isinstance(value, dict):
+            return {mask(name): mask(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [mask(each) for each in value]
+        return value.replace(key, _MASK) if isinstance(key, str) and key and isinstance(value, str) else value
 
-    @staticmethod
-    def _number(value: object) -> object:
-        is_decimal = isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _LONGEST_INTEGER
-        return int(cast("str", value)) if is_decimal else value
-
-    def error(self, document: Mapping[str, Any]) -> Reply | None:
-        """The answer to a body that breaks the contract; None where it keeps it."""
-        found = sorted(
-            self._validator.iter_errors(document), key=lambda each: (each.validator not in _CODES, str(each.path))
-        )
-        if not found:
-            return None
-        code = _CODES.get(str(found[0].validator), "INVALID_VALUE")
-        return _error(400, code, *self._fields(code, found[0], document))
-
-    @staticmethod
-    def _fields(code: str, error: Any, document: Mapping[str, Any]) -> list[str]:  # noqa: ANN401 - jsonschema's error is untyped inside
-        if code == "FIELD_IS_REQUIRED":
-            return [name for name in error.validator_value if name not in document]
-        if code == "INVALID_FIELD":
-            return [name for name in document if name not in error.schema["properties"]]
-        return [str(error.path[0])]
+    masked = {mask(name): mask(value) for name, value in document.items() if name != "access_key"}
+    return {"access_key": _MASK, **masked} if "access_key" in document else masked

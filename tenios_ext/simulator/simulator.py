@@ -2,64 +2,223 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING
 
-import httpx
+from tenios_client.models import CallbackStatus
 
 from ..client import AsyncTenios, Tenios
+from ..numbers import to_e164
 from .exchange import Exchange
+from .faults import Faults, Injection
 from .journey import Journey
+from .magic import MAGIC_NUMBERS
 from .service import Service
+from .transport import InProcessTransport
 from .virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
     from ..clock import Clock
+    from .exchange import SimulatedCallback
+    from .faults import Fault, Operation
+    from .journey import Move
+    from .reply import Reply
+    from .service import Asked
 
 ACCESS_KEY = "SIMULATOR-ACCESS-KEY"
 CALLBACK_CONFIG_ID = "SIMULATOR-CONFIG"
-_ADDRESS = "http://localhost"
+BASE_URL = "http://localhost"
 
 
 class Simulator:
     """
-    A telephone exchange with one account.
+    A telephone exchange.
 
     Args:
-        journey: What happens in each callback; by default both answer and talk.
+        journey: What happens in each callback, by default that both answer and talk; or one journey for each callback in turn,
+            such as :meth:`Journey.population` gives (when they run out, the last one stays).
         clock: Its time; by default a virtual one, which the clients' sleeping advances.
+        accounts: The callback config ids of each access key; by default the one account of ACCESS_KEY and CALLBACK_CONFIG_ID.
+        seed: Of the faults that are injected with a probability.
     """
 
-    def __init__(self, *, journey: Journey | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        journey: Journey | Iterator[Journey] | None = None,
+        clock: Clock | None = None,
+        accounts: Mapping[str, Collection[str]] | None = None,
+        seed: int = 0,
+    ) -> None:
         self.clock = clock if clock is not None else VirtualClock()
-        accounts = {ACCESS_KEY: frozenset({CALLBACK_CONFIG_ID})}
-        self.exchange = Exchange(accounts, journey or Journey.answered(), self.clock.now)
-        self.service = Service(self.exchange)
+        known = accounts if accounts is not None else {ACCESS_KEY: [CALLBACK_CONFIG_ID]}
+        self._first = _endless(journey if journey is not None else Journey.answered())
+        self._journeys = self._first
+        self._journeys_of: dict[str, Iterator[Journey]] = {}
+        self._faults = Faults(seed)
+        frozen = {key: frozenset(config_ids) for key, config_ids in known.items()}
+        self._exchange = Exchange(frozen, self._journey_for, self.clock.now)
+        self._service = Service(self._exchange, self._faults, self._faults_of)
+
+    # What a test asks.
 
     @property
     def dialled(self) -> list[str]:
-        """The numbers that were to be called, in the order of the requests."""
-        return [callback.number for callback in self.exchange.callbacks.values()]
+        """The numbers of all callbacks that were started, as E.164 and in order; one as often as it was dialled."""
+        return [callback.number for callback in self._exchange.callbacks.values()]
+
+    @property
+    def rung(self) -> list[str]:
+        """The numbers of the customers whose telephones have rung by now: not those whose agent was not reached."""
+        now = self.clock.now()
+        return [
+            callback.number
+            for callback in self.callbacks
+            if CallbackStatus.CALLING_B in (status for _, status in callback.history(now))
+        ]
+
+    @property
+    def callbacks(self) -> list[SimulatedCallback]:
+        """All callbacks, in the order of the requests, with what was asked for."""
+        return list(self._exchange.callbacks.values())
+
+    @property
+    def asked(self) -> list[Asked]:
+        """The last 10,000 requests, in order, without their access keys, each with its answer and what went wrong."""
+        return list(self._service.asked)
+
+    # What a test decides.
+
+    def set_journey(self, journey: Journey | Iterator[Journey] | None, *, number: str | None = None) -> None:
+        """
+        Decide what happens in the callbacks that are started from now on.
+
+        Args:
+            journey: A journey, one for each callback in turn, or None for what it was in the beginning.
+            number: The number for whose callbacks this holds, in any spelling with its country code, and be it a magic one; None
+                for all that are neither magic nor have a journey of their own.
+
+        Raises:
+            InvalidRequestError: *number* is no number.
+        """
+        if number is None:
+            self._journeys = _endless(journey) if journey is not None else self._first
+        elif journey is None:
+            self._journeys_of.pop(to_e164(number), None)
+        else:
+            self._journeys_of[to_e164(number)] = _endless(journey)
+
+    def inject(
+        self,
+        fault: Fault,
+        *,
+        on: Operation = "status",
+        number: str | None = None,
+        nth: int = 1,
+        times: int | None = 1,
+        probability: float = 1.0,
+    ) -> Injection:
+        """
+        Let something go wrong.
+
+        Args:
+            fault: What; see :mod:`tenios_ext.simulator.faults`.
+            on: "init" or "status".
+            number: Only for callbacks to this number, in any spelling with its country code.
+            nth: From which dial on, or from which question about each callback, counted from now on.
+            times: For how many of them in a row; None for all that follow.
+            probability: For each of those.
+
+        Raises:
+            ValueError: This fault cannot befall that operation, or a number is out of range.
+        """
+        e164 = to_e164(number) if number is not None else None
+        injection = Injection(fault, on=on, number=e164, nth=nth, times=times, probability=probability)
+        self._faults.add(injection)
+        return injection
+
+    @property
+    def injections(self) -> list[Injection]:
+        """The faults that were injected, in order."""
+        return list(self._faults.injections)
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more, but with magic numbers."""
+        self._faults.clear()
+
+    def play(self, callback_id: int, move: Move) -> CallbackStatus:
+        """
+        Let a party do something now, and say to which status this leads.
+
+        Raises:
+            UnknownCallbackError: There is no such callback.
+            ImpossibleMoveError: It is not a moment for this move.
+        """
+        return self._exchange.play(callback_id, move)
+
+    def status(self, callback_id: int) -> CallbackStatus:
+        """How far a callback is in truth, whatever faults make of it. Raises UnknownCallbackError."""
+        return self._exchange.status(callback_id)
+
+    def reset(self) -> None:
+        """Forget callbacks, requests, faults and journeys. Ids go on, so that an old one never means a new callback."""
+        self._exchange.reset()
+        self._service.asked.clear()
+        self._faults.clear()
+        self._journeys_of.clear()
+        self._journeys = self._first
+
+    # Ways in.
+
+    def answer(self, method: str, path: str, body: bytes, *, content_type: str = "application/json") -> Reply:
+        """What the simulator answers to a request; for a server of another kind than ours."""
+        return self._service.answer(method, path, body, content_type=content_type)
+
+    @property
+    def transport(self) -> InProcessTransport:
+        """An httpx transport, sync and async, that leads here; give it and ``clock`` to a client with settings of your own."""
+        return InProcessTransport(self._service, self.clock)
 
     def client(self) -> Tenios:
         """A client of this simulator, in process."""
-        return Tenios(
-            ACCESS_KEY,
-            CALLBACK_CONFIG_ID,
-            base_url=_ADDRESS,
-            transport=httpx.MockTransport(self._answer),
-            clock=self.clock,
-        )
+        key, config_id = self._account
+        return Tenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock)
 
     def async_client(self) -> AsyncTenios:
         """A client of this simulator for asyncio, in process."""
-        return AsyncTenios(
-            ACCESS_KEY,
-            CALLBACK_CONFIG_ID,
-            base_url=_ADDRESS,
-            transport=httpx.MockTransport(self._answer),
-            clock=self.clock,
-        )
+        key, config_id = self._account
+        return AsyncTenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock)
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        reply = self.service.answer(request.method, request.url.path, request.content)
-        return httpx.Response(reply.status, json=reply.body, headers=reply.headers)
+    @property
+    def _account(self) -> tuple[str, str]:
+        key, config_ids = next(iter(self._exchange.accounts.items()))
+        return key, min(config_ids)
+
+    def _journey_for(self, number: str) -> Journey:
+        if number in self._journeys_of:
+            return next(self._journeys_of[number])
+        magic = MAGIC_NUMBERS.get(number)
+        return magic.journey if magic else next(self._journeys)
+
+    def _faults_of(self, number: str) -> Sequence[Injection]:
+        magic = MAGIC_NUMBERS.get(number)
+        return magic.faults if magic else ()
+
+
+def _endless(journey: Journey | Iterator[Journey]) -> Iterator[Journey]:
+    if isinstance(journey, Journey):
+        return repeat(journey)
+    first = next(journey, None)
+    if first is None:
+        raise ValueError("There is no journey in what was given as journeys.")
+    return _last_stays(first, journey)
+
+
+def _last_stays(first: Journey, others: Iterator[Journey]) -> Iterator[Journey]:
+    journey = first
+    yield journey
+    for journey in others:
+        yield journey
+    yield from repeat(journey)

@@ -10,7 +10,7 @@ from tenios_ext.simulator import Journey, Simulator
 
 async def customer_is_not_reached() -> None:
     """Over asyncio."""
-    async with Simulator(journey=Journey.customer_fails()).async_client() as tenios:
+    async with Simulator(journey=Journey.customer_does_not_answer()).async_client() as tenios:
         callback = await tenios.start_callback("+49 221 4710123")
         outcome = await callback.wait()
     assert outcome.failed_party == "customer"

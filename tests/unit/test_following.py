@@ -219,8 +219,12 @@ def test_strange_retry_after_is_no_news(header: str) -> None:
     [
         (Journey.answered(), True, None),
         (Journey.answered(talking=0.01), True, None),
-        (Journey.agent_fails(), False, "agent"),
-        (Journey.customer_fails(), False, "customer"),
+        (Journey.agent_busy(), False, "agent"),
+        (Journey.agent_declines(), False, "agent"),
+        (Journey.agent_does_not_answer(), False, "agent"),
+        (Journey.customer_busy(), False, "customer"),
+        (Journey.customer_declines(), False, "customer"),
+        (Journey.customer_does_not_answer(), False, "customer"),
     ],
 )
 def test_outcome_answers_the_questions_people_have(mode: str, journey: Journey, connected: bool, failed: str) -> None:  # noqa: FBT001 - a case

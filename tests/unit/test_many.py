@@ -57,8 +57,10 @@ class Town:
         self._questions[callback] += 1
         if callback % 11 == 0 and self._questions[callback] % 2:
             return httpx.Response(503)
-        journey = Journey.customer_fails() if callback % 2 else Journey.answered(talking=callback % 300)
-        return httpx.Response(200, json={"status": journey.status_at(self.clock.now() - self.start, delay=0)})
+        journey = Journey.customer_declines() if callback % 2 else Journey.answered(talking=callback % 300)
+        elapsed = self.clock.now() - self.start
+        status = next(status for begins, status in reversed(journey.timeline(delay=0)) if begins <= elapsed)
+        return httpx.Response(200, json={"status": status})
 
     def client(self) -> AsyncTenios:
         """A client of the town."""

@@ -24,9 +24,9 @@ def public(cls: type) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_all_is_sorted_and_importable(module: Any) -> None:
-    """`__all__` is what there is, in order."""
-    assert module.__all__ == sorted(module.__all__)
+def test_all_is_importable(module: Any) -> None:
+    """`__all__` is what there is, and nothing twice; ruff judges its order."""
+    assert len(module.__all__) == len(set(module.__all__))
     assert all(hasattr(module, name) for name in module.__all__)
 
 

@@ -1,0 +1,79 @@
+"""What an OpenAPI description says of a request's body: jsonschema, the reference implementation for Python, judges."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+
+from ..contract import contract_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_LONGEST_INTEGER = 19
+# Which sister-API code each keyword of JSON Schema amounts to; any other one is INVALID_VALUE.
+_CODES = {"required": "FIELD_IS_REQUIRED", "additionalProperties": "INVALID_FIELD"}
+
+
+def _pattern(_: object, pattern: str, text: object, __: object) -> Iterator[ValidationError]:
+    # In ECMA's dialect, which JSON Schema means, `$` is the end; in Python's it also comes before a last line break.
+    if isinstance(text, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), text):
+        yield ValidationError(f"does not match {pattern!r}")
+
+
+_Validator = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call] # untyped there
+
+
+@cache
+def contract() -> Mapping[str, Any]:
+    """The contract as data."""
+    return cast("Mapping[str, Any]", yaml.safe_load(contract_text()))
+
+
+class Shape:
+    """One of the schemas of an OpenAPI document."""
+
+    def __init__(self, document: Mapping[str, Any], name: str) -> None:
+        schemas = {"components": {"schemas": document["components"]["schemas"]}}
+        self._validator = _Validator({"$ref": f"#/components/schemas/{name}", **schemas})
+        properties = document["components"]["schemas"][name]["properties"]
+        self._integers = {
+            key for key, schema in properties.items() if self._resolved(document, schema).get("type") == "integer"
+        }
+
+    @staticmethod
+    def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        name = schema.get("$ref", "").rpartition("/")[2]
+        return cast("Mapping[str, Any]", document["components"]["schemas"][name] if name else schema)
+
+    def with_numbers(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Decimal text where the schema has an integer as that integer: TENIOS's own Java client sends such text."""
+        return {key: self._number(value) if key in self._integers else value for key, value in document.items()}
+
+    @staticmethod
+    def _number(value: object) -> object:
+        is_decimal = isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _LONGEST_INTEGER
+        return int(cast("str", value)) if is_decimal else value
+
+    def error(self, document: Mapping[str, Any]) -> tuple[str, list[str]] | None:
+        """TENIOS's error code and the fields at fault where *document* breaks the schema; None where it keeps it."""
+        found = sorted(
+            self._validator.iter_errors(document), key=lambda each: (each.validator not in _CODES, str(each.path))
+        )
+        if not found:
+            return None
+        code = _CODES.get(str(found[0].validator), "INVALID_VALUE")
+        return code, self._fields(code, found[0], document)
+
+    @staticmethod
+    def _fields(code: str, error: Any, document: Mapping[str, Any]) -> list[str]:  # noqa: ANN401 - jsonschema's error is untyped inside
+        if code == "FIELD_IS_REQUIRED":
+            return [name for name in error.validator_value if name not in document]
+        if code == "INVALID_FIELD":
+            return [name for name in document if name not in error.schema["properties"]]
+        return [str(error.path[0])]
