@@ -35,21 +35,24 @@ def contract() -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", yaml.safe_load(contract_text()))
 
 
+def _inlined(document: Mapping[str, Any], node: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """*node* with each reference replaced by what it refers to: looking them up takes longer than all the judging."""
+    if isinstance(node, list):
+        return [_inlined(document, each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inlined(document, document["components"]["schemas"][node["$ref"].rpartition("/")[2]])
+    return {key: _inlined(document, each) for key, each in node.items()}
+
+
 class Shape:
     """One of the schemas of an OpenAPI document."""
 
     def __init__(self, document: Mapping[str, Any], name: str) -> None:
-        schemas = {"components": {"schemas": document["components"]["schemas"]}}
-        self._validator = _Validator({"$ref": f"#/components/schemas/{name}", **schemas})
-        properties = document["components"]["schemas"][name]["properties"]
-        self._integers = {
-            key for key, schema in properties.items() if self._resolved(document, schema).get("type") == "integer"
-        }
-
-    @staticmethod
-    def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        name = schema.get("$ref", "").rpartition("/")[2]
-        return cast("Mapping[str, Any]", document["components"]["schemas"][name] if name else schema)
+        schema = _inlined(document, document["components"]["schemas"][name])
+        self._validator = _Validator(schema)
+        self._integers = {key for key, each in schema["properties"].items() if each.get("type") == "integer"}
 
     def with_numbers(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Decimal text where the schema has an integer as that integer: TENIOS's own Java client sends such text."""

@@ -34,6 +34,9 @@ class VirtualClock:
 
     async def async_sleep(self, seconds: float) -> None:
         """Let *seconds* pass, and other tasks run: those that sleep at the same time wake in the order of their waking times."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
         wake_at = self._now + seconds
         self._wakings.append(wake_at)
         try:
