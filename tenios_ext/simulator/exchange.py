@@ -132,7 +132,7 @@ class Exchange:
 
     def status(self, callback_id: int) -> CallbackStatus:
         """How far a callback is now. Raises UnknownCallbackError."""
-        return self._any(callback_id).history(self.now())[-1][1]
+        return self.any(callback_id).history(self.now())[-1][1]
 
     def play(self, callback_id: int, move: Move) -> CallbackStatus:
         """
@@ -146,7 +146,7 @@ class Exchange:
             ImpossibleMoveError: It is not a moment for this move.
         """
         with self._lock:
-            callback = self._any(callback_id)
+            callback = self.any(callback_id)
             now = self.now()
             since, status = callback.history(now)[-1]
             journey = callback.journey.after(move, status, max(now - since, 0))
@@ -160,7 +160,8 @@ class Exchange:
         with self._lock:
             self.callbacks.clear()
 
-    def _any(self, callback_id: int) -> SimulatedCallback:
+    def any(self, callback_id: int) -> SimulatedCallback:
+        """A callback, whosever it is. Raises UnknownCallbackError."""
         try:
             return self.callbacks[callback_id]
         except KeyError:

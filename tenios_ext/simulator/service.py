@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -50,6 +51,7 @@ class Asked:
     A request that came in, and what became of it; without the access key.
 
     Attributes:
+        number: Counted from 1.
         at: Seconds, by the exchange's clock.
         operation: "init" or "status".
         request: The body, its access key masked; None where it was no JSON object.
@@ -58,6 +60,7 @@ class Asked:
         callback_id: The callback that it was about, if it was about one.
     """
 
+    number: int
     at: float
     operation: Operation
     request: Mapping[str, Any] | None
@@ -83,6 +86,7 @@ class Service:
         self._faults = faults
         self._faults_of = faults_of
         self.asked: deque[Asked] = deque(maxlen=_REMEMBERED)
+        self._numbers = count(1)
 
     def answer(self, method: str, path: str, body: bytes, *, content_type: str = "application/json") -> Reply:
         """The answer to a request."""
@@ -100,16 +104,16 @@ class Service:
         document = None
         if len(body) > LARGEST_BODY:
             reply = _error(413, "BODY_TOO_LARGE", Connection="close")
-        elif content_type.partition(";")[0].strip().lower() != "application/json":
+        elif body and content_type.partition(";")[0].strip().lower() != "application/json":
             reply = _error(415, "INVALID_CONTENT_TYPE")
-        elif (document := _object(body)) is None:
+        elif (document := json_object(body)) is None:
             reply = _error(400, "INVALID_JSON")
         else:
             masked = _masked(document)
             shape = _shapes()[operation]
-            document = shape.with_numbers(document)
+            document = shape.with_integers(shape.with_numbers(document))
             if found := shape.error(document):
-                return Asked(now, operation, masked, _error(400, found[0], *found[1]))
+                return Asked(next(self._numbers), now, operation, masked, _error(400, found[0], *found[1]))
             try:
                 answer = self._init if operation == "init" else self._status
                 reply, fault, callback_id = answer(document)
@@ -117,8 +121,8 @@ class Service:
                 reply, fault, callback_id = _error(400, "BAD_CREDENTIALS"), None, None
             except UnknownCallbackError:
                 reply, fault, callback_id = _error(400, "INVALID_VALUE", "id"), None, None
-            return Asked(now, operation, masked, reply, fault, callback_id)
-        return Asked(now, operation, None, reply)
+            return Asked(next(self._numbers), now, operation, masked, reply, fault, callback_id)
+        return Asked(next(self._numbers), now, operation, None, reply)
 
     def _init(self, document: Mapping[str, Any]) -> tuple[Reply, Fault | None, int | None]:
         access_key, config_id = document["access_key"], document["callback_config_id"]
@@ -161,7 +165,7 @@ def _spoilt(fault: Fault | None, reply: Reply, course: Sequence[CallbackStatus])
     return fault.spoil(reply, course) if fault is not None else reply
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
+def json_object(body: bytes) -> dict[str, Any] | None:
     """The JSON object in *body*; None where it is something else."""
     try:
         document = json.loads(body, parse_constant=_refuse)

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 
 from ..contract import contract_text
@@ -25,6 +25,10 @@ def _pattern(_: object, pattern: str, text: object, __: object) -> Iterator[Vali
     if isinstance(text, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), text):
         yield ValidationError(f"does not match {pattern!r}")
 
+
+_FORMATS = FormatChecker(formats=())
+for _bits in (32, 64):
+    _FORMATS.checks(f"int{_bits}")(lambda value, bits=_bits: not isinstance(value, int) or value.bit_length() < bits)
 
 _Validator = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call] # untyped there
 
@@ -51,17 +55,19 @@ class Shape:
 
     def __init__(self, document: Mapping[str, Any], name: str) -> None:
         schema = _inlined(document, document["components"]["schemas"][name])
-        self._validator = _Validator(schema)
-        self._integers = {key for key, each in schema["properties"].items() if each.get("type") == "integer"}
+        self._validator = _Validator(schema, format_checker=_FORMATS)
+        self._integers = {key for key, each in schema["properties"].items() if "integer" in each.get("type", ())}
 
     def with_numbers(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Decimal text where the schema has an integer as that integer: TENIOS's own Java client sends such text."""
-        return {key: self._number(value) if key in self._integers else value for key, value in document.items()}
+        return {key: _number(value) if key in self._integers else value for key, value in document.items()}
 
-    @staticmethod
-    def _number(value: object) -> object:
-        is_decimal = isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _LONGEST_INTEGER
-        return int(cast("str", value)) if is_decimal else value
+    def with_integers(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Integers that are written with a fraction of nothing, which JSON Schema takes for integers, as such."""
+        return {
+            key: int(value) if key in self._integers and isinstance(value, float) and value.is_integer() else value
+            for key, value in document.items()
+        }
 
     def error(self, document: Mapping[str, Any]) -> tuple[str, list[str]] | None:
         """TENIOS's error code and the fields at fault where *document* breaks the schema; None where it keeps it."""
@@ -79,4 +85,9 @@ class Shape:
             return [name for name in error.validator_value if name not in document]
         if code == "INVALID_FIELD":
             return [name for name in document if name not in error.schema["properties"]]
-        return [str(error.path[0])]
+        return [str(name) for name in list(error.path)[:1]]
+
+
+def _number(value: object) -> object:
+    is_decimal = isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _LONGEST_INTEGER
+    return int(cast("str", value)) if is_decimal else value

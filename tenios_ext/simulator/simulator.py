@@ -158,6 +158,10 @@ class Simulator:
         """
         return self._exchange.play(callback_id, move)
 
+    def callback(self, callback_id: int) -> SimulatedCallback:
+        """One of the callbacks. Raises UnknownCallbackError."""
+        return self._exchange.any(callback_id)
+
     def status(self, callback_id: int) -> CallbackStatus:
         """How far a callback is in truth, whatever faults make of it. Raises UnknownCallbackError."""
         return self._exchange.status(callback_id)
@@ -183,16 +187,17 @@ class Simulator:
 
     def client(self) -> Tenios:
         """A client of this simulator, in process."""
-        key, config_id = self._account
+        key, config_id = self.account
         return Tenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock)
 
     def async_client(self) -> AsyncTenios:
         """A client of this simulator for asyncio, in process."""
-        key, config_id = self._account
+        key, config_id = self.account
         return AsyncTenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock)
 
     @property
-    def _account(self) -> tuple[str, str]:
+    def account(self) -> tuple[str, str]:
+        """The access key and the callback config id of its clients."""
         key, config_ids = next(iter(self._exchange.accounts.items()))
         return key, min(config_ids)
 
