@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN ?= .venv/bin
 READY ?= .venv/.ready
 NODE_READY ?= node_modules/.package-lock.json
+CONTRACTS = openapi.yaml tenios_ext/simulator/control.yaml
 ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
@@ -26,8 +27,8 @@ generate-check: $(READY) ## Fail when generated/ is not what openapi.yaml gives
 	$(BIN)/python scripts/generate.py --check
 
 lint: $(READY) $(NODE_READY) ## Judge the contract and the code's style
-	npx --no-install redocly lint openapi.yaml && npx --no-install spectral lint --fail-severity=hint openapi.yaml
-	$(BIN)/openapi-spec-validator openapi.yaml
+	npx --no-install redocly lint $(CONTRACTS) && npx --no-install spectral lint --fail-severity=hint $(CONTRACTS)
+	$(BIN)/openapi-spec-validator $(CONTRACTS)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 types: $(READY) ## Check the types, strictly

@@ -49,9 +49,26 @@ def call(number: str, *, delay: int, announce: str | None, key: str | None, regi
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8311, show_default=True, help="The port to listen on; 0 for a free one.")
-@click.option("--speed", default=1.0, show_default=True, help="How many seconds pass in one second.")
-def simulate(*, host: str, port: int, speed: float) -> None:
-    """Be TENIOS on this machine, until Ctrl-C: no account, no telephone, no internet."""
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How many seconds pass in one second.",
+)
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Let the console and the control API be used under this name, too; may be repeated.",
+)
+def simulate(*, host: str, port: int, speed: float, hosts: tuple[str, ...]) -> None:
+    """
+    Be TENIOS on this machine, until Ctrl-C: no account, no telephone, no internet.
+
+    Prints what to put into the environment of a client. A browser shows at the same address what happens, and plays the parties.
+    """
     try:
         from ..simulator import ACCESS_KEY, CALLBACK_CONFIG_ID  # noqa: PLC0415 - an extra
         from ..simulator.server import serve  # noqa: PLC0415 - an extra
@@ -62,8 +79,13 @@ def simulate(*, host: str, port: int, speed: float) -> None:
         click.echo(f"export TENIOS_BASE_URL={address}")
         click.echo(f"export TENIOS_ACCESS_KEY={ACCESS_KEY}")
         click.echo(f"export TENIOS_CALLBACK_CONFIG_ID={CALLBACK_CONFIG_ID}")
+        click.echo(f"The console is at {address}/", err=True)
 
-    serve(host=host, port=port, speed=speed, journey=None, ready=ready)
+    try:
+        serve(host=host, port=port, speed=speed, hosts=hosts, ready=ready)
+    except OSError as error:
+        click.echo(f"Cannot listen on {host}, port {port}: {error.strerror}. Try --port 0 for a free one.", err=True)
+        raise SystemExit(_FAILED) from None
 
 
 def _missing_extra(error: ModuleNotFoundError) -> NoReturn:

@@ -113,6 +113,7 @@ class Server(uvicorn.Server):
         hosts: Names beside those of the loopback under which the control API may be spoken to.
 
     Attributes:
+        simulator: What answers.
         address: Where it listens, such as ``http://127.0.0.1:8311``.
 
     Raises:
@@ -122,6 +123,7 @@ class Server(uvicorn.Server):
     def __init__(
         self, simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0, hosts: Collection[str] = ()
     ) -> None:
+        self.simulator = simulator
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
         shown = f"[{host}]" if family == socket.AF_INET6 else host
@@ -151,7 +153,7 @@ def serve(
     host: str,
     port: int,
     speed: float,
-    journey: Journey | None,
+    journey: Journey | None = None,
     hosts: Collection[str] = (),
     ready: Callable[[str], None],
 ) -> None:

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import schemathesis
 from hypothesis import settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from support.serving import serving
 
-from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
+from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Journey, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
+CONTROL = schemathesis.openapi.from_path(ROOT / "tenios_ext/simulator/control.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +79,21 @@ def test_server_keeps_the_contract_along_its_links(simulator: Simulator) -> None
     Machine.run(settings=settings(max_examples=30, stateful_step_count=6, deadline=None))
     linked = [asked.callback_id for asked in list(simulator.asked)[before:] if asked.operation == "status"]
     assert set(linked) - {10, None}
+
+
+@pytest.fixture(scope="module")
+def controlled() -> Iterator[str]:
+    """The address of another running simulator, with one callback that waits to be played."""
+    simulator = Simulator(journey=Journey.by_hand())
+    with serving(simulator) as server, simulator.client() as tenios:
+        tenios.start_callback("+492214710123")
+        simulator.clock.sleep(5)
+        yield server.address
+
+
+@CONTROL.parametrize()
+@settings(max_examples=50, deadline=None)
+def test_control_api_keeps_its_description(controlled: str, case: Any) -> None:
+    """Whatever is sent to the control API, the answer is one that its own document names."""
+    # Its schema lists the fields of all faults and journeys; which of them go together is said in words only.
+    case.call_and_validate(base_url=controlled, excluded_checks=[positive_data_acceptance])

@@ -31,14 +31,14 @@ def dial(mode: str, **settings: Any) -> Callback | AsyncCallback:
     return asyncio.run(run())
 
 
-def ask(mode: str, **settings: Any) -> CallbackStatus:
-    """Ask once how far callback 10 is."""
+def ask(mode: str, callback_id: int = 10, **settings: Any) -> CallbackStatus:
+    """Ask once how far a callback is."""
     if mode == "sync":
         with Tenios(**settings) as tenios:
-            return tenios.callback(10).status()
+            return tenios.callback(callback_id).status()
 
     async def run() -> CallbackStatus:
         async with AsyncTenios(aiohttp=mode == "aiohttp", **settings) as tenios:
-            return await tenios.callback(10).status()
+            return await tenios.callback(callback_id).status()
 
     return asyncio.run(run())

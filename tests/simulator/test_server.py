@@ -1,0 +1,392 @@
+"""The simulator over HTTP: TENIOS's operations, faults of the connection, the control API and who may use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+from support.dialling import CONFIG_ID, MODES, NUMBER, ask, dial
+from support.serving import serving
+
+from tenios_ext import CallbackStatus, OutcomeUnknownError, RejectedError, Tenios
+from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, MAGIC_NUMBERS, Journey, Simulator, faults
+from tenios_ext.simulator.control import PREFIX, Control, control_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.routing import Route
+
+    from tenios_ext.simulator.server import Server
+
+TENIOS = Path(sys.executable).with_name("tenios")
+INIT: dict[str, Any] = {
+    "access_key": ACCESS_KEY,
+    "callback_config_id": CALLBACK_CONFIG_ID,
+    "callback_number": NUMBER,
+    "delay": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving(Simulator(accounts={ACCESS_KEY: [CALLBACK_CONFIG_ID, CONFIG_ID]})) as server:
+        yield server
+
+
+@pytest.fixture
+def simulator(server: Server) -> Simulator:
+    """As if it had just been started, but for its ids; its time is the test's."""
+    server.simulator.reset()
+    return server.simulator
+
+
+@pytest.fixture
+def http(server: Server, simulator: Simulator) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.address) as http:
+        yield http
+
+
+@pytest.fixture
+def _settings(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    monkeypatch.setenv("TENIOS_ACCESS_KEY", ACCESS_KEY)
+    monkeypatch.setenv("TENIOS_BASE_URL", server.address)
+
+
+@pytest.mark.parametrize(("delay", "convert"), [(0, int), ("0", str)], ids=["numbers, as in PHP", "texts, as in Java"])
+def test_official_clients_shapes_are_served(http: httpx.Client, delay: object, convert: Any) -> None:
+    """What TENIOS's own clients send is taken; only the base URL is another one."""
+    started = http.post("/callback/init", json={**INIT, "delay": delay})
+    assert (started.status_code, list(started.json())) == (200, ["id"])
+    body = {"access_key": ACCESS_KEY, "id": convert(started.json()["id"])}
+    assert http.post("/callback/status", json=body).json() == {"status": "REQUESTED"}
+
+
+@pytest.mark.usefixtures("_settings")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "fault",
+    [faults.Drop(), faults.Reset(), faults.Malformed(), faults.Truncated(), faults.HttpError(520, accepted=True)],
+    ids=repr,
+)
+def test_dial_whose_answer_is_lost(simulator: Simulator, mode: str, fault: faults.Fault) -> None:
+    """Over a real connection as in process: the client does not know, and the telephone rings once."""
+    simulator.inject(fault, on="init")
+    with pytest.raises(OutcomeUnknownError):
+        dial(mode)
+    assert simulator.dialled == [NUMBER]
+
+
+@pytest.mark.usefixtures("_settings")
+@pytest.mark.parametrize("mode", MODES)
+def test_refused_dial_says_when_to_try_again(simulator: Simulator, mode: str) -> None:
+    """429 comes with its header."""
+    simulator.inject(faults.HttpError(429, retry_after=7), on="init")
+    with pytest.raises(RejectedError) as caught:
+        dial(mode)
+    assert caught.value.retry_after == 7
+
+
+@pytest.mark.usefixtures("_settings")
+@pytest.mark.parametrize("mode", MODES)
+def test_lost_answer_to_a_question_is_asked_for_again(simulator: Simulator, http: httpx.Client, mode: str) -> None:
+    """Two lost answers later the third is the truth."""
+    http.post("/callback/init", json=INIT)
+    simulator.inject(faults.Drop())
+    simulator.inject(faults.Reset(), nth=2)
+    seen = ask(mode, simulator.callbacks[0].id, clock=simulator.clock)
+    assert seen is simulator.status(simulator.callbacks[0].id)
+    assert [asked.reply.lost for asked in simulator.asked] == [None, "dropped", "reset", None]
+
+
+def end_of_connection(server: Server, simulator: Simulator, fault: faults.Fault) -> bytes | str:
+    """What a socket sees in place of an answer."""
+    simulator.inject(fault, on="init")
+    body = json.dumps(INIT).encode()
+    head = f"POST /callback/init HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2]))) as sock:
+        sock.sendall(head.encode() + body)
+        try:
+            return sock.recv(1000)
+        except ConnectionResetError:
+            return "reset"
+
+
+def test_drop_and_reset_are_what_they_say(server: Server, simulator: Simulator) -> None:
+    """One ends the connection in order, the other with a reset; neither sends a byte."""
+    assert end_of_connection(server, simulator, faults.Drop()) == b""
+    assert end_of_connection(server, simulator, faults.Reset()) == "reset"
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status", "code"),
+    [
+        (b" " * 70_000, "application/json", 413, "BODY_TOO_LARGE"),
+        (b"{}", "text/plain", 415, "INVALID_CONTENT_TYPE"),
+        (b"{}", None, 415, "INVALID_CONTENT_TYPE"),
+        (b"{}", "application/json; charset=utf-8", 400, "FIELD_IS_REQUIRED"),
+        (b"NaN", "application/json", 400, "INVALID_JSON"),
+        (b'{"delay": NaN}', "application/json", 400, "INVALID_JSON"),
+    ],
+)
+def test_bad_bodies_are_refused(
+    http: httpx.Client, content: bytes, content_type: str | None, status: int, code: str
+) -> None:
+    """Too large, of another type, or no JSON; each with a reason of TENIOS's shape."""
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = http.post("/callback/init", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["error_code"]) == (status, code)
+
+
+def test_endless_body_is_not_read_to_its_end(http: httpx.Client) -> None:
+    """Nobody fills the simulator's memory."""
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b" " * 10_000
+
+    headers = {"Content-Type": "application/json"}
+    with suppress(httpx.WriteError):  # The server has answered, and closed the connection, before the client looks.
+        assert http.post("/callback/init", content=endless(), headers=headers).status_code == 413
+    assert http.post("/callback/init", json=INIT).status_code == 200
+
+
+def test_unknown_paths_and_methods(http: httpx.Client) -> None:
+    """404 and 405 with what would be allowed, here and in the control API."""
+    assert http.post("/callback/cancel", json=INIT).status_code == 404
+    assert http.post("/callback/init/", json=INIT).status_code == 404
+    assert http.get("/callback/init").headers["Allow"] == "POST"
+    assert http.put(f"{PREFIX}/reset").status_code == 405
+    assert http.get(f"{PREFIX}/nothing").json()["error_code"] == "NOT_FOUND"
+
+
+def test_control_api_plays_a_call(http: httpx.Client, simulator: Simulator) -> None:
+    """A program in any language decides what happens, and sees what was asked."""
+    assert http.post(f"{PREFIX}/journeys", json={"name": "by_hand", "number": NUMBER}).status_code == 204
+    http.post("/callback/init", json={**INIT, "agent_announcement": "Hello"})
+    simulator.clock.sleep(3)
+    (callback,) = http.get(f"{PREFIX}/callbacks").json()
+    assert (callback["status"], callback["announcement"]) == ("CALLING_A", "Hello")
+    assert callback["moves"] == ["agent_answers", "agent_declines", "hang_up"]
+    for move, status in [
+        ("agent_answers", "CALLING_B"),
+        ("customer_answers", "CONNECTED"),
+        ("hang_up", "DISCONNECTED"),
+    ]:
+        played = http.post(f"{PREFIX}/callbacks/{callback['id']}/moves", json={"move": move}).json()
+        assert (played["status"], played["over"]) == (status, move == "hang_up")
+    again = http.post(f"{PREFIX}/callbacks/{callback['id']}/moves", json={"move": "hang_up"})
+    assert (again.status_code, again.json()["error_code"]) == (409, "IMPOSSIBLE_MOVE")
+    assert http.post(f"{PREFIX}/callbacks/9/moves", json={"move": "hang_up"}).status_code == 404
+    (asked,) = http.get(f"{PREFIX}/requests").json()
+    assert (asked["request"]["access_key"], asked["answer"]["body"]) == ("***", {"id": callback["id"]})
+
+
+def test_control_api_injects_faults(http: httpx.Client, simulator: Simulator) -> None:
+    """Each fault with its place; shown, cleared, and forgotten by a reset."""
+    fault = {
+        "kind": "http_error",
+        "status": 503,
+        "retry_after": 2,
+        "on": "init",
+        "nth": 2,
+        "times": 3,
+        "number": NUMBER,
+    }
+    assert http.post(f"{PREFIX}/faults", json=fault).status_code == 204
+    (shown,) = http.get(f"{PREFIX}/faults").json()
+    assert shown == {**fault, "accepted": False, "probability": 1.0}
+    assert [http.post("/callback/init", json=INIT).status_code for _ in range(5)] == [200, 503, 503, 503, 200]
+    assert http.delete(f"{PREFIX}/faults").status_code == 204
+    assert simulator.injections == []
+    http.post(f"{PREFIX}/faults", json={"kind": "lag"})
+    assert http.post(f"{PREFIX}/reset").status_code == 204
+    assert (simulator.injections, simulator.dialled) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("path", "order"),
+    [
+        ("faults", {"kind": "drop", "status": 503}),
+        ("faults", {"kind": "http_error"}),
+        ("faults", {"kind": "explode"}),
+        ("faults", {"kind": "lag", "on": "init"}),
+        ("faults", {}),
+        ("journeys", {"name": "answered", "after": 3}),
+        ("journeys", {"name": "population"}),
+        ("journeys", {"name": "answered", "number": "0221"}),
+        ("callbacks", {"number": "soon"}),
+        ("callbacks/10/moves", {"move": "shout"}),
+    ],
+)
+def test_impossible_orders_are_refused(http: httpx.Client, path: str, order: dict[str, Any]) -> None:
+    """What makes no sense changes nothing, and the reason is said."""
+    answer = http.post(f"{PREFIX}/{path}", json=order)
+    assert answer.status_code == 400
+    assert answer.json()["error_message"]
+
+
+def test_magic_numbers_are_listed(http: httpx.Client) -> None:
+    """Somebody in another language finds them without our documents."""
+    listed = {each["number"]: each["meaning"] for each in http.get(f"{PREFIX}/numbers").json()}
+    assert listed == {number: magic.meaning for number, magic in MAGIC_NUMBERS.items()}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/"), ("GET", f"{PREFIX}/callbacks"), ("GET", f"{PREFIX}/events"), ("POST", f"{PREFIX}/reset")],
+)
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "[", "169.254.0.1"]
+)
+def test_other_hosts_are_refused(http: httpx.Client, method: str, path: str, host: str) -> None:
+    """A page whose own name leads to this machine (DNS rebinding) may neither look nor act."""
+    answer = http.request(method, path, headers={"Host": host})
+    assert (answer.status_code, answer.json()["error_code"]) == (403, "FORBIDDEN_HOST")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8311", "[::1]:8311", "127.9.9.9"])
+def test_this_machine_is_known_by_all_its_names(http: httpx.Client, host: str) -> None:
+    """All of them lead here and nowhere else."""
+    assert http.get(f"{PREFIX}/callbacks", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "https://127.0.0.1"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_other_pages_cannot_act(http: httpx.Client, simulator: Simulator, headers: dict[str, str]) -> None:
+    """A page of another origin, and be it on this machine, cannot use the visitor's browser."""
+    simulator.inject(faults.Lag())
+    for method, path in [("POST", "reset"), ("DELETE", "faults"), ("POST", "callbacks")]:
+        answer = http.request(method, f"{PREFIX}/{path}", headers=headers)
+        assert (answer.status_code, answer.json()["error_code"]) == (403, "FORBIDDEN_ORIGIN")
+    assert len(simulator.injections) == 1
+
+
+def test_own_page_can_act(http: httpx.Client, server: Server) -> None:
+    """What the console's browser sends is taken."""
+    headers = {"Origin": server.address, "Sec-Fetch-Site": "same-origin"}
+    assert http.post(f"{PREFIX}/reset", headers=headers).status_code == 204
+
+
+def test_order_that_needs_no_preflight_is_refused(http: httpx.Client) -> None:
+    """A form of another page could send text, but never JSON."""
+    answer = http.post(f"{PREFIX}/faults", content=b'{"kind": "drop"}', headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 415
+
+
+def test_control_document_describes_what_there_is() -> None:
+    """Each operation that is served is described, and the other way round; the console's own pages are not part of it."""
+    control = Control(Simulator(), hosts=(), stopping=lambda: False)
+    served = {
+        (re.sub(r"\{(\w+):int\}", r"{\1}", route.path), method.lower())
+        for route in cast("list[Route]", control._app.routes)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    pages = {
+        "/",
+        *(f"{PREFIX}/{name}" for name in ("console.css", "console.js", "contract", "contract.yaml", "events")),
+    }
+    described = {(path, method) for path, operations in control_document()["paths"].items() for method in operations}
+    assert {each for each in served if each[0] not in {*pages, f"{PREFIX}/openapi.json"}} == described
+    kinds = control_document()["components"]["schemas"]["Fault"]["properties"]["kind"]["enum"]
+    assert kinds == list(faults.KINDS)
+    names = control_document()["components"]["schemas"]["Journey"]["properties"]["name"]["enum"]
+    made = {name for name, member in vars(Journey).items() if isinstance(member, classmethod)}
+    assert set(names) == made - {"population"}
+
+
+def test_nothing_on_the_pages_comes_from_elsewhere(http: httpx.Client) -> None:
+    """No page loads anything from another host, and the browser is told to refuse it."""
+    for path in ("/", f"{PREFIX}/console.js", f"{PREFIX}/console.css", f"{PREFIX}/contract"):
+        page = http.get(path)
+        loaded = re.findall(r"""(?:src|href|url|import|fetch|EventSource)\s*(?:=|\()?\s*["'`(]+([^"'`)]+)""", page.text)
+        assert all(target.startswith(("/", "#", "data:")) for target in loaded), (path, loaded)
+        assert page.headers["Content-Security-Policy"].startswith("default-src 'self'")
+
+
+def test_contract_page_shows_the_whole_contract(http: httpx.Client) -> None:
+    """Each operation, field, status and example can be read."""
+    page = http.get(f"{PREFIX}/contract").text
+    for text in (
+        "POST /callback/init",
+        "POST /callback/status",
+        "dtmf_key_to_trigger_customer_call",
+        "BAD_CREDENTIALS",
+    ):
+        assert text in page
+    assert all(status in page for status in CallbackStatus)
+    assert http.get(f"{PREFIX}/contract.yaml").text.startswith("openapi: 3.1")
+
+
+def simulate(*arguments: str) -> subprocess.Popen[str]:
+    command: list[str | Path] = [TENIOS, "simulate", "--port", "0", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip().partition("=")[2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_answers_under_way_are_finished(number: signal.Signals) -> None:
+    """A signal ends the server: at once for those who only watch, and after their answers for those who wait for one."""
+    with simulate() as process:
+        address = address_of(process)
+        with Tenios(ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=address) as tenios:
+            httpx.post(f"{address}{PREFIX}/faults", json={"kind": "delay", "seconds": 1, "on": "init"})
+            started: list[int] = []
+            dialling = threading.Thread(target=lambda: started.append(tenios.start_callback(NUMBER).id))
+            with httpx.stream("GET", f"{address}{PREFIX}/events") as stream:
+                lines = stream.iter_lines()
+                while '"operation": "init"' not in next(lines):
+                    if not dialling.ident:
+                        dialling.start()
+                os.kill(process.pid, number)
+                dialling.join()
+                assert list(lines)[-1:] in ([], [""])
+        assert started == [10]
+        process.wait()
+        assert process.returncode in {0, -number}
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_taken_port_is_said_in_a_line(server: Server) -> None:
+    """Somebody who starts it twice learns how to go on."""
+    port = server.address.rpartition(":")[2]
+    ran = subprocess.run([TENIOS, "simulate", "--port", port], capture_output=True, text=True, check=False)
+    assert ran.returncode == 3
+    assert f"port {port}" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_name_that_is_allowed_may_be_used() -> None:
+    """In a container the simulator is known by another name."""
+    with simulate("--allow-host", "simulator") as process:
+        try:
+            url = f"{address_of(process)}{PREFIX}/callbacks"
+            assert httpx.get(url, headers={"Host": "simulator:8311"}).status_code == 200
+            assert httpx.get(url, headers={"Host": "other:8311"}).status_code == 403
+        finally:
+            process.terminate()
