@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
 from support.faults import AFTER_THE_REQUEST
+from support.serving import serving
 
 from tenios_ext import AsyncTenios, CallbackStatus, OutcomeUnknownError, RejectedError, is_final
 from tenios_ext.clock import SystemClock
-from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
-from tenios_ext.simulator.server import Application
+from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, MAGIC_NUMBERS, Simulator, faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +29,7 @@ SNIPPETS = [
     pytest.param(code, id=f"{document.name}-{number}")
     for document in DOCUMENTS
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL), 1)
+    if not code.startswith("# test_")  # a test file, which the tests of the pytest plugin run
 ]
 
 
@@ -49,18 +48,11 @@ def _fast_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _simulator(_fast_time: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A running simulator, and the environment that it would have printed."""
-    config = uvicorn.Config(Application(Simulator(clock=SystemClock())), port=0, log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    socket = config.bind_socket()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
-    thread.start()
-    monkeypatch.setenv("TENIOS_BASE_URL", f"http://127.0.0.1:{socket.getsockname()[1]}")
-    monkeypatch.setenv("TENIOS_ACCESS_KEY", ACCESS_KEY)
-    monkeypatch.setenv("TENIOS_CALLBACK_CONFIG_ID", CALLBACK_CONFIG_ID)
-    yield
-    server.should_exit = True
-    thread.join()
-    socket.close()
+    with serving(Simulator(clock=SystemClock())) as server:
+        monkeypatch.setenv("TENIOS_BASE_URL", server.address)
+        monkeypatch.setenv("TENIOS_ACCESS_KEY", ACCESS_KEY)
+        monkeypatch.setenv("TENIOS_CALLBACK_CONFIG_ID", CALLBACK_CONFIG_ID)
+        yield
 
 
 @pytest.mark.usefixtures("_simulator")
@@ -109,6 +101,18 @@ def test_table_of_settings_is_complete() -> None:
     assert {row[0].strip("`") for row in rows} == set(inspect.signature(AsyncTenios).parameters)
     for keyword, variable, _ in rows:
         assert not variable.startswith("`TENIOS_") or variable.strip("`") == f"TENIOS_{keyword.strip('`').upper()}"
+
+
+def test_table_of_faults_is_complete() -> None:
+    """Each fault is in the table, in order."""
+    rows = table("fault | what happens")
+    assert [name.strip("`").partition("(")[0] for name, _ in rows] == [kind.__name__ for kind in faults.KINDS.values()]
+
+
+def test_table_of_magic_numbers_is_complete() -> None:
+    """Each magic number is in the table, with its meaning."""
+    rows = table("number | what happens")
+    assert rows == [[f"`{magic.shown}`", magic.meaning] for magic in MAGIC_NUMBERS.values()]
 
 
 def test_links_lead_somewhere() -> None:

@@ -1,0 +1,188 @@
+"""The pytest plugin, in test runs of their own, as a downstream team would have them."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import httpcore  # noqa: F401 - httpx imports it late and keeps its classes: a test run of its own would bring others
+import pytest
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs/guide.md"
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's resolver is asked, whatever the guard does: an address that it lets through leads nowhere."""
+
+    def nowhere(host: Any, *_: Any, **__: Any) -> Any:
+        raise socket.gaierror(f"looked up {host}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+
+
+def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
+    """A test run in this process, but of its own, with our plugin found by its entry point."""
+    pytester.makepyfile(code)
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments)
+
+
+def outcomes(result: pytest.RunResult) -> dict[str, int]:
+    found: dict[str, int] = result.parseoutcomes()
+    return found
+
+
+def test_teams_test_file_from_the_guide(pytester: pytest.Pytester) -> None:
+    """The ten lines in the guide pass as they stand, in sync and async."""
+    blocks = re.findall(r"```python\n(# test_.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert len(blocks) == 1
+    assert len([line for line in blocks[0].splitlines() if line and not line.startswith(("#", "import", "from"))]) <= 10
+    pytester.makepyfile(blocks[0])
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    assert outcomes(result) == {"passed": 2}, result.stdout.str()
+
+
+def test_async_fixture_is_closed(pytester: pytest.Pytester) -> None:
+    """No warning is left behind, and no event loop taken away."""
+    result = run(
+        pytester,
+        """
+        import asyncio, pytest
+        LOOP = asyncio.new_event_loop()
+        asyncio.set_event_loop(LOOP)
+        @pytest.mark.parametrize("time", [1, 2])
+        def test_async(async_tenios, tenios_simulator, time):
+            async def run():
+                return await (await async_tenios.start_callback("+49 221 4710123")).wait()
+            assert LOOP.run_until_complete(run()).connected
+            assert tenios_simulator.dialled == ["+492214710123"]
+            assert asyncio.get_event_loop() is LOOP
+        def test_last():
+            LOOP.close()
+        """,
+        "-W",
+        "error",
+    )
+    assert outcomes(result) == {"passed": 3}, result.stdout.str()
+
+
+REACHING = {
+    "Tenios": """
+        from tenios_ext import Tenios, TeniosError
+        def test_it():
+            try:
+                with Tenios("KEY", "CONFIG") as tenios:
+                    tenios.start_callback("+49 221 4710123")
+            except Exception:
+                pass  # an application that goes on whatever happens
+    """,
+    "AsyncTenios": """
+        import asyncio, pytest
+        from tenios_ext import AsyncTenios
+        @pytest.mark.parametrize("aiohttp", [True, False])
+        def test_it(aiohttp):
+            async def run():
+                async with AsyncTenios("KEY", "CONFIG", aiohttp=aiohttp) as tenios:
+                    await tenios.callback(10).status()
+            asyncio.run(run())
+    """,
+    "through a proxy": """
+        import pytest
+        from tenios_ext import Tenios
+        @pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:9"])
+        def test_it(proxy, monkeypatch):
+            monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+            monkeypatch.delenv("NO_PROXY")
+            monkeypatch.delenv("no_proxy")
+            with Tenios("KEY", "CONFIG", proxy=proxy) as tenios:
+                tenios.start_callback("+49 221 4710123")
+    """,
+    "another client": """
+        import urllib.request
+        def test_it(monkeypatch):
+            monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+            urllib.request.urlopen("https://api.tenios.com/callback/init", data=b"{}")
+    """,
+    "httpx": """
+        import httpx
+        def test_it():
+            httpx.post("https://API.tenios.com./callback/init", json={})
+    """,
+    "a fixture": """
+        import pytest
+        from tenios_ext import Tenios
+        @pytest.fixture(scope="session")
+        def started():
+            with Tenios("KEY", "CONFIG") as tenios:
+                return tenios.start_callback("+49 221 4710123")
+        def test_it(started):
+            pass
+    """,
+}
+
+
+@pytest.mark.parametrize("code", REACHING.values(), ids=REACHING)
+def test_nobody_reaches_tenios_by_accident(pytester: pytest.Pytester, code: str) -> None:
+    """Whatever client is used, through a proxy or not, and whatever the code under test catches: the error names the fixture."""
+    result = run(pytester, code)
+    assert not outcomes(result).get("passed")
+    assert outcomes(result).get("failed", 0) + outcomes(result).get("errors", 0) >= 1
+    result.stdout.fnmatch_lines(["*Use the fixture `tenios` or `async_tenios`*"])
+    assert "looked up api.tenios.com" not in result.stdout.str().lower()
+    assert not [line for line in result.outlines if line.startswith("E") and "may be ringing" in line]
+
+
+def test_explicit_mark_lets_a_test_through(pytester: pytest.Pytester) -> None:
+    """Whoever says so reaches TENIOS, in that test only; the name is known under --strict-markers."""
+    result = run(
+        pytester,
+        """
+        import pytest
+        from tenios_ext import NotSentError, Tenios
+        def reach():
+            with Tenios("KEY", "CONFIG") as tenios:
+                tenios.start_callback("+49 221 4710123")
+        @pytest.mark.tenios_live
+        def test_live():
+            with pytest.raises(NotSentError, match="looked up api.tenios.com"):
+                reach()
+        def test_other():
+            reach()
+        """,
+        "--strict-markers",
+    )
+    assert outcomes(result) == {"passed": 1, "failed": 1}, result.stdout.str()
+
+
+def test_other_hosts_are_nobodys_business(pytester: pytest.Pytester) -> None:
+    """Names that are not TENIOS's are looked up as ever."""
+    result = run(
+        pytester,
+        """
+        import socket, pytest
+        @pytest.mark.parametrize("host", ["www.tenios.com", "api.tenios.com.example", b"localhost", None])
+        def test_it(host):
+            with pytest.raises(socket.gaierror, match="looked up"):
+                socket.getaddrinfo(host, 443)
+        """,
+    )
+    assert outcomes(result) == {"passed": 4}, result.stdout.str()
+
+
+def test_guard_goes_when_the_run_ends(pytester: pytest.Pytester) -> None:
+    """A program that runs pytest in process finds everything as it was."""
+    script = pytester.makepyfile(
+        run="""
+        import os, socket, pytest
+        look_up, proxies = socket.getaddrinfo, dict(os.environ)
+        pytest.main(["--version"])
+        pytest.main(["--collect-only", "-q", "."])
+        assert socket.getaddrinfo is look_up
+        assert {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")} == {
+            name: proxies.get(name) for name in ("NO_PROXY", "no_proxy")
+        }
+        """
+    )
+    assert pytester.runpython(script).ret == 0
