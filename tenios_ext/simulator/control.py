@@ -257,7 +257,7 @@ async def _order(request: Request, name: str) -> dict[str, Any]:
     """The JSON object in *request*, as the schema *name* wants it."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refusal(415, "INVALID_CONTENT_TYPE", "The content type is not application/json.")
-    body = await read(request)
+    body = await read(request.receive)
     if len(body) > LARGEST_BODY:
         raise Refusal(413, "BODY_TOO_LARGE", f"The body has more than {LARGEST_BODY} bytes.")
     document = json_object(body)
@@ -270,13 +270,14 @@ async def _order(request: Request, name: str) -> dict[str, Any]:
     return document
 
 
-async def read(request: Request) -> bytes:
-    """The body of *request*; no more of it than shows that it is too long."""
+async def read(receive: Receive) -> bytes:
+    """The body of a request; no more of it than shows that it is too long."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            break
+    more = True
+    while more and len(body) <= LARGEST_BODY:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
     return body
 
 

@@ -2,7 +2,7 @@
 
 const MEANINGS = {
   REQUESTED: "requested",
-  ACCEPTED: "accepted",
+  ACCEPTED: "accepted, nobody is called yet",
   CALLING_A: "agent's telephone rings",
   CALL_A_FAILED: "agent was not reached",
   CALLING_B: "customer's telephone rings",
@@ -36,9 +36,10 @@ async function send(method, path, body) {
     const options = body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
     const answer = await fetch(`/_simulator/${path}`, { method, ...options });
     if (!answer.ok) $("problem").textContent = (await answer.json()).error_message;
-    return answer;
+    return answer.ok;
   } catch {
     $("problem").textContent = "The simulator does not answer. Is it running?";
+    return false;
   }
 }
 
@@ -177,7 +178,11 @@ function onSubmit(id, act) {
 const bare = (number) => number.replaceAll(" ", "");
 
 onSubmit("dial", ({ number, delay }) => send("POST", "callbacks", { number: bare(number), delay: Number(delay) }));
-onSubmit("journey", ({ name, number }) => send("POST", "journeys", number ? { name, number: bare(number) } : { name }));
+onSubmit("journey", async ({ name, number }) => {
+  const text = $("journey").elements.name.selectedOptions[0].textContent;
+  const isDone = await send("POST", "journeys", number ? { name, number: bare(number) } : { name });
+  $("decided").textContent = isDone ? `Callbacks to ${number || "all numbers"}: ${text}.` : "";
+});
 onSubmit("fault", ({ kind, on, times, detail }) => {
   const { field } = $("fault").elements.kind.selectedOptions[0].dataset;
   const value = field === "name" ? detail : Number(detail);
