@@ -38,9 +38,11 @@ def main() -> None:
             "--require-hashes",
         ]
         subprocess.run([*pip, "--requirement", locks / "uv.txt"], check=True)
-    install: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", python]
-    subprocess.run([*install, "--require-hashes", "--requirement", locks / "dev.txt"], check=True)
-    subprocess.run([*install, "--no-deps", "--no-build-isolation", "--editable", ROOT], check=True)
+    in_there: list[str | Path] = ["--quiet", "--python", python]
+    # Not only what is missing: what the lock no longer names goes, lest something works here and nowhere else.
+    subprocess.run([uv, "pip", "sync", *in_there, "--require-hashes", locks / "dev.txt"], check=True)
+    project: list[str | Path] = ["--no-deps", "--no-build-isolation", "--editable", ROOT]
+    subprocess.run([uv, "pip", "install", *in_there, *project], check=True)
 
 
 if __name__ == "__main__":
