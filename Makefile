@@ -10,7 +10,7 @@ ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo generate generate-check lint types workflows check fix test contract browser pictures bench build lock clean
+.PHONY: help install demo generate generate-check lint types workflows check fix test contract browser pictures bench build artefacts consumers lock clean
 
 help: ## Say what each verb does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ test: $(READY) $(NODE_READY) ## Run all tests; ARGS='-k prism' chooses
 contract: $(READY) $(NODE_READY) ## Run the contract tests against Prism only
 	$(BIN)/pytest tests/contract $(ARGS)
 
+consumers: $(READY) $(NODE_READY) artefacts ## Build and try the clients in other languages (needs Go, and a JDK with Maven)
+	$(BIN)/pytest consumers $(ARGS)
+
 browser: ## Install Chromium where there is none (Debian and Ubuntu, as root); the console's tests need it
 	@command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
@@ -59,8 +62,11 @@ pictures: $(READY) $(NODE_READY) ## Make the documents' pictures anew
 bench: $(READY) $(NODE_READY) ## Measure what the documents claim; ratios in one run, nothing is judged
 	for each in benchmarks/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit; done
 
-build: $(READY) ## Build the wheel and the source distribution into dist/
+build: $(READY) artefacts ## Build the wheel and the source distribution into dist/
 	rm -rf dist && $(BIN)/python -m build --no-isolation
+
+artefacts: $(READY) ## Write the contract as JSON, and its 3.0 copy, into build/contract/
+	@$(BIN)/python scripts/artefacts.py build/contract
 
 lock: ## Resolve the pinned development environment anew
 	$(LOCK) pyproject.toml --all-extras --group dev -o requirements/dev.txt $(ARGS)

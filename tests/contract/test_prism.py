@@ -18,9 +18,8 @@ from tenios_client.models import CallbackStatusRequest, ErrorResponse, InitCallb
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from support.prism import Prism
     from tenios_client.types import Response
-
-    from .conftest import Prism
 
 CONTRACT = yaml.safe_load((Path(__file__).resolve().parents[2] / "openapi.yaml").read_text())
 MODELS: dict[str, Any] = {

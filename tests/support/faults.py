@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain, repeat
 from typing import Any, NamedTuple, Self
 
 from tenios_ext import BadCredentialsError, OutcomeUnknownError, RejectedError, TeniosError
@@ -44,11 +45,13 @@ class FaultServer:
 
     Attributes:
         received: How many requests came in whole, by path.
+        paths: Their paths, in order.
         bodies: Their bodies.
     """
 
     def __init__(self, fault: Fault, *, keep_open: bool = False) -> None:
         self.received: Counter[str] = Counter()
+        self.paths: list[str] = []
         self.bodies: list[bytes] = []
         self._fault = fault
         self._keep_open = keep_open
@@ -85,6 +88,7 @@ class FaultServer:
         with sock, suppress(OSError):
             connection = Connection(sock, self._stopped)
             while (path := self._read_request(sock)) is not None:
+                self.paths.append(path)
                 self.received[path] += 1
                 self._fault(connection)
                 if not self._keep_open:
@@ -150,9 +154,9 @@ def cut_short(connection: Connection) -> None:
     connection.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"id": 10}')
 
 
-def in_turn(*faults: Fault) -> Fault:
-    """One fault for each request, in this order."""
-    remaining = iter(faults)
+def in_turn(*faults: Fault, others: Fault = drop) -> Fault:
+    """One fault for each request, in this order, and one for all others."""
+    remaining = chain(faults, repeat(others))
 
     def do_next(connection: Connection) -> None:
         next(remaining)(connection)

@@ -1,0 +1,145 @@
+"""
+The clients in other languages: built from the contract by one command; tried through the vectors, on the simulator, on Prism.
+
+Not part of `make test`: they need Go, and a JDK with Maven. `make consumers` runs them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from support.prism import prism_mock
+from support.serving import serving
+from support.vectors import ACCESS_KEY, CALLBACK_CONFIG_ID, Vector, vectors
+
+from tenios_ext.simulator import Simulator
+from tenios_ext.simulator.server import FastClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tenios_ext.simulator.server import Server
+
+ROOT = Path(__file__).resolve().parent.parent
+EXIT_CODES = {"connected": 0, "agent_failed": 1, "customer_failed": 1, "rejected": 2, "unknown": 3, "lost_sight": 4}
+
+
+class Consumer(NamedTuple):
+    """
+    A client in another language.
+
+    Attributes:
+        folder: Where it is.
+        tools: The programs that building it needs.
+        command: What runs it there.
+    """
+
+    folder: str
+    tools: tuple[str, ...]
+    command: tuple[str, ...]
+
+    def call(self, url: str, *arguments: str, key: str = ACCESS_KEY, config: str = CALLBACK_CONFIG_ID) -> list[str]:
+        """Run it; give the lines that it printed, once its exit code has agreed with the last of them."""
+        settings = {"TENIOS_BASE_URL": url, "TENIOS_ACCESS_KEY": key, "TENIOS_CALLBACK_CONFIG_ID": config}
+        ran = subprocess.run(
+            [*self.command, *arguments],
+            cwd=ROOT / "consumers" / self.folder,
+            env={**os.environ, **settings, "POLL_SECONDS": "0.02"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert key not in ran.stdout + ran.stderr
+        lines = ran.stdout.splitlines()
+        assert lines, ran.stderr
+        assert ran.returncode == EXIT_CODES[lines[-1]], ran.stderr
+        return lines
+
+
+CONSUMERS = [
+    Consumer("typescript", ("node", "npm"), ("node", "build/callback.js")),
+    Consumer("java", ("java", "mvn"), ("java", "-jar", "target/callback.jar")),
+    Consumer("go", ("go",), ("build/callback",)),
+]
+
+
+@pytest.fixture(scope="module", params=CONSUMERS, ids=lambda consumer: consumer.folder)
+def consumer(request: pytest.FixtureRequest) -> Consumer:
+    """Built; where a tool chain is missing, its tests are skipped on a desk and fail in CI."""
+    consumer: Consumer = request.param
+    missing = [tool for tool in consumer.tools if shutil.which(tool) is None]
+    if missing:
+        text = f"The {consumer.folder} client needs {' and '.join(missing)}, which this machine does not have."
+        pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
+    built = subprocess.run(
+        ["make", "-C", ROOT / "consumers" / consumer.folder], capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    return consumer
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Server]:
+    """A simulator on which a callback takes half a second."""
+    simulator = Simulator(clock=FastClock(30), accounts={ACCESS_KEY: [CALLBACK_CONFIG_ID]})
+    with serving(simulator) as server:
+        yield server
+
+
+@pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector.name)
+def test_consumer_conforms(consumer: Consumer, vector: Vector) -> None:
+    """What goes over the wire, and what is told in the end, are what the vector says."""
+    call = vector.call
+    arguments = [
+        call["number"],
+        str(call.get("delay", 0)),
+        call.get("agent_announcement", ""),
+        call.get("dtmf_key", ""),
+    ]
+    with vector.server() as server:
+        *statuses, word = consumer.call(server.url, *arguments)
+    assert word == vector.expect["outcome"]
+    assert statuses == vector.expect.get("statuses", statuses)
+    vector.check(server)
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [
+        ("+493023125100", "connected"),
+        ("+493023125103", "agent_failed"),
+        ("+493023125202", "customer_failed"),
+        ("+493023125429", "rejected"),
+        ("+493023125502", "unknown"),
+        ("+493023125601", "unknown"),
+        ("+493023125604", "unknown"),
+        ("+493023125701", "connected"),
+        ("+493023125708", "connected"),
+    ],
+)
+def test_consumer_on_the_simulator(consumer: Consumer, simulator: Server, number: str, word: str) -> None:
+    """Each magic number ends as its meaning says, and is dialled at most once."""
+    before = simulator.simulator.dialled.count(number)
+    assert consumer.call(simulator.address, number)[-1] == word
+    assert simulator.simulator.dialled.count(number) - before == (0 if word == "rejected" else 1)
+
+
+def test_consumer_with_a_wrong_key(consumer: Consumer, simulator: Server) -> None:
+    """Bad credentials are a refusal, and the key is not shown."""
+    assert consumer.call(simulator.address, "+493023125100", key="WRONG-KEY-1234") == ["rejected"]
+
+
+def test_consumer_on_prism(consumer: Consumer, tmp_path: Path) -> None:
+    """Prism, which judges each request by the contract, has nothing to complain about; its callback is over at once."""
+    text = (ROOT / "openapi.yaml").read_text()
+    over = text.replace("                status: REQUESTED\n", "                status: DISCONNECTED\n", 1)
+    assert over != text
+    (tmp_path / "openapi.yaml").write_text(over)
+    with prism_mock(tmp_path / "openapi.yaml", "--errors") as prism:
+        assert consumer.call(prism.url, "+492214710123", "30", "Hello", "#") == ["DISCONNECTED", "connected"]

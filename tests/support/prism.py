@@ -1,0 +1,81 @@
+"""Prism, which knows nothing but the contract: started on a free port, and stopped with all its children."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+_START_SECONDS = 60
+
+
+class Prism:
+    """A running Prism."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.url = url
+        self._log = log
+
+    def log(self) -> str:
+        """What it has printed up to now."""
+        return self._log.read_text(errors="replace")
+
+
+def prism_mock(contract: Path, *options: str) -> AbstractContextManager[Prism]:
+    """Prism that answers with the contract's examples."""
+    return _running("mock", str(contract), *options)
+
+
+def prism_proxy(contract: Path, upstream: str) -> AbstractContextManager[Prism]:
+    """Prism that hands requests on to *upstream*, and answers with an error of its own where either side breaks the contract."""
+    return _running("proxy", str(contract), upstream, "--errors")
+
+
+@contextmanager
+def _running(*arguments: str) -> Iterator[Prism]:
+    npx = shutil.which("npx")
+    if npx is None:
+        pytest.fail("Node.js is missing; Prism needs it. Install Node.js 20 or later, then run: make install")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    kind, *rest = arguments
+    command = [npx, "--no-install", "prism", kind, "--host", "127.0.0.1", "--port", str(port), *rest]
+    with tempfile.TemporaryDirectory() as folder:
+        server = Prism(f"http://127.0.0.1:{port}", Path(folder) / "log")
+        with (
+            server._log.open("w") as log,
+            # A session of its own: ending npx alone would leave its node process behind.
+            subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            ) as process,
+        ):
+            try:
+                _wait_for(server, process)
+                yield server
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_for(server: Prism, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + _START_SECONDS
+    while time.monotonic() < give_up and process.poll() is None:
+        try:
+            httpx.get(server.url, trust_env=False)
+        except httpx.TransportError:
+            continue
+        return
+    pytest.fail(f"Prism did not start:\n{server.log()}")
