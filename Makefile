@@ -10,7 +10,7 @@ ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo generate generate-check lint types workflows check fix test contract browser pictures bench build artefacts consumers lock clean
+.PHONY: help install demo generate generate-check lint types workflows check fix test contract browser pictures bench build artefacts consumers mutants compatible lock clean
 
 help: ## Say what each verb does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -39,7 +39,11 @@ workflows: $(READY) ## Judge the GitHub workflows (actionlint, which needs Go, a
 	$(ACTIONLINT)
 	$(BIN)/zizmor --offline --quiet .github/workflows
 
-check: lint types generate-check workflows ## All that can be judged without running a test; never writes
+compatible: $(READY) ## Fail when the contract has changed since its last release in a way that its version does not announce (needs Go)
+	@command -v go >/dev/null || { echo "Go is missing; oasdiff needs it. Install Go 1.24 or later."; exit 1; }
+	$(BIN)/python scripts/compatible.py $(ARGS)
+
+check: lint types generate-check compatible workflows ## All that can be judged without running a test; never writes
 
 fix: $(READY) ## Mend what ruff can mend; may write
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -52,6 +56,9 @@ contract: $(READY) $(NODE_READY) ## Run the contract tests against Prism only
 
 consumers: $(READY) $(NODE_READY) artefacts ## Build and try the clients in other languages (needs Go, and a JDK with Maven)
 	$(BIN)/pytest consumers $(ARGS)
+
+mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in each way that matters, and see the checks notice (needs Go)
+	$(BIN)/pytest -s mutants $(ARGS)
 
 browser: ## Install Chromium where there is none (Debian and Ubuntu, as root); the console's tests need it
 	@command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }

@@ -2,63 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from typing import Any
 
 import pytest
 import yaml
 from jsonschema_rs import Draft202012Validator
 from support.dialling import MODES
-from support.vectors import ACCESS_KEY, CALLBACK_CONFIG_ID, FOLDER, Vector, vectors
+from support.vectors import FOLDER, Vector, told, vectors
 
-from tenios_ext import (
-    AsyncTenios,
-    CallbackStatus,
-    NotPlacedError,
-    Outcome,
-    OutcomeUnknownError,
-    StatusUnavailableError,
-    Tenios,
-)
-from tenios_ext.simulator import VirtualClock
+from tenios_ext import CallbackStatus
 
 CONTRACT = yaml.safe_load((FOLDER.parent / "openapi.yaml").read_text())
 REQUESTS = {"/callback/init": "InitCallbackRequest", "/callback/status": "CallbackStatusRequest"}
-WORDS = {None: "connected", "agent": "agent_failed", "customer": "customer_failed"}
-
-
-def follow(mode: str, url: str, call: dict[str, Any]) -> Outcome:
-    """Start the callback and wait for its end; waiting takes no time."""
-    settings: dict[str, Any] = {"base_url": url, "clock": VirtualClock()}
-    if mode == "sync":
-        with Tenios(ACCESS_KEY, CALLBACK_CONFIG_ID, **settings) as tenios:
-            return tenios.start_callback(**call).wait()
-
-    async def run() -> Outcome:
-        async with AsyncTenios(ACCESS_KEY, CALLBACK_CONFIG_ID, aiohttp=mode == "aiohttp", **settings) as tenios:
-            return await (await tenios.start_callback(**call)).wait()
-
-    return asyncio.run(run())
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector.name)
 def test_client_conforms(mode: str, vector: Vector) -> None:
     """What goes over the wire, and what is made of what comes back, are what the vector says."""
-    seen: list[str] | None = None
     with vector.server() as server:
-        try:
-            outcome = follow(mode, server.url, vector.call)
-        except NotPlacedError:
-            word = "rejected"
-        except OutcomeUnknownError:
-            word = "unknown"
-        except StatusUnavailableError:
-            word = "lost_sight"
-        else:
-            word = WORDS[outcome.failed_party]
-            seen = [str(sighting.status) for sighting in outcome.sightings]
+        word, seen = told(mode, server.url, vector.call)
     assert word == vector.expect["outcome"]
     assert seen == vector.expect.get("statuses", seen)
     vector.check(server)

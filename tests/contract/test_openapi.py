@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema_rs import Draft202012Validator
+from support.prism import ROOT
+
+import tenios_ext
 
 FINAL = {"CALL_A_FAILED", "CALL_B_FAILED", "DISCONNECTED"}
 
@@ -110,3 +115,12 @@ def test_link_leads_from_init_to_status(contract: dict[str, Any]) -> None:
     target = contract["components"]["links"][link["$ref"].rpartition("/")[2]]
     assert target["operationId"] == contract["paths"]["/callback/status"]["post"]["operationId"]
     assert target["requestBody"] == {"access_key": "$request.body#/access_key", "id": "$response.body#/id"}
+
+
+def test_versions_agree(contract: dict[str, Any]) -> None:
+    """Contract, package, control API and, once nothing is unreleased, the changelog have one version."""
+    version = tenios_ext.__version__
+    control = yaml.safe_load((ROOT / "tenios_ext/simulator/control.yaml").read_text())
+    assert (contract["info"]["version"], control["info"]["version"]) == (version, version)
+    unreleased, *released = re.split(r"^## \[(?=\d)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert "\n- " in unreleased.partition("## [Unreleased]")[2] or released[0].startswith(f"{version}]")

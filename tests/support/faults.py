@@ -44,6 +44,7 @@ class FaultServer:
     Misbehaves on the loopback.
 
     Attributes:
+        fault: What is done with the next request.
         received: How many requests came in whole, by path.
         paths: Their paths, in order.
         bodies: Their bodies.
@@ -53,7 +54,7 @@ class FaultServer:
         self.received: Counter[str] = Counter()
         self.paths: list[str] = []
         self.bodies: list[bytes] = []
-        self._fault = fault
+        self.fault = fault
         self._keep_open = keep_open
         self._stopped = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -90,7 +91,7 @@ class FaultServer:
             while (path := self._read_request(sock)) is not None:
                 self.paths.append(path)
                 self.received[path] += 1
-                self._fault(connection)
+                self.fault(connection)
                 if not self._keep_open:
                     return
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tenios_ext import AsyncTenios, NotPlacedError, Outcome, OutcomeUnknownError, StatusUnavailableError, Tenios
+from tenios_ext.simulator import VirtualClock
 
 from .faults import Fault, FaultServer, drop, in_turn, raw, reset
 
@@ -21,9 +25,13 @@ class Vector(NamedTuple):
     exchanges: list[dict[str, Any]]
     expect: dict[str, Any]
 
-    def server(self) -> FaultServer:
+    def fault(self) -> Fault:
         """Answers as the vector says, and hangs up on whoever asks for more."""
-        return FaultServer(in_turn(*(_answer(each["answer"]) for each in self.exchanges)))
+        return in_turn(*(_answer(each["answer"]) for each in self.exchanges))
+
+    def server(self) -> FaultServer:
+        """A server that does so."""
+        return FaultServer(self.fault())
 
     def check(self, server: FaultServer) -> None:
         """Fail unless *server* was sent just what the vector says."""
@@ -32,6 +40,33 @@ class Vector(NamedTuple):
             {"path": path, "body": json.loads(body)} for path, body in zip(server.paths, server.bodies, strict=True)
         ]
         assert sent == expected
+
+
+def told(mode: str, url: str, call: dict[str, Any]) -> tuple[str, list[str] | None]:
+    """What our client tells in the end, in the vectors' words, and which statuses it has seen; its waiting takes no time."""
+    try:
+        outcome = _follow(mode, url, call)
+    except NotPlacedError:
+        return "rejected", None
+    except OutcomeUnknownError:
+        return "unknown", None
+    except StatusUnavailableError:
+        return "lost_sight", None
+    word = "connected" if outcome.connected else f"{outcome.failed_party}_failed"
+    return word, [str(sighting.status) for sighting in outcome.sightings]
+
+
+def _follow(mode: str, url: str, call: dict[str, Any]) -> Outcome:
+    settings: dict[str, Any] = {"base_url": url, "clock": VirtualClock()}
+    if mode == "sync":
+        with Tenios(ACCESS_KEY, CALLBACK_CONFIG_ID, **settings) as tenios:
+            return tenios.start_callback(**call).wait()
+
+    async def run() -> Outcome:
+        async with AsyncTenios(ACCESS_KEY, CALLBACK_CONFIG_ID, aiohttp=mode == "aiohttp", **settings) as tenios:
+            return await (await tenios.start_callback(**call)).wait()
+
+    return asyncio.run(run())
 
 
 def vectors() -> list[Vector]:

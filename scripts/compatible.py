@@ -1,0 +1,88 @@
+"""
+Compare the contract with the last released one; fail on a change that its version does not announce.
+
+    compatible.py [--base FILE] [CONTRACT]    without --base, that of the newest tag
+
+oasdiff, which knows the most rules of its kind and is maintained, says what breaks a client. It is a Go program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+OASDIFF = ["go", "run", "github.com/oasdiff/oasdiff@v1.36.0"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--base", type=Path)
+    parser.add_argument("contract", nargs="?", type=Path, default=ROOT / "openapi.yaml")
+    options = parser.parse_args()
+    if options.base is not None:
+        return compare(options.base, options.contract)
+    tag = newest_tag()
+    if tag is None:
+        print("No version has been released yet, so there is nothing to be compatible with.")
+        return 0
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as released:
+        released.write(
+            subprocess.run(["git", "show", f"{tag}:openapi.yaml"], cwd=ROOT, check=True, capture_output=True).stdout
+        )
+        released.flush()
+        return compare(Path(released.name), options.contract)
+
+
+def newest_tag() -> str | None:
+    command = ["git", "tag", "--list", "v*", "--sort=-version:refname", "--merged", "HEAD"]
+    tags = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    return tags[0] if tags else None
+
+
+def compare(base: Path, contract: Path) -> int:
+    old, new = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (base, contract))
+    old_version, new_version = version_of(old), version_of(new)
+    if without_version(old) == without_version(new):
+        print("The contract is the released one.")
+        return 0
+    found = subprocess.run([*OASDIFF, "breaking", "--fail-on", "WARN", base, contract], check=False)
+    if found.returncode not in {0, 1}:
+        return found.returncode
+    needed = next_breaking(old_version) if found.returncode else (*old_version[:2], old_version[2] + 1)
+    if new_version >= needed:
+        return 0
+    kind = "in a way that breaks clients" if found.returncode else "without breaking clients"
+    print(
+        f"The contract has changed {kind} since {dotted(old_version)}: info.version must be at least {dotted(needed)}."
+    )
+    return 1
+
+
+def next_breaking(version: tuple[int, int, int]) -> tuple[int, int, int]:
+    """As Semantic Versioning has it: below 1.0.0, the second number announces that clients break."""
+    major, minor, _ = version
+    return (major + 1, 0, 0) if major else (0, minor + 1, 0)
+
+
+def version_of(document: dict[str, Any]) -> tuple[int, int, int]:
+    major, minor, patch = map(int, document["info"]["version"].split("."))
+    return major, minor, patch
+
+
+def without_version(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "info": {**document["info"], "version": None}}
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
