@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = (ROOT / "openapi.yaml").read_text()
-COPIED = ("conformance", "generated", "generator-templates", "scripts", "tenios_ext", "tests")
+COPIED = ("conformance", "consumers", "generated", "generator-templates", "scripts", "tenios_ext", "tests")
 ALONE = ("CHANGELOG.md", "generator-config.yaml", "package.json", "pyproject.toml", "redocly.yaml", ".spectral.yaml")
 
 
@@ -143,8 +143,9 @@ DRIFT = Check("drift", [sys.executable, "scripts/generate.py", "--check"])
 GATE = Check("gate", [sys.executable, "scripts/compatible.py", "--base", str(ROOT / "openapi.yaml"), "announced.yaml"])
 CONFORMANCE = Check("conformance", pytest_on("tests/conformance"))
 CONTRACT_TESTS = Check("contract", pytest_on("tests/contract", "tests/simulator/test_schemathesis.py"))
+GO = Check("Go client", [*pytest_on("consumers"), "-k", "go and not simulator and not prism"])
 # From the fastest to the slowest.
-OTHERS = [CONFORMANCE, GATE, CONTRACT_TESTS]
+OTHERS = [CONFORMANCE, GATE, GO, CONTRACT_TESTS]
 
 RESULTS: dict[str, list[str]] = {}
 
@@ -162,7 +163,8 @@ def _report() -> Iterator[None]:
 def copy(tmp_path: Path) -> Path:
     """What the checks need of the repository."""
     for name in COPIED:
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        made = shutil.ignore_patterns("__pycache__", "build", "target", "node_modules")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=made)
     for name in ALONE:
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
@@ -185,6 +187,7 @@ def test_mutant_is_noticed(mutant: Mutant, copy: Path) -> None:
         subprocess.run(
             [sys.executable, "scripts/generate.py", "--root", str(copy)], cwd=ROOT, check=False, capture_output=True
         )
+    subprocess.run([sys.executable, "scripts/artefacts.py", "build/contract"], cwd=copy, check=True)
     for check in OTHERS:
         if check.notices(copy):
             noticed.append(check.name)
@@ -199,4 +202,5 @@ def test_nothing_is_noticed_where_nothing_is_changed(copy: Path) -> None:
     """A check that always fails would notice every mutant."""
     for name in ("openapi.yaml", "announced.yaml"):
         (copy / name).write_text(CONTRACT)
+    subprocess.run([sys.executable, "scripts/artefacts.py", "build/contract"], cwd=copy, check=True)
     assert [check.name for check in (DRIFT, *OTHERS) if check.notices(copy)] == []

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _GRACE_SECONDS = 5
+# Who listens on all addresses is reached at the loopback's, among others.
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to do when a user has chosen it
 _CONNECTION = "tenios_simulator.connection"
 
 
@@ -135,7 +137,8 @@ class Server(uvicorn.Server):
         self.simulator = simulator
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
-        shown = f"[{host}]" if family == socket.AF_INET6 else host
+        reached = _EVERYWHERE.get(host, host)
+        shown = f"[{reached}]" if family == socket.AF_INET6 else reached
         self.address = f"http://{shown}:{self._listener.getsockname()[1]}"
         application = Application(simulator, hosts=[*hosts, host], stopping=lambda: self.should_exit)
         super().__init__(

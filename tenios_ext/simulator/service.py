@@ -12,7 +12,7 @@ from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .exchange import UnknownCallbackError, UnknownCredentialsError
 from .faults import Faults, HttpError
@@ -95,13 +95,12 @@ class Service:
             return _error(404, "NOT_FOUND")
         if method != "POST":
             return _error(405, "METHOD_NOT_ALLOWED", Allow="POST")
-        asked = self._asked(operation, body, content_type)
+        reply, asked = self._asked(operation, body, content_type)
         self.asked.append(asked)
-        return asked.reply
+        return reply
 
-    def _asked(self, operation: Operation, body: bytes, content_type: str) -> Asked:
-        now = self._exchange.now()
-        document = None
+    def _asked(self, operation: Operation, body: bytes, content_type: str) -> tuple[Reply, Asked]:
+        document, reply, fault, callback_id = None, None, None, None
         if len(body) > LARGEST_BODY:
             reply = _error(413, "BODY_TOO_LARGE", Connection="close")
         elif body and content_type.partition(";")[0].strip().lower() != "application/json":
@@ -109,20 +108,23 @@ class Service:
         elif (document := json_object(body)) is None:
             reply = _error(400, "INVALID_JSON")
         else:
-            masked = _masked(document)
-            shape = _shapes()[operation]
-            document = shape.with_integers(shape.with_numbers(document))
-            if found := shape.error(document):
-                return Asked(next(self._numbers), now, operation, masked, _error(400, found[0], *found[1]))
             try:
-                answer = self._init if operation == "init" else self._status
-                reply, fault, callback_id = answer(document)
+                reply, fault, callback_id = self._answered(operation, document)
             except UnknownCredentialsError:
-                reply, fault, callback_id = _error(400, "BAD_CREDENTIALS"), None, None
+                reply = _error(400, "BAD_CREDENTIALS")
             except UnknownCallbackError:
-                reply, fault, callback_id = _error(400, "INVALID_VALUE", "id"), None, None
-            return Asked(next(self._numbers), now, operation, masked, reply, fault, callback_id)
-        return Asked(next(self._numbers), now, operation, None, reply)
+                reply = _error(400, "INVALID_VALUE", "id")
+        key = document.get("access_key") if document else None
+        shown = evolve(reply, body=_masked(reply.body, key))
+        request = _masked(document, key) if document is not None else None
+        return reply, Asked(next(self._numbers), self._exchange.now(), operation, request, shown, fault, callback_id)
+
+    def _answered(self, operation: Operation, document: Mapping[str, Any]) -> tuple[Reply, Fault | None, int | None]:
+        shape = _shapes()[operation]
+        document = shape.with_integers(shape.with_numbers(document))
+        if found := shape.error(document):
+            return _error(400, found[0], *found[1]), None, None
+        return (self._init if operation == "init" else self._status)(document)
 
     def _init(self, document: Mapping[str, Any]) -> tuple[Reply, Fault | None, int | None]:
         access_key, config_id = document["access_key"], document["callback_config_id"]
@@ -178,16 +180,12 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _masked(document: Mapping[str, Any]) -> dict[str, Any]:
-    """*document* without its access key, wherever it stands."""
-    key = document.get("access_key")
-
-    def mask(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
-        if isinstance(value, dict):
-            return {mask(name): mask(each) for name, each in value.items()}
-        if isinstance(value, list):
-            return [mask(each) for each in value]
-        return value.replace(key, _MASK) if isinstance(key, str) and key and isinstance(value, str) else value
-
-    masked = {mask(name): mask(value) for name, value in document.items() if name != "access_key"}
-    return {"access_key": _MASK, **masked} if "access_key" in document else masked
+def _masked(value: Any, key: object) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """*value* without the access key, wherever it stands."""
+    if isinstance(value, dict):
+        return {
+            _masked(name, key): _MASK if name == "access_key" else _masked(each, key) for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_masked(each, key) for each in value]
+    return value.replace(key, _MASK) if isinstance(key, str) and key and isinstance(value, str) else value

@@ -67,7 +67,7 @@ class Simulator:
     @property
     def dialled(self) -> list[str]:
         """The numbers of all callbacks that were started, as E.164 and in order; one as often as it was dialled."""
-        return [callback.number for callback in self._exchange.callbacks.values()]
+        return [callback.number for callback in self.callbacks]
 
     @property
     def rung(self) -> list[str]:

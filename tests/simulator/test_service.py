@@ -108,6 +108,27 @@ def test_numbers_as_text_are_taken() -> None:
     assert answer(simulator, "/callback/status", body) == (200, {"status": "REQUESTED"})
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"access_key": "WRONG-KEY", "WRONG-KEY": 1},
+        {"access_key": "WRONG-KEY", "id": ["WRONG-KEY", {"x WRONG-KEY x": "WRONG-KEY"}]},
+        {"access_key": {"WRONG-KEY": "WRONG-KEY"}},
+        {"access_key": ["WRONG-KEY"], "id": 1},
+        b'{"access_key": "WRONG-KEY", ',
+        b'["WRONG-KEY"]',
+    ],
+    ids=str,
+)
+def test_record_never_shows_a_key(body: object) -> None:
+    """Neither a request nor its answer is remembered with a key in it, wherever it stood."""
+    simulator = Simulator()
+    status, _ = answer(simulator, "/callback/status", body)
+    assert status == 400
+    assert len(simulator.asked) == 1
+    assert "WRONG-KEY" not in repr(simulator.asked)
+
+
 def test_unknown_callback_is_an_invalid_value() -> None:
     """An id that was never given out is refused by name."""
     status, error = answer(Simulator(), "/callback/status", {"access_key": ACCESS_KEY, "id": 999})
