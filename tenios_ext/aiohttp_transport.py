@@ -35,7 +35,7 @@ def aiohttp_transport(context: ssl.SSLContext, proxy: str | None, *, keep: bool)
         connector = aiohttp.TCPConnector(
             limit=CONNECTIONS,
             ssl=context,
-            # The system's own, as with httpx: aiodns, where it is installed, knows neither /etc/hosts nor a guard in a test suite.
+            # The system's own, as with httpx: aiodns, where it is installed, knows neither its settings nor a test suite's guard.
             resolver=aiohttp.ThreadedResolver(),
             **({"keepalive_timeout": KEEP_SECONDS} if keep else {"force_close": True}),
         )

@@ -171,6 +171,10 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     """The JSON object in *body*; None where it is something else."""
     try:
         document = json.loads(body, parse_constant=_refuse)
+        if b"\\u" in body:
+            json.dumps(
+                document, ensure_ascii=False
+            ).encode()  # Half of a character is none: JSON lets it pass, Unicode does not.
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None

@@ -58,11 +58,8 @@ class Shape:
 
     def error(self, document: Mapping[str, Any]) -> tuple[str, list[str]] | None:
         """TENIOS's error code and the fields at fault where *document* breaks the schema; None where it keeps it."""
-        try:
-            if self._validator.is_valid(document):
-                return None
-        except UnicodeEncodeError:  # Half of a character: JSON's grammar lets it pass, Unicode does not.
-            return "INVALID_JSON", []
+        if self._validator.is_valid(document):
+            return None
         if missing := [name for name in self._required if name not in document]:
             return "FIELD_IS_REQUIRED", missing
         if unknown := [name for name in document if name not in self._known]:

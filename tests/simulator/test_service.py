@@ -79,7 +79,10 @@ def test_body_that_is_no_json_object(path: str, body: bytes) -> None:
         ({"delay": None}, "INVALID_VALUE", ["delay"]),
         ({"delay": -1}, "INVALID_VALUE", ["delay"]),
         ({"delay": "soon"}, "INVALID_VALUE", ["delay"]),
+        ({"delay": 2**31}, "INVALID_VALUE", ["delay"]),  # found by schemathesis
         ({"callback_number": "0221"}, "INVALID_VALUE", ["callback_number"]),
+        ({"callback_number": "+492214710123\n"}, "INVALID_VALUE", ["callback_number"]),
+        ({"agent_announcement": "\ud800"}, "INVALID_JSON", []),
         ({"colour": "red"}, "INVALID_FIELD", ["colour"]),
         ({"access_key": "wrong"}, "BAD_CREDENTIALS", []),
         ({"callback_config_id": "wrong"}, "BAD_CREDENTIALS", []),
@@ -127,6 +130,20 @@ def test_record_never_shows_a_key(body: object) -> None:
     assert status == 400
     assert len(simulator.asked) == 1
     assert "WRONG-KEY" not in repr(simulator.asked)
+
+
+@pytest.mark.parametrize("callback_id", [2**63, "9" * 19, "9" * 5000, 1e300, -1, True, None, 10.5])
+def test_impossible_id_is_an_invalid_value(callback_id: object) -> None:
+    """Whatever cannot be an id is refused by name; schemathesis found the first."""
+    status, error = answer(Simulator(), "/callback/status", {"access_key": ACCESS_KEY, "id": callback_id})
+    assert (status, error["error_code"], error["fields"]) == (400, "INVALID_VALUE", ["id"])
+
+
+def test_whole_number_with_a_fraction_of_nothing_is_taken() -> None:
+    """JSON Schema takes 10.0 for an integer."""
+    simulator = Simulator()
+    assert answer(simulator, "/callback/init", {**INIT, "delay": 30.0})[0] == 200
+    assert answer(simulator, "/callback/status", {"access_key": ACCESS_KEY, "id": 10.0})[0] == 200
 
 
 def test_unknown_callback_is_an_invalid_value() -> None:
