@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN ?= .venv/bin
 READY ?= .venv/.ready
 NODE_READY ?= node_modules/.package-lock.json
+PARALLEL = --numprocesses auto --maxprocesses 4
 CONTRACTS = openapi.yaml tenios_ext/simulator/control.yaml
 ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
@@ -49,16 +50,16 @@ fix: $(READY) ## Mend what ruff can mend; may write
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 test: $(READY) $(NODE_READY) ## Run all tests; ARGS='-k prism' chooses
-	$(BIN)/pytest --cov $(ARGS)
+	$(BIN)/pytest $(PARALLEL) --cov $(ARGS)
 
 contract: $(READY) $(NODE_READY) ## Run the contract tests against Prism only
 	$(BIN)/pytest tests/contract $(ARGS)
 
 consumers: $(READY) $(NODE_READY) artefacts ## Build and try the clients in other languages (needs Go, and a JDK with Maven)
-	$(BIN)/pytest consumers $(ARGS)
+	$(BIN)/pytest $(PARALLEL) --dist loadgroup consumers $(ARGS)
 
 mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in each way that matters, and see the checks notice (needs Go)
-	$(BIN)/pytest -s mutants $(ARGS)
+	$(BIN)/pytest $(PARALLEL) mutants $(ARGS)
 
 browser: ## Install Chromium where there is none (Debian and Ubuntu, as root); the console's tests need it
 	@command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }

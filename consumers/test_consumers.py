@@ -69,7 +69,12 @@ CONSUMERS = [
 ]
 
 
-@pytest.fixture(scope="module", params=CONSUMERS, ids=lambda consumer: consumer.folder)
+@pytest.fixture(
+    scope="module",
+    # Each is built once, so its tests stay in one process.
+    params=[pytest.param(each, marks=pytest.mark.xdist_group(each.folder)) for each in CONSUMERS],
+    ids=lambda consumer: consumer.folder,
+)
 def consumer(request: pytest.FixtureRequest) -> Consumer:
     """Built; where a tool chain is missing, its tests are skipped on a desk and fail in CI."""
     consumer: Consumer = request.param

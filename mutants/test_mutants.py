@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = (ROOT / "openapi.yaml").read_text()
@@ -147,17 +147,6 @@ GO = Check("Go client", [*pytest_on("consumers"), "-k", "go and not simulator an
 # From the fastest to the slowest.
 OTHERS = [CONFORMANCE, GATE, GO, CONTRACT_TESTS]
 
-RESULTS: dict[str, list[str]] = {}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _report() -> Iterator[None]:
-    yield
-    width = max(map(len, RESULTS), default=0)
-    print("\n\nmutant".ljust(width + 2), "noticed by")
-    for name, noticed in RESULTS.items():
-        print(name.ljust(width), ", ".join(noticed) or "NOBODY")
-
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
@@ -172,7 +161,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutant_is_noticed(mutant: Mutant, copy: Path) -> None:
+def test_mutant_is_noticed(mutant: Mutant, copy: Path, record_property: Callable[[str, object], None]) -> None:
     """Somebody notices; and whoever is supposed to, where that is everybody."""
     changed, count = re.subn(mutant.pattern, mutant.replacement, CONTRACT, flags=re.MULTILINE)
     assert count >= 1
@@ -181,7 +170,7 @@ def test_mutant_is_noticed(mutant: Mutant, copy: Path) -> None:
     (copy / "announced.yaml").write_text(
         re.sub(r"^(  version: \d+\.\d+\.)\d+", r"\g<1>999", changed, flags=re.MULTILINE)
     )
-    noticed = RESULTS[mutant.name] = []
+    noticed: list[str] = []
     if DRIFT.notices(copy):
         noticed.append(DRIFT.name)
         subprocess.run(
@@ -193,6 +182,8 @@ def test_mutant_is_noticed(mutant: Mutant, copy: Path) -> None:
             noticed.append(check.name)
             if not mutant.everywhere:
                 break
+    record_property("mutant", mutant.name)
+    record_property("noticed by", ", ".join(noticed) or "NOBODY")
     assert set(noticed) - {DRIFT.name}
     if mutant.everywhere:
         assert noticed == [DRIFT.name, *(check.name for check in OTHERS)]
