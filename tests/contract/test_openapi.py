@@ -11,6 +11,7 @@ from jsonschema_rs import Draft202012Validator
 from support.prism import ROOT
 
 import tenios_ext
+from tenios_ext.settings import SERVICE
 
 FINAL = {"CALL_A_FAILED", "CALL_B_FAILED", "DISCONNECTED"}
 
@@ -124,3 +125,15 @@ def test_versions_agree(contract: dict[str, Any]) -> None:
     assert (contract["info"]["version"], control["info"]["version"]) == (version, version)
     unreleased, *released = re.split(r"^## \[(?=\d)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
     assert "\n- " in unreleased.partition("## [Unreleased]")[2] or released[0].startswith(f"{version}]")
+
+
+def test_server_is_the_one_that_the_client_talks_to(contract: dict[str, Any]) -> None:
+    """Whoever generates a client reaches the same service as ours."""
+    assert [server["url"] for server in contract["servers"]] == [SERVICE]
+
+
+def test_access_key_is_marked_as_a_secret(contract: dict[str, Any]) -> None:
+    """Tools that show requests mask a password."""
+    assert schemas_of(contract)["AccessKey"]["format"] == "password"
+    for name in ("InitCallbackRequest", "CallbackStatusRequest"):
+        assert schemas_of(contract)[name]["properties"]["access_key"] == {"$ref": "#/components/schemas/AccessKey"}
