@@ -142,7 +142,9 @@ DRIFT = Check("drift", [sys.executable, "scripts/generate.py", "--check"])
 # Any change must be announced by the version; this one is, as a small one, so that only what breaks clients is noticed.
 GATE = Check("gate", [sys.executable, "scripts/compatible.py", "--base", str(ROOT / "openapi.yaml"), "announced.yaml"])
 CONFORMANCE = Check("conformance", pytest_on("tests/conformance"))
-CONTRACT_TESTS = Check("contract", pytest_on("tests/contract", "tests/simulator/test_schemathesis.py"))
+CONTRACT_TESTS = Check(
+    "contract", pytest_on("tests/contract/test_openapi.py", "tests/simulator/test_schemathesis.py", "tests/contract")
+)
 GO = Check("Go client", [*pytest_on("consumers"), "-k", "go and not simulator and not prism"])
 # From the fastest to the slowest.
 OTHERS = [CONFORMANCE, GATE, GO, CONTRACT_TESTS]
