@@ -82,7 +82,8 @@ class Settings:
         }
         if "access_key" not in known:
             raise InvalidRequestError(
-                f"There is no access key. Pass access_key=... or set TENIOS_ACCESS_KEY; it is {_WHERE} General Settings, API.",
+                "There is no access key. Pass access_key=..., or set TENIOS_ACCESS_KEY (or TENIOS_ACCESS_KEY_FILE, the name of a "
+                f"file); it is {_WHERE} General Settings, API.",
             )
         if not 0 < timeout < float("inf"):
             raise InvalidRequestError(f"timeout is a number of seconds greater than 0, not {timeout!r}.")
@@ -105,6 +106,8 @@ def _text(name: str, value: object) -> str | None:
     if value is None:
         kind = Secret if name == "access_key" else str
         value = kind(os.environ.get(variable, "")) or None
+        if value is None and name == "access_key":
+            value = _secret_in_file()
     elif not value:
         raise InvalidRequestError(f"{name} is empty; leave it out to use {variable}.")
     if value is not None and (value != value.strip() or not value.isprintable()):
@@ -112,6 +115,21 @@ def _text(name: str, value: object) -> str | None:
             f"{name} (or {variable}) has blanks or line breaks around or in it; was it copied whole?"
         )
     return value
+
+
+def _secret_in_file() -> Secret | None:
+    path = os.environ.get("TENIOS_ACCESS_KEY_FILE")
+    if not path:
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - one descriptor is checked and read
+            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
+                raise InvalidRequestError(
+                    f"Others than you can read {path}, which TENIOS_ACCESS_KEY_FILE names. Make it yours alone: chmod 600 {path}"
+                )
+            return Secret(file.read().strip()) or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"TENIOS_ACCESS_KEY_FILE names {path}, which cannot be read: {error}") from None
 
 
 def _base_url(url: str) -> str:

@@ -1,49 +1,236 @@
-"""``tenios call`` and ``tenios simulate``; click, since it needs nothing else and starts fast."""
+"""The ``tenios`` command; click, since it needs nothing else and starts fast."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+import re
+import sys
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from ..version import __version__
+from . import report
 
-_NOT_CONNECTED, _FAILED = 1, 3
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..client import AsyncTenios, Tenios
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_IN_PROCESS = "in process"
+_INTERRUPTED = 130
+_EPILOG = """
+Exit codes: 0 they talked (or all is well), 2 wrong usage, 3 the agent was not reached, 4 the customer was not reached, 5 no
+callback was started, 6 telephones may be ringing, 7 a limit has passed, 8 the status cannot be had, 130 interrupted, 1
+anything else.
+"""
 
 
-@click.group()
+class Seconds(click.ParamType[int]):
+    """A time such as 30s, 5m, 1h or 90."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 - click's
+        """Whole seconds."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d{1,9})([smh]?)", value.strip())
+        if not found:
+            self.fail(f"{value!r} is no time; write 90, 90s, 5m or 1h.", param, ctx)
+        return int(found[1]) * _UNITS[found[2]]
+
+
+def _refuse_key(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise click.UsageError(
+            "An access key on the command line is in the list of processes and in the shell's history. "
+            "Set TENIOS_ACCESS_KEY, or TENIOS_ACCESS_KEY_FILE to the name of a file that only you can read."
+        )
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+_no_key = click.option("--access-key", hidden=True, expose_value=False, callback=_refuse_key, is_eager=True)
+_simulator = click.option(
+    "--simulator",
+    is_flag=False,
+    flag_value=_IN_PROCESS,
+    metavar="[URL]",
+    help="Talk to the simulator at URL, or to one in this process, instead of TENIOS.",
+)
+_answered_within = click.option(
+    "--answered-within", type=Seconds(), default="5m", show_default=True, help="Until both must have answered."
+)
+_ended_within = click.option(
+    "--ended-within", type=Seconds(), default="4h", show_default=True, help="Until they must have talked."
+)
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tenios")
 def main() -> None:
     """
     Have two people called and joined by TENIOS.
 
-    The access key and the callback config id come from the environment: TENIOS_ACCESS_KEY and TENIOS_CALLBACK_CONFIG_ID.
-    An access key on the command line could be read by everybody on the machine, so there is no option for it.
+    The settings come from the environment: TENIOS_ACCESS_KEY (or TENIOS_ACCESS_KEY_FILE, the name of a file that only you can
+    read), TENIOS_CALLBACK_CONFIG_ID, and, where they differ from the usual, TENIOS_BASE_URL, TENIOS_REGION and
+    TENIOS_ALLOWED_NUMBERS. `tenios doctor` looks at them. Without an account, add --simulator.
     """
 
 
-@main.command()
+@main.command(epilog=_EPILOG)
 @click.argument("number")
-@click.option("--delay", default=0, metavar="SECONDS", help="Wait before the agent is called.")
+@click.option("--delay", type=Seconds(), default=0, help="Wait before the agent is called: 30s, 5m.")
 @click.option("--announce", metavar="TEXT", help="Read a text aloud to the agent first.")
-@click.option("--key", metavar="KEY", help="Call the customer only when the agent presses this key.")
+@click.option("--key", metavar="KEY", help="Call the customer only when the agent presses this key of the telephone.")
 @click.option("--region", metavar="DE", help="The country of a NUMBER that is written without one.")
-def call(number: str, *, delay: int, announce: str | None, key: str | None, region: str | None) -> None:
+@click.option("--no-wait", is_flag=True, help="Do not watch; `tenios watch` can do so later.")
+@click.option("--yes", is_flag=True, help="Do not ask before a real telephone rings.")
+@_answered_within
+@_ended_within
+@_simulator
+@_as_json
+@_no_key
+def call(
+    number: str,
+    *,
+    delay: int,
+    announce: str | None,
+    key: str | None,
+    region: str | None,
+    no_wait: bool,
+    yes: bool,
+    answered_within: int,
+    ended_within: int,
+    simulator: str | None,
+    as_json: bool,
+) -> None:
     """Have the agent and then NUMBER called, and show what happens until they have talked."""
-    from .. import Tenios, TeniosError  # noqa: PLC0415 - `tenios --help` does not wait for the HTTP library
+    shown = report.report_for(as_json=as_json)
+    callback = None
+    with _errors_shown(shown), _client(simulator, region) as tenios:
+        e164 = _understood(number, tenios, ask=not yes and not as_json and simulator is None)
+        callback = tenios.start_callback(number, delay=delay, agent_announcement=announce, dtmf_key=key)
+        shown.started(callback, e164)
+        if no_wait:
+            shown.close()
+            return
+        try:
+            for status in callback.watch(answered_within=answered_within, ended_within=ended_within):
+                seconds = callback.outcome.sightings[-1].at - callback.handle.started_at
+                shown.status(callback.id, status, seconds=seconds)
+        except KeyboardInterrupt:
+            _leave(shown, [callback.id])
+        shown.ended(callback.outcome)
+        raise SystemExit(report.code_of(callback.outcome))
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("callback_id", metavar="ID", type=click.IntRange(0))
+@_simulator
+@_as_json
+@_no_key
+def status(callback_id: int, *, simulator: str | None, as_json: bool) -> None:
+    """Say how far callback ID is."""
+    shown = report.report_for(as_json=as_json, several=True)
+    with _errors_shown(shown, callback_id), _client(simulator) as tenios:
+        found = tenios.callback(callback_id).status()
+        if as_json:
+            report.show({"event": "status", "id": callback_id, "status": str(found)})
+        else:
+            click.echo(f"{found}: {report.meaning(found)}")
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("callback_ids", metavar="ID...", type=click.IntRange(0), nargs=-1, required=True)
+@_answered_within
+@_ended_within
+@_simulator
+@_as_json
+@_no_key
+def watch(
+    callback_ids: tuple[int, ...], *, answered_within: int, ended_within: int, simulator: str | None, as_json: bool
+) -> None:
+    """Show what happens to callbacks until each of them is over. The exit code is that of the worst."""
+    import asyncio  # noqa: PLC0415 - the other commands do without
+
+    shown = report.report_for(as_json=as_json, several=True)
+    ids = list(dict.fromkeys(callback_ids))
+    limits = {"answered_within": answered_within, "ended_within": ended_within}
+    with _errors_shown(shown):
+        try:
+            raise SystemExit(asyncio.run(_watch(_async_client(simulator), ids, shown, limits)))
+        except KeyboardInterrupt:
+            _leave(shown, ids)
+
+
+async def _watch(tenios: AsyncTenios, ids: Sequence[int], shown: report.Report, limits: dict[str, int]) -> int:
+    worst = report.TALKED
+    async with tenios:
+        async for update in tenios.watch_many(ids, **limits):
+            outcome = update.outcome
+            if update.error is not None:
+                shown.failed(update.error, outcome.handle.id)
+                worst = max(worst, _code_of(update.error))
+            elif update.status is not None:
+                shown.status(
+                    outcome.handle.id, update.status, seconds=outcome.sightings[-1].at - outcome.handle.started_at
+                )
+                if outcome.over:
+                    shown.ended(outcome)
+                    worst = max(worst, report.code_of(outcome))
+    return worst
+
+
+@main.command()
+@_as_json
+def numbers(*, as_json: bool) -> None:
+    """List the magic numbers: what happens on the simulator when they are called. They belong to nobody."""
+    simulator = _the_simulator()
+    for magic in simulator.MAGIC_NUMBERS.values():
+        if as_json:
+            report.show({"number": magic.number, "shown": magic.shown, "meaning": magic.meaning})
+        else:
+            click.echo(f"{magic.shown}  {magic.meaning}")
+
+
+@main.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["yaml", "json", "3.0"]),
+    default="yaml",
+    show_default=True,
+    help="As it was written, as JSON, or as a JSON copy in OpenAPI 3.0.",
+)
+def contract(form: Any) -> None:  # noqa: ANN401 - one of the three
+    """Print the OpenAPI description of the API, for a generator in any language."""
+    from ..contract import contract_text  # noqa: PLC0415 - the other commands do without
 
     try:
-        with Tenios(region=region) as tenios:
-            callback = tenios.start_callback(number, delay=delay, agent_announcement=announce, dtmf_key=key)
-            click.echo(f"Callback {callback.id} started.")
-            for status in callback.watch():
-                click.echo(f"{callback.outcome.sightings[-1].at - callback.handle.started_at:6.1f} s  {status}")
-    except TeniosError as error:
-        click.echo(f"{type(error).__name__}: {error}", err=True)
-        raise SystemExit(_FAILED) from None
-    outcome = callback.outcome
-    click.echo("They talked." if outcome.connected else f"The {outcome.failed_party} was not reached.")
-    raise SystemExit(0 if outcome.connected else _NOT_CONNECTED)
+        click.echo(contract_text(form), nl=False)
+    except FileNotFoundError as error:
+        click.echo(f"{error.filename} is not there; in a checkout, `make artefacts` writes it.", err=True)
+        raise SystemExit(report.FAILED) from None
+
+
+@main.command()
+@_simulator
+@_as_json
+@_no_key
+def doctor(*, simulator: str | None, as_json: bool) -> None:
+    """Look at the settings and whether TENIOS can be reached. Starts no callback and shows no secret."""
+    from .doctor import examine  # noqa: PLC0415 - the other commands do without
+
+    checks = list(examine(partial(_client, simulator)))
+    for check in checks:
+        if as_json:
+            report.show(check)
+        else:
+            click.echo(f"{'ok ' if check['ok'] else 'NO '} {check['check']}: {check['text']}")
+    raise SystemExit(report.TALKED if all(check["ok"] for check in checks) else report.FAILED)
 
 
 @main.command()
@@ -63,33 +250,133 @@ def call(number: str, *, delay: int, announce: str | None, key: str | None, regi
     metavar="NAME",
     help="Let the console and the control API be used under this name, too; may be repeated.",
 )
-def simulate(*, host: str, port: int, speed: float, hosts: tuple[str, ...]) -> None:
+@_as_json
+def simulate(*, host: str, port: int, speed: float, hosts: tuple[str, ...], as_json: bool) -> None:
     """
     Be TENIOS on this machine, until Ctrl-C: no account, no telephone, no internet.
 
     Prints what to put into the environment of a client. A browser shows at the same address what happens, and plays the parties.
     """
-    try:
-        from ..simulator import ACCESS_KEY, CALLBACK_CONFIG_ID  # noqa: PLC0415 - an extra
-        from ..simulator.server import serve  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        _missing_extra(error)
+    simulator = _the_simulator()
+    from ..simulator.server import serve  # noqa: PLC0415 - an extra
 
     def ready(address: str) -> None:
-        click.echo(f"export TENIOS_BASE_URL={address}")
-        click.echo(f"export TENIOS_ACCESS_KEY={ACCESS_KEY}")
-        click.echo(f"export TENIOS_CALLBACK_CONFIG_ID={CALLBACK_CONFIG_ID}")
-        click.echo(f"The console is at {address}/", err=True)
+        settings = {
+            "TENIOS_BASE_URL": address,
+            "TENIOS_ACCESS_KEY": simulator.ACCESS_KEY,
+            "TENIOS_CALLBACK_CONFIG_ID": simulator.CALLBACK_CONFIG_ID,
+        }
+        if as_json:
+            report.show(settings)
+        else:
+            for name, value in settings.items():
+                click.echo(f"export {name}={value}")
+            click.echo(f"The console is at {address}/", err=True)
 
     try:
         serve(host=host, port=port, speed=speed, hosts=hosts, ready=ready)
     except OSError as error:
         click.echo(f"Cannot listen on {host}, port {port}: {error.strerror}. Try --port 0 for a free one.", err=True)
-        raise SystemExit(_FAILED) from None
+        raise SystemExit(report.FAILED) from None
 
 
-def _missing_extra(error: ModuleNotFoundError) -> NoReturn:
-    click.echo(
-        f"The simulator needs {error.name}, which is in an extra: pip install 'tenios-callback[simulator]'", err=True
-    )
-    raise SystemExit(_FAILED) from None
+def _client(simulator: str | None, region: str | None = None) -> Tenios:
+    from ..client import Tenios  # noqa: PLC0415 - `tenios --help` does not wait for the HTTP library
+
+    return Tenios(region=region, **_where(simulator))
+
+
+def _async_client(simulator: str | None) -> AsyncTenios:
+    from ..client import AsyncTenios  # noqa: PLC0415 - as above
+
+    return AsyncTenios(**_where(simulator))
+
+
+def _where(simulator: str | None) -> dict[str, Any]:
+    """The arguments that lead a client to the simulator; none for TENIOS."""
+    if simulator is None:
+        return {}
+    module = _the_simulator()
+    if simulator != _IN_PROCESS:
+        return {
+            "access_key": module.ACCESS_KEY,
+            "callback_config_id": module.CALLBACK_CONFIG_ID,
+            "base_url": simulator,
+        }
+    from ..clock import SYSTEM_CLOCK  # noqa: PLC0415 - as above
+
+    own = module.Simulator(clock=SYSTEM_CLOCK)
+    access_key, config_id = own.account
+    return {
+        "access_key": access_key,
+        "callback_config_id": config_id,
+        "base_url": module.BASE_URL,
+        "transport": own.transport,
+    }
+
+
+def _the_simulator() -> Any:  # noqa: ANN401 - a module
+    try:
+        from .. import simulator  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        click.echo(
+            f"The simulator needs {error.name}, which is in an extra: pip install 'tenios-callback[simulator]'",
+            err=True,
+        )
+        raise SystemExit(report.FAILED) from None
+    return simulator
+
+
+def _understood(number: str, tenios: Tenios, *, ask: bool) -> str:
+    """The number as E.164; at a terminal, only once somebody has looked at it."""
+    from ..numbers import to_e164  # noqa: PLC0415 - as above
+
+    e164 = to_e164(number, region=tenios._settings.region)
+    if ask and sys.stdin.isatty() and sys.stdout.isatty():
+        import phonenumbers  # noqa: PLC0415 - as above
+        from phonenumbers.geocoder import country_name_for_number  # noqa: PLC0415 - as above
+
+        parsed = phonenumbers.parse(e164)
+        country = country_name_for_number(parsed, "en") or "no single country"
+        written = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+        click.confirm(f"This rings real telephones: your agent's, then {written} ({country}). Go on?", abort=True)
+    return e164
+
+
+@contextmanager
+def _errors_shown(shown: report.Report, callback_id: int | None = None) -> Iterator[None]:
+    from ..errors import CallbackTimeoutError, TeniosError  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except TeniosError as error:
+        if isinstance(error, CallbackTimeoutError):
+            callback_id = error.handle.id
+        shown.failed(error, callback_id)
+        raise SystemExit(_code_of(error)) from None
+    except KeyboardInterrupt as interruption:
+        # While a dial is under way, its note says that telephones may be ringing.
+        shown.close()
+        click.echo("\n".join(getattr(interruption, "__notes__", ["Interrupted."])), err=True)
+        raise SystemExit(_INTERRUPTED) from None
+    finally:
+        shown.close()
+
+
+def _code_of(error: Exception) -> int:
+    from .. import errors  # noqa: PLC0415 - as above
+
+    codes = {
+        errors.NotPlacedError: report.NOT_PLACED,
+        errors.OutcomeUnknownError: report.UNKNOWN,
+        errors.CallbackTimeoutError: report.TIMED_OUT,
+        errors.StatusUnavailableError: report.UNAVAILABLE,
+    }
+    return next((code for kind, code in codes.items() if isinstance(error, kind)), report.FAILED)
+
+
+def _leave(shown: report.Report, ids: Sequence[int]) -> NoReturn:
+    shown.close()
+    listed = " ".join(map(str, ids))
+    click.echo(f"The callback goes on; nothing stops it. Watch it again: tenios watch {listed}", err=True)
+    raise SystemExit(_INTERRUPTED)

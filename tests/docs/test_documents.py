@@ -14,6 +14,7 @@ from support.faults import AFTER_THE_REQUEST
 from support.serving import serving
 
 from tenios_ext import AsyncTenios, CallbackStatus, OutcomeUnknownError, RejectedError, is_final
+from tenios_ext.cli import main, report
 from tenios_ext.clock import SystemClock
 from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, MAGIC_NUMBERS, Simulator, faults
 
@@ -113,6 +114,21 @@ def test_table_of_magic_numbers_is_complete() -> None:
     """Each magic number is in the table, with its meaning."""
     rows = table("number | what happens")
     assert rows == [[f"`{magic.shown}`", magic.meaning] for magic in MAGIC_NUMBERS.values()]
+
+
+def test_command_is_documented_whole() -> None:
+    """Each command is in the table, and each of its options in the guide."""
+    assert {row[0].strip("`").split()[1] for row in table("command | what it does")} == set(main.commands)
+    options = {name for command in main.commands.values() for option in command.params for name in option.opts}
+    missing = {name for name in options if name.startswith("--") and name not in GUIDE}
+    assert missing == {"--access-key"}  # which only exists to be refused
+
+
+def test_table_of_exit_codes_is_complete() -> None:
+    """Each code is in the table, and in the help."""
+    codes = [int(code) for code, _ in table("exit code | means")]
+    assert codes == [*range(report.UNAVAILABLE + 1), 130]
+    assert all(f"{code} " in (main.epilog or "").replace("\n", " ") for code in codes)
 
 
 def test_links_lead_somewhere() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60
+_LOG_SECONDS = 10
 
 
 class Prism:
@@ -33,6 +34,14 @@ class Prism:
     def log(self) -> str:
         """What it has printed up to now."""
         return self._log.read_text(errors="replace")
+
+    def logs(self, text: str) -> bool:
+        """Whether it prints *text*, now or soon: it answers first, and writes afterwards."""
+        give_up = time.monotonic() + _LOG_SECONDS
+        while text not in self.log().lower():
+            if time.monotonic() > give_up:
+                return False
+        return True
 
 
 def prism_mock(contract: Path, *options: str) -> AbstractContextManager[Prism]:

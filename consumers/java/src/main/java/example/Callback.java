@@ -1,76 +1,47 @@
 package example;
 
-import com.fasterxml.jackson.core.JsonParser;
+import static java.util.concurrent.TimeUnit.SECONDS;
+
+import com.fasterxml.jackson.annotation.JsonSetter;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationContext;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonDeserializer;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.module.SimpleModule;
-import example.tenios.ApiClient;
-import example.tenios.ApiException;
-import example.tenios.CallbackApi;
-import example.tenios.CallbackStatus;
-import example.tenios.CallbackStatusRequest;
-import example.tenios.ErrorResponse;
-import example.tenios.InitCallbackRequest;
-import java.io.IOException;
+import com.fasterxml.jackson.databind.*;
+import com.fasterxml.jackson.databind.annotation.JsonDeserialize;
+import example.tenios.*;
 import java.net.ConnectException;
-import java.net.http.HttpClient;
-import java.net.http.HttpConnectTimeoutException;
+import java.net.URI;
+import java.net.http.*;
 import java.time.Duration;
-import java.util.Set;
+import java.util.*;
+import java.util.concurrent.*;
 
 /** Has an agent and a customer called and joined by TENIOS, and says how it went. */
 public final class Callback {
+  private static final Set<Integer> REFUSALS = Set.of(400, 401, 403, 404, 405, 413, 415, 422, 429);
+  private static final String ACCESS_KEY = or(System.getenv("TENIOS_ACCESS_KEY"), "");
+  private static final ScheduledExecutorService CLOCK = Executors.newSingleThreadScheduledExecutor();
+  private static final ObjectMapper JSON = ApiClient.createDefaultObjectMapper()
+      .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
+      .addMixIn(CallbackStatusResponse.class, ReadAsSent.class);
+
   enum Outcome {
     CONNECTED(0), AGENT_FAILED(1), CUSTOMER_FAILED(1), REJECTED(2), UNKNOWN(3), LOST_SIGHT(4);
 
     final int exitCode;
-
-    Outcome(int exitCode) {
-      this.exitCode = exitCode;
-    }
+    Outcome(int exitCode) { this.exitCode = exitCode; }
   }
 
   /** Carries an outcome that is known before the callback is over. */
   static final class Ended extends Exception {
     final Outcome outcome;
-
-    Ended(Outcome outcome, String reason) {
-      super(reason);
-      this.outcome = outcome;
-    }
+    Ended(Outcome outcome, String reason) { super(reason); this.outcome = outcome; }
   }
 
-  /** Reads a status as the generated code does, and keeps its text: that of a status which is unknown today would be lost. */
-  static final class StatusText extends JsonDeserializer<CallbackStatus> {
-    String last = "";
+  @JsonDeserialize(as = AsSent.class) private interface ReadAsSent {}
 
-    @Override
-    public CallbackStatus deserialize(JsonParser parser, DeserializationContext context) throws IOException {
-      last = parser.getText();
-      return CallbackStatus.fromValue(last);
-    }
-  }
-
-  private static final Set<Integer> REFUSALS = Set.of(400, 401, 403, 404, 405, 413, 415, 422, 429);
-
-  private final StatusText statusText = new StatusText();
-  private final ObjectMapper json =
-      ApiClient.createDefaultObjectMapper()
-          .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
-          .registerModule(new SimpleModule().addDeserializer(CallbackStatus.class, statusText));
-  private final CallbackApi api;
-
-  Callback(String baseUrl) {
-    // A redirect would carry the access key elsewhere, and repeat a dial. This client repeats a POST by itself in no case.
-    var http =
-        HttpClient.newBuilder()
-            .version(HttpClient.Version.HTTP_1_1)
-            .followRedirects(HttpClient.Redirect.NEVER)
-            .connectTimeout(Duration.ofSeconds(5));
-    api = new CallbackApi(new ApiClient(http, json, baseUrl).setReadTimeout(Duration.ofSeconds(30)));
+  /** Keeps the text, too: the generated enum has none for a status that is not in the contract. */
+  static final class AsSent extends CallbackStatusResponse {
+    String text;
+    @JsonSetter(JSON_PROPERTY_STATUS) void setText(String text) { this.text = text; setStatus(CallbackStatus.fromValue(text)); }
   }
 
   public static void main(String[] arguments) throws InterruptedException {
@@ -78,107 +49,117 @@ public final class Callback {
     try {
       outcome = run(arguments);
     } catch (Ended ended) {
-      System.err.println(ended.getMessage());
+      tell(ended.getMessage());
       outcome = ended.outcome;
+    } catch (RuntimeException unforeseen) {
+      tell("Telephones may be ringing: " + unforeseen);
+      outcome = Outcome.UNKNOWN;
     }
-    System.out.println(outcome.name().toLowerCase());
+    System.out.println(outcome.name().toLowerCase(Locale.ROOT));
     System.exit(outcome.exitCode);
   }
 
   private static Outcome run(String[] arguments) throws Ended, InterruptedException {
-    var delay = argument(arguments, 1);
-    if (argument(arguments, 0) == null || (delay != null && !delay.matches("\\d{1,9}"))) {
+    var given = Arrays.copyOf(arguments, 4);
+    var request = new InitCallbackRequest().accessKey(ACCESS_KEY);
+    CallbackApi api;
+    double pause;
+    try {
+      api = connect(or(System.getenv("TENIOS_BASE_URL"), "https://api.tenios.com"));
+      pause = Double.parseDouble(or(System.getenv("POLL_SECONDS"), "2"));
+      request.callbackConfigId(or(System.getenv("TENIOS_CALLBACK_CONFIG_ID"), "")).callbackNumber(or(given[0], ""))
+          .delay(Integer.parseInt(or(given[1], "0")))
+          .agentAnnouncement(or(given[2], null)).dtmfKeyToTriggerCustomerCall(or(given[3], null));
+    } catch (IllegalArgumentException mistake) {
+      throw new Ended(Outcome.REJECTED, "Nothing was sent: " + mistake.getMessage());
+    }
+    if (request.getCallbackNumber().isEmpty() || request.getDelay() < 0 || !(pause >= 0)) {
       throw new Ended(Outcome.REJECTED, "usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]");
     }
-    var accessKey = setting("TENIOS_ACCESS_KEY", "");
-    var callback = new Callback(setting("TENIOS_BASE_URL", "https://api.tenios.com"));
-    var id =
-        callback.dial(
-            new InitCallbackRequest()
-                .accessKey(accessKey)
-                .callbackConfigId(setting("TENIOS_CALLBACK_CONFIG_ID", ""))
-                .callbackNumber(argument(arguments, 0))
-                .delay(delay == null ? 0 : Integer.parseInt(delay))
-                .agentAnnouncement(argument(arguments, 2))
-                .dtmfKeyToTriggerCustomerCall(argument(arguments, 3)));
-    return callback.follow(new CallbackStatusRequest().accessKey(accessKey).id(id));
+    return follow(api, new CallbackStatusRequest().accessKey(ACCESS_KEY).id(dial(api, request)), pause);
+  }
+
+  private static CallbackApi connect(String baseUrl) {
+    // Somebody may have set this for all programs of the machine, and then a POST is repeated.
+    System.setProperty("jdk.httpclient.enableAllMethodRetry", "false");
+    HttpRequest.newBuilder(URI.create(baseUrl)); // Refuses a wrong address while it is certain that nothing was sent.
+    var http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)
+        .followRedirects(HttpClient.Redirect.NEVER).connectTimeout(Duration.ofSeconds(5));
+    return new CallbackApi(new ApiClient(http, JSON, baseUrl).setReadTimeout(Duration.ofSeconds(30))
+        // That time is over with the headers, and a body that does not end would keep us for ever.
+        .setResponseInterceptor(answer -> CLOCK.schedule(() -> { answer.body().close(); return null; }, 30, SECONDS)));
   }
 
   /** Dials, once, and gives the callback's id. */
-  private long dial(InitCallbackRequest request) throws Ended {
+  private static long dial(CallbackApi api, InitCallbackRequest request) throws Ended {
     try {
       var answer = api.initCallbackWithHttpInfo(request);
-      var body = answer.getData();
-      if (answer.getStatusCode() == 200 && body != null && body.getId() != null && body.getId() >= 0) {
-        return body.getId();
-      }
-      throw new Ended(Outcome.UNKNOWN, "Telephones may be ringing: no id in the answer, " + answer.getStatusCode());
+      // To the generated code any 2xx is a success, even with an empty body.
+      var id = answer.getStatusCode() == 200 && answer.getData() != null ? answer.getData().getId() : null;
+      if (id != null && id >= 0) return id;
+      throw new Ended(Outcome.UNKNOWN, "Telephones may be ringing: HTTP " + answer.getStatusCode() + " without an id");
     } catch (ApiException failure) {
       var cause = failure.getCause();
-      if (cause instanceof ConnectException || cause instanceof HttpConnectTimeoutException) {
-        throw new Ended(Outcome.REJECTED, "No connection was made, and nothing was sent.");
-      }
-      if (REFUSALS.contains(failure.getCode())) {
-        throw new Ended(Outcome.REJECTED, "TENIOS said no: " + failure.getCode() + " " + reason(failure).getErrorMessage());
-      }
-      throw new Ended(Outcome.UNKNOWN, "Telephones may be ringing: " + shown(failure));
+      var rejected = cause instanceof ConnectException || cause instanceof HttpConnectTimeoutException
+          || REFUSALS.contains(failure.getCode());
+      throw rejected
+          ? new Ended(Outcome.REJECTED, "No telephone rings: " + shown(failure))
+          : new Ended(Outcome.UNKNOWN, "Telephones may be ringing: " + shown(failure));
     }
   }
 
   /** Asks until the callback is over. A question that fails is no news. */
-  private Outcome follow(CallbackStatusRequest request) throws Ended, InterruptedException {
-    var pause = (long) (Double.parseDouble(setting("POLL_SECONDS", "2")) * 1000);
-    for (String last = ""; ; ) {
+  private static Outcome follow(CallbackApi api, CallbackStatusRequest request, double pause) throws Ended, InterruptedException {
+    for (String last = null; ; ) {
       var wait = pause;
       try {
         var answer = api.getCallbackStatusWithHttpInfo(request);
-        var status = answer.getData() == null ? null : answer.getData().getStatus();
-        if (answer.getStatusCode() == 200 && status != null && !statusText.last.equals(last)) {
-          last = statusText.last;
+        if (answer.getStatusCode() == 200 && answer.getData() instanceof AsSent news
+            && news.text != null && !news.text.equals(last)) {
+          last = news.text;
           System.out.println(last);
-          switch (status) {
-            case CALL_A_FAILED: return Outcome.AGENT_FAILED;
-            case CALL_B_FAILED: return Outcome.CUSTOMER_FAILED;
-            case DISCONNECTED: return Outcome.CONNECTED;
-            case REQUESTED, ACCEPTED, CALLING_A, CALLING_B, CONNECTED: break;
-            default: System.err.println("This program does not know the status; it goes on.");
-          }
+          // Without a default, so that a status which is new in the contract is not overlooked here.
+          var outcome = switch (news.getStatus()) {
+            case CALL_A_FAILED -> Outcome.AGENT_FAILED;
+            case CALL_B_FAILED -> Outcome.CUSTOMER_FAILED;
+            case DISCONNECTED -> Outcome.CONNECTED;
+            case REQUESTED, ACCEPTED, CALLING_A, CALLING_B, CONNECTED, UNKNOWN_DEFAULT_OPEN_API -> null;
+          };
+          if (outcome != null) return outcome;
         }
       } catch (ApiException failure) {
-        if (failure.getCode() == 401 || failure.getCode() == 403 || "BAD_CREDENTIALS".equals(reason(failure).getErrorCode())) {
-          throw new Ended(Outcome.LOST_SIGHT, "The callback goes on, but TENIOS refuses to say how far it is: " + failure.getCode());
+        var code = failure.getCode();
+        var told = reason(failure).map(ErrorResponse::getErrorCode).orElse("");
+        if (code == 401 || code == 403 || code == 400 && told.equals("BAD_CREDENTIALS")) {
+          throw new Ended(Outcome.LOST_SIGHT, "The callback goes on, unseen: " + shown(failure));
         }
-        System.err.println("Asking again: " + shown(failure));
-        wait = Math.max(pause, retryAfter(failure) * 1000);
+        tell("Asking again: " + shown(failure));
+        var after = Optional.ofNullable(failure.getResponseHeaders()).flatMap(headers -> headers.firstValue("Retry-After"));
+        wait = Math.max(pause, after.filter(text -> text.matches("\\d{1,6}")).map(Double::valueOf).orElse(0.0));
       }
-      Thread.sleep(wait);
+      Thread.sleep((long) (wait * 1000));
     }
   }
 
-  private ErrorResponse reason(ApiException failure) {
+  private static Optional<ErrorResponse> reason(ApiException failure) {
     try {
-      return json.readValue(failure.getResponseBody(), ErrorResponse.class);
+      return Optional.ofNullable(JSON.readValue(failure.getResponseBody(), ErrorResponse.class));
     } catch (JsonProcessingException | IllegalArgumentException noJson) {
-      return new ErrorResponse();
+      return Optional.empty();
     }
-  }
-
-  private static long retryAfter(ApiException failure) {
-    var headers = failure.getResponseHeaders();
-    var value = headers == null ? "" : headers.firstValue("Retry-After").orElse("");
-    return value.matches("\\d{1,6}") ? Long.parseLong(value) : 0;
   }
 
   private static String shown(ApiException failure) {
-    return failure.getCode() > 0 ? "HTTP " + failure.getCode() : String.valueOf(failure.getCause());
+    if (failure.getCode() == 0) return String.valueOf(failure.getCause());
+    return "HTTP " + failure.getCode() + " " + reason(failure).map(ErrorResponse::getErrorMessage).orElse("");
   }
 
-  private static String argument(String[] arguments, int index) {
-    return index < arguments.length && !arguments[index].isEmpty() ? arguments[index] : null;
+  /** Tells people. What TENIOS or an exception says may repeat the access key. */
+  private static void tell(String text) {
+    System.err.println(ACCESS_KEY.isEmpty() ? text : text.replace(ACCESS_KEY, "***"));
   }
 
-  private static String setting(String name, String fallback) {
-    var value = System.getenv(name);
-    return value == null || value.isEmpty() ? fallback : value;
+  private static String or(String text, String fallback) {
+    return text == null || text.isEmpty() ? fallback : text;
   }
 }
