@@ -11,7 +11,7 @@ ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo generate generate-check lint types workflows check fix test contract browser pictures bench build artefacts consumers mutants compatible lock clean
+.PHONY: help install demo generate generate-check lint types workflows check fix test contract browser pictures bench build artefacts consumers mutants compatible example lock clean
 
 help: ## Say what each verb does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -61,11 +61,14 @@ consumers: $(READY) $(NODE_READY) artefacts ## Build and try the clients in othe
 mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in each way that matters, and see the checks notice (needs Go)
 	$(BIN)/pytest $(PARALLEL) mutants $(ARGS)
 
+example: $(READY) ## Serve a "call me back" page on the simulator
+	$(BIN)/python examples/fastapi/app.py
+
 browser: ## Install Chromium where there is none (Debian and Ubuntu, as root); the console's tests need it
 	@command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 pictures: $(READY) $(NODE_READY) ## Make the documents' pictures anew
-	PICTURES=docs/pictures $(BIN)/pytest tests/simulator/test_console.py -k everybody $(ARGS)
+	PICTURES=docs/pictures $(BIN)/pytest tests/simulator/test_console.py tests/examples -k 'everybody or what_happens' $(ARGS)
 
 bench: $(READY) $(NODE_READY) ## Measure what the documents claim; ratios in one run, nothing is judged
 	for each in benchmarks/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit; done
