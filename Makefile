@@ -11,7 +11,7 @@ ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo generate generate-check lint types workflows check fix test contract browser pictures bench build artefacts consumers mutants compatible example lock clean
+.PHONY: help install demo generate generate-check lint types workflows check fix test contract browser pictures bench build artefacts consumers mutants compatible example docs lock clean
 
 help: ## Say what each verb does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ consumers: $(READY) $(NODE_READY) artefacts ## Build and try the clients in othe
 
 mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in each way that matters, and see the checks notice (needs Go)
 	$(BIN)/pytest $(PARALLEL) mutants $(ARGS)
+
+docs: $(READY) ## Build the site into build/docs/; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs $(ARGS)
 
 example: $(READY) ## Serve a "call me back" page on the simulator
 	$(BIN)/python examples/fastapi/app.py
