@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from support.browser import chromium
 
 from tenios_ext import AsyncTenios
-from tenios_ext.simulator import BASE_URL, Simulator, faults
+from tenios_ext.simulator import BASE_URL, Move, Simulator, faults
 from tenios_ext.simulator.server import FastClock
 
 if TYPE_CHECKING:
@@ -77,13 +77,16 @@ def ask_for_a_call(page: Page, number: str) -> None:
 def test_visitor_sees_what_happens(page: Page, simulator: Simulator, tmp_path: Path) -> None:
     """From the click to the end, in words that a visitor understands; and this is what it looks like."""
     news = page.get_by_role("status")
-    ask_for_a_call(page, "030 23125 202")
+    ask_for_a_call(page, "030 23125 300")  # nothing moves there until somebody makes a move
     expect(news).to_have_text("We are getting somebody for you.")
+    [callback] = simulator.callbacks
+    simulator.play(callback.id, Move.AGENT_ANSWERS)
     expect(news).to_have_text("Your telephone is ringing.")
     page.screenshot(path=Path(os.environ.get("PICTURES", tmp_path)) / "call-me-back.png")
+    simulator.play(callback.id, Move.CUSTOMER_DECLINES)
     expect(news).to_have_text("We could not reach you. Please check the number.")
     expect(page.get_by_role("button")).to_be_enabled()
-    assert simulator.dialled == ["+493023125202"]
+    assert simulator.dialled == ["+493023125300"]
 
 
 @pytest.mark.parametrize(
