@@ -71,6 +71,7 @@ browser: ## Install Chromium where there is none (Debian and Ubuntu, as root); t
 	@command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 pictures: $(READY) $(NODE_READY) ## Make the documents' pictures anew
+	$(BIN)/python scripts/pictures.py docs/pictures
 	PICTURES=docs/pictures $(BIN)/pytest tests/simulator/test_console.py tests/examples -k 'everybody or what_happens' $(ARGS)
 
 bench: $(READY) $(NODE_READY) ## Measure what the documents claim; ratios in one run, nothing is judged
