@@ -61,8 +61,9 @@ consumers: $(READY) $(NODE_READY) artefacts ## Build and try the clients in othe
 mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in each way that matters, and see the checks notice (needs Go)
 	$(BIN)/pytest $(PARALLEL) mutants $(ARGS)
 
-docs: $(READY) ## Build the site into build/docs/; a warning is an error
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs $(ARGS)
+docs: $(READY) ## Build the site into build/docs/ and the man page into build/man/; a warning is an error
+	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet docs build/docs $(ARGS)
+	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet -b man docs build/man $(ARGS)
 
 example: $(READY) ## Serve a "call me back" page on the simulator
 	$(BIN)/python examples/fastapi/app.py

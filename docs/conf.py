@@ -27,6 +27,8 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_use_ivar = True
 
+man_pages = [("command", "tenios", "have two people called and joined by TENIOS", author, 1)]
+
 html_theme = "furo"
 html_title = "TENIOS Callback SDK"
 html_static_path: list[str] = []

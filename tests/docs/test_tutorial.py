@@ -51,7 +51,16 @@ def test_reference_is_complete(site: dict[str, str]) -> None:
     """Each class that a user meets is in it, and each command."""
     names = [name for name in tenios_ext.__all__ if not name.startswith("__")]
     assert [name for name in names if f">{name}<" not in site["reference.html"]] == []
-    assert [name for name in main.commands if f'id="tenios-{name}"' not in site["reference.html"]] == []
+    assert [name for name in main.commands if f'id="tenios-{name}"' not in site["command.html"]] == []
+
+
+def test_man_page_has_each_command(tmp_path: Path) -> None:
+    """`man tenios` says what the help says."""
+    built = run(f"sphinx-build --fail-on-warning --quiet -b man {ROOT / 'docs'} {tmp_path}", ROOT)
+    assert built.returncode == 0, built.stderr
+    page = (tmp_path / "tenios.1").read_text()
+    assert page.startswith('.\\" Man page')
+    assert [name for name in main.commands if f"tenios {name}" not in page] == []
 
 
 def test_site_links_lead_somewhere(site: dict[str, str]) -> None:
