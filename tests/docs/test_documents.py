@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import shlex
+import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +19,7 @@ from support.serving import serving
 from tenios_ext import AsyncTenios, CallbackStatus, OutcomeUnknownError, RejectedError, is_final
 from tenios_ext.cli import main, report
 from tenios_ext.clock import SystemClock
-from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, MAGIC_NUMBERS, Simulator, faults
+from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, MAGIC_NUMBERS, Journey, Simulator, faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +71,25 @@ def test_snippet_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "may be ringing" not in printed
     assert "No telephone rings" not in printed
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="There is no curl on this machine.")
+@pytest.mark.parametrize("document", ["guide.md", "other-languages.md"])
+def test_curl_commands_work(document: str) -> None:
+    """Each of them is taken by the simulator; a callback is just ringing there, as the documents suppose."""
+    simulator = Simulator(journey=Journey.by_hand())
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / document).read_text(), re.DOTALL)
+    commands = re.findall(r"^\$ (curl (?:.*\\\n)*.*)", "\n".join(blocks), re.MULTILINE)
+    assert commands
+    with serving(simulator) as server, simulator.client() as tenios:
+        tenios.start_callback("+49 221 4710123")
+        simulator.clock.sleep(3)
+        for command in commands:
+            arguments = shlex.split(command.replace("http://127.0.0.1:8311", server.address).replace("\\\n", ""))
+            ran = subprocess.run(
+                [*arguments, "--fail", "--silent", "--show-error"], capture_output=True, text=True, check=False
+            )
+            assert ran.returncode == 0, (command, ran.stderr)
 
 
 def table(heading: str) -> list[list[str]]:
