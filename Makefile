@@ -89,7 +89,8 @@ lock: ## Resolve the pinned development environment anew
 	echo uv | $(LOCK) - -c requirements/dev.txt -o requirements/uv.txt
 
 clean: ## Remove everything that the verbs have made
-	rm -rf .venv .nox node_modules dist build .coverage .*_cache .hypothesis
+	rm -rf .venv .nox node_modules dist build .coverage .*_cache .hypothesis .schemathesis
+	for each in consumers/*/Makefile; do $(MAKE) -s -C "$${each%/*}" clean; done
 
 .venv/.ready: requirements/dev.txt requirements/uv.txt pyproject.toml scripts/install.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing. Install Python 3.11 or later, or name it: make PYTHON=..."; exit 1; }

@@ -33,19 +33,6 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving(Simulator()) as server:
-        yield server
-
-
-@pytest.fixture
-def simulator(server: Server) -> Simulator:
-    """Its time is the test's."""
-    server.simulator.reset()
-    return server.simulator
-
-
 @pytest.fixture
 def page(browser: Browser, server: Server, simulator: Simulator) -> Iterator[Page]:
     """The console, live; whatever the browser complains about, but a refused order, is an error."""

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
-from support.dialling import CONFIG_ID, MODES, NUMBER, ask, dial
-from support.serving import serving
+from support.dialling import MODES, NUMBER, ask, dial
 
 from tenios_ext import CallbackStatus, OutcomeUnknownError, RejectedError, Tenios
 from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, MAGIC_NUMBERS, Journey, Simulator, faults
@@ -37,19 +36,6 @@ INIT: dict[str, Any] = {
     "callback_number": NUMBER,
     "delay": 0,
 }
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving(Simulator(accounts={ACCESS_KEY: [CALLBACK_CONFIG_ID, CONFIG_ID]})) as server:
-        yield server
-
-
-@pytest.fixture
-def simulator(server: Server) -> Simulator:
-    """As if it had just been started, but for its ids; its time is the test's."""
-    server.simulator.reset()
-    return server.simulator
 
 
 @pytest.fixture
