@@ -122,7 +122,7 @@ def call(
                 seconds = callback.outcome.sightings[-1].at - callback.handle.started_at
                 shown.status(callback.id, status, seconds=seconds)
         except KeyboardInterrupt:
-            _leave(shown, [callback.id])
+            _leave(shown, [callback.id], simulator)
         shown.ended(callback.outcome)
         raise SystemExit(report.code_of(callback.outcome))
 
@@ -163,7 +163,7 @@ def watch(
         try:
             raise SystemExit(asyncio.run(_watch(_async_client(simulator), ids, shown, limits)))
         except KeyboardInterrupt:
-            _leave(shown, ids)
+            _leave(shown, ids, simulator)
 
 
 async def _watch(tenios: AsyncTenios, ids: Sequence[int], shown: report.Report, limits: dict[str, int]) -> int:
@@ -375,8 +375,8 @@ def _code_of(error: Exception) -> int:
     return next((code for kind, code in codes.items() if isinstance(error, kind)), report.FAILED)
 
 
-def _leave(shown: report.Report, ids: Sequence[int]) -> NoReturn:
+def _leave(shown: report.Report, ids: Sequence[int], simulator: str | None) -> NoReturn:
     shown.close()
-    listed = " ".join(map(str, ids))
-    click.echo(f"The callback goes on; nothing stops it. Watch it again: tenios watch {listed}", err=True)
+    watch_again = f"The callback goes on; nothing stops it. Watch it again: tenios watch {' '.join(map(str, ids))}"
+    click.echo("The simulator ends with this command." if simulator == _IN_PROCESS else watch_again, err=True)
     raise SystemExit(_INTERRUPTED)
