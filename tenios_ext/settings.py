@@ -123,13 +123,14 @@ def _secret_in_file() -> Secret | None:
         return None
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - one descriptor is checked and read
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
-                raise InvalidRequestError(
-                    f"Others than you can read {path}, which TENIOS_ACCESS_KEY_FILE names. Make it yours alone: chmod 600 {path}"
-                )
-            return Secret(file.read().strip()) or None
+            is_open_to_others = os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077
+            if not is_open_to_others:
+                return Secret(file.read().strip()) or None
+            reason = f"can be read by others than you. Make it yours alone: chmod 600 {path}"
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(f"TENIOS_ACCESS_KEY_FILE names {path}, which cannot be read: {error}") from None
+        reason = f"cannot be read: {error}"
+    # Raised out here, where an error of decoding, which holds what is in the file, is no longer chained.
+    raise InvalidRequestError(f"TENIOS_ACCESS_KEY_FILE names {path}, which {reason}")
 
 
 def _base_url(url: str) -> str:

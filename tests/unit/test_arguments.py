@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from support.dialling import CONFIG_ID, NUMBER
 
 from tenios_ext import AsyncTenios, CallbackHandle, InvalidRequestError, NotPlacedError, Tenios
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Service:
@@ -218,3 +221,39 @@ def test_text_that_is_no_handle_is_refused(text: str) -> None:
     """Anything else is a ValueError that says what was expected."""
     with pytest.raises(ValueError, match="handle"):
         CallbackHandle.from_json(text)
+
+
+def test_access_key_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file's text is the key, without the line's end; the variable goes before it, and the keyword before both."""
+    path = tmp_path / "key"
+    path.write_text("FILE-KEY\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("TENIOS_ACCESS_KEY_FILE", str(path))
+    with Tenios() as tenios:
+        assert str.__str__(tenios._settings.access_key) == "FILE-KEY"
+    monkeypatch.setenv("TENIOS_ACCESS_KEY", "VARIABLE-KEY")
+    with Tenios() as tenios:
+        assert str.__str__(tenios._settings.access_key) == "VARIABLE-KEY"
+    with Tenios("KEYWORD-KEY") as tenios:
+        assert str.__str__(tenios._settings.access_key) == "KEYWORD-KEY"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_access_key_that_others_can_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    """The error says how to mend it, and does not show what is in the file; nor does one about a file that cannot be read."""
+    path = tmp_path / "key"
+    path.write_bytes(b"FILE-KEY")
+    path.chmod(mode)
+    monkeypatch.setenv("TENIOS_ACCESS_KEY_FILE", str(path))
+    with pytest.raises(InvalidRequestError, match="chmod 600") as caught:
+        Tenios()
+    assert "FILE-KEY" not in str(caught.value)
+    path.write_bytes(b"FILE-KEY \xff")
+    path.chmod(0o600)
+    with pytest.raises(InvalidRequestError, match="cannot be read") as caught:
+        Tenios()
+    assert "FILE-KEY" not in str(caught.value)
+    assert caught.value.__context__ is None
+    path.write_bytes(b"\n")
+    with pytest.raises(InvalidRequestError, match="no access key"):
+        Tenios()
