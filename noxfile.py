@@ -20,7 +20,11 @@ VERBS = [
     "workflows",
     "check",
     "fix",
+    "compatible",
     "contract",
+    "consumers",
+    "mutants",
+    "docs",
     "bench",
     "build",
 ]

@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 import click
 
@@ -111,7 +112,7 @@ def call(
     shown = report.report_for(as_json=as_json)
     callback = None
     with _errors_shown(shown), _client(simulator, region) as tenios:
-        e164 = _understood(number, tenios, ask=not yes and not as_json and simulator is None)
+        e164 = _understood(number, tenios, ask=not yes and not as_json)
         callback = tenios.start_callback(number, delay=delay, agent_announcement=announce, dtmf_key=key)
         shown.started(callback, e164)
         if no_wait:
@@ -328,11 +329,13 @@ def _the_simulator() -> Any:  # noqa: ANN401 - a module
 
 
 def _understood(number: str, tenios: Tenios, *, ask: bool) -> str:
-    """The number as E.164; at a terminal, only once somebody has looked at it."""
+    """The number as E.164; at a terminal, and unless it is called on this machine, only once somebody has looked at it."""
     from ..numbers import to_e164  # noqa: PLC0415 - as above
+    from ..settings import is_loopback  # noqa: PLC0415 - as above
 
     e164 = to_e164(number, region=tenios._settings.region)
-    if ask and sys.stdin.isatty() and sys.stdout.isatty():
+    rings = not is_loopback(urlsplit(tenios._settings.base_url).hostname or "")
+    if ask and rings and sys.stdin.isatty() and sys.stdout.isatty():
         import phonenumbers  # noqa: PLC0415 - as above
         from phonenumbers.geocoder import country_name_for_number  # noqa: PLC0415 - as above
 

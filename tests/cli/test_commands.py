@@ -257,13 +257,20 @@ def test_live_picture_at_a_terminal(simulator: dict[str, str]) -> None:
 
 
 def test_person_at_a_terminal_is_asked_first(simulator: dict[str, str]) -> None:
-    """The number is shown as it was understood, and nobody is called without a yes."""
-    code, drawn = terminal("call", "030 23125 100", "--region", "DE", typed={"Go on?": "n\n"}, settings=simulator)
+    """The number is shown as it was understood, and nothing is sent without a yes; on this machine no real telephone rings."""
+    # A name that can never exist: where somebody says yes, nobody is reached.
+    elsewhere = {**simulator, "TENIOS_BASE_URL": "https://tenios.invalid"}
+    arguments = ("call", "030 23125 100", "--region", "DE")
+    code, drawn = terminal(*arguments, typed={"Go on?": "n\n"}, settings=elsewhere)
     assert code == 1
     assert "+49 30 23125100 (Germany)" in drawn
-    assert httpx.get(f"{simulator['TENIOS_BASE_URL']}/_simulator/requests").json() == []
-    code, _ = terminal("call", "+49 30 23125 101", typed={"Go on?": "y\n"}, settings=simulator)
+    code, drawn = terminal(*arguments, typed={"Go on?": "y\n"}, settings=elsewhere)
+    assert code == 5
+    assert "NotSentError" in drawn
+    assert "Go on?" not in terminal(*arguments, "--yes", settings=elsewhere)[1]
+    code, drawn = terminal("call", "+49 30 23125 101", settings=simulator)
     assert code == 3
+    assert "Go on?" not in drawn
 
 
 def test_ctrl_c_leaves_the_callback_running(simulator: dict[str, str]) -> None:
