@@ -56,7 +56,7 @@ contract: $(READY) $(NODE_READY) ## Run the contract tests against Prism only
 	$(BIN)/pytest tests/contract $(ARGS)
 
 consumers: $(READY) $(NODE_READY) artefacts ## Build and try the clients in other languages (needs Go, and a JDK with Maven)
-	$(BIN)/pytest $(PARALLEL) --dist loadgroup consumers $(ARGS)
+	$(BIN)/pytest $(PARALLEL) consumers $(ARGS)
 
 mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in each way that matters, and see the checks notice (needs Go)
 	$(BIN)/pytest $(PARALLEL) mutants $(ARGS)

@@ -6,6 +6,7 @@ Not part of `make test`: they need Go, and a JDK with Maven. `make consumers` ru
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -69,12 +70,7 @@ CONSUMERS = [
 ]
 
 
-@pytest.fixture(
-    scope="module",
-    # Each is built once, so its tests stay in one process.
-    params=[pytest.param(each, marks=pytest.mark.xdist_group(each.folder)) for each in CONSUMERS],
-    ids=lambda consumer: consumer.folder,
-)
+@pytest.fixture(scope="module", params=CONSUMERS, ids=lambda consumer: consumer.folder)
 def consumer(request: pytest.FixtureRequest) -> Consumer:
     """Built; where a tool chain is missing, its tests are skipped on a desk and fail in CI."""
     consumer: Consumer = request.param
@@ -82,9 +78,11 @@ def consumer(request: pytest.FixtureRequest) -> Consumer:
     if missing:
         text = f"The {consumer.folder} client needs {' and '.join(missing)}, which this machine does not have."
         pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
-    built = subprocess.run(
-        ["make", "-C", ROOT / "consumers" / consumer.folder], capture_output=True, text=True, check=False
-    )
+    folder = ROOT / "consumers" / consumer.folder
+    with (folder / "Makefile").open() as makefile:
+        # Whoever comes second, in another process, finds it built.
+        fcntl.flock(makefile, fcntl.LOCK_EX)
+        built = subprocess.run(["make", "-C", folder], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     return consumer
 

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,75 +10,68 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"callback/generated/tenios"
 )
 
-const (
-	timeout       = 30 * time.Second
-	largestAnswer = 1 << 20
-)
-
-// The statuses that end a callback. All others do not, the ones that TENIOS may add one day included.
-var outcomes = map[tenios.CallbackStatus]string{
-	tenios.CALLAFAILED:  "agent_failed",
-	tenios.CALLBFAILED:  "customer_failed",
-	tenios.DISCONNECTED: "connected",
-}
-
-var meanings = map[tenios.CallbackStatus]string{
-	tenios.REQUESTED: "requested",
-	tenios.ACCEPTED:  "accepted",
-	tenios.CALLINGA:  "the agent's telephone rings",
-	tenios.CALLINGB:  "the customer's telephone rings",
-	tenios.CONNECTED: "they talk",
-}
+var accessKey = os.Getenv("TENIOS_ACCESS_KEY")
 
 var exitCodes = map[string]int{
 	"connected": 0, "agent_failed": 1, "customer_failed": 1, "rejected": 2, "unknown": 3, "lost_sight": 4,
 }
 
 func main() {
-	outcome := run(context.Background())
+	given := append(os.Args[1:], "", "", "", "")
+	outcome := run(context.Background(), given[0], given[1], given[2], given[3])
 	fmt.Println(outcome)
 	os.Exit(exitCodes[outcome])
 }
 
-func run(ctx context.Context) string {
-	delay, err := strconv.ParseInt(or(argument(2), "0"), 10, 32)
-	if err != nil || argument(1) == "" {
-		return told("rejected", "usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]")
+func run(ctx context.Context, number, delay, announcement, key string) string {
+	server := cmp.Or(os.Getenv("TENIOS_BASE_URL"), "https://api.tenios.com")
+	base, wrongURL := url.Parse(server)
+	client, wrongClient := tenios.NewClient(server, tenios.WithHTTPClient(newHTTPClient()))
+	seconds, wrongDelay := strconv.ParseUint(cmp.Or(delay, "0"), 10, 31)
+	pause, wrongPause := time.ParseDuration(cmp.Or(os.Getenv("POLL_SECONDS"), "2") + "s")
+	switch err := errors.Join(wrongURL, wrongClient, wrongDelay, wrongPause); {
+	case err != nil:
+		return told("rejected", "nothing was sent: ", err)
+	case number == "", base.Host == "", pause < 0:
+		return told("rejected", "nothing was sent; usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]")
 	}
-	client, err := tenios.NewClient(or(os.Getenv("TENIOS_BASE_URL"), "https://api.tenios.com"), tenios.WithHTTPClient(newHTTPClient()))
-	if err != nil {
-		return told("rejected", err)
-	}
-	key := os.Getenv("TENIOS_ACCESS_KEY")
 	id, outcome := dial(ctx, client, tenios.InitCallbackRequest{
-		AccessKey:                    key,
+		AccessKey:                    accessKey,
 		CallbackConfigId:             os.Getenv("TENIOS_CALLBACK_CONFIG_ID"),
-		CallbackNumber:               argument(1),
-		Delay:                        int32(delay),
-		AgentAnnouncement:            optional(argument(3)),
-		DtmfKeyToTriggerCustomerCall: optional(argument(4)),
+		CallbackNumber:               number,
+		Delay:                        int32(seconds),
+		AgentAnnouncement:            announcement,
+		DtmfKeyToTriggerCustomerCall: key,
 	})
 	if outcome != "" {
 		return outcome
 	}
-	return follow(ctx, client, tenios.CallbackStatusRequest{AccessKey: key, Id: id})
+	return follow(ctx, client, tenios.CallbackStatusRequest{AccessKey: accessKey, Id: id}, pause)
 }
 
-// newHTTPClient makes one that sends each request once. A kept connection may be closed by the server just as it is used again, and then
-// net/http may repeat a request, and nobody knows whether a dial has arrived: so none is kept. Whoever polls a lot keeps them for that.
+// newHTTPClient makes one that sends each request once. net/http itself may send a POST again: on a kept connection, and
+// on HTTP/2 even on a new one, where the server resets the stream. So there is neither. And connecting has less time
+// than the whole, so that a host which does not answer is known to have been sent nothing.
 func newHTTPClient() *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableKeepAlives = true
+	transport := &http.Transport{
+		Proxy:             http.ProxyFromEnvironment,
+		DialContext:       (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		DisableKeepAlives: true,
+		Protocols:         new(http.Protocols),
+	}
+	transport.Protocols.SetHTTP1(true)
 	return &http.Client{
 		Transport:     transport,
-		Timeout:       timeout,
+		Timeout:       30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -85,8 +79,7 @@ func newHTTPClient() *http.Client {
 // dial starts a callback and gives its id; or the outcome, where there is none.
 func dial(ctx context.Context, client *tenios.Client, request tenios.InitCallbackRequest) (int64, string) {
 	response, body, err := read(client.InitCallback(ctx, request))
-	var operation *net.OpError
-	if errors.As(err, &operation) && operation.Op == "dial" {
+	if failed := (*net.OpError)(nil); errors.As(err, &failed) && failed.Op == "dial" {
 		return 0, told("rejected", "no connection was made, and nothing was sent: ", err)
 	}
 	if err != nil {
@@ -95,7 +88,7 @@ func dial(ctx context.Context, client *tenios.Client, request tenios.InitCallbac
 	switch response.StatusCode {
 	case 400, 401, 403, 404, 405, 413, 415, 422, 429:
 		return 0, told("rejected", "TENIOS said no: ", response.Status, " ", reason(body).ErrorMessage)
-	case http.StatusOK:
+	case 200:
 		// The contract says a number; json.Number also takes one that is written as text.
 		var answer struct {
 			ID json.Number `json:"id"`
@@ -110,37 +103,39 @@ func dial(ctx context.Context, client *tenios.Client, request tenios.InitCallbac
 }
 
 // follow asks until the callback is over. A question that fails is no news.
-func follow(ctx context.Context, client *tenios.Client, request tenios.CallbackStatusRequest) string {
-	seconds, err := strconv.ParseFloat(or(os.Getenv("POLL_SECONDS"), "2"), 64)
-	if err != nil {
-		seconds = 2
-	}
+func follow(ctx context.Context, client *tenios.Client, question tenios.CallbackStatusRequest, pause time.Duration) string {
 	for last := tenios.CallbackStatus(""); ; {
-		pause := time.Duration(seconds * float64(time.Second))
-		response, body, err := read(client.GetCallbackStatus(ctx, request))
+		wait := pause
+		response, body, err := read(client.GetCallbackStatus(ctx, question))
+		var answer tenios.CallbackStatusResponse
 		switch {
 		case err != nil:
-			fmt.Fprintln(os.Stderr, "asking again:", err)
-		case response.StatusCode == 401, response.StatusCode == 403, reason(body).ErrorCode == "BAD_CREDENTIALS":
+			tell("asking again: ", err)
+		case response.StatusCode == 401, response.StatusCode == 403,
+			response.StatusCode == 400 && reason(body).ErrorCode == "BAD_CREDENTIALS":
 			return told("lost_sight", "the callback goes on, but TENIOS refuses to say how far it is: ", response.Status)
-		case response.StatusCode == http.StatusOK:
-			var answer tenios.CallbackStatusResponse
-			if json.Unmarshal(body, &answer) != nil || answer.Status == "" || answer.Status == last {
-				break
-			}
+		case response.StatusCode != 200:
+			tell("asking again: ", response.Status)
+			after, _ := time.ParseDuration(response.Header.Get("Retry-After") + "s") // A date is not understood, and is 0.
+			wait = max(pause, after)
+		case json.Unmarshal(body, &answer) != nil || answer.Status == "":
+			tell("asking again: no status in the answer")
+		case answer.Status != last:
 			last = answer.Status
 			fmt.Println(last)
-			if outcome, over := outcomes[last]; over {
-				return outcome
-			}
-			fmt.Fprintln(os.Stderr, or(meanings[last], "a status that this program does not know"))
-		default:
-			fmt.Fprintln(os.Stderr, "asking again:", response.Status)
-			if after, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
-				pause = max(pause, time.Duration(after)*time.Second)
+			switch last {
+			case tenios.CALLAFAILED:
+				return "agent_failed"
+			case tenios.CALLBFAILED:
+				return "customer_failed"
+			case tenios.DISCONNECTED:
+				return "connected"
+			case tenios.REQUESTED, tenios.ACCEPTED, tenios.CALLINGA, tenios.CALLINGB, tenios.CONNECTED:
+			default: // TENIOS may add statuses one day. None of those is final.
+				tell("a status that this program does not know")
 			}
 		}
-		time.Sleep(pause)
+		time.Sleep(wait)
 	}
 }
 
@@ -150,7 +145,7 @@ func read(response *http.Response, err error) (*http.Response, []byte, error) {
 		return nil, nil, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, largestAnswer))
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	return response, body, err
 }
 
@@ -160,27 +155,15 @@ func reason(body []byte) (answer tenios.ErrorResponse) {
 }
 
 func told(outcome string, reasons ...any) string {
-	fmt.Fprintln(os.Stderr, fmt.Sprint(reasons...))
+	tell(reasons...)
 	return outcome
 }
 
-func argument(number int) string {
-	if number < len(os.Args) {
-		return os.Args[number]
+// tell is for people. What TENIOS or an error says may repeat the access key.
+func tell(reasons ...any) {
+	text := fmt.Sprint(reasons...)
+	if accessKey != "" {
+		text = strings.ReplaceAll(text, accessKey, "***")
 	}
-	return ""
-}
-
-func optional(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
-}
-
-func or(text, fallback string) string {
-	if text == "" {
-		return fallback
-	}
-	return text
+	fmt.Fprintln(os.Stderr, text)
 }
