@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,7 +76,9 @@ def ask(port: int, request: bytes) -> None:
             sock.sendall(request)
             answer = b""
             while b"status" not in answer.partition(b"\r\n\r\n")[2]:
-                answer += sock.recv(65536)
+                received = sock.recv(65536)
+                assert received, "the server has closed the connection"
+                answer += received
             assert answer.startswith(b"HTTP/1.1 200"), answer
 
 
@@ -85,13 +88,11 @@ def per_second(port: int) -> float:
     body = json.dumps({"access_key": ACCESS_KEY, "id": started["id"]})
     headers = f"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     request = f"POST /callback/status HTTP/1.1\r\n{headers}\r\n\r\n{body}".encode()
-    threads = [threading.Thread(target=ask, args=(port, request)) for _ in range(CONNECTIONS)]
-    began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return CONNECTIONS * QUESTIONS / (time.perf_counter() - began)
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        began = time.perf_counter()
+        for asking in [pool.submit(ask, port, request) for _ in range(CONNECTIONS)]:
+            asking.result()
+        return CONNECTIONS * QUESTIONS / (time.perf_counter() - began)
 
 
 def main() -> None:
