@@ -236,10 +236,15 @@ def doctor(*, simulator: str | None, as_json: bool) -> None:
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8311, show_default=True, help="The port to listen on; 0 for a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8311,
+    show_default=True,
+    help="The port to listen on; 0 for a free one.",
+)
 @click.option(
     "--speed",
-    type=click.FloatRange(0, min_open=True),
     default=1.0,
     show_default=True,
     help="How many seconds pass in one second.",
@@ -276,6 +281,8 @@ def simulate(*, host: str, port: int, speed: float, hosts: tuple[str, ...], as_j
 
     try:
         serve(host=host, port=port, speed=speed, hosts=hosts, ready=ready)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     except OSError as error:
         click.echo(f"Cannot listen on {host}, port {port}: {error.strerror}. Try --port 0 for a free one.", err=True)
         raise SystemExit(report.FAILED) from None

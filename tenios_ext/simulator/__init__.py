@@ -20,7 +20,7 @@ from . import faults
 from .exchange import ImpossibleMoveError, SimulatedCallback, UnknownCallbackError
 from .journey import Journey, Move
 from .magic import MAGIC_NUMBERS, MagicNumber
-from .service import Asked
+from .record import Asked
 from .simulator import ACCESS_KEY, BASE_URL, CALLBACK_CONFIG_ID, Simulator
 from .virtual_clock import VirtualClock
 

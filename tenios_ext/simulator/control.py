@@ -29,7 +29,7 @@ from .journey import Move
 from .magic import MAGIC_NUMBERS
 from .reading import contract_page
 from .service import LARGEST_BODY, json_object
-from .shape import Shape
+from .shape import Shape, decimal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
@@ -93,7 +93,7 @@ class Control:
             self._route(f"{PREFIX}/events", GET=self._events),
             self._route(f"{PREFIX}/numbers", GET=self._numbers),
             self._route(f"{PREFIX}/callbacks", GET=self._callbacks, POST=self._dial),
-            self._route(f"{PREFIX}/callbacks/{{id:int}}/moves", POST=self._play),
+            self._route(f"{PREFIX}/callbacks/{{id}}/moves", POST=self._play),
             self._route(f"{PREFIX}/requests", GET=self._requests),
             self._route(f"{PREFIX}/journeys", POST=self._set_journey),
             self._route(f"{PREFIX}/faults", GET=self._faults, POST=self._inject, DELETE=self._clear_faults),
@@ -123,9 +123,13 @@ class Control:
             name = ""
         if not is_loopback(name) and name not in self._hosts:
             raise Refusal(403, "FORBIDDEN_HOST", "The Host header names another machine; see --allow-host.")
-        origin = request.headers.get("origin")
-        is_foreign = request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
-        if request.method not in {"GET", "HEAD"} and (is_foreign or origin not in {None, f"http://{host}"}):
+        if request.method in {"GET", "HEAD"}:
+            return
+        site = request.headers.get("sec-fetch-site", "none")
+        own = {None, f"http://{host}"}
+        if site == "same-origin":
+            own.add(f"https://{host}")  # The browser says so itself, and somebody else ends TLS.
+        if site not in {"none", "same-origin"} or request.headers.get("origin") not in own:
             raise Refusal(403, "FORBIDDEN_ORIGIN", "Another page than the simulator's own has sent this.")
 
     # The record.
@@ -143,7 +147,9 @@ class Control:
     async def _faults(self, _: Request) -> Response:
         return _json([views.injection(each) for each in self._simulator.injections])
 
-    async def _events(self, _: Request) -> Response:
+    async def _events(self, request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream", headers=_HEADERS)
         return StreamingResponse(self._stream(), media_type="text/event-stream", headers=_HEADERS)
 
     async def _stream(self) -> AsyncIterator[str]:
@@ -180,7 +186,9 @@ class Control:
 
     async def _play(self, request: Request) -> Response:
         order = await _order(request, "Play")
-        callback_id = request.path_params["id"]
+        callback_id = decimal(request.path_params["id"])
+        if callback_id is None:
+            raise Refusal(404, "NOT_FOUND", "There is no such callback.", "id")
         try:
             self._simulator.play(callback_id, Move(order["move"]))
         except UnknownCallbackError as error:

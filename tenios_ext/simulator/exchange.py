@@ -43,7 +43,7 @@ class SimulatedCallback:
         config_id: The callback configuration's.
         number: The customer's, as E.164.
         delay: Seconds before the agent is called.
-        announcement: What is read aloud to the agent, if anything.
+        announcement: What is read aloud to the agent, if anything; a key in it is masked.
         dtmf_key: The key that the agent was to press, if any.
         requested_at: Seconds, by the exchange's clock.
         journey: What happens.

@@ -12,7 +12,6 @@ A request that is refused anyway, for its shape or its credentials, meets no fau
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from random import Random
 from threading import Lock
@@ -22,9 +21,10 @@ from attrs import define, evolve, field, frozen
 from attrs.validators import in_, optional
 
 from ..status import is_final
+from . import checks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from attrs import Attribute
     from tenios_client.models import CallbackStatus
@@ -32,27 +32,6 @@ if TYPE_CHECKING:
     from .reply import Reply
 
 Operation = Literal["init", "status"]
-
-
-def _number(low: float, high: float = sys.float_info.max) -> Callable[[object, Attribute[Any], object], None]:
-    def check(_: object, attribute: Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise ValueError(f"{attribute.name} is a number from {low:g} to {high:g}, not {value!r}.")
-
-    return check
-
-
-def _whole(low: int, high: int = 2**31 - 1) -> Callable[[object, Attribute[Any], object], None]:
-    def check(_: object, attribute: Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"{attribute.name} is a whole number from {low} to {high}, not {value!r}.")
-
-    return check
-
-
-def _text(_: object, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{attribute.name} is text, not {value!r}.")
 
 
 class Fault(Protocol):
@@ -91,7 +70,7 @@ class Reset:
 class Delay:
     """The request is taken; the answer comes so many seconds late."""
 
-    seconds: float = field(validator=_number(0))
+    seconds: float = field(validator=checks.number(0))
 
     def spoil(self, reply: Reply, course: Sequence[CallbackStatus]) -> Reply:  # noqa: ARG002 - a fault's signature
         """Hold the answer back."""
@@ -109,8 +88,8 @@ class HttpError:
         accepted: Whether the request is taken all the same, as behind a gateway that loses patience.
     """
 
-    status: int = field(validator=_whole(400, 599))
-    retry_after: int | None = field(default=None, validator=optional(_whole(0)))
+    status: int = field(validator=checks.whole(400, 599))
+    retry_after: int | None = field(default=None, validator=optional(checks.whole(0)))
     accepted: bool = False
 
     def spoil(self, reply: Reply, course: Sequence[CallbackStatus]) -> Reply:  # noqa: ARG002 - a fault's signature
@@ -145,7 +124,7 @@ class Truncated:
 class UnknownStatus:
     """A status is answered that is not in the contract; for ``status`` only."""
 
-    name: str = field(default="ON_HOLD", validator=_text)
+    name: str = field(default="ON_HOLD", validator=checks.text)
 
     def spoil(self, reply: Reply, course: Sequence[CallbackStatus]) -> Reply:  # noqa: ARG002 - a fault's signature
         """Answer with the unknown status."""
@@ -188,6 +167,11 @@ _ONCE: int | None = 1
 _ABOUT_STATUS = (UnknownStatus, Jump, Lag)
 
 
+def _fault(_: object, __: Attribute[Any], value: object) -> None:
+    if type(value) not in KINDS.values():
+        raise ValueError(f"A fault is an object of tenios_ext.simulator.faults, such as faults.Drop(), not {value!r}.")
+
+
 @frozen(eq=False)  # two alike are two: each counts its own
 class Injection:
     """
@@ -202,12 +186,12 @@ class Injection:
         probability: With which it befalls each of those.
     """
 
-    fault: Fault
+    fault: Fault = field(validator=_fault)
     on: Operation = field(default="status", validator=in_(("init", "status")))
     number: str | None = None
-    nth: int = field(default=1, validator=_whole(1))
-    times: int | None = field(default=_ONCE, validator=optional(_whole(1)))
-    probability: float = field(default=1.0, validator=_number(0, 1))
+    nth: int = field(default=1, validator=checks.whole(1))
+    times: int | None = field(default=_ONCE, validator=optional(checks.whole(1)))
+    probability: float = field(default=1.0, validator=checks.number(0, 1))
 
     def __attrs_post_init__(self) -> None:
         if self.on == "init" and isinstance(self.fault, _ABOUT_STATUS):
@@ -229,7 +213,7 @@ class Faults:
     _lock: Lock = field(factory=Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._random = Random(self.seed)  # noqa: S311 - faults are to be repeatable, not secret
+        self.reset()
 
     def next(self, on: Operation, number: str, about: object, also: Sequence[Injection] = ()) -> Fault | None:
         """
@@ -257,7 +241,15 @@ class Faults:
             self.injections.append(injection)
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Let none befall requests any more, but those that come with a number, which go on counting."""
+        with self._lock:
+            gone = set(self.injections)
+            self.injections.clear()
+            self._passed = Counter({place: count for place, count in self._passed.items() if place[0] not in gone})
+
+    def reset(self) -> None:
+        """Be as in the beginning."""
         with self._lock:
             self.injections.clear()
             self._passed.clear()
+            self._random = Random(self.seed)  # noqa: S311 - faults are to be repeatable, not secret

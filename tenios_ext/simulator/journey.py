@@ -8,8 +8,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
-from attrs.validators import ge
 from tenios_client.models import CallbackStatus
+
+from . import checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ class Leg:
     """
 
     ending: Ending
-    after: float = field(validator=ge(0))
+    after: float = field(validator=checks.number(0, inf))
 
     @property
     def answered(self) -> bool:
@@ -74,7 +75,7 @@ class Journey:
 
     agent: Leg
     customer: Leg = _CUSTOMER
-    talking: float = field(default=_TALKING, validator=ge(0))
+    talking: float = field(default=_TALKING, validator=checks.number(0, inf))
 
     @classmethod
     def answered(cls, *, agent_after: float = 3, customer_after: float = 4, talking: float = _TALKING) -> Journey:

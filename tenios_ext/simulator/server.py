@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING
 
 import uvicorn
+from attrs import evolve
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..clock import SystemClock
@@ -15,7 +18,6 @@ from .control import PREFIX, Control, read
 from .simulator import Simulator
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Collection
 
     from starlette.types import Receive, Scope, Send
@@ -35,6 +37,8 @@ class FastClock(SystemClock):
 
     def __init__(self, speed: float) -> None:
         super().__init__()
+        if not 0 < speed < inf:
+            raise ValueError(f"The speed is a finite number greater than 0, not {speed}.")
         self._speed = speed
         self._start = super().now()
 
@@ -77,8 +81,12 @@ class Application:
             "latin-1"
         )
         reply = self._simulator.answer(scope["method"], scope["path"], body, content_type=content_type)
-        if reply.wait:
-            await self._simulator.clock.async_sleep(reply.wait)
+        try:
+            if reply.wait:
+                await self._simulator.clock.async_sleep(reply.wait)
+        except asyncio.CancelledError:
+            # The server ends and has waited for long enough: whoever still waits loses the answer, as with any server.
+            reply = evolve(reply, lost="dropped")
         if reply.lost:
             await _lose(scope, receive, reply)
         else:
@@ -98,9 +106,11 @@ async def _lose(scope: Scope, receive: Receive, reply: Reply) -> None:
     if reply.lost == "reset":
         connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     connection.abort()
-    # Whoever returns before the connection has ended is taken to have forgotten the answer.
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    # Whoever returns before the connection has ended is taken to have forgotten the answer. At the server's end there may be no
+    # time for that, and then nobody minds.
+    with suppress(asyncio.CancelledError):
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
 
 class _Protocol(HttpToolsProtocol):
@@ -129,11 +139,14 @@ class Server(uvicorn.Server):
 
     Raises:
         OSError: It cannot listen there.
+        ValueError: There is no host, which would be every address of this machine.
     """
 
     def __init__(
         self, simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0, hosts: Collection[str] = ()
     ) -> None:
+        if not host:
+            raise ValueError("The host to listen on is empty; 0.0.0.0 is every address of this machine.")
         self.simulator = simulator
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
@@ -155,7 +168,7 @@ class Server(uvicorn.Server):
         )
 
     def serve_forever(self) -> None:
-        """Serve until a signal, or ``should_exit``; answers under way are finished first."""
+        """Serve until a signal, or ``should_exit``; answers under way are finished first, those of the next five seconds."""
         with suppress(KeyboardInterrupt):
             self.run(sockets=[self._listener])
 
@@ -179,6 +192,10 @@ def serve(
         journey: What happens in each callback.
         hosts: Names beside those of the loopback under which the control API may be spoken to.
         ready: Called with the server's address once it listens.
+
+    Raises:
+        OSError: It cannot listen there.
+        ValueError: There is no host, or *speed* is no finite number greater than 0.
     """
     server = Server(Simulator(journey=journey, clock=FastClock(speed)), host=host, port=port, hosts=hosts)
     ready(server.address)

@@ -10,12 +10,12 @@ import json
 from collections import deque
 from functools import cache
 from itertools import count
+from threading import Lock
 from typing import TYPE_CHECKING, Any
-
-from attrs import evolve, frozen
 
 from .exchange import UnknownCallbackError, UnknownCredentialsError
 from .faults import Faults, HttpError
+from .record import Asked, Mask
 from .reply import Reply
 from .shape import Shape, contract
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 #: Bytes; what a callback needs has a few hundred.
 LARGEST_BODY = 1 << 16
+_DEEPEST = 100
 _REMEMBERED = 10_000
-_MASK = "***"
 # The codes of TENIOS's sister APIs, and two of our own for what TENIOS does not document.
 _MESSAGES = {
     "BAD_CREDENTIALS": "Bad credentials",
@@ -43,30 +43,6 @@ _MESSAGES = {
     "METHOD_NOT_ALLOWED": "Method not allowed",
     "NOT_FOUND": "Unknown method",
 }
-
-
-@frozen
-class Asked:
-    """
-    A request that came in, and what became of it; without the access key.
-
-    Attributes:
-        number: Counted from 1.
-        at: Seconds, by the exchange's clock.
-        operation: "init" or "status".
-        request: The body, its access key masked; None where it was no JSON object.
-        reply: What was answered.
-        fault: What went wrong on the way, if anything.
-        callback_id: The callback that it was about, if it was about one.
-    """
-
-    number: int
-    at: float
-    operation: Operation
-    request: Mapping[str, Any] | None
-    reply: Reply
-    fault: Fault | None = None
-    callback_id: int | None = None
 
 
 def _error(status: int, code: str, *fields: str, **headers: str) -> Reply:
@@ -87,6 +63,7 @@ class Service:
         self._faults_of = faults_of
         self.asked: deque[Asked] = deque(maxlen=_REMEMBERED)
         self._numbers = count(1)
+        self._recording = Lock()
 
     def answer(self, method: str, path: str, body: bytes, *, content_type: str = "application/json") -> Reply:
         """The answer to a request."""
@@ -95,50 +72,47 @@ class Service:
             return _error(404, "NOT_FOUND")
         if method != "POST":
             return _error(405, "METHOD_NOT_ALLOWED", Allow="POST")
-        reply, asked = self._asked(operation, body, content_type)
-        self.asked.append(asked)
+        read = _read(body, content_type)
+        document = None if isinstance(read, Reply) else read
+        mask = Mask(self._exchange.accounts, document)
+        reply, fault, callback_id = (
+            (read, None, None) if isinstance(read, Reply) else self._answered(operation, read, mask)
+        )
+        request = mask.request(document, _shapes()[operation].known) if document is not None else None
+        shown = mask.reply(reply)
+        with self._recording:
+            now = self._exchange.now()
+            self.asked.append(Asked(next(self._numbers), now, operation, request, shown, fault, callback_id))
         return reply
 
-    def _asked(self, operation: Operation, body: bytes, content_type: str) -> tuple[Reply, Asked]:
-        document, reply, fault, callback_id = None, None, None, None
-        if len(body) > LARGEST_BODY:
-            reply = _error(413, "BODY_TOO_LARGE", Connection="close")
-        elif body and content_type.partition(";")[0].strip().lower() != "application/json":
-            reply = _error(415, "INVALID_CONTENT_TYPE")
-        elif (document := json_object(body)) is None:
-            reply = _error(400, "INVALID_JSON")
-        else:
-            try:
-                reply, fault, callback_id = self._answered(operation, document)
-            except UnknownCredentialsError:
-                reply = _error(400, "BAD_CREDENTIALS")
-            except UnknownCallbackError:
-                reply = _error(400, "INVALID_VALUE", "id")
-        key = document.get("access_key") if document else None
-        shown = evolve(reply, body=_masked(reply.body, key))
-        request = _masked(document, key) if document is not None else None
-        return reply, Asked(next(self._numbers), self._exchange.now(), operation, request, shown, fault, callback_id)
-
-    def _answered(self, operation: Operation, document: Mapping[str, Any]) -> tuple[Reply, Fault | None, int | None]:
+    def _answered(
+        self, operation: Operation, document: Mapping[str, Any], mask: Mask
+    ) -> tuple[Reply, Fault | None, int | None]:
         shape = _shapes()[operation]
         document = shape.with_integers(shape.with_numbers(document))
         if found := shape.error(document):
             return _error(400, found[0], *found[1]), None, None
-        return (self._init if operation == "init" else self._status)(document)
+        try:
+            return self._init(document, mask) if operation == "init" else self._status(document)
+        except UnknownCredentialsError:
+            return _error(400, "BAD_CREDENTIALS"), None, None
+        except UnknownCallbackError:
+            return _error(400, "INVALID_VALUE", "id"), None, None
 
-    def _init(self, document: Mapping[str, Any]) -> tuple[Reply, Fault | None, int | None]:
+    def _init(self, document: Mapping[str, Any], mask: Mask) -> tuple[Reply, Fault | None, int | None]:
         access_key, config_id = document["access_key"], document["callback_config_id"]
         number = document["callback_number"]
         self._exchange.check(access_key, config_id)
         fault = self._faults.next("init", number, None, self._faults_of(number))
         if isinstance(fault, HttpError) and not fault.accepted:
             return fault.spoil(Reply(200, {}), ()), fault, None
+        announcement = document.get("agent_announcement")
         callback = self._exchange.request(
             access_key,
             config_id,
             number=number,
             delay=document["delay"],
-            announcement=document.get("agent_announcement"),
+            announcement=mask.text(announcement) if announcement is not None else None,
             dtmf_key=document.get("dtmf_key_to_trigger_customer_call"),
         )
         return _spoilt(fault, Reply(200, {"id": callback.id}), ()), fault, callback.id
@@ -167,29 +141,42 @@ def _spoilt(fault: Fault | None, reply: Reply, course: Sequence[CallbackStatus])
     return fault.spoil(reply, course) if fault is not None else reply
 
 
+def _read(body: bytes, content_type: str) -> dict[str, Any] | Reply:
+    """The JSON object in *body*, or why there is none."""
+    if len(body) > LARGEST_BODY:
+        return _error(413, "BODY_TOO_LARGE", Connection="close")
+    if body and content_type.partition(";")[0].strip().lower() != "application/json":
+        return _error(415, "INVALID_CONTENT_TYPE")
+    document = json_object(body)
+    return document if document is not None else _error(400, "INVALID_JSON")
+
+
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object in *body*; None where it is something else."""
+    """
+    The JSON object in *body*; None where it is something else.
+
+    Stricter than Python's reader, so that whatever is taken can be shown again: UTF-8 only and no half characters, no number
+    beyond a float's, no name twice, and no more levels than anybody needs.
+    """
     try:
-        document = json.loads(body, parse_constant=_refuse)
-        if b"\\u" in body:
-            json.dumps(
-                document, ensure_ascii=False
-            ).encode()  # Half of a character is none: JSON lets it pass, Unicode does not.
+        document = json.loads(body.decode(), parse_constant=_refuse, object_pairs_hook=_once)
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) else None
+    return document if isinstance(document, dict) and not _is_deeper(document, _DEEPEST) else None
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _masked(value: Any, key: object) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """*value* without the access key, wherever it stands."""
-    if isinstance(value, dict):
-        return {
-            _masked(name, key): _MASK if name == "access_key" else _masked(each, key) for name, each in value.items()
-        }
-    if isinstance(value, list):
-        return [_masked(each, key) for each in value]
-    return value.replace(key, _MASK) if isinstance(key, str) and key and isinstance(value, str) else value
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError("A name is there twice.")
+    return document
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(levels == 0 or _is_deeper(each, levels - 1) for each in inner)

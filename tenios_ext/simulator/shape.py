@@ -36,13 +36,18 @@ def _inlined(document: Mapping[str, Any], node: Any) -> Any:  # noqa: ANN401 - w
 
 
 class Shape:
-    """One of the schemas of an OpenAPI document, an object with named fields and no others."""
+    """
+    One of the schemas of an OpenAPI document, an object with named fields and no others.
+
+    Attributes:
+        known: The fields' schemas, by name.
+    """
 
     def __init__(self, document: Mapping[str, Any], name: str) -> None:
         schema = _inlined(document, document["components"]["schemas"][name])
         self._required: list[str] = schema["required"]
-        self._known: dict[str, Any] = schema["properties"]
-        self._integers = {key for key, each in self._known.items() if "integer" in each.get("type", ())}
+        self.known: dict[str, Any] = schema["properties"]
+        self._integers = {key for key, each in self.known.items() if "integer" in each.get("type", ())}
         self._validator = Draft202012Validator(schema)
 
     def with_numbers(self, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,12 +67,17 @@ class Shape:
             return None
         if missing := [name for name in self._required if name not in document]:
             return "FIELD_IS_REQUIRED", missing
-        if unknown := [name for name in document if name not in self._known]:
+        if unknown := [name for name in document if name not in self.known]:
             return "INVALID_FIELD", unknown
         fields = {str(error.instance_path[0]) for error in self._validator.iter_errors(document)}
         return "INVALID_VALUE", [min(fields)]
 
 
+def decimal(text: str) -> int | None:
+    """The number that *text* is in decimal digits, no more of them than 64 bits hold; None where it is something else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_INTEGER else None
+
+
 def _number(value: object) -> object:
-    is_decimal = isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _LONGEST_INTEGER
-    return int(cast("str", value)) if is_decimal else value
+    number = decimal(value) if isinstance(value, str) else None
+    return value if number is None else number

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import repeat
+from collections.abc import Iterable
+from itertools import repeat, tee
 from typing import TYPE_CHECKING
 
 from tenios_client.models import CallbackStatus
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from .exchange import SimulatedCallback
     from .faults import Fault, Operation
     from .journey import Move
+    from .record import Asked
     from .reply import Reply
-    from .service import Asked
 
 ACCESS_KEY = "SIMULATOR-ACCESS-KEY"
 CALLBACK_CONFIG_ID = "SIMULATOR-CONFIG"
@@ -38,28 +39,29 @@ class Simulator:
 
     Args:
         journey: What happens in each callback, by default that both answer and talk; or one journey for each callback in turn,
-            such as :meth:`Journey.population` gives (when they run out, the last one stays).
+            a list or what :meth:`Journey.population` gives (when they run out, the last one stays).
         clock: Its time; by default a virtual one, which the clients' sleeping advances.
         accounts: The callback config ids of each access key; by default the one account of ACCESS_KEY and CALLBACK_CONFIG_ID.
         seed: Of the faults that are injected with a probability.
+
+    Raises:
+        ValueError: There is no account, no journey, or something is neither.
     """
 
     def __init__(
         self,
         *,
-        journey: Journey | Iterator[Journey] | None = None,
+        journey: Journey | Iterable[Journey] | None = None,
         clock: Clock | None = None,
         accounts: Mapping[str, Collection[str]] | None = None,
         seed: int = 0,
     ) -> None:
         self.clock = clock if clock is not None else VirtualClock()
-        known = accounts if accounts is not None else {ACCESS_KEY: [CALLBACK_CONFIG_ID]}
-        self._first = _endless(journey if journey is not None else Journey.answered())
-        self._journeys = self._first
+        known = _accounts(accounts if accounts is not None else {ACCESS_KEY: [CALLBACK_CONFIG_ID]})
+        self._journeys, self._first = tee(_endless(journey if journey is not None else Journey.answered()))
         self._journeys_of: dict[str, Iterator[Journey]] = {}
         self._faults = Faults(seed)
-        frozen = {key: frozenset(config_ids) for key, config_ids in known.items()}
-        self._exchange = Exchange(frozen, self._journey_for, self.clock.now)
+        self._exchange = Exchange(known, self._journey_for, self.clock.now)
         self._service = Service(self._exchange, self._faults, self._faults_of)
 
     # What a test asks.
@@ -91,7 +93,7 @@ class Simulator:
 
     # What a test decides.
 
-    def set_journey(self, journey: Journey | Iterator[Journey] | None, *, number: str | None = None) -> None:
+    def set_journey(self, journey: Journey | Iterable[Journey] | None, *, number: str | None = None) -> None:
         """
         Decide what happens in the callbacks that are started from now on.
 
@@ -102,9 +104,12 @@ class Simulator:
 
         Raises:
             InvalidRequestError: *number* is no number.
+            ValueError: *journey* is no journey.
         """
-        if number is None:
-            self._journeys = _endless(journey) if journey is not None else self._first
+        if number is None and journey is None:
+            self._begin_anew()
+        elif number is None:
+            self._journeys = _endless(journey)
         elif journey is None:
             self._journeys_of.pop(to_e164(number), None)
         else:
@@ -145,7 +150,7 @@ class Simulator:
         return list(self._faults.injections)
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong any more, but with magic numbers."""
+        """Let nothing go wrong any more, but with magic numbers, whose faults go on where they are."""
         self._faults.clear()
 
     def play(self, callback_id: int, move: Move) -> CallbackStatus:
@@ -167,12 +172,16 @@ class Simulator:
         return self._exchange.status(callback_id)
 
     def reset(self) -> None:
-        """Forget callbacks, requests, faults and journeys. Ids go on, so that an old one never means a new callback."""
+        """
+        Forget callbacks, requests, faults and journeys, and begin anew with the journeys and the seed of the beginning.
+
+        Ids and time go on, so that an old id never means a new callback.
+        """
         self._exchange.reset()
         self._service.asked.clear()
-        self._faults.clear()
+        self._faults.reset()
         self._journeys_of.clear()
-        self._journeys = self._first
+        self._begin_anew()
 
     # Ways in.
 
@@ -201,6 +210,9 @@ class Simulator:
         key, config_ids = next(iter(self._exchange.accounts.items()))
         return key, min(config_ids)
 
+    def _begin_anew(self) -> None:
+        self._journeys, self._first = tee(self._first)
+
     def _journey_for(self, number: str) -> Journey:
         if number in self._journeys_of:
             return next(self._journeys_of[number])
@@ -212,13 +224,27 @@ class Simulator:
         return magic.faults if magic else ()
 
 
-def _endless(journey: Journey | Iterator[Journey]) -> Iterator[Journey]:
+def _accounts(accounts: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+    known = {key: frozenset() if isinstance(ids, str) else frozenset(ids) for key, ids in accounts.items()}
+    if not known or not all(known.values()):
+        raise ValueError("accounts gives each access key its callback config ids, at least one: {'KEY': ['CONFIG']}.")
+    return known
+
+
+def _endless(journey: object) -> Iterator[Journey]:
     if isinstance(journey, Journey):
         return repeat(journey)
-    first = next(journey, None)
+    journeys = map(_checked, journey if isinstance(journey, Iterable) else [journey])
+    first = next(journeys, None)
     if first is None:
         raise ValueError("There is no journey in what was given as journeys.")
-    return _last_stays(first, journey)
+    return _last_stays(first, journeys)
+
+
+def _checked(journey: object) -> Journey:
+    if isinstance(journey, Journey):
+        return journey
+    raise ValueError(f"A journey is made by a constructor, such as Journey.agent_busy(), not {journey!r}.")
 
 
 def _last_stays(first: Journey, others: Iterator[Journey]) -> Iterator[Journey]:

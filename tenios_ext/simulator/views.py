@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from .exchange import SimulatedCallback
     from .faults import Fault, Injection
     from .magic import MagicNumber
+    from .record import Asked
     from .reply import Reply
-    from .service import Asked
 
 _Made = TypeVar("_Made")
 _PLACE = ("on", "number", "nth", "times", "probability")

@@ -158,6 +158,35 @@ def test_probability_is_repeatable() -> None:
     assert 60 < sum(failures(1)) < 140
 
 
+def test_reset_begins_with_the_seed() -> None:
+    """After a reset the same faults come in the same places."""
+    simulator = Simulator(seed=1)
+
+    def failures() -> list[str]:
+        simulator.inject(faults.HttpError(503), times=None, probability=0.5)
+        return statuses(simulator, count=40)
+
+    first = failures()
+    assert "503" in first
+    simulator.reset()
+    assert failures() == first
+
+
+def test_clearing_faults_leaves_magic_numbers_where_they_are() -> None:
+    """A magic number's fault that has passed does not come again for the same callback."""
+    simulator = Simulator()
+    simulator.inject(faults.UnknownStatus(), times=None)
+    with simulator.client() as tenios:
+        callback = tenios.start_callback("+49 30 23125 707")  # 503 twice
+        for _ in range(3):
+            callback.status()
+        simulator.clear_faults()
+        before = len(simulator.asked)
+        callback.status()
+    assert len(simulator.asked) == before + 1
+    assert simulator.asked[-1].fault is None
+
+
 def test_two_equal_faults_count_apart() -> None:
     """Whoever injects the same fault again, later, gets it again."""
     simulator = Simulator()
@@ -191,6 +220,8 @@ def test_refused_request_meets_no_fault() -> None:
         lambda: Simulator().inject(faults.Drop(), on="hang_up"),  # type: ignore[arg-type] # the mistake
         lambda: Simulator().inject(faults.Lag(), on="init"),
         lambda: Simulator().inject(faults.Drop(), number="0221 4710123"),
+        lambda: Simulator().inject(faults.Drop),  # type: ignore[arg-type] # the mistake
+        lambda: Simulator().inject("drop"),  # type: ignore[arg-type] # the mistake
     ],
 )
 def test_impossible_faults_are_refused(make: Any) -> None:

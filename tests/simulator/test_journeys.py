@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import pytest
 from support.dialling import NUMBER
@@ -55,10 +56,33 @@ def test_journeys_in_turn() -> None:
     assert outcomes(Simulator(journey=journeys), *[NUMBER] * 4) == [None, "agent", "customer", "customer"]
 
 
-def test_no_journeys_at_all_is_refused() -> None:
-    """An empty iterator says nothing about what happens."""
-    with pytest.raises(ValueError, match="no journey"):
-        Simulator(journey=iter([]))
+@pytest.mark.parametrize("make", [list, iter])
+def test_reset_begins_journeys_anew(make: Any) -> None:
+    """A list of journeys begins again with its first, and so does an iterator; also without a reset, where somebody says so."""
+    simulator = Simulator(journey=make([Journey.agent_busy(), Journey.answered(), Journey.customer_busy()]))
+    assert outcomes(simulator, NUMBER, NUMBER) == ["agent", None]
+    simulator.reset()
+    assert outcomes(simulator, NUMBER, NUMBER, NUMBER) == ["agent", None, "customer"]
+    simulator.set_journey(None)
+    assert outcomes(simulator, NUMBER) == ["agent"]
+
+
+@pytest.mark.parametrize(
+    "journey", [iter([]), [], Journey.answered, "answered", iter(["x"]), [None], [Journey, Journey.answered()], 3]
+)
+def test_what_is_no_journey_is_refused(journey: Any) -> None:
+    """A mistake is said where it is made, not in the middle of a call."""
+    with pytest.raises(ValueError, match="journey"):
+        Simulator(journey=journey)
+    with pytest.raises(ValueError, match="journey"):
+        Simulator().set_journey(journey)
+
+
+@pytest.mark.parametrize("accounts", [{}, {"KEY": "CONFIG"}, {"KEY": []}, {"KEY": ["CONFIG"], "OTHER": ()}])
+def test_account_that_nobody_could_use_is_refused(accounts: Any) -> None:
+    """A text is no collection of configurations, and an account without any starts nothing."""
+    with pytest.raises(ValueError, match="accounts"):
+        Simulator(accounts=accounts)
 
 
 def test_population_is_repeatable_and_mixed() -> None:
@@ -71,8 +95,8 @@ def test_population_is_repeatable_and_mixed() -> None:
     assert 500 < sum(journey.agent.answered and journey.customer.answered for journey in people) < 700
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan")])
-def test_impossible_seconds_are_refused(seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [-1, float("nan"), "soon", None, True])
+def test_impossible_seconds_are_refused(seconds: Any) -> None:
     """Nobody answers before the telephone rings."""
     with pytest.raises(ValueError, match="after"):
         Journey.answered(agent_after=seconds)

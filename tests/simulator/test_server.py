@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 import pytest
 from support.dialling import MODES, NUMBER, ask, dial
+from support.serving import serving
 
 from tenios_ext import CallbackStatus, OutcomeUnknownError, RejectedError, Tenios
+from tenios_ext.clock import SystemClock
 from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, MAGIC_NUMBERS, Journey, Simulator, faults
 from tenios_ext.simulator.control import PREFIX, Control, control_document
 
@@ -255,12 +257,13 @@ def test_this_machine_is_known_by_all_its_names(http: httpx.Client, host: str) -
         {"Origin": "null"},
         {"Origin": "https://127.0.0.1"},
         {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
 def test_other_pages_cannot_act(http: httpx.Client, simulator: Simulator, headers: dict[str, str]) -> None:
-    """A page of another origin, and be it on this machine, cannot use the visitor's browser."""
+    """A page of another origin, and be it on this machine or this host over TLS, cannot use the visitor's browser."""
     simulator.inject(faults.Lag())
     for method, path in [("POST", "reset"), ("DELETE", "faults"), ("POST", "callbacks")]:
         answer = http.request(method, f"{PREFIX}/{path}", headers=headers)
@@ -272,6 +275,44 @@ def test_own_page_can_act(http: httpx.Client, server: Server) -> None:
     """What the console's browser sends is taken."""
     headers = {"Origin": server.address, "Sec-Fetch-Site": "same-origin"}
     assert http.post(f"{PREFIX}/reset", headers=headers).status_code == 204
+    headers["Origin"] = headers["Origin"].replace("http:", "https:")  # behind something that ends TLS
+    assert http.post(f"{PREFIX}/reset", headers=headers).status_code == 204
+    del headers["Sec-Fetch-Site"]
+    assert http.post(f"{PREFIX}/reset", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("callback_id", ["9", "9" * 20, "9" * 5000, "ten", "-1", "1.0", "²"])
+def test_move_of_no_callback_is_not_found(http: httpx.Client, callback_id: str) -> None:
+    """Whatever stands where an id belongs."""
+    answer = http.post(f"{PREFIX}/callbacks/{callback_id}/moves", json={"move": "hang_up"})
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "NOT_FOUND")
+
+
+def test_head_of_the_live_stream_ends(http: httpx.Client) -> None:
+    """Whoever only wants the headers gets them, and that is all."""
+    answer = http.head(f"{PREFIX}/events")
+    assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (200, "text/event-stream")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"delay": 1e400}', b'{"id": "\xed\xa0\x80"}', b'{"id": ' + b"[" * 900 + b"]" * 900 + b"}", b'{"id": "\\udfff"}'],
+    ids=lambda body: str(body[:30]),
+)
+def test_record_can_be_read_whatever_came_in(http: httpx.Client, body: bytes) -> None:
+    """Nobody's request keeps others from seeing the record."""
+    headers = {"Content-Type": "application/json"}
+    assert http.post("/callback/status", content=body, headers=headers).status_code == 400
+    assert len(http.get(f"{PREFIX}/requests").json()) == 1
+
+
+def test_key_is_nowhere_on_record(http: httpx.Client) -> None:
+    """Not in what is listed, even where somebody has put it into the wrong field."""
+    http.post("/callback/init", json={**INIT, "agent_announcement": f"call {ACCESS_KEY}"})
+    http.post("/callback/init", json={**INIT, "accessKey": ACCESS_KEY})
+    listed = http.get(f"{PREFIX}/callbacks").text + http.get(f"{PREFIX}/requests").text
+    assert "call ***" in listed
+    assert ACCESS_KEY not in listed
 
 
 def test_order_that_needs_no_preflight_is_refused(http: httpx.Client) -> None:
@@ -284,7 +325,7 @@ def test_control_document_describes_what_there_is() -> None:
     """Each operation that is served is described, and the other way round; the console's own pages are not part of it."""
     control = Control(Simulator(), hosts=(), stopping=lambda: False)
     served = {
-        (re.sub(r"\{(\w+):int\}", r"{\1}", route.path), method.lower())
+        (route.path, method.lower())
         for route in cast("list[Route]", control._app.routes)
         for method in (route.methods or set()) - {"HEAD"}
     }
@@ -306,7 +347,7 @@ def test_nothing_on_the_pages_comes_from_elsewhere(http: httpx.Client) -> None:
     for path in ("/", f"{PREFIX}/console.js", f"{PREFIX}/console.css", f"{PREFIX}/contract"):
         page = http.get(path)
         loaded = re.findall(r"""(?:src|href|url|import|fetch|EventSource)\s*(?:=|\()?\s*["'`(]+([^"'`)]+)""", page.text)
-        assert all(target.startswith(("/", "#", "data:")) for target in loaded), (path, loaded)
+        assert all(re.match(r"/(?!/)|#|data:", target) for target in loaded), (path, loaded)
         assert page.headers["Content-Security-Policy"].startswith("default-src 'self'")
 
 
@@ -356,6 +397,41 @@ def test_answers_under_way_are_finished(number: signal.Signals) -> None:
         assert process.returncode in {0, -number}
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
+
+
+def test_answers_that_take_too_long_are_dropped_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever waits for an answer when the server's patience is over loses the connection, and is told nothing wrong."""
+    simulator = Simulator(clock=SystemClock())
+    simulator.inject(faults.Delay(3600), on="init")
+    errors: list[BaseException] = []
+
+    def wait(address: str) -> None:
+        try:
+            httpx.post(f"{address}/callback/init", json=INIT, timeout=600)
+        except httpx.TransportError as error:
+            errors.append(error)
+
+    with serving(simulator) as server:
+        server.config.timeout_graceful_shutdown = 1
+        waiting = threading.Thread(target=wait, args=[server.address])
+        waiting.start()
+        while not simulator.asked:
+            pass
+    waiting.join()
+    assert [type(error) for error in errors] == [httpx.RemoteProtocolError]
+    assert not [record for record in caplog.records if record.exc_info or "ASGI" in record.message]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--speed", "nan"], ["--speed", "inf"], ["--speed", "0"], ["--host", ""], ["--port", "65536"]],
+    ids=str,
+)
+def test_impossible_settings_are_said_in_a_line(arguments: list[str]) -> None:
+    """A server that could never do what it was told does not start."""
+    ran = subprocess.run([TENIOS, "simulate", *arguments], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines()[-1].startswith("Error: ")
 
 
 def test_taken_port_is_said_in_a_line(server: Server) -> None:

@@ -66,11 +66,37 @@ def test_failed_legs(journey: Journey, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize("path", ["/callback/init", "/callback/status"])
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b'"x"', b"\xff", b"[" * 50_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"[]", b"1", b'"x"', b"\xff", b"[" * 50_000),
+        b'{"delay": 1e400}',
+        b'{"delay": -1e400}',
+        b'{"delay": NaN}',
+        b'{"agent_announcement": "\xed\xa0\x80"}',
+        b'{"agent_announcement": "\\ud800"}',
+        '{"agent_announcement": "Hello"}'.encode("utf-16"),
+        b'{"delay": 1, "delay": 2}',
+        b'{"id": {"x": 1, "x": 2}}',
+        *(b'{"id": ' + b"[" * levels + b"]" * levels + b"}" for levels in (101, 500, 5000)),
+        b'{"id": ' + b'{"x": ' * 101 + b"1" + b"}" * 102,
+    ],
+    ids=lambda body: str(body[:30]),
+)
 def test_body_that_is_no_json_object(path: str, body: bytes) -> None:
-    """What is no object is refused whole."""
-    status, error = answer(Simulator(), path, body)
+    """What is no object, or could not be shown again, is refused whole; the record stays readable."""
+    simulator = Simulator()
+    status, error = answer(simulator, path, body)
     assert (status, error["error_code"], error["fields"]) == (400, "INVALID_JSON", [])
+    assert [asked.request for asked in simulator.asked] == [None]
+
+
+def test_deep_body_is_shown() -> None:
+    """What is taken, and be it only to be refused for its content, can be recorded."""
+    simulator = Simulator()
+    status, _ = answer(simulator, "/callback/status", b'{"access_key": ' + b"[" * 99 + b'"K"' + b"]" * 99 + b"}")
+    assert status == 400
+    assert simulator.asked[0].request == {"access_key": "***"}
 
 
 @pytest.mark.parametrize(
@@ -111,25 +137,52 @@ def test_numbers_as_text_are_taken() -> None:
     assert answer(simulator, "/callback/status", body) == (200, {"status": "REQUESTED"})
 
 
+@pytest.mark.parametrize("key", [ACCESS_KEY, "OTHER-ACCOUNTS-KEY", "WRONG-KEY"])
 @pytest.mark.parametrize(
     "body",
     [
-        {"access_key": "WRONG-KEY", "WRONG-KEY": 1},
-        {"access_key": "WRONG-KEY", "id": ["WRONG-KEY", {"x WRONG-KEY x": "WRONG-KEY"}]},
-        {"access_key": {"WRONG-KEY": "WRONG-KEY"}},
-        {"access_key": ["WRONG-KEY"], "id": 1},
-        b'{"access_key": "WRONG-KEY", ',
-        b'["WRONG-KEY"]',
+        {"access_key": "KEY", "KEY": 1},
+        {"access_key": "KEY", "id": ["KEY", {"x KEY x": "KEY"}]},
+        {"access_key": {"KEY": "KEY"}, "callback_number": "KEY"},
+        {"access_key": [["KEY"]], "id": "KEY"},
+        {"access_key": "KEY ", "agent_announcement": "KEY"},
+        {"accessKey": "KEY"},
+        {"access_key": None, "Access_Key": "KEY"},
+        {"callback_number": {"access_key": "KEY"}},
+        {"access_key": "x", "access_key_": ["KEY"]},
+        b'{"access_key": "KEY", ',
+        b'{"access_key": "KEY", "access_key": "x", "agent_announcement": "KEY"}',
+        b'["KEY"]',
     ],
     ids=str,
 )
-def test_record_never_shows_a_key(body: object) -> None:
-    """Neither a request nor its answer is remembered with a key in it, wherever it stood."""
-    simulator = Simulator()
-    status, _ = answer(simulator, "/callback/status", body)
+@pytest.mark.parametrize("path", ["/callback/init", "/callback/status"])
+def test_record_never_shows_a_key(path: str, body: object, key: str) -> None:
+    """Neither a request nor its answer is remembered with a key in it, wherever it stood and under whatever name."""
+    simulator = Simulator(accounts={ACCESS_KEY: ["CONFIG"], "OTHER-ACCOUNTS-KEY": ["CONFIG"]})
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    status, _ = answer(simulator, path, raw.replace(b"KEY", key.encode()))
     assert status == 400
     assert len(simulator.asked) == 1
-    assert "WRONG-KEY" not in repr(simulator.asked)
+    assert key not in repr(simulator.asked)
+
+
+@pytest.mark.parametrize("field", ["agent_announcement", "callback_config_id"])
+def test_key_in_another_fields_place_is_hidden(field: str) -> None:
+    """An account's key in an announcement, or where the configuration belongs, is in no record: not even of what was started."""
+    simulator = Simulator()
+    answer(simulator, "/callback/init", {**INIT, field: ACCESS_KEY})
+    answer(simulator, "/callback/init", {**INIT, "access_key": CALLBACK_CONFIG_ID, field: ACCESS_KEY})
+    assert ACCESS_KEY not in repr([simulator.asked, simulator.callbacks])
+    assert ACCESS_KEY not in repr([each.announcement for each in simulator.callbacks])
+
+
+def test_what_is_no_key_is_shown() -> None:
+    """The record hides no more than it must."""
+    simulator = Simulator()
+    answer(simulator, "/callback/init", {**INIT, "agent_announcement": "Hello", "colour": "red"})
+    assert simulator.asked[0].request == {**INIT, "access_key": "***", "agent_announcement": "Hello", "colour": "***"}
+    assert simulator.asked[0].reply.body["fields"] == ["colour"]
 
 
 @pytest.mark.parametrize("callback_id", [2**63, "9" * 19, "9" * 5000, 1e300, -1, True, None, 10.5])
