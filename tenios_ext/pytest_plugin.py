@@ -3,12 +3,17 @@ For test suites: the simulator as fixtures, and a guard that keeps tests from re
 
 pytest finds it by its entry point. While tests run, whoever tries to reach api.tenios.com fails with an error that names the
 fixture to use; ``@pytest.mark.tenios_live`` lets a test through that is meant to ring real telephones.
+
+The guard stands where a name becomes an address, in Python's socket module and in uvloop. It does not see other programs that a
+test starts, nor libraries that look names up by themselves in native code.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+from contextlib import contextmanager, suppress
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -48,38 +53,77 @@ class Guard:
 
     def __init__(self) -> None:
         self.open = False
+        self._refused = False
         self._patch = pytest.MonkeyPatch()
 
     def start(self) -> None:
-        """Refuse to look TENIOS's address up, and to reach it through a proxy."""
-        look_up, proxy = socket.getaddrinfo, Network.proxy
+        """Refuse to look TENIOS's address up, and let no proxy do so."""
+        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+            self._refuse_host(socket, name, 0)
+        for name in ("connect", "connect_ex"):
+            self._refuse_address(socket.socket, name)
+        with suppress(ImportError):
+            import uvloop  # noqa: PLC0415 - where it is installed, somebody uses it
 
-        def guarded_look_up(host: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the socket module's own
-            name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-            if isinstance(name, str) and name.rstrip(".").lower() == _HOST:
-                self.refuse()
-            return look_up(host, *arguments, **options)
+            self._refuse_host(uvloop.Loop, "getaddrinfo", 1)
+            self._refuse_host(uvloop.Loop, "create_connection", 2)
+            self._refuse_address(uvloop.Loop, "sock_connect")
+        proxy = Network.proxy
 
         def guarded_proxy(network: Network) -> str | None:
-            found = proxy(network)
-            if found is not None and urlsplit(network.settings.base_url).hostname == _HOST:
-                self.refuse()
-            return found
+            is_refused = not self.open and is_tenios(urlsplit(network.settings.base_url).hostname)
+            return None if is_refused else proxy(network)
 
-        self._patch.setattr(socket, "getaddrinfo", guarded_look_up)
         self._patch.setattr(Network, "proxy", guarded_proxy)
         # Other clients than ours look the address up themselves, unless a proxy does it for them.
         for name in ("no_proxy", "NO_PROXY"):
-            self._patch.setenv(name, ",".join(filter(None, [os.environ.get(name), _HOST])))
+            exempt = os.environ.get(name)
+            if exempt != "*":  # which means all only where it stands alone
+                self._patch.setenv(name, ",".join(filter(None, [exempt, _HOST])))
 
     def stop(self) -> None:
         """Stand aside for good."""
         self._patch.undo()
 
-    def refuse(self) -> None:
-        """Fail the test that runs, unless it may reach TENIOS."""
-        if not self.open:
+    def refuse_if_tenios(self, host: object) -> None:
+        """Fail the test that runs if *host* is TENIOS's, unless it may reach it."""
+        if not self.open and is_tenios(host):
+            self._refused = True
             raise ReachedTeniosError(_HINT, pytrace=True)
+
+    def refused(self) -> bool:
+        """Whether somebody was refused since this was last asked."""
+        refused, self._refused = self._refused, False
+        return refused
+
+    def _refuse_host(self, owner: object, name: str, position: int) -> None:
+        """Look at the host that *owner*'s function is given by name or at *position*."""
+        original = getattr(owner, name)
+
+        @wraps(original)
+        def guarded(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the function's own
+            self.refuse_if_tenios(options["host"] if "host" in options else next(iter(arguments[position:]), None))
+            return original(*arguments, **options)
+
+        self._patch.setattr(owner, name, guarded)
+
+    def _refuse_address(self, owner: type, name: str) -> None:
+        """Look at the last argument of *owner*'s method, whose first part is the host."""
+        original = getattr(owner, name)
+
+        @wraps(original)
+        def guarded(*arguments: Any) -> Any:  # noqa: ANN401 - the method's own
+            address = arguments[-1]
+            self.refuse_if_tenios(address[0] if isinstance(address, tuple) and address else None)
+            return original(*arguments)
+
+        self._patch.setattr(owner, name, guarded)
+
+
+def is_tenios(host: object) -> bool:
+    """Whether *host* is TENIOS's name, as a socket takes it."""
+    name = host.decode("ascii", "replace") if isinstance(host, bytes | bytearray) else host
+    return isinstance(name, str) and name.rstrip(".").lower() == _HOST
 
 
 _GUARD = pytest.StashKey[Guard]()
@@ -96,7 +140,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave everything as it was."""
-    config.stash[_GUARD].stop()
+    guard = config.stash.get(_GUARD, None)  # None where another plugin's failure has ended the run before it began
+    if guard is not None:
+        guard.stop()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -108,6 +154,36 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         guard.open = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Fail where a fixture was refused and nobody noticed."""
+    yield from _failing_if_refused(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail where a test was refused and nobody noticed, as in a thread or behind a bare ``except``."""
+    yield from _failing_if_refused(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Fail where a fixture was refused at its end, or a thread that outlived its test, and nobody noticed."""
+    yield from _failing_if_refused(item)
+
+
+def _failing_if_refused(item: pytest.Item) -> Generator[None]:
+    guard = item.config.stash[_GUARD]
+    try:
+        yield
+    except BaseException as error:
+        if guard.refused():
+            error.add_note(_HINT)
+        raise
+    if guard.refused():
+        raise ReachedTeniosError(_HINT, pytrace=False)
 
 
 @pytest.fixture
@@ -123,7 +199,9 @@ def tenios_simulator() -> Simulator:
 @pytest.fixture
 def tenios(tenios_simulator: Simulator) -> Iterator[Tenios]:
     """A client of ``tenios_simulator``."""
-    with tenios_simulator.client() as tenios:
+    with _settings_of_nobody():
+        client = tenios_simulator.client()
+    with client as tenios:
         yield tenios
 
 
@@ -132,9 +210,19 @@ def async_tenios(tenios_simulator: Simulator) -> Iterator[AsyncTenios]:
     """A client of ``tenios_simulator`` for asyncio."""
     import asyncio  # noqa: PLC0415 - a test run that does not use it does not wait for it
 
-    client = tenios_simulator.async_client()
+    with _settings_of_nobody():
+        client = tenios_simulator.async_client()
     yield client
     # Not asyncio.run, which would leave the test run without the current loop that others may have set.
     loop = asyncio.new_event_loop()
     loop.run_until_complete(client.aclose())
     loop.close()
+
+
+@contextmanager
+def _settings_of_nobody() -> Iterator[None]:
+    """Whose machine it is makes no difference: a region or a list of allowed numbers in the environment is not a test's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TENIOS_ALLOWED_NUMBERS", "TENIOS_REGION"):
+            patch.delenv(name, raising=False)
+        yield

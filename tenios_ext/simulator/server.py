@@ -158,6 +158,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 application,
                 http=_Protocol,
+                loop="asyncio",  # the same wherever, also where uvloop is installed
                 ws="none",
                 lifespan="off",
                 log_level="warning",

@@ -112,6 +112,88 @@ REACHING = {
         def test_it():
             httpx.post("https://API.tenios.com./callback/init", json={})
     """,
+    "uvloop": """
+        import asyncio, socket, httpx, pytest, uvloop
+        from tenios_ext import AsyncTenios
+        async def ours(aiohttp):
+            async with AsyncTenios("KEY", "CONFIG", aiohttp=aiohttp) as tenios:
+                await tenios.callback(10).status()
+        async def httpx_alone():
+            async with httpx.AsyncClient() as http:
+                await http.post("https://api.tenios.com/callback/init", json={})
+        async def streams():
+            await asyncio.open_connection("api.tenios.com", 443)
+        async def named():
+            await asyncio.get_running_loop().create_connection(asyncio.Protocol, port=443, host="api.tenios.com")
+        async def looked_up():
+            await asyncio.get_running_loop().getaddrinfo("api.tenios.com", 443)
+        async def raw():
+            with socket.socket() as sock:
+                sock.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(sock, ("api.tenios.com", 443))
+        @pytest.mark.parametrize("reach", [lambda: ours(True), lambda: ours(False), httpx_alone, streams, named, looked_up, raw])
+        def test_it(reach):
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(reach())
+    """,
+    "sockets": """
+        import socket, pytest
+        @pytest.mark.parametrize("reach", [
+            lambda sock: sock.connect(("api.tenios.com", 443)),
+            lambda sock: sock.connect_ex(("API.TENIOS.COM.", 443)),
+            lambda sock: socket.create_connection((b"api.tenios.com", 443)),
+            lambda sock: socket.gethostbyname("api.tenios.com"),
+            lambda sock: socket.gethostbyname_ex("api.tenios.com"),
+            lambda sock: socket.getaddrinfo(host="api.tenios.com", port=443),
+        ])
+        def test_it(reach):
+            with socket.socket() as sock:
+                reach(sock)
+    """,
+    "a thread": """
+        import threading, pytest
+        from tenios_ext import Tenios
+        def reach():
+            with Tenios("KEY", "CONFIG") as tenios:
+                tenios.start_callback("+49 221 4710123")
+        @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+        def test_it():
+            thread = threading.Thread(target=reach)
+            thread.start()
+            thread.join()
+    """,
+    "behind a bare except": """
+        from tenios_ext import Tenios
+        def test_it():
+            try:
+                with Tenios("KEY", "CONFIG") as tenios:
+                    tenios.start_callback("+49 221 4710123")
+            except:
+                pass
+    """,
+    "with an error of its own": """
+        from tenios_ext import Tenios
+        def test_it():
+            try:
+                with Tenios("KEY", "CONFIG") as tenios:
+                    tenios.start_callback("+49 221 4710123")
+            except BaseException:
+                raise ValueError("no callback") from None
+    """,
+    "a fixture at its end": """
+        import pytest
+        from tenios_ext import Tenios
+        @pytest.fixture
+        def reaching():
+            yield
+            try:
+                with Tenios("KEY", "CONFIG") as tenios:
+                    tenios.start_callback("+49 221 4710123")
+            except:
+                pass
+        def test_it(reaching):
+            pytest.skip("so that no test passes")
+    """,
     "a fixture": """
         import pytest
         from tenios_ext import Tenios
@@ -130,8 +212,10 @@ def test_nobody_reaches_tenios_by_accident(pytester: pytest.Pytester, code: str)
     """Whatever client is used, through a proxy or not, and whatever the code under test catches: the error names the fixture."""
     result = run(pytester, code)
     assert not outcomes(result).get("passed")
-    assert outcomes(result).get("failed", 0) + outcomes(result).get("errors", 0) >= 1
-    result.stdout.fnmatch_lines(["*Use the fixture `tenios` or `async_tenios`*"])
+    reports = result.reprec.getreports("pytest_runtest_logreport")  # type: ignore[attr-defined] # pytester sets it late
+    failed = [report.longreprtext for report in reports if report.failed]
+    assert failed
+    assert all("Use the fixture `tenios` or `async_tenios`" in text for text in failed), failed
     assert "looked up api.tenios.com" not in result.stdout.str().lower()
     assert not [line for line in result.outlines if line.startswith("E") and "may be ringing" in line]
 
@@ -173,15 +257,94 @@ def test_other_hosts_are_nobodys_business(pytester: pytest.Pytester) -> None:
     assert outcomes(result) == {"passed": 4}, result.stdout.str()
 
 
+def test_client_that_is_never_used_is_nobodys_business(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An application may make its client where there is a proxy; only a request is refused."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    result = run(
+        pytester,
+        """
+        import os
+        from tenios_ext import Tenios
+        for name in ("NO_PROXY", "no_proxy"):
+            del os.environ[name]
+        TENIOS = Tenios("KEY", "CONFIG")
+        def test_it():
+            TENIOS.close()
+        """,
+    )
+    assert outcomes(result) == {"passed": 1}, result.stdout.str()
+
+
+@pytest.mark.parametrize("before", ["*", "localhost", ""])
+def test_hosts_without_proxy_stay_so(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, before: str) -> None:
+    """An asterisk means all hosts only where it stands alone."""
+    monkeypatch.setenv("NO_PROXY", before)
+    monkeypatch.setenv("no_proxy", before)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    result = run(
+        pytester,
+        f"""
+        import urllib.request
+        def test_it():
+            assert urllib.request.proxy_bypass("api.tenios.com")
+            assert bool(urllib.request.proxy_bypass("localhost")) == {bool(before)}
+        """,
+    )
+    assert outcomes(result) == {"passed": 1}, result.stdout.str()
+
+
+def test_fixtures_do_not_depend_on_the_machine(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a developer has set for real calls neither forbids a test's number nor lets one pass that lacks its country."""
+    monkeypatch.setenv("TENIOS_ALLOWED_NUMBERS", "+498999998001")
+    monkeypatch.setenv("TENIOS_REGION", "DE")
+    result = run(
+        pytester,
+        """
+        import asyncio, os, pytest
+        from tenios_ext import InvalidRequestError
+        def test_sync(tenios):
+            assert tenios.start_callback("+49 221 4710123").wait().connected
+            with pytest.raises(InvalidRequestError):
+                tenios.start_callback("0221 4710123")
+            assert os.environ["TENIOS_REGION"] == "DE"
+        def test_async(async_tenios):
+            asyncio.run(async_tenios.start_callback("+49 221 4710123"))
+        """,
+    )
+    assert outcomes(result) == {"passed": 2}, result.stdout.str()
+
+
+def test_run_that_ends_before_it_begins(pytester: pytest.Pytester) -> None:
+    """Another plugin's mistake is shown, and not one of ours that follows from it."""
+    pytester.makeconftest(
+        """
+        import pytest
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_configure():
+            raise pytest.UsageError("broken")
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    assert "broken" in result.stderr.str()
+    assert "KeyError" not in result.stderr.str() + result.stdout.str()
+
+
 def test_guard_goes_when_the_run_ends(pytester: pytest.Pytester) -> None:
     """A program that runs pytest in process finds everything as it was."""
     script = pytester.makepyfile(
         run="""
         import os, socket, pytest
-        look_up, proxies = socket.getaddrinfo, dict(os.environ)
+        import uvloop
+        from tenios_ext.transport import Network
+        def state():
+            owners = [socket, socket.socket, uvloop.Loop, Network]
+            return [{**vars(owner)} for owner in owners]
+        look_up, proxies = state(), dict(os.environ)
         pytest.main(["--version"])
         pytest.main(["--collect-only", "-q", "."])
-        assert socket.getaddrinfo is look_up
+        assert state() == look_up
         assert {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")} == {
             name: proxies.get(name) for name in ("NO_PROXY", "no_proxy")
         }
