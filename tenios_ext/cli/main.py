@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from ..version import __version__
-from . import report
+from . import clients, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..client import AsyncTenios, Tenios
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_IN_PROCESS = "in process"
 _INTERRUPTED = 130
 _EPILOG = """
 Exit codes: 0 they talked (or all is well), 2 wrong usage, 3 the agent was not reached, 4 the customer was not reached, 5 no
@@ -57,7 +56,7 @@ _no_key = click.option("--access-key", hidden=True, expose_value=False, callback
 _simulator = click.option(
     "--simulator",
     is_flag=False,
-    flag_value=_IN_PROCESS,
+    flag_value=clients.IN_PROCESS,
     metavar="[URL]",
     help="Talk to the simulator at URL, or to one in this process, instead of TENIOS.",
 )
@@ -111,7 +110,7 @@ def call(
     """Have the agent and then NUMBER called, and show what happens until they have talked."""
     shown = report.report_for(as_json=as_json)
     callback = None
-    with _errors_shown(shown), _client(simulator, region) as tenios:
+    with _errors_shown(shown), clients.client(simulator, region) as tenios:
         e164 = _understood(number, tenios, ask=not yes and not as_json)
         callback = tenios.start_callback(number, delay=delay, agent_announcement=announce, dtmf_key=key)
         shown.started(callback, e164)
@@ -136,7 +135,7 @@ def call(
 def status(callback_id: int, *, simulator: str | None, as_json: bool) -> None:
     """Say how far callback ID is."""
     shown = report.report_for(as_json=as_json, several=True)
-    with _errors_shown(shown, callback_id), _client(simulator) as tenios:
+    with _errors_shown(shown, callback_id), clients.client(simulator) as tenios:
         found = tenios.callback(callback_id).status()
         if as_json:
             report.show({"event": "status", "id": callback_id, "status": str(found)})
@@ -162,7 +161,7 @@ def watch(
     limits = {"answered_within": answered_within, "ended_within": ended_within}
     with _errors_shown(shown):
         try:
-            raise SystemExit(asyncio.run(_watch(_async_client(simulator), ids, shown, limits)))
+            raise SystemExit(asyncio.run(_watch(clients.async_client(simulator), ids, shown, limits)))
         except KeyboardInterrupt:
             _leave(shown, ids, simulator)
 
@@ -189,7 +188,7 @@ async def _watch(tenios: AsyncTenios, ids: Sequence[int], shown: report.Report, 
 @_as_json
 def numbers(*, as_json: bool) -> None:
     """List the magic numbers: what happens on the simulator when they are called. They belong to nobody."""
-    simulator = _the_simulator()
+    simulator = clients.the_simulator()
     for magic in simulator.MAGIC_NUMBERS.values():
         if as_json:
             report.show({"number": magic.number, "shown": magic.shown, "meaning": magic.meaning})
@@ -225,7 +224,7 @@ def doctor(*, simulator: str | None, as_json: bool) -> None:
     """Look at the settings and whether TENIOS can be reached. Starts no callback and shows no secret."""
     from .doctor import examine  # noqa: PLC0415 - the other commands do without
 
-    checks = list(examine(partial(_client, simulator)))
+    checks = list(examine(partial(clients.client, simulator)))
     for check in checks:
         if as_json:
             report.show(check)
@@ -263,7 +262,7 @@ def simulate(*, host: str, port: int, speed: float, hosts: tuple[str, ...], as_j
 
     Prints what to put into the environment of a client. A browser shows at the same address what happens, and plays the parties.
     """
-    simulator = _the_simulator()
+    simulator = clients.the_simulator()
     from ..simulator.server import serve  # noqa: PLC0415 - an extra
 
     def ready(address: str) -> None:
@@ -286,53 +285,6 @@ def simulate(*, host: str, port: int, speed: float, hosts: tuple[str, ...], as_j
     except OSError as error:
         click.echo(f"Cannot listen on {host}, port {port}: {error.strerror}. Try --port 0 for a free one.", err=True)
         raise SystemExit(report.FAILED) from None
-
-
-def _client(simulator: str | None, region: str | None = None) -> Tenios:
-    from ..client import Tenios  # noqa: PLC0415 - `tenios --help` does not wait for the HTTP library
-
-    return Tenios(region=region, **_where(simulator))
-
-
-def _async_client(simulator: str | None) -> AsyncTenios:
-    from ..client import AsyncTenios  # noqa: PLC0415 - as above
-
-    return AsyncTenios(**_where(simulator))
-
-
-def _where(simulator: str | None) -> dict[str, Any]:
-    """The arguments that lead a client to the simulator; none for TENIOS."""
-    if simulator is None:
-        return {}
-    module = _the_simulator()
-    if simulator != _IN_PROCESS:
-        return {
-            "access_key": module.ACCESS_KEY,
-            "callback_config_id": module.CALLBACK_CONFIG_ID,
-            "base_url": simulator,
-        }
-    from ..clock import SYSTEM_CLOCK  # noqa: PLC0415 - as above
-
-    own = module.Simulator(clock=SYSTEM_CLOCK)
-    access_key, config_id = own.account
-    return {
-        "access_key": access_key,
-        "callback_config_id": config_id,
-        "base_url": module.BASE_URL,
-        "transport": own.transport,
-    }
-
-
-def _the_simulator() -> Any:  # noqa: ANN401 - a module
-    try:
-        from .. import simulator  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        click.echo(
-            f"The simulator needs {error.name}, which is in an extra: pip install 'tenios-callback[simulator]'",
-            err=True,
-        )
-        raise SystemExit(report.FAILED) from None
-    return simulator
 
 
 def _understood(number: str, tenios: Tenios, *, ask: bool) -> str:
@@ -388,5 +340,5 @@ def _code_of(error: Exception) -> int:
 def _leave(shown: report.Report, ids: Sequence[int], simulator: str | None) -> NoReturn:
     shown.close()
     watch_again = f"The callback goes on; nothing stops it. Watch it again: tenios watch {' '.join(map(str, ids))}"
-    click.echo("The simulator ends with this command." if simulator == _IN_PROCESS else watch_again, err=True)
+    click.echo("The simulator ends with this command." if simulator == clients.IN_PROCESS else watch_again, err=True)
     raise SystemExit(_INTERRUPTED)
