@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from threading import Lock
 
 # An instant that is easy to recognise: 2001-09-09 01:46:40 UTC.
@@ -27,7 +28,9 @@ class VirtualClock:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let *seconds* pass."""
+        """Let *seconds* pass. Raises ValueError where they are negative or infinite."""
+        if not 0 <= seconds < inf:
+            raise ValueError(f"Time goes on by a finite number of seconds, not by {seconds}.")
         with self._lock:
             self._now += seconds
 
@@ -37,11 +40,13 @@ class VirtualClock:
             self._now = max(self._now, time)
 
     def sleep(self, seconds: float) -> None:
-        """Let *seconds* pass."""
+        """Let *seconds* pass. Raises ValueError as :meth:`advance` does."""
         self.advance(seconds)
 
     async def async_sleep(self, seconds: float) -> None:
         """Let *seconds* pass, and other tasks run: those that sleep at the same time wake in the order of their waking times."""
+        if not seconds < inf:
+            raise ValueError(f"Nobody sleeps for {seconds} seconds.")
         if seconds <= 0:
             await asyncio.sleep(0)
             return

@@ -68,6 +68,19 @@ def test_cancelled_sleep_takes_no_time() -> None:
     assert clock.now() == beginning + 5
 
 
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1])
+def test_time_neither_stops_nor_goes_back(seconds: float) -> None:
+    """After an endless sleep no time would be left for anybody."""
+    clock = VirtualClock()
+    beginning = clock.now()
+    for pass_time in (clock.sleep, clock.advance):
+        with pytest.raises(ValueError, match=str(seconds)):
+            pass_time(seconds)
+    with suppress(ValueError):  # A negative sleep is none, as asyncio has it.
+        asyncio.run(clock.async_sleep(seconds))
+    assert clock.now() == beginning
+
+
 def test_task_that_a_closed_loop_left_behind_is_forgotten() -> None:
     """Its sleep neither holds anybody else up nor lets time pass."""
     clock = VirtualClock()
