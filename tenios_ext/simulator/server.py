@@ -139,14 +139,14 @@ class Server(uvicorn.Server):
 
     Raises:
         OSError: It cannot listen there.
-        ValueError: There is no host, which would be every address of this machine.
+        ValueError: A host's name is empty, which would be every address of this machine, or whoever says no name.
     """
 
     def __init__(
         self, simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0, hosts: Collection[str] = ()
     ) -> None:
-        if not host:
-            raise ValueError("The host to listen on is empty; 0.0.0.0 is every address of this machine.")
+        if not all([host, *hosts]):
+            raise ValueError("A host's name is empty; 0.0.0.0 is every address of this machine.")
         self.simulator = simulator
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
@@ -196,7 +196,7 @@ def serve(
 
     Raises:
         OSError: It cannot listen there.
-        ValueError: There is no host, or *speed* is no finite number greater than 0.
+        ValueError: A host's name is empty, or *speed* is no finite number greater than 0.
     """
     server = Server(Simulator(journey=journey, clock=FastClock(speed)), host=host, port=port, hosts=hosts)
     ready(server.address)

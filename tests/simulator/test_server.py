@@ -424,7 +424,14 @@ def test_answers_that_take_too_long_are_dropped_at_the_end(caplog: pytest.LogCap
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--speed", "nan"], ["--speed", "inf"], ["--speed", "0"], ["--host", ""], ["--port", "65536"]],
+    [
+        ["--speed", "nan"],
+        ["--speed", "inf"],
+        ["--speed", "0"],
+        ["--host", ""],
+        ["--allow-host", ""],
+        ["--port", "65536"],
+    ],
     ids=str,
 )
 def test_impossible_settings_are_said_in_a_line(arguments: list[str]) -> None:
