@@ -7,6 +7,7 @@ Not part of `make test`: they need Go, and a JDK with Maven. `make consumers` ru
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from support.faults import FaultServer, in_turn, raw
 from support.prism import prism_mock
 from support.serving import serving
 from support.vectors import ACCESS_KEY, CALLBACK_CONFIG_ID, Vector, vectors
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from tenios_ext.simulator.server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
+JSON = ("Content-Type: application/json",)
 EXIT_CODES = {"connected": 0, "agent_failed": 1, "customer_failed": 1, "rejected": 2, "unknown": 3, "lost_sight": 4}
 
 
@@ -110,6 +113,23 @@ def test_consumer_conforms(consumer: Consumer, vector: Vector) -> None:
     assert word == vector.expect["outcome"]
     assert statuses == vector.expect.get("statuses", statuses)
     vector.check(server)
+
+
+def test_consumer_never_asks_about_another_callback(consumer: Consumer) -> None:
+    """An id that a language's numbers cannot hold is told as unknown, or used exactly: never rounded to somebody else's."""
+    big = 2**53 + 1
+    answers = [{"id": big}, {"status": "DISCONNECTED"}]
+    with FaultServer(in_turn(*(raw("200 OK", json.dumps(each).encode(), *JSON) for each in answers))) as server:
+        word = consumer.call(server.url, "+492214710123")[-1]
+    asked = [json.loads(body)["id"] for body in server.bodies[1:]]
+    assert (word, asked) in (("unknown", []), ("connected", [big]))
+
+
+def test_consumer_hides_a_key_that_is_sent_back(consumer: Consumer) -> None:
+    """What TENIOS says is shown, without the key."""
+    error = {"error_code": "INVALID_VALUE", "error_message": f"{ACCESS_KEY} may not", "fields": []}
+    with FaultServer(raw("400 Bad Request", json.dumps(error).encode(), *JSON)) as server:
+        assert consumer.call(server.url, "+492214710123") == ["rejected"]
 
 
 @pytest.mark.parametrize(

@@ -31,22 +31,41 @@ const MEANINGS: Record<Status, { says: string; outcome?: Outcome }> = {
 const REFUSALS = new Set([400, 401, 403, 404, 405, 413, 415, 422, 429]);
 const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
 
-// A redirect would carry the access key elsewhere, and repeat a dial. Node's fetch repeats nothing by itself.
-const once = () => ({ redirect: "manual", signal: AbortSignal.timeout(30_000) }) as const;
+// A redirect would carry the access key elsewhere, and repeat a dial. Node's fetch itself repeats a request that is answered 421,
+// unless its body is a stream, which can be sent only once.
+async function fetchOnce(request: Request): Promise<Response> {
+  const body = new Blob([await request.arrayBuffer()]);
+  const headers = new Headers(request.headers);
+  headers.set("Content-Length", String(body.size));
+  const signal = AbortSignal.timeout(30_000);
+  return fetch(request.url, { method: request.method, headers, body: body.stream(), duplex: "half", redirect: "manual", signal });
+}
+
+// For people. What TENIOS or an error says may repeat the access key.
+function tell(...reasons: unknown[]): void {
+  const text = reasons.join(" ");
+  console.error(TENIOS_ACCESS_KEY ? text.replaceAll(TENIOS_ACCESS_KEY, "***") : text);
+}
 
 function told(outcome: Outcome, ...reasons: unknown[]): Outcome {
-  console.error(...reasons);
+  tell(...reasons);
   return outcome;
+}
+
+/** Seconds in text; so many where it is none, and never more than an hour. */
+function secondsIn(text: string | null | undefined, otherwise: number): number {
+  return text && /^[\d.]+$/.test(text) ? Math.min(Number(text) || 0, 3600) : otherwise;
 }
 
 /** Dials, once; gives the callback's id, or the outcome where there is none. */
 async function dial(client: Client<paths>, body: components["schemas"]["InitCallbackRequest"]): Promise<number | Outcome> {
   try {
-    const { data, error, response } = await client.POST("/callback/init", { body, ...once() });
+    const { data, error, response } = await client.POST("/callback/init", { body });
     if (REFUSALS.has(response.status)) return told("rejected", "TENIOS said no:", response.status, error?.error_message);
-    // The contract says a number; some servers write it as text.
+    // The contract says a number; some servers write it as text. Beyond 2**53 JavaScript would make another id of it.
     const id: unknown = data?.id;
-    if (response.status === 200 && /^\d+$/.test(String(id)) && typeof id !== "object") return Number(id);
+    const isWhole = typeof id !== "object" && /^\d+$/.test(String(id)) && Number.isSafeInteger(Number(id));
+    if (response.status === 200 && isWhole) return Number(id);
     return told("unknown", "Telephones may be ringing: no id in the answer,", response.status);
   } catch (failure) {
     const { message, cause } = failure as Error & { cause?: { code?: string } };
@@ -57,27 +76,27 @@ async function dial(client: Client<paths>, body: components["schemas"]["InitCall
 
 /** Asks until the callback is over. A question that fails is no news. */
 async function follow(client: Client<paths>, body: components["schemas"]["CallbackStatusRequest"]): Promise<Outcome> {
-  const pause = Number(process.env.POLL_SECONDS || 2);
+  const pause = secondsIn(process.env.POLL_SECONDS, 2);
   for (let last: string | undefined; ; ) {
     let wait = pause;
     try {
-      const { data, error, response } = await client.POST("/callback/status", { body, ...once() });
-      if ([401, 403].includes(response.status) || error?.error_code === "BAD_CREDENTIALS") {
+      const { data, error, response } = await client.POST("/callback/status", { body });
+      if ([401, 403].includes(response.status) || (response.status === 400 && error?.error_code === "BAD_CREDENTIALS")) {
         return told("lost_sight", "The callback goes on, but TENIOS refuses to say how far it is:", response.status);
       }
       const status = response.status === 200 ? data?.status : undefined;
       if (status === undefined) {
-        console.error("Asking again:", response.status);
-        wait = Math.max(pause, Number(response.headers.get("Retry-After")) || 0);
+        tell("Asking again:", response.status);
+        wait = Math.max(pause, secondsIn(response.headers.get("Retry-After"), 0));
       } else if (status !== last) {
         last = status;
         console.log(status);
         const meaning = (MEANINGS as Partial<typeof MEANINGS>)[status];
-        console.error(meaning?.says ?? "a status that this program does not know");
+        tell(meaning?.says ?? "a status that this program does not know");
         if (meaning?.outcome) return meaning.outcome;
       }
     } catch (failure) {
-      console.error("Asking again:", (failure as Error).message);
+      tell("Asking again:", (failure as Error).message);
     }
     await sleep(wait * 1000);
   }
@@ -85,7 +104,7 @@ async function follow(client: Client<paths>, body: components["schemas"]["Callba
 
 const [number, delay, announcement, key] = process.argv.slice(2);
 const { TENIOS_BASE_URL, TENIOS_ACCESS_KEY = "", TENIOS_CALLBACK_CONFIG_ID = "" } = process.env;
-const client = createClient<paths>({ baseUrl: TENIOS_BASE_URL || "https://api.tenios.com" });
+const client = createClient<paths>({ baseUrl: TENIOS_BASE_URL || "https://api.tenios.com", fetch: fetchOnce });
 
 async function main(): Promise<Outcome> {
   if (!number || !/^\d*$/.test(delay ?? "")) return told("rejected", "usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]");
