@@ -5,7 +5,7 @@ pytest finds it by its entry point. While tests run, whoever tries to reach api.
 fixture to use; ``@pytest.mark.tenios_live`` lets a test through that is meant to ring real telephones.
 
 The guard stands where a name becomes an address, in Python's socket module and in uvloop. It does not see other programs that a
-test starts, nor libraries that look names up by themselves in native code.
+test starts, libraries that look names up by themselves in native code, nor a proxy that other code than ours names itself.
 """
 
 from __future__ import annotations
@@ -112,10 +112,10 @@ class Guard:
         original = getattr(owner, name)
 
         @wraps(original)
-        def guarded(*arguments: Any) -> Any:  # noqa: ANN401 - the method's own
-            address = arguments[-1]
+        def guarded(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the method's own
+            address = options.get("address", arguments[-1])
             self.refuse_if_tenios(address[0] if isinstance(address, tuple) and address else None)
-            return original(*arguments)
+            return original(*arguments, **options)
 
         self._patch.setattr(owner, name, guarded)
 

@@ -46,10 +46,12 @@ class Mask:
 
     Args:
         keys: Those of the accounts.
+        known: The names of the contract's fields, in which no key is looked for: an account's may be "key".
         document: The request.
     """
 
-    def __init__(self, keys: Iterable[str], document: Mapping[str, Any] | None) -> None:
+    def __init__(self, keys: Iterable[str], known: Collection[str], document: Mapping[str, Any] | None) -> None:
+        self._known = known
         given = _texts(document.get("access_key")) if document else ()
         found = {*keys, *(each for text in given for each in (text, text.strip()))} - {""}
         self._secrets = sorted(found, key=len, reverse=True)  # One may be a part of another.
@@ -60,18 +62,21 @@ class Mask:
             text = text.replace(secret, _MASK)
         return text
 
-    def request(self, document: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    def request(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """*document* without keys, and without anything that the contract does not have, under whose name a key may stand."""
         shown = {}
         for name, value in document.items():
-            is_hidden = name == "access_key" or name not in known or isinstance(value, dict | list)
-            shown[self.text(name)] = _MASK if is_hidden else self.text(value) if isinstance(value, str) else value
+            is_hidden = name == "access_key" or name not in self._known or isinstance(value, dict | list)
+            shown[self._name(name)] = _MASK if is_hidden else self.text(value) if isinstance(value, str) else value
         return shown
 
     def reply(self, reply: Reply) -> Reply:
         """*reply* without keys: it names fields as the request did."""
         names = reply.body.get("fields")
-        return evolve(reply, body={**reply.body, "fields": [self.text(name) for name in names]}) if names else reply
+        return evolve(reply, body={**reply.body, "fields": [self._name(name) for name in names]}) if names else reply
+
+    def _name(self, name: str) -> str:
+        return name if name in self._known else self.text(name)
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -74,11 +74,11 @@ class Service:
             return _error(405, "METHOD_NOT_ALLOWED", Allow="POST")
         read = _read(body, content_type)
         document = None if isinstance(read, Reply) else read
-        mask = Mask(self._exchange.accounts, document)
+        mask = Mask(self._exchange.accounts, _shapes()[operation].known, document)
         reply, fault, callback_id = (
             (read, None, None) if isinstance(read, Reply) else self._answered(operation, read, mask)
         )
-        request = mask.request(document, _shapes()[operation].known) if document is not None else None
+        request = mask.request(document) if document is not None else None
         shown = mask.reply(reply)
         with self._recording:
             now = self._exchange.now()

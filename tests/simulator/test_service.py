@@ -177,6 +177,16 @@ def test_key_in_another_fields_place_is_hidden(field: str) -> None:
     assert ACCESS_KEY not in repr([each.announcement for each in simulator.callbacks])
 
 
+def test_names_of_fields_are_shown_whatever_the_key() -> None:
+    """A test's key may be as short as it likes."""
+    simulator = Simulator(accounts={"key": [CALLBACK_CONFIG_ID]})
+    body = {**INIT, "access_key": "key", "dtmf_key_to_trigger_customer_call": "1"}
+    assert answer(simulator, "/callback/init", body)[0] == 200
+    assert simulator.asked[0].request == {**body, "access_key": "***"}
+    answer(simulator, "/callback/init", {**body, "dtmf_key_to_trigger_customer_call": "key"})
+    assert simulator.asked[1].reply.body["fields"] == ["dtmf_key_to_trigger_customer_call"]
+
+
 def test_what_is_no_key_is_shown() -> None:
     """The record hides no more than it must."""
     simulator = Simulator()
