@@ -37,8 +37,15 @@ async function fetchOnce(request: Request): Promise<Response> {
   const body = new Blob([await request.arrayBuffer()]);
   const headers = new Headers(request.headers);
   headers.set("Content-Length", String(body.size));
-  const signal = AbortSignal.timeout(30_000);
-  return fetch(request.url, { method: request.method, headers, body: body.stream(), duplex: "half", redirect: "manual", signal });
+  return fetch(request.url, {
+    method: request.method,
+    headers,
+    body: body.stream(),
+    duplex: "half",
+    redirect: "manual",
+    credentials: "omit", // else the standard makes of a 401 in answer to a stream a lost connection
+    signal: AbortSignal.timeout(30_000),
+  });
 }
 
 // For people. What TENIOS or an error says may repeat the access key.
