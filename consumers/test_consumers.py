@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from support.faults import FaultServer, in_turn, raw
+from support.dialling import NUMBER
+from support.faults import FaultServer, answer, in_turn, raw
 from support.prism import prism_mock
 from support.serving import serving
 from support.vectors import ACCESS_KEY, CALLBACK_CONFIG_ID, Vector, vectors
@@ -26,11 +27,15 @@ from tenios_ext.simulator.server import FastClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from support.faults import Fault
+
     from tenios_ext.simulator.server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
-JSON = ("Content-Type: application/json",)
 EXIT_CODES = {"connected": 0, "agent_failed": 1, "customer_failed": 1, "rejected": 2, "unknown": 3, "lost_sight": 4}
+STARTED = answer("200 OK", {"id": 10})
+OVER = answer("200 OK", {"status": "DISCONNECTED"})
+TELLTALE = {"error_code": "INVALID_VALUE", "error_message": f"{ACCESS_KEY} is wrong", "fields": []}
 
 
 class Consumer(NamedTuple):
@@ -47,19 +52,20 @@ class Consumer(NamedTuple):
     tools: tuple[str, ...]
     command: tuple[str, ...]
 
-    def call(self, url: str, *arguments: str, key: str = ACCESS_KEY, config: str = CALLBACK_CONFIG_ID) -> list[str]:
+    def call(self, url: str, *arguments: str, key: str = ACCESS_KEY, pause: str = "0.02") -> list[str]:
         """Run it; give the lines that it printed, once its exit code has agreed with the last of them."""
-        settings = {"TENIOS_BASE_URL": url, "TENIOS_ACCESS_KEY": key, "TENIOS_CALLBACK_CONFIG_ID": config}
+        settings = {"TENIOS_BASE_URL": url, "TENIOS_ACCESS_KEY": key, "TENIOS_CALLBACK_CONFIG_ID": CALLBACK_CONFIG_ID}
         ran = subprocess.run(
             [*self.command, *arguments],
             cwd=ROOT / "consumers" / self.folder,
-            env={**os.environ, **settings, "POLL_SECONDS": "0.02"},
+            env={**os.environ, **settings, "POLL_SECONDS": pause},
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
         )
-        assert key not in ran.stdout + ran.stderr
+        # Nor its beginning, such as an error may quote.
+        assert key[:8] not in ran.stdout + ran.stderr
         lines = ran.stdout.splitlines()
         assert lines, ran.stderr
         assert ran.returncode == EXIT_CODES[lines[-1]], ran.stderr
@@ -115,23 +121,6 @@ def test_consumer_conforms(consumer: Consumer, vector: Vector) -> None:
     vector.check(server)
 
 
-def test_consumer_never_asks_about_another_callback(consumer: Consumer) -> None:
-    """An id that a language's numbers cannot hold is told as unknown, or used exactly: never rounded to somebody else's."""
-    big = 2**53 + 1
-    answers = [{"id": big}, {"status": "DISCONNECTED"}]
-    with FaultServer(in_turn(*(raw("200 OK", json.dumps(each).encode(), *JSON) for each in answers))) as server:
-        word = consumer.call(server.url, "+492214710123")[-1]
-    asked = [json.loads(body)["id"] for body in server.bodies[1:]]
-    assert (word, asked) in (("unknown", []), ("connected", [big]))
-
-
-def test_consumer_hides_a_key_that_is_sent_back(consumer: Consumer) -> None:
-    """What TENIOS says is shown, without the key."""
-    error = {"error_code": "INVALID_VALUE", "error_message": f"{ACCESS_KEY} may not", "fields": []}
-    with FaultServer(raw("400 Bad Request", json.dumps(error).encode(), *JSON)) as server:
-        assert consumer.call(server.url, "+492214710123") == ["rejected"]
-
-
 @pytest.mark.parametrize(
     ("number", "word"),
     [
@@ -156,6 +145,57 @@ def test_consumer_on_the_simulator(consumer: Consumer, simulator: Server, number
 def test_consumer_with_a_wrong_key(consumer: Consumer, simulator: Server) -> None:
     """Bad credentials are a refusal, and the key is not shown."""
     assert consumer.call(simulator.address, "+493023125100", key="WRONG-KEY-1234") == ["rejected"]
+
+
+@pytest.mark.parametrize("callback_id", [2**53 + 1, 2**63 - 1])
+def test_consumer_with_a_large_id(consumer: Consumer, callback_id: int) -> None:
+    """It is asked for exactly. JavaScript, whose numbers are not exact there, does not ask for another callback instead."""
+    answers = in_turn(answer("200 OK", {"id": callback_id}), OVER)
+    with FaultServer(answers) as server:
+        word = consumer.call(server.url, NUMBER)[-1]
+    asked = [json.loads(body)["id"] for body in server.bodies[1:]]
+    assert (word, asked) == (("unknown", []) if consumer.folder == "typescript" else ("connected", [callback_id]))
+
+
+@pytest.mark.parametrize(
+    ("answers", "word"),
+    [
+        ([answer("400 Bad Request", TELLTALE)], "rejected"),
+        ([raw("200 OK", f"{ACCESS_KEY} is wrong".encode())], "unknown"),
+        (
+            [
+                STARTED,
+                raw("200 OK", f"{ACCESS_KEY} is wrong".encode()),
+                answer("503 Service Unavailable", TELLTALE),
+                answer("200 OK", {"status": f"SEEN_BY_{ACCESS_KEY}"}),
+                OVER,
+            ],
+            "connected",
+        ),
+    ],
+    ids=["refusal", "no JSON", "while following"],
+)
+def test_consumer_hides_a_key_that_is_answered(consumer: Consumer, answers: list[Fault], word: str) -> None:
+    """What is shown of an answer is shown without the key."""
+    with FaultServer(in_turn(*answers)) as server:
+        assert consumer.call(server.url, NUMBER)[-1] == word
+    assert len(server.bodies) == len(answers)
+
+
+@pytest.mark.parametrize("pause", ["NaN", "-1", "Infinity", "99999999999", "soon"])
+def test_consumer_with_an_impossible_pause(consumer: Consumer, pause: str) -> None:
+    """It is refused before anybody is dialled."""
+    with FaultServer(STARTED) as server:
+        assert consumer.call(server.url, NUMBER, pause=pause) == ["rejected"]
+    assert server.bodies == []
+
+
+@pytest.mark.parametrize("after", ["-5", "NaN", "Infinity", "1e3", "1h", "soon"])
+def test_consumer_with_an_impossible_retry_after(consumer: Consumer, after: str) -> None:
+    """It is as if it were not there."""
+    busy = raw("503 Service Unavailable", b"", f"Retry-After: {after}")
+    with FaultServer(in_turn(STARTED, busy, OVER)) as server:
+        assert consumer.call(server.url, NUMBER) == ["DISCONNECTED", "connected"]
 
 
 def test_consumer_on_prism(consumer: Consumer, tmp_path: Path) -> None:

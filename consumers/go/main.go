@@ -19,6 +19,8 @@ import (
 	"callback/generated/tenios"
 )
 
+const longestPause = time.Hour
+
 var accessKey = os.Getenv("TENIOS_ACCESS_KEY")
 
 var exitCodes = map[string]int{
@@ -41,7 +43,7 @@ func run(ctx context.Context, number, delay, announcement, key string) string {
 	switch err := errors.Join(wrongURL, wrongClient, wrongDelay, wrongPause); {
 	case err != nil:
 		return told("rejected", "nothing was sent: ", err)
-	case number == "", base.Host == "", pause < 0:
+	case number == "", base.Host == "", pause < 0, pause > longestPause:
 		return told("rejected", "nothing was sent; usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]")
 	}
 	id, outcome := dial(ctx, client, tenios.InitCallbackRequest{
@@ -116,13 +118,13 @@ func follow(ctx context.Context, client *tenios.Client, question tenios.Callback
 			return told("lost_sight", "the callback goes on, but TENIOS refuses to say how far it is: ", response.Status)
 		case response.StatusCode != 200:
 			tell("asking again: ", response.Status)
-			after, _ := time.ParseDuration(response.Header.Get("Retry-After") + "s") // A date is not understood, and is 0.
-			wait = max(pause, after)
+			after, _ := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 31) // A date is not understood, and is 0.
+			wait = max(pause, min(time.Duration(after)*time.Second, longestPause))
 		case json.Unmarshal(body, &answer) != nil || answer.Status == "":
 			tell("asking again: no status in the answer")
 		case answer.Status != last:
 			last = answer.Status
-			fmt.Println(last)
+			fmt.Println(hidden(string(last)))
 			switch last {
 			case tenios.CALLAFAILED:
 				return "agent_failed"
@@ -159,11 +161,15 @@ func told(outcome string, reasons ...any) string {
 	return outcome
 }
 
-// tell is for people. What TENIOS or an error says may repeat the access key.
+// tell is for people.
 func tell(reasons ...any) {
-	text := fmt.Sprint(reasons...)
-	if accessKey != "" {
-		text = strings.ReplaceAll(text, accessKey, "***")
+	fmt.Fprintln(os.Stderr, hidden(fmt.Sprint(reasons...)))
+}
+
+// hidden is the text without the access key, which what TENIOS or an error says may repeat.
+func hidden(text string) string {
+	if accessKey == "" {
+		return text
 	}
-	fmt.Fprintln(os.Stderr, text)
+	return strings.ReplaceAll(text, accessKey, "***")
 }

@@ -18,6 +18,7 @@ import java.util.concurrent.*;
 public final class Callback {
   private static final Set<Integer> REFUSALS = Set.of(400, 401, 403, 404, 405, 413, 415, 422, 429);
   private static final String ACCESS_KEY = or(System.getenv("TENIOS_ACCESS_KEY"), "");
+  private static final double LONGEST_PAUSE = 3600; // In seconds.
   private static final ScheduledExecutorService CLOCK = Executors.newSingleThreadScheduledExecutor();
   private static final ObjectMapper JSON = ApiClient.createDefaultObjectMapper()
       .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
@@ -73,7 +74,7 @@ public final class Callback {
     } catch (IllegalArgumentException mistake) {
       throw new Ended(Outcome.REJECTED, "Nothing was sent: " + mistake.getMessage());
     }
-    if (request.getCallbackNumber().isEmpty() || request.getDelay() < 0 || !(pause >= 0)) {
+    if (request.getCallbackNumber().isEmpty() || request.getDelay() < 0 || !(pause >= 0 && pause <= LONGEST_PAUSE)) {
       throw new Ended(Outcome.REJECTED, "usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]");
     }
     return follow(api, new CallbackStatusRequest().accessKey(ACCESS_KEY).id(dial(api, request)), pause);
@@ -117,7 +118,7 @@ public final class Callback {
         if (answer.getStatusCode() == 200 && answer.getData() instanceof AsSent news
             && news.text != null && !news.text.equals(last)) {
           last = news.text;
-          System.out.println(last);
+          System.out.println(hidden(last));
           // Without a default, so that a status which is new in the contract is not overlooked here.
           var outcome = switch (news.getStatus()) {
             case CALL_A_FAILED -> Outcome.AGENT_FAILED;
@@ -135,7 +136,8 @@ public final class Callback {
         }
         tell("Asking again: " + shown(failure));
         var after = Optional.ofNullable(failure.getResponseHeaders()).flatMap(headers -> headers.firstValue("Retry-After"));
-        wait = Math.max(pause, after.filter(text -> text.matches("\\d{1,6}")).map(Double::valueOf).orElse(0.0));
+        var seconds = after.filter(text -> text.matches("\\d+")).map(Double::valueOf).orElse(0.0); // A date is not understood.
+        wait = Math.max(pause, Math.min(seconds, LONGEST_PAUSE));
       }
       Thread.sleep((long) (wait * 1000));
     }
@@ -150,13 +152,20 @@ public final class Callback {
   }
 
   private static String shown(ApiException failure) {
+    // What Jackson says quotes the answer, and may begin or end within the access key.
+    if (failure.getCause() instanceof JsonProcessingException) return "an answer that is not understood";
     if (failure.getCode() == 0) return String.valueOf(failure.getCause());
     return "HTTP " + failure.getCode() + " " + reason(failure).map(ErrorResponse::getErrorMessage).orElse("");
   }
 
-  /** Tells people. What TENIOS or an exception says may repeat the access key. */
+  /** Tells people. */
   private static void tell(String text) {
-    System.err.println(ACCESS_KEY.isEmpty() ? text : text.replace(ACCESS_KEY, "***"));
+    System.err.println(hidden(text));
+  }
+
+  /** Without the access key, which what TENIOS or an exception says may repeat. */
+  private static String hidden(String text) {
+    return ACCESS_KEY.isEmpty() ? text : text.replace(ACCESS_KEY, "***");
   }
 
   private static String or(String text, String fallback) {
