@@ -289,9 +289,10 @@ def test_move_of_no_callback_is_not_found(http: httpx.Client, callback_id: str) 
 
 
 def test_head_of_the_live_stream_ends(http: httpx.Client) -> None:
-    """Whoever only wants the headers gets them, and that is all."""
+    """Whoever only wants the headers gets them, and that is all: the connection is free for the next request."""
     answer = http.head(f"{PREFIX}/events")
     assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (200, "text/event-stream")
+    assert http.get(f"{PREFIX}/callbacks").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -436,7 +437,7 @@ def test_answers_that_take_too_long_are_dropped_at_the_end(caplog: pytest.LogCap
 )
 def test_impossible_settings_are_said_in_a_line(arguments: list[str]) -> None:
     """A server that could never do what it was told does not start."""
-    ran = subprocess.run([TENIOS, "simulate", *arguments], capture_output=True, text=True, check=False)
+    ran = subprocess.run([TENIOS, "simulate", *arguments], capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 2
     assert ran.stderr.splitlines()[-1].startswith("Error: ")
 
