@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import yaml
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -279,11 +280,18 @@ async def _order(request: Request, name: str) -> dict[str, Any]:
 
 
 async def read(receive: Receive) -> bytes:
-    """The body of a request; no more of it than shows that it is too long."""
+    """
+    The body of a request; no more of it than shows that it is too long.
+
+    Raises:
+        ClientDisconnect: It did not come whole.
+    """
     body = b""
     more = True
     while more and len(body) <= LARGEST_BODY:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return body

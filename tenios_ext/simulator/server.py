@@ -7,10 +7,10 @@ import socket
 import struct
 from contextlib import suppress
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import uvicorn
-from attrs import evolve
+from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..clock import SystemClock
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from starlette.types import Receive, Scope, Send
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from .journey import Journey
     from .reply import Reply
@@ -73,22 +74,27 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; what is not ours the exchange answers, whatever its method and path."""
-        if scope["path"] == "/" or scope["path"].startswith(f"{PREFIX}/"):
-            await self._control(scope, receive, send)
-            return
+        try:
+            if scope["path"] == "/" or scope["path"].startswith(f"{PREFIX}/"):
+                await self._control(scope, receive, send)
+            else:
+                await self._serve(scope, receive, send)
+        except ClientDisconnect:
+            pass  # A part of a request is none: nobody is dialled for it.
+        except asyncio.CancelledError:
+            # The server ends and has waited for long enough: whoever is not done loses the connection, as with any server.
+            _lose(scope, receive, "dropped")
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read(receive)
         content_type = next((value for name, value in scope["headers"] if name == b"content-type"), b"").decode(
             "latin-1"
         )
         reply = self._simulator.answer(scope["method"], scope["path"], body, content_type=content_type)
-        try:
-            if reply.wait:
-                await self._simulator.clock.async_sleep(reply.wait)
-        except asyncio.CancelledError:
-            # The server ends and has waited for long enough: whoever still waits loses the answer, as with any server.
-            reply = evolve(reply, lost="dropped")
+        if reply.wait:
+            await self._simulator.clock.async_sleep(reply.wait)
         if reply.lost:
-            await _lose(scope, receive, reply)
+            _lose(scope, receive, reply.lost)
         else:
             await _answer(send, reply)
 
@@ -101,16 +107,16 @@ async def _answer(send: Send, reply: Reply) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
-async def _lose(scope: Scope, receive: Receive, reply: Reply) -> None:
+def _lose(scope: Scope, receive: Receive, how: Literal["dropped", "reset"]) -> None:
     connection: asyncio.Transport = scope["state"][_CONNECTION]
-    if reply.lost == "reset":
-        connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    if how == "reset":
+        with suppress(OSError):  # Whoever has gone by now need not be told.
+            connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     connection.abort()
-    # Whoever returns before the connection has ended is taken to have forgotten the answer. At the server's end there may be no
-    # time for that, and then nobody minds.
-    with suppress(asyncio.CancelledError):
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    # Else uvicorn would take the answer for forgotten. Its own notice of the connection's end may come too late, and of several
+    # requests that came at once only the last has it.
+    cycle: RequestResponseCycle = receive.__self__  # type: ignore[attr-defined] # a method of it
+    cycle.disconnected = True
 
 
 class _Protocol(HttpToolsProtocol):
@@ -161,8 +167,10 @@ class Server(uvicorn.Server):
                 loop="asyncio",  # the same wherever, also where uvloop is installed
                 ws="none",
                 lifespan="off",
+                log_config=None,  # as the program that serves has it
                 log_level="warning",
                 access_log=False,
+                proxy_headers=False,  # Nothing here asks where a request comes from.
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             ),

@@ -10,9 +10,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 import pytest
@@ -25,12 +26,14 @@ from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, MAGIC_NUMBERS, 
 from tenios_ext.simulator.control import PREFIX, Control, control_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from starlette.routing import Route
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     from tenios_ext.simulator.server import Server
 
+_Found = TypeVar("_Found")
 TENIOS = Path(sys.executable).with_name("tenios")
 INIT: dict[str, Any] = {
     "access_key": ACCESS_KEY,
@@ -98,13 +101,29 @@ def test_lost_answer_to_a_question_is_asked_for_again(simulator: Simulator, http
     assert [asked.reply.lost for asked in simulator.asked] == [None, "dropped", "reset", None]
 
 
-def end_of_connection(server: Server, simulator: Simulator, fault: faults.Fault) -> bytes | str:
-    """What a socket sees in place of an answer."""
+def place(server: Server) -> tuple[str, int]:
+    return "127.0.0.1", int(server.address.rpartition(":")[2])
+
+
+def request(path: str, order: dict[str, Any], *headers: str) -> bytes:
+    """A request as bytes, whole where *headers* are none."""
+    body = json.dumps(order).encode()
+    lines = ["Host: localhost", "Content-Type: application/json", *(headers or [f"Content-Length: {len(body)}"])]
+    return "\r\n".join([f"POST {path} HTTP/1.1", *lines, "", ""]).encode() + body
+
+
+def wait_until(found: Callable[[], _Found]) -> _Found:
+    """What is there, as soon as something is."""
+    while not (it := found()):
+        time.sleep(0.01)
+    return it
+
+
+def end_of_connection(server: Server, simulator: Simulator, fault: faults.Fault, *, times: int = 1) -> bytes | str:
+    """What a socket sees in place of an answer to the first of so many requests that it sends at once."""
     simulator.inject(fault, on="init")
-    body = json.dumps(INIT).encode()
-    head = f"POST /callback/init HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2]))) as sock:
-        sock.sendall(head.encode() + body)
+    with socket.create_connection(place(server)) as sock:
+        sock.sendall(request("/callback/init", INIT) * times)
         try:
             return sock.recv(1000)
         except ConnectionResetError:
@@ -115,6 +134,46 @@ def test_drop_and_reset_are_what_they_say(server: Server, simulator: Simulator) 
     """One ends the connection in order, the other with a reset; neither sends a byte."""
     assert end_of_connection(server, simulator, faults.Drop()) == b""
     assert end_of_connection(server, simulator, faults.Reset()) == "reset"
+
+
+@pytest.mark.parametrize("fault", [faults.Drop(), faults.Reset()], ids=repr)
+def test_lost_connection_takes_the_requests_behind_with_it(
+    caplog: pytest.LogCaptureFixture, fault: faults.Fault
+) -> None:
+    """Somebody who sends three at once and loses the first answer gets none, and the server has nothing left to wait for."""
+    simulator = Simulator()
+    with serving(simulator) as server:
+        server.config.timeout_graceful_shutdown = 1
+        assert end_of_connection(server, simulator, fault, times=3) in {b"", "reset"}
+    assert simulator.dialled == [NUMBER]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("fault", [None, faults.Drop(), faults.Reset()], ids=repr)
+@pytest.mark.parametrize(
+    ("path", "order"),
+    [("/callback/init", INIT), (f"{PREFIX}/faults", {"kind": "lag"}), (f"{PREFIX}/callbacks", {"number": NUMBER})],
+)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_part_of_a_request_is_none(
+    caplog: pytest.LogCaptureFixture, path: str, order: dict[str, Any], fault: faults.Fault | None, *, chunked: bool
+) -> None:
+    """Whoever goes before the request is complete has asked for nothing, and be the part that came good JSON."""
+    simulator = Simulator()
+    part = request(path, order, "Content-Length: 5000")
+    if chunked:
+        head, _, body = part.replace(b"Content-Length: 5000", b"Transfer-Encoding: chunked").partition(b"\r\n\r\n")
+        part = head + b"\r\n\r\n%x\r\n%b\r\n" % (len(body), body)
+    if fault:
+        simulator.inject(fault, on="init")
+    injected = simulator.injections
+    with serving(simulator) as server:
+        with socket.create_connection(place(server)) as sock:
+            sock.sendall(part)
+            wait_until(lambda: server.server_state.tasks)
+        wait_until(lambda: not server.server_state.tasks)
+    assert (simulator.callbacks, simulator.asked, simulator.injections) == ([], [], injected)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(
@@ -403,24 +462,52 @@ def test_answers_under_way_are_finished(number: signal.Signals) -> None:
 def test_answers_that_take_too_long_are_dropped_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     """Whoever waits for an answer when the server's patience is over loses the connection, and is told nothing wrong."""
     simulator = Simulator(clock=SystemClock())
-    simulator.inject(faults.Delay(3600), on="init")
-    errors: list[BaseException] = []
+    with socket.socket() as sock:
+        with serving(simulator) as server:
+            server.config.timeout_graceful_shutdown = 1
+            simulator.inject(faults.Delay(3600), on="init")
+            sock.connect(place(server))
+            sock.sendall(request("/callback/init", INIT))
+            wait_until(lambda: simulator.asked)
+        assert sock.recv(1000) == b""
+    assert_one_was_cancelled(caplog)
 
-    def wait(address: str) -> None:
-        try:
-            httpx.post(f"{address}/callback/init", json=INIT, timeout=600)
-        except httpx.TransportError as error:
-            errors.append(error)
 
-    with serving(simulator) as server:
-        server.config.timeout_graceful_shutdown = 1
-        waiting = threading.Thread(target=wait, args=[server.address])
-        waiting.start()
-        while not simulator.asked:
+@pytest.mark.parametrize("path", ["/callback/init", f"{PREFIX}/faults"])
+def test_requests_that_do_not_come_are_dropped_at_the_end(caplog: pytest.LogCaptureFixture, path: str) -> None:
+    """Whoever keeps the server waiting for the rest of a request does not keep it from ending."""
+    with socket.socket() as sock:
+        with serving(Simulator()) as server:
+            server.config.timeout_graceful_shutdown = 1
+            sock.connect(place(server))
+            sock.sendall(request(path, INIT, "Content-Length: 5000"))
+            wait_until(lambda: server.server_state.tasks)
+        assert sock.recv(1000) == b""
+    assert_one_was_cancelled(caplog)
+
+
+def test_readers_that_do_not_read_are_dropped_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Nor does whoever watches, and does not take what is sent."""
+    simulator = Simulator()
+    with socket.socket() as sock:
+        with serving(simulator) as server:
+            server.config.timeout_graceful_shutdown = 1
+            sock.settimeout(60)  # for the test to fail where the connection does not end
+            sock.connect(place(server))
+            sock.sendall(f"GET {PREFIX}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            (connection,) = wait_until(lambda: list(server.server_state.connections))
+            body = json.dumps({**INIT, "agent_announcement": "x" * 60_000}).encode()
+            while not cast("HttpToolsProtocol", connection).flow.write_paused:
+                simulator.answer("POST", "/callback/init", body)
+                time.sleep(0.01)
+        while sock.recv(1 << 20):
             pass
-    waiting.join()
-    assert [type(error) for error in errors] == [httpx.RemoteProtocolError]
-    assert not [record for record in caplog.records if record.exc_info or "ASGI" in record.message]
+    assert_one_was_cancelled(caplog)
+
+
+def assert_one_was_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    (record,) = caplog.records
+    assert record.message == "Cancel 1 running task(s), timeout graceful shutdown exceeded"
 
 
 @pytest.mark.parametrize(
