@@ -34,6 +34,26 @@ def whole(low: int, high: int = 2**31 - 1) -> Check:
 
 
 def text(_: object, attribute: Attribute[Any], value: object) -> None:
-    """Text that is not empty."""
-    if not isinstance(value, str) or not value:
+    """Text that is not empty, and that JSON can hold."""
+    if not isinstance(value, str) or not value or any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError(f"{attribute.name} is text, not {value!r}.")
+
+
+def kind(wanted: type) -> Check:
+    """An object of a class."""
+
+    def check(_: object, attribute: Attribute[Any], value: object) -> None:
+        if not isinstance(value, wanted):
+            raise ValueError(f"{attribute.name} is a {wanted.__name__}, not {value!r}.")  # noqa: TRY004 - as all others here
+
+    return check
+
+
+def one_of(*choices: str) -> Check:
+    """One of some words."""
+
+    def check(_: object, attribute: Attribute[Any], value: object) -> None:
+        if value not in choices:
+            raise ValueError(f"{attribute.name} is one of {', '.join(choices)}, not {value!r}.")
+
+    return check

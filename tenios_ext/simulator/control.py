@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 PREFIX = "/_simulator"
 _RELOOK_SECONDS = 0.1
 _SHOWN = 50
+_LISTED = 10_000
 _NOT_ALLOWED = 405
 _CONSOLE = files(__package__) / "console"
 # Nothing of another host is ever loaded, and no other page may frame or read this one.
@@ -137,7 +138,7 @@ class Control:
 
     async def _callbacks(self, _: Request) -> Response:
         now = self._simulator.clock.now()
-        return _json([views.callback(each, now) for each in self._simulator.callbacks])
+        return _json([views.callback(each, now) for each in self._simulator.callbacks[-_LISTED:]])
 
     async def _requests(self, _: Request) -> Response:
         return _json([views.asked(each) for each in self._simulator.asked])
@@ -169,7 +170,7 @@ class Control:
         return {
             "callbacks": [views.callback(each, now) for each in self._simulator.callbacks[-_SHOWN:]],
             "requests": [views.asked(each) for each in self._simulator.asked[-_SHOWN:]],
-            "faults": [views.injection(each) for each in self._simulator.injections],
+            "faults": [views.injection(each) for each in self._simulator.injections[-_SHOWN:]],
         }
 
     # What happens next.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, islice
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field, frozen
+
+from ..status import is_final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from .journey import Journey, Move
 
 _FIRST_ID = 10
+# A server that runs for months keeps no more callbacks than these that are over, and looks at few to find the next to forget.
+_REMEMBERED = 100_000
+_LOOKED_AT = 100
 # Sums of seconds differ in their last bits with the order of summing: a status that begins within this time has begun.
 _INSTANT = 1e-6
 
@@ -51,7 +56,7 @@ class SimulatedCallback:
 
     id: int
     access_key: str = field(repr=False)
-    config_id: str
+    config_id: str = field(repr=False)  # whoever makes up an account may have put the key into it
     number: str
     delay: float
     announcement: str | None
@@ -65,8 +70,9 @@ class SimulatedCallback:
         return [(self.requested_at + begins, status) for begins, status in self.journey.timeline(delay=self.delay)]
 
     def history(self, now: float) -> list[tuple[float, CallbackStatus]]:
-        """The part of the timeline that has happened; the last is the present status."""
-        return [(begins, status) for begins, status in self.timeline if begins <= now + _INSTANT]
+        """The part of the timeline that has happened, at the least its beginning; the last is the present status."""
+        first, *others = self.timeline
+        return [first, *((begins, status) for begins, status in others if begins <= now + _INSTANT)]
 
 
 @define
@@ -78,7 +84,7 @@ class Exchange:
         accounts: The callback config ids of each access key.
         journey_for: What happens in a callback to a number.
         now: The exchange's clock; seconds.
-        callbacks: Those that were requested, by id, in the order of the requests.
+        callbacks: Those that were requested, by id, in the order of the requests; of those that are over, the last 100,000.
     """
 
     accounts: Mapping[str, frozenset[str]] = field(repr=False)
@@ -120,7 +126,16 @@ class Exchange:
                 journey=journey,
             )
             self.callbacks[callback.id] = callback
+            if len(self.callbacks) > _REMEMBERED:
+                self._forget_one()
         return callback
+
+    def _forget_one(self) -> None:
+        now = self.now()
+        for each in islice(self.callbacks.values(), _LOOKED_AT):
+            if is_final(each.history(now)[-1][1]):
+                del self.callbacks[each.id]
+                return
 
     def find(self, access_key: str, callback_id: int) -> SimulatedCallback:
         """A callback of an account. Raises UnknownCredentialsError or UnknownCallbackError."""

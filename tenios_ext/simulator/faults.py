@@ -18,7 +18,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from attrs import define, evolve, field, frozen
-from attrs.validators import in_, optional
+from attrs.validators import optional
+from tenios_client.models import CallbackStatus
 
 from ..status import is_final
 from . import checks
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from attrs import Attribute
-    from tenios_client.models import CallbackStatus
 
     from .reply import Reply
 
@@ -90,7 +90,7 @@ class HttpError:
 
     status: int = field(validator=checks.whole(400, 599))
     retry_after: int | None = field(default=None, validator=optional(checks.whole(0)))
-    accepted: bool = False
+    accepted: bool = field(default=False, validator=checks.kind(bool))
 
     def spoil(self, reply: Reply, course: Sequence[CallbackStatus]) -> Reply:  # noqa: ARG002 - a fault's signature
         """Answer with the error."""
@@ -120,11 +120,17 @@ class Truncated:
         return evolve(reply, raw=whole[: len(whole) // 2])
 
 
+def _unknown(self: object, attribute: Attribute[Any], value: object) -> None:
+    checks.text(self, attribute, value)
+    if value in set(CallbackStatus):
+        raise ValueError(f"{value} is a status that the contract knows.")
+
+
 @frozen
 class UnknownStatus:
     """A status is answered that is not in the contract; for ``status`` only."""
 
-    name: str = field(default="ON_HOLD", validator=checks.text)
+    name: str = field(default="ON_HOLD", validator=_unknown)
 
     def spoil(self, reply: Reply, course: Sequence[CallbackStatus]) -> Reply:  # noqa: ARG002 - a fault's signature
         """Answer with the unknown status."""
@@ -187,7 +193,7 @@ class Injection:
     """
 
     fault: Fault = field(validator=_fault)
-    on: Operation = field(default="status", validator=in_(("init", "status")))
+    on: Operation = field(default="status", validator=checks.one_of("init", "status"))
     number: str | None = None
     nth: int = field(default=1, validator=checks.whole(1))
     times: int | None = field(default=_ONCE, validator=optional(checks.whole(1)))

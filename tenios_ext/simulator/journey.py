@@ -39,7 +39,7 @@ class Leg:
         after: After how many seconds of ringing; infinite where somebody has yet to decide.
     """
 
-    ending: Ending
+    ending: Ending = field(validator=checks.kind(Ending))
     after: float = field(validator=checks.number(0, inf))
 
     @property
@@ -73,8 +73,8 @@ class Journey:
         talking: How many seconds the two talk.
     """
 
-    agent: Leg
-    customer: Leg = _CUSTOMER
+    agent: Leg = field(validator=checks.kind(Leg))
+    customer: Leg = field(default=_CUSTOMER, validator=checks.kind(Leg))
     talking: float = field(default=_TALKING, validator=checks.number(0, inf))
 
     @classmethod

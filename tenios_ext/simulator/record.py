@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from .faults import Fault, Operation
     from .reply import Reply
 
 _MASK = "***"
+# In place of what is hidden while there is more to hide: half a character, which no JSON that was taken contains.
+_HIDDEN = "\ud800"
 
 
 @frozen
@@ -21,7 +23,7 @@ class Asked:
     A request that came in, and what became of it; without the access key.
 
     Attributes:
-        number: Counted from 1.
+        number: Counted from 1; a reset does not begin again.
         at: Seconds, by the exchange's clock.
         operation: "init" or "status".
         request: The body; None where it was no JSON object. Shown as asterisks: keys, fields that the contract does not know,
@@ -52,23 +54,29 @@ class Mask:
 
     def __init__(self, keys: Iterable[str], known: Collection[str], document: Mapping[str, Any] | None) -> None:
         self._known = known
-        given = _texts(document.get("access_key")) if document else ()
-        found = {*keys, *(each for text in given for each in (text, text.strip()))} - {""}
+        given = document.get("access_key", "") if document else ""
+        # What is in there cannot be told from the rest; nothing that TENIOS takes has it.
+        self._hides_all = isinstance(given, dict | list)
+        found = {*keys, str(given), str(given).strip()} - {""}
         self._secrets = sorted(found, key=len, reverse=True)  # One may be a part of another.
 
     def text(self, text: str) -> str:
-        """*text* without keys."""
+        """*text* without keys, and no longer than before."""
         for secret in self._secrets:
-            text = text.replace(secret, _MASK)
-        return text
+            text = text.replace(secret, _HIDDEN * min(len(secret), len(_MASK)))
+        return text.replace(_HIDDEN, "*")
 
     def request(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """*document* without keys, and without anything that the contract does not have, under whose name a key may stand."""
-        shown = {}
-        for name, value in document.items():
-            is_hidden = name == "access_key" or name not in self._known or isinstance(value, dict | list)
-            shown[self._name(name)] = _MASK if is_hidden else self.text(value) if isinstance(value, str) else value
-        return shown
+        return {self._name(name): self._value(name, value) for name, value in document.items()}
+
+    def _value(self, name: str, value: object) -> object:
+        if self._hides_all or name == "access_key" or name not in self._known or isinstance(value, dict | list):
+            return _MASK
+        if isinstance(value, str):
+            return self.text(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return _MASK if is_number and self.text(str(value)) != str(value) else value
 
     def reply(self, reply: Reply) -> Reply:
         """*reply* without keys: it names fields as the request did."""
@@ -76,16 +84,4 @@ class Mask:
         return evolve(reply, body={**reply.body, "fields": [self._name(name) for name in names]}) if names else reply
 
     def _name(self, name: str) -> str:
-        return name if name in self._known else self.text(name)
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, each in value.items():
-            yield name
-            yield from _texts(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
+        return name if name in self._known else _MASK if self._hides_all else self.text(name)

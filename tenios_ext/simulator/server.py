@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from contextlib import suppress
-from math import inf
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 import uvicorn
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _GRACE_SECONDS = 5
+_FASTEST = 1_000_000
+_LAST_PORT = 65_535
+_NAME = re.compile(r"[\w.-]+", re.ASCII)
 # Who listens on all addresses is reached at the loopback's, among others.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to do when a user has chosen it
 _CONNECTION = "tenios_simulator.connection"
@@ -38,8 +42,8 @@ class FastClock(SystemClock):
 
     def __init__(self, speed: float) -> None:
         super().__init__()
-        if not 0 < speed < inf:
-            raise ValueError(f"The speed is a finite number greater than 0, not {speed}.")
+        if not 0 < speed <= _FASTEST:
+            raise ValueError(f"The speed is a number greater than 0 and not above {_FASTEST}, not {speed}.")
         self._speed = speed
         self._start = super().now()
 
@@ -145,14 +149,19 @@ class Server(uvicorn.Server):
 
     Raises:
         OSError: It cannot listen there.
-        ValueError: A host's name is empty, which would be every address of this machine, or whoever says no name.
+        ValueError: *host* is empty, which would be every address of this machine; *port* is none; one of *hosts* is no name of
+            a host, such as a URL.
     """
 
     def __init__(
         self, simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0, hosts: Collection[str] = ()
     ) -> None:
-        if not all([host, *hosts]):
-            raise ValueError("A host's name is empty; 0.0.0.0 is every address of this machine.")
+        if not host:
+            raise ValueError("The host to listen on is empty; 0.0.0.0 is every address of this machine.")
+        if not 0 <= port <= _LAST_PORT:
+            raise ValueError(f"A port is a number from 0 to {_LAST_PORT}, not {port}.")
+        for name in hosts:
+            _check_name(name)
         self.simulator = simulator
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
@@ -182,6 +191,16 @@ class Server(uvicorn.Server):
             self.run(sockets=[self._listener])
 
 
+def _check_name(host: str) -> None:
+    try:
+        if not _NAME.fullmatch(host):
+            ip_address(host)
+    except ValueError:
+        raise ValueError(
+            f"A host that is allowed is a name without scheme and port, such as simulator, not {host!r}."
+        ) from None
+
+
 def serve(
     *,
     host: str,
@@ -204,7 +223,7 @@ def serve(
 
     Raises:
         OSError: It cannot listen there.
-        ValueError: A host's name is empty, or *speed* is no finite number greater than 0.
+        ValueError: As Server and FastClock say it.
     """
     server = Server(Simulator(journey=journey, clock=FastClock(speed)), host=host, port=port, hosts=hosts)
     ready(server.address)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import repeat, tee
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain, repeat, tee
 from typing import TYPE_CHECKING
 
 from tenios_client.models import CallbackStatus
@@ -19,7 +19,7 @@ from .transport import InProcessTransport
 from .virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from ..clock import Clock
     from .exchange import SimulatedCallback
@@ -68,7 +68,7 @@ class Simulator:
 
     @property
     def dialled(self) -> list[str]:
-        """The numbers of all callbacks that were started, as E.164 and in order; one as often as it was dialled."""
+        """The numbers of ``callbacks``, as E.164 and in order; one as often as it was dialled."""
         return [callback.number for callback in self.callbacks]
 
     @property
@@ -83,7 +83,7 @@ class Simulator:
 
     @property
     def callbacks(self) -> list[SimulatedCallback]:
-        """All callbacks, in the order of the requests, with what was asked for."""
+        """The callbacks, in the order of the requests, with what was asked for; of those that are over, the last 100,000."""
         return list(self._exchange.callbacks.values())
 
     @property
@@ -175,7 +175,7 @@ class Simulator:
         """
         Forget callbacks, requests, faults and journeys, and begin anew with the journeys and the seed of the beginning.
 
-        Ids and time go on, so that an old id never means a new callback.
+        Time, ids and the count of requests go on, so that an old id never means a new callback.
         """
         self._exchange.reset()
         self._service.asked.clear()
@@ -224,21 +224,32 @@ class Simulator:
         return magic.faults if magic else ()
 
 
-def _accounts(accounts: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
-    known = {key: frozenset() if isinstance(ids, str) else frozenset(ids) for key, ids in accounts.items()}
-    if not known or not all(known.values()):
+def _accounts(accounts: object) -> dict[str, frozenset[str]]:
+    known = accounts if isinstance(accounts, Mapping) else {}
+    if not known or not all(_is_text(key) and _are_texts(ids) for key, ids in known.items()):
         raise ValueError("accounts gives each access key its callback config ids, at least one: {'KEY': ['CONFIG']}.")
-    return known
+    return {key: frozenset(ids) for key, ids in known.items()}
+
+
+def _are_texts(values: object) -> bool:
+    return (
+        isinstance(values, Collection) and not isinstance(values, str) and 0 < len(values) == sum(map(_is_text, values))
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def _endless(journey: object) -> Iterator[Journey]:
-    if isinstance(journey, Journey):
-        return repeat(journey)
-    journeys = map(_checked, journey if isinstance(journey, Iterable) else [journey])
+    if not isinstance(journey, Iterable):
+        return repeat(_checked(journey))
+    # What is there already is looked at now, what is made one by one when its turn comes.
+    journeys = map(_checked, journey) if isinstance(journey, Iterator) else iter([_checked(each) for each in journey])
     first = next(journeys, None)
     if first is None:
         raise ValueError("There is no journey in what was given as journeys.")
-    return _last_stays(first, journeys)
+    return _InTurn(chain([first], journeys), first)
 
 
 def _checked(journey: object) -> Journey:
@@ -247,9 +258,13 @@ def _checked(journey: object) -> Journey:
     raise ValueError(f"A journey is made by a constructor, such as Journey.agent_busy(), not {journey!r}.")
 
 
-def _last_stays(first: Journey, others: Iterator[Journey]) -> Iterator[Journey]:
-    journey = first
-    yield journey
-    for journey in others:
-        yield journey
-    yield from repeat(journey)
+class _InTurn(Iterator[Journey]):
+    """One journey for each callback; when they run out, the last one stays. A generator would be over after its first error."""
+
+    def __init__(self, journeys: Iterator[Journey], first: Journey) -> None:
+        self._journeys = journeys
+        self._newest = first
+
+    def __next__(self) -> Journey:
+        self._newest = next(self._journeys, self._newest)
+        return self._newest

@@ -10,6 +10,7 @@ from attrs import asdict
 from ..status import is_final
 from .faults import KINDS
 from .journey import Journey, Move
+from .record import Mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ def callback(each: SimulatedCallback, now: float) -> dict[str, Any]:
     return {
         "id": each.id,
         "number": each.number,
-        "config_id": each.config_id,
+        "config_id": Mask([each.access_key], (), None).text(each.config_id),
         "delay": each.delay,
         "announcement": each.announcement,
         "dtmf_key": each.dtmf_key,

@@ -212,7 +212,10 @@ def test_refused_request_meets_no_fault() -> None:
         lambda: faults.HttpError(503, retry_after=-1),
         lambda: faults.Delay(-1),
         lambda: faults.Delay(float("inf")),
+        lambda: faults.HttpError(502, accepted="no"),  # type: ignore[arg-type] # the mistake
         lambda: faults.UnknownStatus(""),
+        lambda: faults.UnknownStatus("\ud800"),
+        lambda: faults.UnknownStatus("CONNECTED"),
         lambda: Simulator().inject(faults.Drop(), nth=0),
         lambda: Simulator().inject(faults.Drop(), times=0),
         lambda: Simulator().inject(faults.Drop(), probability=-0.5),
@@ -226,7 +229,7 @@ def test_refused_request_meets_no_fault() -> None:
 )
 def test_impossible_faults_are_refused(make: Any) -> None:
     """A fault that could never happen is a mistake in the test."""
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ValueError, match=r"^['\w].*[.)]$"):
         make()
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from support.dialling import NUMBER
 
-from tenios_ext import CallbackStatus, InvalidRequestError, Tenios
+from tenios_ext import CallbackStatus, InvalidRequestError, OutcomeUnknownError, Tenios
 from tenios_ext.simulator import (
     ACCESS_KEY,
     BASE_URL,
@@ -20,6 +20,9 @@ from tenios_ext.simulator import (
     UnknownCallbackError,
 )
 from tenios_ext.simulator.journey import Ending, Leg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAGIC_BUSY = "+49 30 23125 201"
 
@@ -68,7 +71,11 @@ def test_reset_begins_journeys_anew(make: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "journey", [iter([]), [], Journey.answered, "answered", iter(["x"]), [None], [Journey, Journey.answered()], 3]
+    "journey",
+    [
+        *(iter([]), [], Journey.answered, "answered", iter(["x"]), [None], 3, {"name": "answered"}),
+        *([Journey, Journey.answered()], [Journey.answered(), "x"], (Journey.answered(), Journey.answered(), None)),
+    ],
 )
 def test_what_is_no_journey_is_refused(journey: Any) -> None:
     """A mistake is said where it is made, not in the middle of a call."""
@@ -78,7 +85,41 @@ def test_what_is_no_journey_is_refused(journey: Any) -> None:
         Simulator().set_journey(journey)
 
 
-@pytest.mark.parametrize("accounts", [{}, {"KEY": "CONFIG"}, {"KEY": []}, {"KEY": ["CONFIG"], "OTHER": ()}])
+def test_mistake_among_journeys_that_are_made_on_the_way_is_said() -> None:
+    """At the dial whose turn it is: nobody is called then, and those behind it have their turns."""
+    simulator = Simulator(journey=iter([Journey.agent_busy(), cast("Journey", "x"), Journey.answered()]))
+    with simulator.client() as tenios:
+        first = tenios.start_callback(NUMBER)
+        with pytest.raises(OutcomeUnknownError, match="A journey is made by a constructor"):
+            tenios.start_callback(NUMBER)
+        assert tenios.start_callback(NUMBER).wait().connected
+        assert tenios.start_callback(NUMBER).wait().connected
+        assert first.wait().failed_party == "agent"
+    assert len(simulator.dialled) == 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Journey(cast("Leg", "x")),
+        lambda: Journey(cast("Leg", None), cast("Leg", None)),
+        lambda: Journey(Leg(Ending.ANSWERS, 1), cast("Leg", Ending.ANSWERS)),
+        lambda: Leg(cast("Ending", "answers"), 1),
+    ],
+)
+def test_leg_that_is_none_is_refused(make: Callable[[], object]) -> None:
+    """A call that nobody could follow is not made."""
+    with pytest.raises(ValueError, match=r"is a (Leg|Ending), not"):
+        make()
+
+
+@pytest.mark.parametrize(
+    "accounts",
+    [
+        *({}, {"KEY": "CONFIG"}, {"KEY": []}, {"KEY": ["CONFIG"], "OTHER": ()}, {5: ["CONFIG"]}, {"": ["CONFIG"]}),
+        *({"KEY": [""]}, {"KEY": [5, "CONFIG"]}, {"KEY": [["CONFIG"]]}, {"KEY": 5}, {"KEY": None}, ["KEY"], "KEY", 5),
+    ],
+)
 def test_account_that_nobody_could_use_is_refused(accounts: Any) -> None:
     """A text is no collection of configurations, and an account without any starts nothing."""
     with pytest.raises(ValueError, match="accounts"):

@@ -24,14 +24,13 @@ from tenios_ext import CallbackStatus, OutcomeUnknownError, RejectedError, Tenio
 from tenios_ext.clock import SystemClock
 from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, MAGIC_NUMBERS, Journey, Simulator, faults
 from tenios_ext.simulator.control import PREFIX, Control, control_document
+from tenios_ext.simulator.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from starlette.routing import Route
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-    from tenios_ext.simulator.server import Server
 
 _Found = TypeVar("_Found")
 TENIOS = Path(sys.executable).with_name("tenios")
@@ -269,6 +268,7 @@ def test_control_api_injects_faults(http: httpx.Client, simulator: Simulator) ->
         ("faults", {"kind": "http_error"}),
         ("faults", {"kind": "explode"}),
         ("faults", {"kind": "lag", "on": "init"}),
+        ("faults", {"kind": "unknown_status", "name": "CONNECTED"}),
         ("faults", {}),
         ("journeys", {"name": "answered", "after": 3}),
         ("journeys", {"name": "population"}),
@@ -516,8 +516,13 @@ def assert_one_was_cancelled(caplog: pytest.LogCaptureFixture) -> None:
         ["--speed", "nan"],
         ["--speed", "inf"],
         ["--speed", "0"],
+        ["--speed", "1e308"],
         ["--host", ""],
         ["--allow-host", ""],
+        ["--allow-host", " "],
+        ["--allow-host", "simulator:8311"],
+        ["--allow-host", "http://simulator"],
+        ["--allow-host", "[::1]"],
         ["--port", "65536"],
     ],
     ids=str,
@@ -527,6 +532,13 @@ def test_impossible_settings_are_said_in_a_line(arguments: list[str]) -> None:
     ran = subprocess.run([TENIOS, "simulate", *arguments], capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 2
     assert ran.stderr.splitlines()[-1].startswith("Error: ")
+
+
+@pytest.mark.parametrize("settings", [{"port": 65_536}, {"port": -1}, {"host": ""}, {"hosts": ["a/b"]}], ids=str)
+def test_place_where_nobody_can_listen_is_refused(settings: dict[str, Any]) -> None:
+    """Whoever serves it from a program of their own learns of the mistake as such."""
+    with pytest.raises(ValueError, match=r"\.$"):
+        Server(Simulator(), **settings)
 
 
 def test_taken_port_is_said_in_a_line(server: Server) -> None:

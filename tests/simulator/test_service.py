@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Journey, Simulator
+from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Journey, Simulator, exchange, views
 
 INIT = {
     "access_key": ACCESS_KEY,
@@ -165,6 +166,70 @@ def test_record_never_shows_a_key(path: str, body: object, key: str) -> None:
     assert status == 400
     assert len(simulator.asked) == 1
     assert key not in repr(simulator.asked)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"access_key": "x", "id": 4711471147},
+        {"access_key": "x", "id": 14711471147.5},
+        {"access_key": "x", "delay": "47114711470"},
+        {"access_key": 4711471147, "delay": 4711471147},
+        {"access_key": 815815815, "id": "815815815"},
+        {"access_key": 815815815, "delay": 815815815, "815815815": 1},
+        {"access_key": [815815815], "id": 815815815, "815815815": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("path", ["/callback/init", "/callback/status"])
+def test_record_never_shows_a_key_of_digits(path: str, body: dict[str, Any]) -> None:
+    """Where somebody has taken a key for a number, too."""
+    simulator = Simulator(accounts={"4711471147": ["CONFIG"]})
+    assert answer(simulator, path, body)[0] == 400
+    assert not re.search("4711471147|815815815", repr(simulator.asked))
+
+
+def test_key_within_a_configurations_id_is_hidden() -> None:
+    """Somebody has named the one after the other: the callback knows its configuration, and nobody sees the key."""
+    simulator = Simulator(accounts={"SECRET": ["SECRET-1"]})
+    body = {**INIT, "access_key": "SECRET", "callback_config_id": "SECRET-1"}
+    assert answer(simulator, "/callback/init", body)[0] == 200
+    (callback,) = simulator.callbacks
+    assert callback.config_id == "SECRET-1"
+    shown = repr([simulator.callbacks, simulator.asked, views.callback(callback, simulator.clock.now())])
+    assert "***-1" in shown
+    assert "SECRET" not in shown
+
+
+@pytest.mark.parametrize("key", ["*", "a", ["a", "*"], "ab", "aaaa"])
+def test_record_is_no_longer_than_the_request(key: object) -> None:
+    """What is hidden takes no more room than what is shown."""
+    simulator = Simulator()
+    body = {"access_key": key, "agent_announcement": "a" * 30_000, "callback_config_id": "*" * 30_000, "ba" * 900: "x"}
+    answer(simulator, "/callback/init", body)
+    assert len(repr(simulator.asked[0].request)) <= len(repr(body)) + 10
+
+
+def test_old_callbacks_are_forgotten_once_they_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that runs for long does not grow without end, and nobody who still waits learns of no such callback."""
+    monkeypatch.setattr(exchange, "_REMEMBERED", 5)
+    simulator = Simulator(journey=[Journey.by_hand(), Journey.agent_busy()])
+    for _ in range(4):
+        answer(simulator, "/callback/init", INIT)
+    simulator.clock.sleep(3600)
+    for _ in range(4):
+        answer(simulator, "/callback/init", INIT)
+    assert [callback.id for callback in simulator.callbacks] == [10, 14, 15, 16, 17]
+    answer(simulator, "/callback/init", INIT)
+    assert [callback.id for callback in simulator.callbacks] == [10, 14, 15, 16, 17, 18]
+
+
+def test_callback_has_a_status_before_it_was_requested() -> None:
+    """Somebody who has read the clock a moment too early sees its beginning."""
+    simulator = Simulator()
+    answer(simulator, "/callback/init", INIT)
+    shown = views.callback(simulator.callbacks[0], simulator.clock.now() - 1)
+    assert (shown["status"], len(shown["history"])) == ("REQUESTED", 1)
 
 
 @pytest.mark.parametrize("field", ["agent_announcement", "callback_config_id"])
