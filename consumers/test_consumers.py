@@ -182,7 +182,7 @@ def test_consumer_hides_a_key_that_is_answered(consumer: Consumer, answers: list
     assert len(server.bodies) == len(answers)
 
 
-@pytest.mark.parametrize("pause", ["NaN", "-1", "Infinity", "99999999999", "soon"])
+@pytest.mark.parametrize("pause", ["NaN", "-1", "Infinity", "99999999999", "soon", "5m"])
 def test_consumer_with_an_impossible_pause(consumer: Consumer, pause: str) -> None:
     """It is refused before anybody is dialled."""
     with FaultServer(STARTED) as server:

@@ -41,8 +41,9 @@ LARGEST_DELAY = 2**31 - 1
 _NOT_CONNECTED = (NotConnected, httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 # What reading a body raises; only that of a 200 is read before anything else is known of it.
 _UNREADABLE = (LookupError, RecursionError, TypeError, ValueError)
+_BAD_REQUEST = 400
 _UNAUTHORIZED = {401, 403}
-_REJECTED = _UNAUTHORIZED | {400, 404, 405, 413, 415, 422, 429}
+_REJECTED = _UNAUTHORIZED | {_BAD_REQUEST, 404, 405, 413, 415, 422, 429}
 _LONGEST_QUOTE = 200
 _LONGEST_ID = 19
 
@@ -160,7 +161,7 @@ def _refusal(response: httpx.Response, key: Secret) -> TeniosError:
 
 
 def _is_credentials(facts: dict[str, Any]) -> bool:
-    code_says_so = facts["http_status"] in _REJECTED and facts["error_code"] == "BAD_CREDENTIALS"
+    code_says_so = facts["http_status"] == _BAD_REQUEST and facts["error_code"] == "BAD_CREDENTIALS"
     return code_says_so or facts["http_status"] in _UNAUTHORIZED
 
 

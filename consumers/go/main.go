@@ -39,11 +39,11 @@ func run(ctx context.Context, number, delay, announcement, key string) string {
 	base, wrongURL := url.Parse(server)
 	client, wrongClient := tenios.NewClient(server, tenios.WithHTTPClient(newHTTPClient()))
 	seconds, wrongDelay := strconv.ParseUint(cmp.Or(delay, "0"), 10, 31)
-	pause, wrongPause := time.ParseDuration(cmp.Or(os.Getenv("POLL_SECONDS"), "2") + "s")
+	pause, wrongPause := strconv.ParseFloat(cmp.Or(os.Getenv("POLL_SECONDS"), "2"), 64)
 	switch err := errors.Join(wrongURL, wrongClient, wrongDelay, wrongPause); {
 	case err != nil:
 		return told("rejected", "nothing was sent: ", err)
-	case number == "", base.Host == "", pause < 0, pause > longestPause:
+	case number == "", base.Host == "", !(0 <= pause && pause <= longestPause.Seconds()):
 		return told("rejected", "nothing was sent; usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]")
 	}
 	id, outcome := dial(ctx, client, tenios.InitCallbackRequest{
@@ -57,7 +57,7 @@ func run(ctx context.Context, number, delay, announcement, key string) string {
 	if outcome != "" {
 		return outcome
 	}
-	return follow(ctx, client, tenios.CallbackStatusRequest{AccessKey: accessKey, Id: id}, pause)
+	return follow(ctx, client, tenios.CallbackStatusRequest{AccessKey: accessKey, Id: id}, time.Duration(pause*float64(time.Second)))
 }
 
 // newHTTPClient makes one that sends each request once. net/http itself may send a POST again: on a kept connection, and
