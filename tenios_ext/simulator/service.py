@@ -10,6 +10,7 @@ import json
 from collections import deque
 from functools import cache
 from itertools import count
+from math import isinf
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,6 @@ from .shape import Shape, contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from tenios_client.models import CallbackStatus
 
     from .exchange import Exchange
     from .faults import Fault, Injection, Operation
@@ -115,15 +114,16 @@ class Service:
             announcement=mask.text(announcement) if announcement is not None else None,
             dtmf_key=document.get("dtmf_key_to_trigger_customer_call"),
         )
-        return _spoilt(fault, Reply(200, {"id": callback.id}), ()), fault, callback.id
+        reply = Reply(200, {"id": callback.id})
+        return fault.spoil(reply, ()) if fault else reply, fault, callback.id
 
     def _status(self, document: Mapping[str, Any]) -> tuple[Reply, Fault | None, int | None]:
         callback = self._exchange.find(document["access_key"], document["id"])
-        course = [status for _, status in callback.timeline]
         status = callback.history(self._exchange.now())[-1][1]
         number = callback.number
         fault = self._faults.next("status", number, callback.id, self._faults_of(number))
-        return _spoilt(fault, Reply(200, {"status": str(status)}), course), fault, callback.id
+        reply = Reply(200, {"status": str(status)})
+        return fault.spoil(reply, [status for _, status in callback.timeline]) if fault else reply, fault, callback.id
 
 
 _OPERATIONS: dict[str, Operation] = {"/callback/init": "init", "/callback/status": "status"}
@@ -135,10 +135,6 @@ def _shapes() -> dict[Operation, Shape]:
         "init": Shape(contract(), "InitCallbackRequest"),
         "status": Shape(contract(), "CallbackStatusRequest"),
     }
-
-
-def _spoilt(fault: Fault | None, reply: Reply, course: Sequence[CallbackStatus]) -> Reply:
-    return fault.spoil(reply, course) if fault is not None else reply
 
 
 def _read(body: bytes, content_type: str) -> dict[str, Any] | Reply:
@@ -159,8 +155,10 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     beyond a float's, no name twice, and no more levels than anybody needs.
     """
     try:
-        document = json.loads(body.decode(), parse_constant=_refuse, object_pairs_hook=_once)
-        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+        text = body.decode()
+        document = _DECODER.decode(text)
+        if "\\u" in text:
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and not _is_deeper(document, _DEEPEST) else None
@@ -168,6 +166,13 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if isinf(value):
+        raise ValueError(f"{text} is beyond a float")
+    return value
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -180,3 +185,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _is_deeper(value: object, levels: int) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return any(levels == 0 or _is_deeper(each, levels - 1) for each in inner)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once)
