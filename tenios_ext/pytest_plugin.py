@@ -4,14 +4,15 @@ For test suites: the simulator as fixtures, and a guard that keeps tests from re
 pytest finds it by its entry point. While tests run, whoever tries to reach api.tenios.com fails with an error that names the
 fixture to use; ``@pytest.mark.tenios_live`` lets a test through that is meant to ring real telephones.
 
-The guard stands where a name becomes an address, in Python's socket module and in uvloop. It does not see other programs that a
-test starts, libraries that look names up by themselves in native code, nor a proxy that other code than ours names itself.
+The guard stands where a name becomes an address, in Python's socket module and in uvloop, and where TLS begins, also behind a
+proxy. It does not see other programs that a test starts, nor libraries whose connections are made in native code.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import ssl
 from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -57,16 +58,19 @@ class Guard:
         self._patch = pytest.MonkeyPatch()
 
     def start(self) -> None:
-        """Refuse to look TENIOS's address up, and let no proxy do so."""
+        """Refuse to look TENIOS's address up, to let a proxy do so, and to begin TLS with it."""
         for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
             self._refuse_host(socket, name, 0)
         for name in ("connect", "connect_ex"):
             self._refuse_address(socket.socket, name)
+        self._refuse_host(ssl.SSLContext, "wrap_bio", 4, keyword="server_hostname")
+        self._refuse_host(ssl.SSLContext, "wrap_socket", 5, keyword="server_hostname")
         with suppress(ImportError):
             import uvloop  # noqa: PLC0415 - where it is installed, somebody uses it
 
             self._refuse_host(uvloop.Loop, "getaddrinfo", 1)
             self._refuse_host(uvloop.Loop, "create_connection", 2)
+            self._refuse_host(uvloop.Loop, "start_tls", 5, keyword="server_hostname")
             self._refuse_address(uvloop.Loop, "sock_connect")
         proxy = Network.proxy
 
@@ -96,13 +100,13 @@ class Guard:
         refused, self._refused = self._refused, False
         return refused
 
-    def _refuse_host(self, owner: object, name: str, position: int) -> None:
+    def _refuse_host(self, owner: object, name: str, position: int, *, keyword: str = "host") -> None:
         """Look at the host that *owner*'s function is given by name or at *position*."""
         original = getattr(owner, name)
 
         @wraps(original)
         def guarded(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the function's own
-            self.refuse_if_tenios(options["host"] if "host" in options else next(iter(arguments[position:]), None))
+            self.refuse_if_tenios(options[keyword] if keyword in options else next(iter(arguments[position:]), None))
             return original(*arguments, **options)
 
         self._patch.setattr(owner, name, guarded)

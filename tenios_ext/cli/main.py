@@ -263,28 +263,27 @@ def simulate(*, host: str, port: int, speed: float, hosts: tuple[str, ...], as_j
     Prints what to put into the environment of a client. A browser shows at the same address what happens, and plays the parties.
     """
     simulator = clients.the_simulator()
-    from ..simulator.server import serve  # noqa: PLC0415 - an extra
-
-    def ready(address: str) -> None:
-        settings = {
-            "TENIOS_BASE_URL": address,
-            "TENIOS_ACCESS_KEY": simulator.ACCESS_KEY,
-            "TENIOS_CALLBACK_CONFIG_ID": simulator.CALLBACK_CONFIG_ID,
-        }
-        if as_json:
-            report.show(settings)
-        else:
-            for name, value in settings.items():
-                click.echo(f"export {name}={value}")
-            click.echo(f"The console is at {address}/", err=True)
+    from ..simulator.server import make_server  # noqa: PLC0415 - an extra
 
     try:
-        serve(host=host, port=port, speed=speed, hosts=hosts, ready=ready)
+        server = make_server(host=host, port=port, speed=speed, hosts=hosts)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
         click.echo(f"Cannot listen on {host}, port {port}: {error.strerror}. Try --port 0 for a free one.", err=True)
         raise SystemExit(report.FAILED) from None
+    settings = {
+        "TENIOS_BASE_URL": server.address,
+        "TENIOS_ACCESS_KEY": simulator.ACCESS_KEY,
+        "TENIOS_CALLBACK_CONFIG_ID": simulator.CALLBACK_CONFIG_ID,
+    }
+    if as_json:
+        report.show(settings)
+    else:
+        for name, value in settings.items():
+            click.echo(f"export {name}={value}")
+        click.echo(f"The console is at {server.address}/", err=True)
+    server.serve_forever()
 
 
 def _understood(number: str, tenios: Tenios, *, ask: bool) -> str:

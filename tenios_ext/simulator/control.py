@@ -102,6 +102,7 @@ class Control:
             self._route(f"{PREFIX}/reset", POST=self._reset),
         ]
         self._app = Starlette(routes=routes, exception_handlers={HTTPException: _unknown})
+        self._app.router.redirect_slashes = False  # It would send whoever comes under a foreign name back there.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

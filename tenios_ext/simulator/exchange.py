@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count, islice
+from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from .journey import Journey, Move
 
 _FIRST_ID = 10
-# A server that runs for months keeps no more callbacks than these that are over, and looks at few to find the next to forget.
+# A server that runs for months keeps no more callbacks than these that are over, give or take a tenth.
 _REMEMBERED = 100_000
-_LOOKED_AT = 100
 # Sums of seconds differ in their last bits with the order of summing: a status that begins within this time has begun.
 _INSTANT = 1e-6
 
@@ -84,7 +83,7 @@ class Exchange:
         accounts: The callback config ids of each access key.
         journey_for: What happens in a callback to a number.
         now: The exchange's clock; seconds.
-        callbacks: Those that were requested, by id, in the order of the requests; of those that are over, the last 100,000.
+        callbacks: By id, in the order of the requests: all that are not over, and of those that are at least the last 100,000.
     """
 
     accounts: Mapping[str, frozenset[str]] = field(repr=False)
@@ -92,6 +91,7 @@ class Exchange:
     now: Callable[[], float]
     callbacks: dict[int, SimulatedCallback] = field(factory=dict, init=False)
     _ids: Iterator[int] = field(factory=lambda: count(_FIRST_ID), init=False, repr=False)
+    _look_at: int = field(factory=lambda: _REMEMBERED + _REMEMBERED // 10, init=False, repr=False)
     _lock: Lock = field(factory=Lock, init=False, repr=False)
 
     def check(self, access_key: str, config_id: str | None = None) -> None:
@@ -126,16 +126,20 @@ class Exchange:
                 journey=journey,
             )
             self.callbacks[callback.id] = callback
-            if len(self.callbacks) > _REMEMBERED:
-                self._forget_one()
         return callback
 
-    def _forget_one(self) -> None:
-        now = self.now()
-        for each in islice(self.callbacks.values(), _LOOKED_AT):
-            if is_final(each.history(now)[-1][1]):
-                del self.callbacks[each.id]
-                return
+    def forget_old(self) -> set[int]:
+        """Forget callbacks beyond the last 100,000 that have ended, where it is time to look; say which."""
+        with self._lock:
+            if len(self.callbacks) < self._look_at:
+                return set()
+            newest = {each.id: each.history(self.now())[-1] for each in self.callbacks.values()}
+            ended = sorted((since, callback_id) for callback_id, (since, status) in newest.items() if is_final(status))
+            forgotten = {callback_id for _, callback_id in ended[: max(len(ended) - _REMEMBERED, 0)]}
+            for callback_id in forgotten:
+                del self.callbacks[callback_id]
+            self._look_at = len(self.callbacks) + _REMEMBERED // 10
+        return forgotten
 
     def find(self, access_key: str, callback_id: int) -> SimulatedCallback:
         """A callback of an account. Raises UnknownCredentialsError or UnknownCallbackError."""

@@ -25,7 +25,7 @@ from ..status import is_final
 from . import checks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from attrs import Attribute
 
@@ -252,6 +252,11 @@ class Faults:
             gone = set(self.injections)
             self.injections.clear()
             self._passed = Counter({place: count for place, count in self._passed.items() if place[0] not in gone})
+
+    def forget(self, about: Collection[object]) -> None:
+        """Count no more for what is never asked about again."""
+        with self._lock:
+            self._passed = Counter({place: count for place, count in self._passed.items() if place[1] not in about})
 
     def reset(self) -> None:
         """Be as in the beginning."""

@@ -19,7 +19,7 @@ class Reply:
     Attributes:
         status: HTTP's number for it.
         body: What becomes JSON.
-        headers: Those beside the content type.
+        headers: Those beside ``Content-Length``, and a content type of ``application/json``.
         raw: Bytes that are sent in place of *body*.
         wait: Seconds until it is sent.
         lost: The end that the connection takes instead: closed, or reset.

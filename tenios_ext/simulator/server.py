@@ -31,6 +31,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _GRACE_SECONDS = 5
 _FASTEST = 1_000_000
 _LAST_PORT = 65_535
+_UPGRADE = re.compile(rb"^upgrade(?=[ \t]*:)", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
 # Who listens on all addresses is reached at the loopback's, among others.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to do when a user has chosen it
@@ -124,13 +125,21 @@ def _lose(scope: Scope, receive: Receive, how: Literal["dropped", "reset"]) -> N
 
 
 class _Protocol(HttpToolsProtocol):
-    """Tells the application which connection a request came by, so that it can be lost on purpose."""
+    """
+    Tells the application which connection a request came by, so that it can be lost on purpose.
+
+    Takes no notice of an offer to speak another protocol, as Java's own client makes it; httptools would lose the request's body
+    (uvicorn's issue 2722). Where the same word begins a line of a body, that is no JSON anyway.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         self.app_state = {**self.app_state, _CONNECTION: transport}
         # asyncio does so only for sockets that it has made itself; without it each answer waits 40 ms for an acknowledgement.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(_UPGRADE.sub(b"Ignored", data))
 
 
 class Server(uvicorn.Server):
@@ -201,17 +210,11 @@ def _check_name(host: str) -> None:
         ) from None
 
 
-def serve(
-    *,
-    host: str,
-    port: int,
-    speed: float,
-    journey: Journey | None = None,
-    hosts: Collection[str] = (),
-    ready: Callable[[str], None],
-) -> None:
+def make_server(
+    *, host: str, port: int, speed: float, journey: Journey | None = None, hosts: Collection[str] = ()
+) -> Server:
     """
-    Serve until interrupted.
+    A server of a simulator in real time.
 
     Args:
         host: The address to listen on.
@@ -219,12 +222,9 @@ def serve(
         speed: How many seconds pass in the exchange in one second.
         journey: What happens in each callback.
         hosts: Names beside those of the loopback under which the control API may be spoken to.
-        ready: Called with the server's address once it listens.
 
     Raises:
         OSError: It cannot listen there.
         ValueError: As Server and FastClock say it.
     """
-    server = Server(Simulator(journey=journey, clock=FastClock(speed)), host=host, port=port, hosts=hosts)
-    ready(server.address)
-    server.serve_forever()
+    return Server(Simulator(journey=journey, clock=FastClock(speed)), host=host, port=port, hosts=hosts)

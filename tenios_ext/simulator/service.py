@@ -114,6 +114,8 @@ class Service:
             announcement=mask.text(announcement) if announcement is not None else None,
             dtmf_key=document.get("dtmf_key_to_trigger_customer_call"),
         )
+        if forgotten := self._exchange.forget_old():
+            self._faults.forget(forgotten)
         reply = Reply(200, {"id": callback.id})
         return fault.spoil(reply, ()) if fault else reply, fault, callback.id
 

@@ -83,7 +83,7 @@ class Simulator:
 
     @property
     def callbacks(self) -> list[SimulatedCallback]:
-        """The callbacks, in the order of the requests, with what was asked for; of those that are over, the last 100,000."""
+        """The callbacks, in the order of the requests, with what was asked for; of those that are over, 100,000 or more."""
         return list(self._exchange.callbacks.values())
 
     @property
@@ -245,7 +245,7 @@ def _endless(journey: object) -> Iterator[Journey]:
     if not isinstance(journey, Iterable):
         return repeat(_checked(journey))
     # What is there already is looked at now, what is made one by one when its turn comes.
-    journeys = map(_checked, journey) if isinstance(journey, Iterator) else iter([_checked(each) for each in journey])
+    journeys = iter([_checked(each) for each in journey]) if isinstance(journey, Collection) else map(_checked, journey)
     first = next(journeys, None)
     if first is None:
         raise ValueError("There is no journey in what was given as journeys.")

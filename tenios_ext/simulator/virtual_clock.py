@@ -12,15 +12,16 @@ _BEGINNING = 1_000_000_000.0
 # 2286-11-20: a float's steps have grown to two millionths of a second. Whoever goes on until then waits for what does not happen.
 _END = 10_000_000_000.0
 # How often all other tasks may run after one has gone to sleep before time passes, so that those on their way to a shorter sleep
-# get there; and how often where one after the other goes to sleep without end.
+# get there; and how often where one after the other goes to sleep.
 _TURNS = 3
 _MOST_TURNS = 1000
 
 
 class VirtualClock:
     """
-    Time that passes only where somebody sleeps, and then at once: with tasks, as soon as all of them sleep or wait.
+    Time that passes only where somebody sleeps, and then at once.
 
+    Where a task sleeps, it passes as soon as the others have had a few turns of the event loop in which none has gone to sleep.
     It begins on 2001-09-09 and ends on 2286-11-20.
     """
 
@@ -110,3 +111,5 @@ class _Sleepers:
             self._stay_for_a_while()
         if self._wakings:
             self._loop.call_soon(self._turn)
+        else:
+            self._turns = 0

@@ -17,8 +17,11 @@ DOCUMENTS = ["README.md", "docs/guide.md"]
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's resolver is asked, whatever the guard does: an address that it lets through leads nowhere."""
+    look_up = socket.getaddrinfo
 
-    def nowhere(host: Any, *_: Any, **__: Any) -> Any:
+    def nowhere(host: Any, *others: Any, **options: Any) -> Any:
+        if host == "127.0.0.1":
+            return look_up(host, *others, **options)
         raise socket.gaierror(f"looked up {host}")
 
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
@@ -111,6 +114,61 @@ REACHING = {
         import httpx
         def test_it():
             httpx.post("https://API.tenios.com./callback/init", json={})
+    """,
+    "a proxy that is given in code, or by the test": """
+        import asyncio, os, socket, threading, urllib.request, aiohttp, httpx, pytest, uvloop
+        from contextlib import suppress
+        URL = "https://api.tenios.com/callback/init"
+        def httpx_sync(proxy):
+            httpx.post(URL, json={}, proxy=proxy)
+        async def httpx_async(proxy):
+            async with httpx.AsyncClient(proxy=proxy) as http:
+                await http.post(URL, json={})
+        async def aiohttp_alone(proxy):
+            async with aiohttp.ClientSession() as http:
+                await http.post(URL, json={}, proxy=proxy)
+        def environment(proxy):
+            httpx.post(URL, json={})
+        def urllib_alone(proxy):
+            urllib.request.build_opener().open(URL, data=b"{}")
+        def with_asyncio(reach):
+            return lambda proxy: asyncio.run(reach(proxy))
+        def with_uvloop(reach):
+            def run(proxy):
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(reach(proxy))
+            return run
+        @pytest.fixture
+        def proxy(monkeypatch):
+            tunnel = b"HTTP/1.1 200 OK\\r\\n\\r\\n"
+            def serve(listener):
+                connection, _ = listener.accept()
+                accepted.append(connection)
+                connection.recv(1000)
+                connection.sendall(tunnel)
+                received.append(connection.recv(1000))
+                connection.close()
+            accepted, received = [], []
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                listener.settimeout(60)
+                serving = threading.Thread(target=serve, args=[listener])
+                serving.start()
+                for name in ("no_proxy", "NO_PROXY"):
+                    monkeypatch.setenv(name, "localhost")
+                url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                for name in ("https_proxy", "HTTPS_PROXY"):
+                    monkeypatch.setenv(name, url)
+                yield url
+                with suppress(OSError):  # It has been closed.
+                    accepted[0].shutdown(socket.SHUT_RDWR)
+                serving.join()
+            assert received == [b""], "TLS has begun"
+        @pytest.mark.parametrize("reach", [
+            httpx_sync, environment, urllib_alone,
+            with_asyncio(httpx_async), with_asyncio(aiohttp_alone), with_uvloop(httpx_async), with_uvloop(aiohttp_alone),
+        ])
+        def test_it(reach, proxy):
+            reach(proxy)
     """,
     "uvloop": """
         import asyncio, socket, httpx, pytest, uvloop

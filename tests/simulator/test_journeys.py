@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -22,7 +22,7 @@ from tenios_ext.simulator import (
 from tenios_ext.simulator.journey import Ending, Leg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MAGIC_BUSY = "+49 30 23125 201"
 
@@ -57,6 +57,16 @@ def test_journeys_in_turn() -> None:
     """One for each callback; the last one stays."""
     journeys = iter([Journey.answered(), Journey.agent_busy(), Journey.customer_busy()])
     assert outcomes(Simulator(journey=journeys), *[NUMBER] * 4) == [None, "agent", "customer", "customer"]
+
+
+def test_journeys_without_end_are_made_one_by_one() -> None:
+    """Also by what is no iterator itself."""
+
+    class Alternating:
+        def __iter__(self) -> Iterator[Journey]:
+            return cycle([Journey.agent_busy(), Journey.answered()])
+
+    assert outcomes(Simulator(journey=Alternating()), *[NUMBER] * 3) == ["agent", None, "agent"]
 
 
 @pytest.mark.parametrize("make", [list, iter])

@@ -135,6 +135,23 @@ def test_drop_and_reset_are_what_they_say(server: Server, simulator: Simulator) 
     assert end_of_connection(server, simulator, faults.Reset()) == "reset"
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_offer_of_another_protocol_is_ignored(http: httpx.Client, server: Server, *, at_once: bool) -> None:
+    """Java's client makes it with each first request; TENIOS, like most, goes on as if it had not."""
+    offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\nContent-Length:"
+    whole = request("/callback/init", INIT).replace(b"Content-Length:", offer.encode())
+    head, end, body = whole.partition(b"\r\n\r\n")
+    with socket.create_connection(place(server)) as sock:
+        for _ in range(2):
+            for part in [whole] if at_once else [head + end, body]:
+                sock.sendall(part)
+            answer = b""
+            while b"}" not in answer:
+                answer += sock.recv(1000)
+                assert answer.startswith(b"HTTP/1.1 200")
+    assert [asked["request"]["callback_number"] for asked in http.get(f"{PREFIX}/requests").json()] == [NUMBER] * 2
+
+
 @pytest.mark.parametrize("fault", [faults.Drop(), faults.Reset()], ids=repr)
 def test_lost_connection_takes_the_requests_behind_with_it(
     caplog: pytest.LogCaptureFixture, fault: faults.Fault
@@ -214,6 +231,7 @@ def test_unknown_paths_and_methods(http: httpx.Client) -> None:
     assert http.post("/callback/init/", json=INIT).status_code == 404
     assert http.get("/callback/init").headers["Allow"] == "POST"
     assert http.put(f"{PREFIX}/reset").status_code == 405
+    assert http.get(f"{PREFIX}/callbacks/", headers={"Host": "evil.example"}).status_code == 404
     assert http.get(f"{PREFIX}/nothing").json()["error_code"] == "NOT_FOUND"
 
 
@@ -548,6 +566,16 @@ def test_taken_port_is_said_in_a_line(server: Server) -> None:
     assert ran.returncode == 1
     assert f"port {port}" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_reader_of_the_settings_who_goes_is_no_taken_port() -> None:
+    """Whoever closes the pipe before the settings are printed is told nothing wrong."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command: list[str | Path] = [TENIOS, "simulate", "--port", "0"]
+    ran = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (1, "")
 
 
 def test_name_that_is_allowed_may_be_used() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Journey, Simulator, exchange, views
+from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Journey, Simulator, exchange, faults, views
 
 INIT = {
     "access_key": ACCESS_KEY,
@@ -212,16 +212,19 @@ def test_record_is_no_longer_than_the_request(key: object) -> None:
 
 def test_old_callbacks_are_forgotten_once_they_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that runs for long does not grow without end, and nobody who still waits learns of no such callback."""
-    monkeypatch.setattr(exchange, "_REMEMBERED", 5)
-    simulator = Simulator(journey=[Journey.by_hand(), Journey.agent_busy()])
-    for _ in range(4):
-        answer(simulator, "/callback/init", INIT)
-    simulator.clock.sleep(3600)
-    for _ in range(4):
-        answer(simulator, "/callback/init", INIT)
-    assert [callback.id for callback in simulator.callbacks] == [10, 14, 15, 16, 17]
-    answer(simulator, "/callback/init", INIT)
-    assert [callback.id for callback in simulator.callbacks] == [10, 14, 15, 16, 17, 18]
+    monkeypatch.setattr(exchange, "_REMEMBERED", 20)
+    waiting = [Journey.by_hand()] * 5
+    simulator = Simulator(journey=[*waiting, Journey.agent_does_not_answer(after=9000), Journey.agent_busy()])
+    simulator.inject(faults.Lag(), times=None)
+    for _ in range(165):
+        _, started = answer(simulator, "/callback/init", INIT)
+        answer(simulator, "/callback/status", {"access_key": ACCESS_KEY, "id": started["id"]})
+        simulator.clock.sleep(60)
+    ids = [callback.id for callback in simulator.callbacks]
+    assert ids[:6] == [10, 11, 12, 13, 14, 15]  # Those wait still, and this one has ended late.
+    assert ids[6:] == list(range(ids[6], 175))
+    assert 20 <= len(ids) <= 30
+    assert len(simulator._faults._passed) <= len(ids)
 
 
 def test_callback_has_a_status_before_it_was_requested() -> None:
