@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from contextlib import contextmanager
@@ -51,10 +52,19 @@ def _refuse_key(_: click.Context, __: click.Parameter, value: str | None) -> Non
         )
 
 
+def _check_simulator(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value not in {None, clients.IN_PROCESS} and not value.startswith(("http://", "https://")):
+        raise click.UsageError(
+            f"--simulator takes a URL such as http://127.0.0.1:8311, not {value!r}; without one it stands at the end."
+        )
+    return value
+
+
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 _no_key = click.option("--access-key", hidden=True, expose_value=False, callback=_refuse_key, is_eager=True)
 _simulator = click.option(
     "--simulator",
+    callback=_check_simulator,
     is_flag=False,
     flag_value=clients.IN_PROCESS,
     metavar="[URL]",
@@ -270,7 +280,8 @@ def simulate(*, host: str, port: int, speed: float, hosts: tuple[str, ...], as_j
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
-        click.echo(f"Cannot listen on {host}, port {port}: {error.strerror}. Try --port 0 for a free one.", err=True)
+        hint = " Try --port 0 for a free one." if error.errno == errno.EADDRINUSE else ""
+        click.echo(f"Cannot listen on {host}, port {port}: {error.strerror}.{hint}", err=True)
         raise SystemExit(report.FAILED) from None
     settings = {
         "TENIOS_BASE_URL": server.address,
@@ -338,6 +349,7 @@ def _code_of(error: Exception) -> int:
 
 def _leave(shown: report.Report, ids: Sequence[int], simulator: str | None) -> NoReturn:
     shown.close()
-    watch_again = f"The callback goes on; nothing stops it. Watch it again: tenios watch {' '.join(map(str, ids))}"
+    command = " ".join(["tenios watch", *map(str, ids), *([f"--simulator {simulator}"] if simulator else [])])
+    watch_again = f"The callback goes on; nothing stops it. Watch it again: {command}"
     click.echo("The simulator ends with this command." if simulator == clients.IN_PROCESS else watch_again, err=True)
     raise SystemExit(_INTERRUPTED)

@@ -64,7 +64,9 @@ MAGIC_NUMBERS = {
         _journey("201", "customer is busy", Journey.customer_busy()),
         _journey("202", "customer declines", Journey.customer_declines()),
         _journey("203", "customer does not answer", Journey.customer_does_not_answer()),
-        _journey("300", "nothing moves until a party is played by hand", Journey.by_hand()),
+        _journey(
+            "300", "agent's telephone rings; then nothing moves until a party is played by hand", Journey.by_hand()
+        ),
         _dial("429", "dial: 429, try again in 5 seconds", faults.HttpError(429, retry_after=5)),
         _dial("500", "dial: 500", faults.HttpError(500)),
         _dial("502", "dial: 502, though the callback was started", _TAKEN),

@@ -285,6 +285,33 @@ def test_ctrl_c_leaves_the_callback_running(simulator: dict[str, str]) -> None:
     assert "Traceback" not in drawn
 
 
+def test_hint_at_the_end_leads_to_the_same_simulator(simulator: dict[str, str]) -> None:
+    """Whoever takes it does not ask TENIOS about somebody else's callback."""
+    url = simulator["TENIOS_BASE_URL"]
+    code, drawn = terminal("call", "+493023125300", "--yes", "--simulator", url, typed={"telephone rings": "\x03"})
+    assert code == 130
+    assert f"tenios watch 10 --simulator {url}" in drawn
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("call", "--simulator", "+493023125100"), ("watch", "--simulator", "10", "11"), ("status", "--simulator", "10")],
+)
+def test_simulator_that_is_no_url_is_said(arguments: tuple[str, ...]) -> None:
+    """Whoever writes the option before the number learns where it belongs."""
+    ran = tenios(*arguments)
+    assert ran.returncode == 2
+    assert "--simulator takes a URL such as http://127.0.0.1:8311" in ran.stderr
+
+
+def test_host_that_is_none_is_said_as_such() -> None:
+    """Another port would not help."""
+    ran = tenios("simulate", "--host", "192.0.2.1", "--port", "0")
+    assert ran.returncode == 1
+    assert "Cannot listen on 192.0.2.1" in ran.stderr
+    assert "--port 0 for" not in ran.stderr
+
+
 def test_help_of_each_command_names_its_exit_codes_and_options() -> None:
     """Somebody who reads only the help can use all of it."""
     overview = tenios("--help").stdout

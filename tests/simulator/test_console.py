@@ -126,13 +126,46 @@ def test_faults_are_turned_on_and_off(page: Page, simulator: Simulator, tenios: 
     with pytest.raises(RejectedError):
         tenios.start_callback(NUMBER)
     expect(page.get_by_text("(fault: http_error)")).to_be_visible()
-    page.get_by_role("button", name="Clear all faults").click()
+    form.get_by_label("When").select_option("a status is asked for, of each callback")
+    form.get_by_label("How often").select_option("once")
+    form.get_by_role("button", name="Inject").click()
+    expect(page.get_by_role("list", name="Injected faults")).to_contain_text(
+        "http_error 429 on status, once for each callback"
+    )
+    page.get_by_role("button", name="Clear all faults").press("Enter")
     expect(page.get_by_role("list", name="Injected faults")).to_be_empty()
+    expect(form.get_by_role("button", name="Inject")).to_be_focused()
     assert simulator.injections == []
     tenios.start_callback(NUMBER)
     page.get_by_role("button", name="Forget everything").click()
     expect(page.get_by_role("article")).to_have_count(0)
     assert simulator.dialled == []
+
+
+def test_callback_that_was_not_started_is_said(page: Page, simulator: Simulator) -> None:
+    """Whoever calls from the page learns there what went wrong."""
+    form = page.get_by_role("form", name="Start a callback")
+    wrong: list[tuple[faults.Fault, str]] = [
+        (faults.HttpError(503), "HTTP 503"),
+        (faults.Drop(), "The connection was dropped."),
+    ]
+    for fault, said in wrong:
+        simulator.inject(fault, on="init")
+        form.get_by_role("button", name="Call").click()
+        expect(page.get_by_role("alert")).to_have_text(said)
+    form.get_by_role("button", name="Call").click()
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_decision_that_was_forgotten_is_shown_no_more(page: Page) -> None:
+    """What the page says of the next callbacks is so."""
+    form = page.get_by_role("form").filter(has=page.get_by_role("button", name="Decide"))
+    form.locator("select").select_option("customer is busy")
+    form.get_by_role("button", name="Decide").click()
+    expect(page.get_by_text("Callbacks to all numbers: customer is busy.")).to_be_visible()
+    page.get_by_role("button", name="Forget everything").click()
+    expect(page.get_by_text("Callbacks to all numbers")).to_have_count(0)
+    expect(form.locator("select")).to_have_value("answered")
 
 
 def test_refused_order_is_said(page: Page) -> None:

@@ -35,12 +35,12 @@ async function send(method, path, body) {
   try {
     const options = body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
     const answer = await fetch(`/_simulator/${path}`, { method, ...options });
-    if (!answer.ok) $("problem").textContent = (await answer.json()).error_message;
-    return answer.ok;
+    if (answer.ok) return answer;
+    $("problem").textContent = (await answer.json()).error_message;
   } catch {
     $("problem").textContent = "The simulator does not answer. Is it running?";
-    return false;
   }
+  return null;
 }
 
 // What is shown changes only where the state did, so that focus and open details stay where they are.
@@ -145,12 +145,21 @@ function show(state) {
   reconcile($("requests"), state.requests.toReversed(), (each) => each.number, makeRequest, updateRequest);
   const faults = state.faults.map(({ kind, on, number, nth, times, probability, ...rest }) => {
     const detail = Object.values(rest).filter((value) => value !== null && value !== false).join(" ");
-    const often = times === null ? "always" : `${times} times`;
-    return `${kind} ${detail} on ${on}, ${often}${nth > 1 ? ` from number ${nth}` : ""}${number ? ` for ${number}` : ""}`;
+    const often = times === null ? "always" : times === 1 ? "once" : `${times} times`;
+    const each = on === "status" ? " for each callback" : "";
+    const chance = probability < 1 ? ` with probability ${probability}` : "";
+    return `${kind} ${detail} on ${on}, ${often}${each}${chance}${nth > 1 ? ` from number ${nth}` : ""}${number ? ` for ${number}` : ""}`;
   });
   reconcile($("faults"), faults.map((text, index) => ({ text, index })), (each) => each.index,
     () => element("li"), (item, { text }) => put(item, text));
+  // As above: the button that was pressed goes.
+  if (faults.length === 0 && document.activeElement === $("clear")) $("fault").querySelector("button").focus();
   $("clear").hidden = faults.length === 0;
+}
+
+function forgetDecision() {
+  $("decided").textContent = "";
+  $("journey").reset();
 }
 
 function connect() {
@@ -159,7 +168,11 @@ function connect() {
     $("connection").dataset.state = state;
     put($("connection"), text);
   };
-  stream.onopen = () => tell("live", "Live");
+  stream.onopen = () => {
+    tell("live", "Live");
+    $("problem").textContent = "";
+    forgetDecision(); // It may be another server, which knows nothing of it.
+  };
   stream.onmessage = (event) => show(JSON.parse(event.data));
   stream.onerror = () => {
     tell("lost", "Connection lost, trying again");
@@ -177,7 +190,12 @@ function onSubmit(id, act) {
 
 const bare = (number) => number.replaceAll(" ", "");
 
-onSubmit("dial", ({ number, delay }) => send("POST", "callbacks", { number: bare(number), delay: Number(delay) }));
+onSubmit("dial", async ({ number, delay }) => {
+  const done = await send("POST", "callbacks", { number: bare(number), delay: Number(delay) });
+  const { status, body, lost } = done ? await done.json() : { status: 200 };
+  if (lost) $("problem").textContent = `The connection was ${lost}.`;
+  else if (status !== 200) $("problem").textContent = `HTTP ${status} ${body.error_message ?? ""}`;
+});
 onSubmit("journey", async ({ name, number }) => {
   const text = $("journey").elements.name.selectedOptions[0].textContent;
   const isDone = await send("POST", "journeys", number ? { name, number: bare(number) } : { name });
@@ -188,7 +206,9 @@ onSubmit("fault", ({ kind, on, times, detail }) => {
   const value = field === "name" ? detail : Number(detail);
   send("POST", "faults", { kind, on, times: times ? Number(times) : null, ...(field ? { [field]: value } : {}) });
 });
-onSubmit("reset", () => send("POST", "reset"));
+onSubmit("reset", async () => {
+  if (await send("POST", "reset")) forgetDecision();
+});
 $("clear").addEventListener("click", () => send("DELETE", "faults"));
 $("fault").elements.kind.addEventListener("change", (event) => {
   const { field, value } = event.target.selectedOptions[0].dataset;
