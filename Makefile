@@ -1,101 +1,126 @@
-# The front door. Each verb is defined here and nowhere else: noxfile.py runs these same recipes in environments of its own,
-# with BIN set to theirs and READY and NODE_READY emptied.
+# How to run everything. CI runs `make ci`, and noxfile.py runs `make test` with BIN and READY set for its own environments.
 
 PYTHON ?= python3
 BIN ?= .venv/bin
 READY ?= .venv/.ready
-NODE_READY ?= node_modules/.package-lock.json
+NODE_READY = tools/node_modules/.package-lock.json
+NODE_BIN = tools/node_modules/.bin
 PARALLEL = --numprocesses auto --maxprocesses 4
-CONTRACTS = openapi.yaml tenios_ext/simulator/control.yaml
+SCREENSHOTS = tests/simulator/server/test_console.py::test_pages_are_accessible \
+	tests/examples/test_examples.py::test_page_shows_the_progress_of_the_call
+CONTRACTS = openapi.yaml tenios_simulator/server/control.yaml
 ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+# Fail with one sentence if a program is missing: $(call require,program,how to get it)
+require = @command -v $(1) >/dev/null || { echo "$(1) is missing, but make $@ needs it. $(2)" >&2; exit 1; }
+GO = Install Go 1.26 or later.
+JDK = Install a JDK 17 or later with Maven.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo generate generate-check lint types workflows check fix test contract browser pictures bench build artefacts consumers mutants compatible example docs lock clean
+.NOTPARALLEL:
+.PHONY: help install demo generate generate-check check lint types fix test contract clients mutants docs example pictures bench \
+	browser build artefacts compatible workflows lock ci clean
 
-help: ## Say what each verb does
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-install: $(READY) $(NODE_READY) ## Install everything that the other verbs use (they do so themselves)
+install: $(READY) $(NODE_READY) ## Install the development environment (the other targets do this when needed)
 
-demo: $(READY) ## Run a whole callback on the simulator: no account, no telephone, no internet
+demo: $(READY) ## Run a complete callback on the simulator (ARGS=NUMBER calls another number)
 	@$(BIN)/python scripts/demo.py $(ARGS)
 
-generate: $(READY) ## Write generated/ from openapi.yaml
+test: $(READY) $(NODE_READY) ## Run the tests (ARGS='-k prism' selects some)
+	$(BIN)/pytest $(PARALLEL) --cov --ignore tests/clients --ignore tests/mutation $(ARGS)
+
+check: lint types generate-check compatible workflows ## Run all checks except the tests; changes no file
+
+fix: generate ## Regenerate, fix what ruff can fix, and format
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+generate: $(READY) ## Write generated/ and the sync client from their sources
 	$(BIN)/python scripts/generate.py
+	$(BIN)/python scripts/generate_sync.py
 
-generate-check: $(READY) ## Fail when generated/ is not what openapi.yaml gives
+generate-check: $(READY) ## Fail if generated/ or the sync client is out of date
 	$(BIN)/python scripts/generate.py --check
+	$(BIN)/python scripts/generate_sync.py --check
 
-lint: $(READY) $(NODE_READY) ## Judge the contract and the code's style
-	npx --no-install redocly lint $(CONTRACTS) && npx --no-install spectral lint --fail-severity=hint $(CONTRACTS)
+lint: $(READY) $(NODE_READY) ## Lint the contracts and the code
+	$(NODE_BIN)/redocly lint --config tools/redocly.yaml $(CONTRACTS)
+	$(NODE_BIN)/spectral lint --ruleset tools/.spectral.yaml --fail-severity hint $(CONTRACTS)
 	$(BIN)/openapi-spec-validator $(CONTRACTS)
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
-types: $(READY) ## Check the types, strictly
+types: $(READY) ## Check the types
 	$(BIN)/mypy
 
-workflows: $(READY) ## Judge the GitHub workflows (actionlint, which needs Go, and zizmor)
-	@command -v go >/dev/null || { echo "Go is missing; actionlint needs it. Install Go 1.24 or later."; exit 1; }
-	$(ACTIONLINT)
-	$(BIN)/zizmor --offline --quiet .github/workflows
-
-compatible: $(READY) ## Fail when the contract has changed since its last release in a way that its version does not announce (needs Go)
-	@command -v go >/dev/null || { echo "Go is missing; oasdiff needs it. Install Go 1.24 or later."; exit 1; }
+compatible: $(READY) ## Compare the contract with the last release; fail if its version is too low for the changes (needs Go)
+	$(call require,go,$(GO))
 	$(BIN)/python scripts/compatible.py $(ARGS)
 
-check: lint types generate-check compatible workflows ## All that can be judged without running a test; never writes
+workflows: $(READY) ## Lint the GitHub workflows (needs Go)
+	$(call require,go,$(GO))
+	$(ACTIONLINT)
+	$(BIN)/zizmor --offline --quiet .github
 
-fix: $(READY) ## Mend what ruff can mend; may write
-	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
-
-test: $(READY) $(NODE_READY) ## Run all tests; ARGS='-k prism' chooses
-	$(BIN)/pytest $(PARALLEL) --cov $(ARGS)
-
-contract: $(READY) $(NODE_READY) ## Run the contract tests against Prism only
+contract: $(READY) $(NODE_READY) ## Run the contract tests
 	$(BIN)/pytest tests/contract $(ARGS)
 
-consumers: $(READY) $(NODE_READY) artefacts ## Build and try the clients in other languages (needs Go, and a JDK with Maven)
-	$(BIN)/pytest $(PARALLEL) consumers $(ARGS)
+clients: $(READY) $(NODE_READY) artefacts ## Build and test the clients in other languages (needs Go and a JDK with Maven)
+	$(call require,go,$(GO))
+	$(call require,mvn,$(JDK))
+	$(BIN)/pytest $(PARALLEL) tests/clients $(ARGS)
 
-mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in each way that matters, and see the checks notice (needs Go)
-	$(BIN)/pytest $(PARALLEL) mutants $(ARGS)
+mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in many ways and see that the checks notice (needs Go)
+	$(call require,go,$(GO))
+	$(BIN)/pytest $(PARALLEL) tests/mutation $(ARGS)
 
-docs: $(READY) ## Build the site into build/docs/ and the man page into build/man/; a warning is an error
+docs: $(READY) ## Build the site into build/docs/ and the man page into build/man/
 	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet docs build/docs $(ARGS)
 	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet -b man docs build/man $(ARGS)
 
-example: $(READY) ## Serve a "call me back" page on the simulator
+example: $(READY) ## Serve an example "call me back" page on the simulator
 	$(BIN)/python examples/fastapi/app.py
 
-browser: ## Install Chromium where there is none (Debian and Ubuntu, as root); the console's tests need it
-	@command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
-
-pictures: $(READY) $(NODE_READY) ## Make the documents' pictures anew
+pictures: $(READY) $(NODE_READY) ## Draw the pictures of the documents (needs Chromium)
 	$(BIN)/python scripts/pictures.py docs/pictures
-	PICTURES=docs/pictures $(BIN)/pytest tests/simulator/test_console.py tests/examples -k 'everybody or what_happens' $(ARGS)
+	PICTURES=docs/pictures $(BIN)/pytest $(SCREENSHOTS) $(ARGS)
 
-bench: $(READY) $(NODE_READY) ## Measure what the documents claim; ratios in one run, nothing is judged
+bench: $(READY) $(NODE_READY) ## Measure the speed that the documents state
 	for each in benchmarks/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit; done
 
-build: $(READY) artefacts ## Build the wheel and the source distribution into dist/
-	rm -rf dist && $(BIN)/python -m build --no-isolation
+browser: ## Install Chromium if there is none (Debian and Ubuntu, as root); the tests of the web pages need it
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install Chromium or Chrome in another way." >&2; exit 1; }; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
-artefacts: $(READY) ## Write the contract as JSON, and its 3.0 copy, into build/contract/
+artefacts: $(READY) ## Write the contract as JSON, and as OpenAPI 3.0, into build/contract/
 	@$(BIN)/python scripts/artefacts.py build/contract
 
-lock: ## Resolve the pinned development environment anew
+build: $(READY) artefacts ## Build the wheel and the source distribution into dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+lock: ## Update the lock files in requirements/ (ARGS=--upgrade takes the newest versions)
 	$(LOCK) pyproject.toml --all-extras --group dev -o requirements/dev.txt $(ARGS)
 	echo uv | $(LOCK) - -c requirements/dev.txt -o requirements/uv.txt
 
-clean: ## Remove everything that the verbs have made
-	rm -rf .venv .nox node_modules dist build .coverage .*_cache .hypothesis .schemathesis
-	for each in consumers/*/Makefile; do $(MAKE) -s -C "$${each%/*}" clean; done
+ci: browser check test clients mutants ## Run everything that must pass before a merge (needs Go and a JDK with Maven)
+
+clean: ## Remove everything that the other targets have made
+	rm -rf .venv .nox tools/node_modules dist build .coverage .*_cache .hypothesis .schemathesis
+	for each in clients/*/Makefile; do $(MAKE) -s -C "$${each%/*}" clean; done
 
 .venv/.ready: requirements/dev.txt requirements/uv.txt pyproject.toml scripts/install.py
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing. Install Python 3.11 or later, or name it: make PYTHON=..."; exit 1; }
-	$(PYTHON) scripts/install.py && touch $@
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing. Install Python 3.11 or later, or name another one: make PYTHON=..." >&2; exit 1; }
+	@echo "Installing the Python packages into .venv (this may take a minute)."
+	@$(PYTHON) scripts/install.py
+	@touch $@
 
-node_modules/.package-lock.json: package.json package-lock.json
-	@command -v npm >/dev/null || { echo "Node.js is missing; the contract's judges (Prism, Redocly, Spectral) need it. Install Node.js 20 or later."; exit 1; }
-	npm ci --no-progress && touch $@
+$(NODE_READY): tools/package.json tools/package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js is missing; Prism, Redocly and Spectral need it. Install Node.js 20.19 or later." >&2; exit 1; }
+	@echo "Installing the Node packages into tools/node_modules (this may take a minute)."
+	@cd tools && npm ci --no-progress
+	@touch $@

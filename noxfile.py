@@ -1,8 +1,4 @@
-"""
-The Makefile's verbs in environments of their own: `nox -s test`, `nox -s check`, `nox` for what CI runs.
-
-What a verb does is in the Makefile alone; here is only where it runs.
-"""
+"""The tests, and the built wheel, on each supported Python. Everything else is in the Makefile."""
 
 from __future__ import annotations
 
@@ -11,61 +7,29 @@ from pathlib import Path
 import nox
 
 PYTHONS = ["3.11", "3.12", "3.13"]
-VERBS = [
-    "demo",
-    "generate",
-    "generate-check",
-    "lint",
-    "types",
-    "workflows",
-    "check",
-    "fix",
-    "compatible",
-    "contract",
-    "consumers",
-    "mutants",
-    "docs",
-    "bench",
-    "build",
-]
 
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["check", "test", "wheel"]
-
-
-def make(session: nox.Session, verb: str) -> None:
-    """Run a verb with the tools of this session instead of those in .venv."""
-    session.install("--require-hashes", "-r", "requirements/dev.txt")
-    session.install("--no-deps", "--no-build-isolation", "-e", ".")
-    arguments = [f"BIN={session.bin}", "READY=", f"ARGS={' '.join(session.posargs)}"]
-    session.run("make", verb, *arguments, external=True)
-
-
-def add(verb: str) -> None:
-    """Make a session of a verb."""
-
-    @nox.session(name=verb)
-    def run(session: nox.Session) -> None:
-        make(session, verb)
-
-
-for each in VERBS:
-    add(each)
 
 
 @nox.session(python=PYTHONS)
 def test(session: nox.Session) -> None:
-    """Run all tests, on each Python."""
-    make(session, "test")
+    """Run `make test` with the locked development environment."""
+    session.install("--require-hashes", "-r", "requirements/dev.txt")
+    session.install("--no-deps", "--no-build-isolation", "-e", ".")
+    arguments = [f"BIN={session.bin}", "READY=", f"ARGS={' '.join(session.posargs)}"]
+    session.run("make", "test", *arguments, external=True)
 
 
 @nox.session(python=PYTHONS)
-@nox.parametrize("resolution", ["lowest-direct", "highest"])
+@nox.parametrize("resolution", ["lowest-direct", "highest"], ids=["oldest", "newest"])
 def wheel(session: nox.Session, resolution: str) -> None:
-    """Install the built wheel with the oldest and with the newest dependencies it admits, and try it."""
-    dist = Path(session.create_tmp()).resolve()
-    session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(dist), external=True)
-    [built] = dist.glob("*.whl")
-    session.run("uv", "pip", "install", "--resolution", resolution, f"{built}[aiohttp,simulator]", external=True)
+    """Build the wheel, install it with the oldest or the newest dependencies that it allows, and try it."""
+    folder = Path(session.create_tmp()).resolve()
+    session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), external=True)
+    [built] = folder.glob("*.whl")
+    # Only the wheel would count as direct if it were resolved itself, so the versions come from what it is built from.
+    versions = str(folder / "versions.txt")
+    resolve = ["uv", "pip", "compile", "--quiet", "--upgrade", "--all-extras", f"--python={session.python}"]
+    session.run(*resolve, f"--resolution={resolution}", "pyproject.toml", "-o", versions, external=True)
+    session.install("-c", versions, f"{built}[aiohttp,simulator]")
     session.run("python", "-I", str(Path("tests/packaging/try_wheel.py").resolve()))
-    session.run("tenios", "--help", silent=True)

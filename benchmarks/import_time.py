@@ -1,4 +1,4 @@
-"""What `import tenios_ext` costs beside what it stands on, side by side in one run, in an environment with nothing else."""
+"""The time of `import tenios_ext`, compared with that of its dependencies in the same run, in an otherwise empty environment."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ STATEMENTS = {"httpx and attrs": "import httpx, attrs", "tenios_ext": "import te
 
 
 def seconds(python: Path, statement: str) -> float:
-    """Wall seconds of a process that runs *statement*."""
+    """Return the seconds that a process takes to run *statement*."""
     began = time.perf_counter()
     subprocess.run([python, "-I", "-c", statement], check=True)
     return time.perf_counter() - began
 
 
 def main() -> None:
-    """Print the median of each, and the median of the ratios of each pair."""
+    """Print the median of each, and the median of the ratios of the pairs."""
     uv = Path(sys.executable).with_name("uv")
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)

@@ -1,13 +1,16 @@
-"""How the site is built: Sphinx, maintained and used by Python itself, with MyST, so that pages are Markdown."""
+"""Sphinx settings: pages are in Markdown (MyST), the reference is made from docstrings, and command.md is also the man page."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from docutils.nodes import reference
+
 import tenios_ext
 
 if TYPE_CHECKING:
+    from docutils.nodes import document
     from sphinx.application import Sphinx
 
 project = "TENIOS Callback SDK"
@@ -15,7 +18,7 @@ author = "The TENIOS Callback SDK contributors"
 project_copyright = author
 version = release = tenios_ext.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_click"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -23,22 +26,52 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
-autodoc_preserve_defaults = True
+napoleon_attr_annotations = False  # They name private modules, and constructors have the types.
 napoleon_google_docstring = True
 napoleon_use_ivar = True
 
-man_pages = [("command", "tenios", "have two people called and joined by TENIOS", author, 1)]
+man_pages = [("command", "tenios", "start and follow callbacks with TENIOS", author, 1)]
 
 html_theme = "furo"
 html_title = "TENIOS Callback SDK"
 html_static_path: list[str] = []
 
 
-def _name_files(_: Sphinx, __: str, source: list[str]) -> None:
-    """On the site, a link to a file of the repository becomes the file's name."""
+def _unlink_files(_: Sphinx, __: str, source: list[str]) -> None:
+    """Turn links to files of the repository, which the site does not have, into their names."""
     source[0] = re.sub(r"\[([^\]]+)\]\(\.\./([^)#]+)(?:#[^)]*)?\)", r"\1 (`\2`)", source[0])
+
+
+def _readable_signature(
+    _: Sphinx, what: str, __: str, ___: object, ____: object, signature: str | None, returns: str | None
+) -> tuple[str, str | None] | None:
+    """Write defaults as in source code, and leave out the constructors of errors, which only this package calls."""
+    if signature is None:
+        return None
+    if what == "exception":
+        return "", None
+    signature = re.sub(r"<function (\w+)>", r"\1", signature)
+    signature = re.sub(r"<[\w.]+\.(\w+) object>", r"\1()", signature)
+    signature = re.sub(r"<(\w+\.\w+): [^>]*>", r"\1", signature)
+    return signature, returns
+
+
+def _plain_property(_: Sphinx, what: str, __: str, ___: object, ____: object, lines: list[str]) -> None:
+    """Begin properties with an empty comment, because napoleon would take the first line up to a colon for a type."""
+    if what == "property":
+        lines[:0] = ["..", ""]
+
+
+def _public_titles(_: Sphinx, page: document, __: str) -> None:
+    """Show the public name of a class, not the private module it is defined in, if the mouse is over a link to it."""
+    for link in page.findall(reference):
+        if "reftitle" in link:
+            link["reftitle"] = re.sub(r"\._\w+(?=\.)", "", link["reftitle"])
 
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
-    app.connect("source-read", _name_files)
+    app.connect("source-read", _unlink_files)
+    app.connect("autodoc-process-signature", _readable_signature)
+    app.connect("autodoc-process-docstring", _plain_property, priority=400)  # before napoleon
+    app.connect("doctree-resolved", _public_titles)

@@ -1,9 +1,9 @@
 """
-Compare the contract with the last released one; fail on a change that its version does not announce.
+Compare the contract with the last released one. Fail if info.version is too low for the changes.
 
-    compatible.py [--base FILE] [CONTRACT]    without --base, that of the newest tag
+    compatible.py [--base FILE] [CONTRACT]    without --base, compare with the contract at the newest tag
 
-oasdiff, which knows the most rules of its kind and is maintained, says what breaks a client. It is a Go program.
+oasdiff, a Go program, tells which changes break clients.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> int:
         return compare(options.base, options.contract)
     tag = newest_tag()
     if tag is None:
-        print("No version has been released yet, so there is nothing to be compatible with.")
+        print("No version has been released yet, so there is nothing to compare with.")
         return 0
     with tempfile.NamedTemporaryFile(suffix=".yaml") as released:
         released.write(
@@ -50,7 +50,7 @@ def compare(base: Path, contract: Path) -> int:
     old, new = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (base, contract))
     old_version, new_version = version_of(old), version_of(new)
     if without_version(old) == without_version(new):
-        print("The contract is the released one.")
+        print("The contract has not changed since the last release.")
         return 0
     found = subprocess.run([*OASDIFF, "breaking", "--fail-on", "WARN", base, contract], check=False)
     if found.returncode not in {0, 1}:
@@ -60,13 +60,14 @@ def compare(base: Path, contract: Path) -> int:
         return 0
     kind = "in a way that breaks clients" if found.returncode else "without breaking clients"
     print(
-        f"The contract has changed {kind} since {dotted(old_version)}: info.version must be at least {dotted(needed)}."
+        f"The contract has changed {kind} since {dotted(old_version)}. Raise info.version from {dotted(new_version)}"
+        f" to {dotted(needed)} or higher."
     )
     return 1
 
 
 def next_breaking(version: tuple[int, int, int]) -> tuple[int, int, int]:
-    """As Semantic Versioning has it: below 1.0.0, the second number announces that clients break."""
+    """Return the lowest version that may break clients by Semantic Versioning: below 1.0.0, the next minor version."""
     major, minor, _ = version
     return (major + 1, 0, 0) if major else (0, minor + 1, 0)
 

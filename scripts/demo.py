@@ -1,5 +1,5 @@
 """
-Run a whole callback: `tenios simulate` is TENIOS, `tenios call` is you.
+Run a whole callback on this machine: `tenios simulate` takes the place of TENIOS, and `tenios call` starts the callback.
 
     demo.py [NUMBER]
 """
@@ -11,9 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-# From the range that the German regulator reserves for films and books: it belongs to nobody.
+# From a range that the German regulator reserves for films and books, so it belongs to no one.
 NUMBER = "+49 221 4710 123"
-# A callback takes fifteen seconds; nobody wants to watch for that long.
+# At normal speed, the callback takes fifteen seconds.
 SPEED = "2"
 
 
@@ -25,7 +25,7 @@ def main() -> int:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
         try:
             assert simulator.stdout is not None  # noqa: S101 - for the type checker
-            # It prints what to put into the environment, and listens once it has.
+            # It prints the environment variables for the client, and is listening by then.
             exports = [simulator.stdout.readline().strip() for _ in range(3)]
             print(*exports, sep="\n")
             settings = dict(line.removeprefix("export ").split("=", 1) for line in exports if line)

@@ -1,9 +1,9 @@
 """
-Write generated/tenios_client from openapi.yaml, or check that it is what openapi.yaml gives.
+Write generated/tenios_client from openapi.yaml, or check that it is up to date.
 
-    generate.py            write
-    generate.py --check    change nothing; say what differs and exit with 1
-    generate.py --root DIR work on another copy of the repository
+    generate.py               write
+    generate.py --check       change nothing; list what differs and exit with 1
+    generate.py --root DIR    work in another copy of the repository
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pathlib import Path
 PACKAGE = Path("generated/tenios_client")
 HEADER = '# Generated from openapi.yaml by openapi-python-client. Do not edit: change the contract and run "make generate".\n'
 
-# The generator hands `*args: object` on to httpx's typed __exit__, which no strict type checker accepts.
+# The generator passes `*args: object` on to httpx's typed __exit__, which strict type checkers reject.
 UNTYPED_EXIT, TYPED_EXIT = "*args: object,", "*args: Any,"
 
 
 def generate(root: Path, output: Path) -> None:
     """
-    Write the package that the contract in *root* gives to the new folder *output*.
+    Generate the package from the contract in *root* into the new folder *output*.
 
-    The generator and ruff are the ones installed beside this interpreter. Raises CalledProcessError where the generator
-    fails or warns, RuntimeError where its output is no longer what this script corrects.
+    Uses the generator and ruff that are installed next to this interpreter. Raises CalledProcessError if the generator fails
+    or warns, RuntimeError if its output no longer has what this script corrects.
     """
     tools = Path(sys.executable).parent
     command: list[str | Path] = [tools / "openapi-python-client", "generate", "--meta", "none", "--fail-on-warning"]
@@ -49,12 +49,12 @@ def generate(root: Path, output: Path) -> None:
 
 
 def files_in(folder: Path) -> set[Path]:
-    """The files below *folder*, relative to it, without Python's caches."""
+    """Return the files in *folder*, relative to it, without Python's caches."""
     return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
 
 
 def differences(expected: Path, actual: Path) -> list[str]:
-    """One line for each file of *actual* that is missing, changed or not expected."""
+    """Return a line for each file of *actual* that is missing, changed or stale."""
     want, have = files_in(expected), files_in(actual)
     changed = {p for p in want & have if not filecmp.cmp(expected / p, actual / p, shallow=False)}
     lines = [f"missing  {p}" for p in want - have] + [f"changed  {p}" for p in changed]
@@ -77,9 +77,7 @@ def main() -> int:
             return 0
         found = differences(fresh, target)
     if found:
-        print(
-            f'{PACKAGE} is not what openapi.yaml gives; run "make generate" and commit the result:', *found, sep="\n  "
-        )
+        print(f'{PACKAGE} is out of date; run "make generate" and commit the result:', *found, sep="\n  ")
     return 1 if found else 0
 
 

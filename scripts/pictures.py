@@ -1,13 +1,14 @@
 """
-Draw the documents' drawings anew: the course of a callback, and a call at the shell.
+Draw two pictures of the documents: the statuses of a callback, and a call on the command line.
 
     pictures.py FOLDER
 
-The pictures of pages are made by the tests that look at those pages.
+Screenshots of web pages are taken by the tests of those pages; see `make pictures`.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -18,8 +19,8 @@ from rich.console import Console
 
 TENIOS = Path(sys.executable).with_name("tenios")
 NUMBER = "+49 30 23125 202"
-# Each status with its column and row, and what it leads to.
-COURSE = {
+# The column and row of each status, and the statuses that may follow it.
+STATUSES = {
     "REQUESTED": (0, 0, ["ACCEPTED"]),
     "ACCEPTED": (1, 0, ["CALLING_A"]),
     "CALLING_A": (2, 0, ["CALLING_B", "CALL_A_FAILED"]),
@@ -40,16 +41,16 @@ STYLE = """
 
 
 def course() -> str:
-    """An SVG of the statuses and what leads to what."""
+    """Return an SVG of the statuses and the order in which they follow each other."""
     parts = []
-    for column, row, followers in COURSE.values():
+    for column, row, followers in STATUSES.values():
         for follower in followers:
-            to_column, to_row, _ = COURSE[follower]
+            to_column, to_row, _ = STATUSES[follower]
             if to_row == row:
                 parts.append(f'<path d="M{16 + column * STEP_X + WIDE} {36} H{16 + to_column * STEP_X - 7}"/>')
             else:
                 parts.append(f'<path d="M{16 + column * STEP_X + WIDE / 2} {16 + HIGH} V{16 + STEP_Y - 7}"/>')
-    for name, (column, row, followers) in COURSE.items():
+    for name, (column, row, followers) in STATUSES.items():
         kind = "" if followers else "good" if name == "DISCONNECTED" else "bad"
         x, y = 16 + column * STEP_X, 16 + row * STEP_Y
         parts.append(f'<rect class="{kind}" x="{x}" y="{y}" width="{WIDE}" height="{HIGH}"/>')
@@ -58,7 +59,7 @@ def course() -> str:
     size = f"{16 * 2 + 4 * STEP_X + WIDE} {16 * 2 + STEP_Y + HIGH}"
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img" aria-label="The course of a callback">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img" aria-label="The statuses of a callback">',
             f"<style>{STYLE}</style>",
             f'<defs>{tip}<path d="M0 0 L8 4 L0 8 z" style="fill:#556070;stroke:none;marker-end:none"/></marker></defs>',
             *parts,
@@ -68,15 +69,17 @@ def course() -> str:
 
 
 def call() -> str:
-    """An SVG of a call at the shell, as it really went a moment ago."""
+    """Return an SVG of what `tenios call` prints. It runs the command, which takes 15 seconds."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TENIOS_")}
     command: list[str | Path] = [TENIOS, "call", NUMBER, "--simulator"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    console = Console(record=True, width=72, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123 - what is recorded is what is wanted
+    if ran.stderr:
+        sys.exit(ran.stderr)
+    console = Console(record=True, width=72, file=io.StringIO())
     console.print(f"[bold]$ tenios call '{NUMBER}' --simulator[/]")
     console.print(ran.stdout, end="", highlight=False)
     picture = console.export_svg(title="tenios")
-    # Fonts of another host are not for a picture that is to be the same everywhere.
+    # Rich loads its font from another host; without it the picture needs no network.
     return re.sub(r"@font-face\s*\{.*?\}\s*", "", picture, flags=re.DOTALL)
 
 

@@ -1,24 +1,33 @@
 """
-TENIOS callbacks without surprises: nobody is dialled twice, the key stays secret, and you hear the truth about a call.
+Python client for the TENIOS Callback API.
 
 ::
 
-    from tenios_ext import Tenios
+    from tenios_ext import NotPlacedError, OutcomeUnknownError, Tenios
 
     with Tenios() as tenios:
-        outcome = tenios.start_callback("+49 221 4710123").wait()
-    print("They talked." if outcome.connected else f"The {outcome.failed_party} was not reached.")
+        try:
+            callback = tenios.start_callback("+49 221 4710123")
+        except NotPlacedError as error:
+            print("No phone rings, you may call again:", error)
+        except OutcomeUnknownError as error:
+            print("Phones may be ringing, do not call again:", error)
+        else:
+            print("Connected." if callback.wait().connected else "Not connected.")
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tenios_client.models import CallbackStatus
 
-from .callback import AsyncCallback, Callback
-from .client import AsyncTenios, Tenios
-from .clock import Clock
-from .errors import (
+from ._clock import Clock
+from ._exceptions import (
     BadCredentialsError,
     CallbackTimeoutError,
-    InvalidRequestError,
+    ConfigurationError,
+    ErrorDetails,
+    InvalidArgumentError,
     NotPlacedError,
     NotSentError,
     OutcomeUnknownError,
@@ -26,11 +35,16 @@ from .errors import (
     StatusUnavailableError,
     TeniosError,
 )
-from .numbers import to_e164
-from .outcome import CallbackHandle, Outcome, Sighting, Update
-from .pacing import Pacing, default_pacing
-from .status import Party, is_final
-from .version import __version__
+from ._models import CallbackHandle, Outcome, Party, StatusChange, is_final
+from ._phone import to_e164
+from ._polling import PollInterval, default_poll_interval
+from ._sync_client import Callback, Tenios
+from ._transport import EventHooks
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._async_client import AsyncCallback, AsyncTenios
+    from ._watch_many import StatusUpdate
 
 __all__ = [
     "AsyncCallback",
@@ -41,21 +55,33 @@ __all__ = [
     "CallbackStatus",
     "CallbackTimeoutError",
     "Clock",
-    "InvalidRequestError",
+    "ConfigurationError",
+    "ErrorDetails",
+    "EventHooks",
+    "InvalidArgumentError",
     "NotPlacedError",
     "NotSentError",
     "Outcome",
     "OutcomeUnknownError",
-    "Pacing",
     "Party",
+    "PollInterval",
     "RejectedError",
-    "Sighting",
+    "StatusChange",
     "StatusUnavailableError",
+    "StatusUpdate",
     "Tenios",
     "TeniosError",
-    "Update",
     "__version__",
-    "default_pacing",
+    "default_poll_interval",
     "is_final",
     "to_e164",
 ]
+
+# asyncio takes longer to import than the rest of this package, so its names are imported on first use (PEP 562).
+_ASYNC = {"AsyncCallback": "._async_client", "AsyncTenios": "._async_client", "StatusUpdate": "._watch_many"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ASYNC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ASYNC[name], __name__), name)

@@ -1,4 +1,4 @@
-"""What all tests share: no test sees the developer's own settings, and none leaves the machine."""
+"""Fixtures of all tests: no test sees the developer's settings, and none connects to another machine."""
 
 from __future__ import annotations
 
@@ -23,13 +23,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def connect(self: socket.socket, address: Any) -> None:
         if self.family in {socket.AF_INET, socket.AF_INET6} and not str(address[0]).startswith(_LOOPBACK):
-            pytest.fail(f"a test tried to reach {address}")
+            pytest.fail(f"a test tried to connect to {address}")
         _REAL_CONNECT(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """The package supports asyncio only, as the README says."""
-    return "asyncio"

@@ -1,4 +1,4 @@
-"""What the contract's tests share: the contract as data, and Prism that serves it."""
+"""Fixtures: the parsed contract, and Prism as a mock server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def contract() -> dict[str, Any]:
-    """The contract as data."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text())
     return document
 
@@ -27,9 +26,10 @@ def prism() -> Iterator[Prism]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show Prism's log beside the failure of a test that used it."""
+    """Add Prism's log to the report of a failed test."""
     report = yield
-    server = getattr(item, "funcargs", {}).get("prism")
-    if report.failed and isinstance(server, Prism):
-        report.sections.append(("Prism's log", server.log()[-5000:]))
+    for value in getattr(item, "funcargs", {}).values() if report.failed else ():
+        prism = getattr(value, "prism", value)
+        if isinstance(prism, Prism):
+            report.sections.append(("Prism's log", prism.log()[-5000:]))
     return report

@@ -1,4 +1,4 @@
-"""The contract itself: complete, and true to what TENIOS documents."""
+"""The contract is complete and matches TENIOS's documentation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jsonschema_rs import Draft202012Validator
 from support.prism import ROOT
 
 import tenios_ext
-from tenios_ext.settings import SERVICE
+from tenios_ext._settings import SERVICE
 
 FINAL = {"CALL_A_FAILED", "CALL_B_FAILED", "DISCONNECTED"}
 
@@ -21,8 +21,7 @@ def schemas_of(contract: dict[str, Any]) -> dict[str, Any]:
     return schemas
 
 
-def test_documented_examples_are_there_verbatim(contract: dict[str, Any]) -> None:
-    """The five examples of TENIOS's page are examples of the contract, value for value."""
+def test_contract_has_the_examples_of_tenios_documentation(contract: dict[str, Any]) -> None:
     parts = contract["components"]
     examples = {
         (kind, name): part["content"]["application/json"]["examples"]["documented"]["value"]
@@ -48,18 +47,16 @@ def test_documented_examples_are_there_verbatim(contract: dict[str, Any]) -> Non
     }
 
 
-def test_every_status_is_listed_explained_and_shown(contract: dict[str, Any]) -> None:
-    """Each of the eight statuses has a line that says what it means, whether it is final, and an example."""
+def test_every_status_has_a_description_and_an_example(contract: dict[str, Any]) -> None:
     status = schemas_of(contract)["CallbackStatus"]
     lines = {line.split("`")[1]: line for line in status["description"].splitlines() if line.startswith("- ")}
     assert list(lines) == status["enum"]
-    assert {name for name, line in lines.items() if line.endswith("Final.")} == FINAL
+    assert {name for name, line in lines.items() if line.endswith(" Final.")} == FINAL
     examples = contract["components"]["responses"]["CallbackStatusFound"]["content"]["application/json"]["examples"]
     assert [example["value"]["status"] for example in examples.values()] == status["enum"]
 
 
-def test_every_field_has_description_and_example(contract: dict[str, Any]) -> None:
-    """No field is left to be guessed."""
+def test_every_field_has_a_description_and_an_example(contract: dict[str, Any]) -> None:
     schemas = schemas_of(contract)
     for name, schema in schemas.items():
         assert schema["description"], name
@@ -70,7 +67,7 @@ def test_every_field_has_description_and_example(contract: dict[str, Any]) -> No
 
 
 def examples(node: Any) -> list[tuple[Any, Any]]:
-    """All pairs of a schema and a value that is an example of it."""
+    """Return each example in *node*, as a pair of its schema and its value."""
     found: list[tuple[Any, Any]] = []
     if isinstance(node, dict):
         if "schema" in node and "examples" in node:
@@ -82,58 +79,54 @@ def examples(node: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-def failures(contract: dict[str, Any]) -> list[str]:
+def violations(contract: dict[str, Any]) -> list[str]:
     base = {"components": contract["components"]}
     pairs = examples(contract)
     assert len(pairs) > 25
     return [e.message for schema, value in pairs for e in Draft202012Validator({**schema, **base}).iter_errors(value)]
 
 
-def test_every_example_keeps_its_schema(contract: dict[str, Any]) -> None:
-    """An example that breaks its schema would mislead whoever copies it."""
-    assert not failures(contract)
+def test_examples_match_their_schemas(contract: dict[str, Any]) -> None:
+    assert violations(contract) == []
 
 
-def test_example_that_breaks_its_schema_is_found(contract: dict[str, Any]) -> None:
-    """The check above can fail."""
+def test_check_of_examples_finds_a_violation(contract: dict[str, Any]) -> None:
     schemas = contract["components"]["schemas"]
     status = {**schemas["CallbackStatus"], "example": "RINGING"}
     components = {**contract["components"], "schemas": {**schemas, "CallbackStatus": status}}
-    [failure] = failures({**contract, "components": components})
-    assert "RINGING" in failure
+    [violation] = violations({**contract, "components": components})
+    assert "RINGING" in violation
 
 
 @pytest.mark.parametrize("path", ["/callback/init", "/callback/status"])
-def test_every_documented_answer_is_there(contract: dict[str, Any], path: str) -> None:
-    """Both operations are POST, with each status that TENIOS documents."""
+def test_operation_is_post_with_every_documented_http_status(contract: dict[str, Any], path: str) -> None:
     assert list(contract["paths"][path]) == ["post"]
     assert list(contract["paths"][path]["post"]["responses"]) == ["200", "400", "403", "404", "500"]
 
 
-def test_link_leads_from_init_to_status(contract: dict[str, Any]) -> None:
-    """A tool that follows links asks about the callback that it has started."""
+def test_link_leads_from_init_response_to_status_request(contract: dict[str, Any]) -> None:
     [link] = contract["components"]["responses"]["CallbackInitialized"]["links"].values()
     target = contract["components"]["links"][link["$ref"].rpartition("/")[2]]
     assert target["operationId"] == contract["paths"]["/callback/status"]["post"]["operationId"]
     assert target["requestBody"] == {"access_key": "$request.body#/access_key", "id": "$response.body#/id"}
 
 
-def test_versions_agree(contract: dict[str, Any]) -> None:
-    """Contract, package, control API and, once nothing is unreleased, the changelog have one version."""
+def test_versions_of_contract_package_and_control_api_agree(contract: dict[str, Any]) -> None:
     version = tenios_ext.__version__
-    control = yaml.safe_load((ROOT / "tenios_ext/simulator/control.yaml").read_text())
+    control = yaml.safe_load((ROOT / "tenios_simulator/server/control.yaml").read_text())
     assert (contract["info"]["version"], control["info"]["version"]) == (version, version)
+
+
+def test_changelog_has_unreleased_changes_or_the_current_version() -> None:
     unreleased, *released = re.split(r"^## \[(?=\d)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
-    assert "\n- " in unreleased.partition("## [Unreleased]")[2] or released[0].startswith(f"{version}]")
+    assert "\n- " in unreleased.partition("## [Unreleased]")[2] or released[0].startswith(f"{tenios_ext.__version__}]")
 
 
-def test_server_is_the_one_that_the_client_talks_to(contract: dict[str, Any]) -> None:
-    """Whoever generates a client reaches the same service as ours."""
+def test_server_is_the_default_base_url_of_the_client(contract: dict[str, Any]) -> None:
     assert [server["url"] for server in contract["servers"]] == [SERVICE]
 
 
-def test_access_key_is_marked_as_a_secret(contract: dict[str, Any]) -> None:
-    """Tools that show requests mask a password."""
+def test_access_key_has_the_format_password_which_tools_mask(contract: dict[str, Any]) -> None:
     assert schemas_of(contract)["AccessKey"]["format"] == "password"
     for name in ("InitCallbackRequest", "CallbackStatusRequest"):
         assert schemas_of(contract)[name]["properties"]["access_key"] == {"$ref": "#/components/schemas/AccessKey"}

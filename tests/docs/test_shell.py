@@ -1,64 +1,129 @@
-"""Each shell line in the documents: run where that can be, and compared with what there is where it would install or not end."""
+"""Every shell command in the documentation is run, or compared with what exists if it would install something or not end."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+from support.serving import serving
 
-from tenios_ext.cli import report
-from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID
+from tenios_simulator import Scenario, Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
-LINES = sorted(
-    {
-        line
-        for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]
-        for block in re.findall(r"```console\n(.*?)```", document.read_text(), re.DOTALL)
-        for line in re.findall(r"^\$ (.*)", block, re.MULTILINE)
-        if not line.startswith("curl ")  # which have a test of their own, in order
-    }
-)
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / ".github/CONTRIBUTING.md"]
+TENIOS = Path(sys.executable).with_name("tenios")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-SETTINGS = {
-    "TENIOS_BASE_URL": "http://127.0.0.1:8311",
-    "TENIOS_ACCESS_KEY": ACCESS_KEY,
-    "TENIOS_CALLBACK_CONFIG_ID": CALLBACK_CONFIG_ID,
-}
+TARGETS = set(re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+CONNECTED_OR_CUSTOMER_FAILED = {0, 4}
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_shell_line(line: str) -> None:
-    """It does what it says, or names what exists."""
-    words = shlex.split(line.removesuffix(" &"))
-    match words:
-        case ["make", verb]:
-            assert re.search(rf"^{verb}:.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+class Command(NamedTuple):
+    """
+    A command in a document.
+
+    Attributes:
+        line: The command, without the prompt.
+        output: What the document shows below it; empty if it shows nothing.
+    """
+
+    line: str
+    output: str
+
+
+def commands(document: Path) -> list[Command]:
+    blocks = re.findall(r"^```console\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", "".join(blocks), re.MULTILINE)
+    return [Command(line.replace("\\\n", " "), output) for line, output in found]
+
+
+# Each once, with its output if a document shows that. The curl commands are run in order, below.
+COMMANDS = dict(
+    sorted(command for document in DOCUMENTS for command in commands(document) if command.line[:5] != "curl ")
+)
+
+
+@pytest.mark.parametrize(("line", "shown"), COMMANDS.items(), ids=COMMANDS)
+def test_command_works_and_prints_what_is_shown(line: str, shown: str) -> None:
+    match shlex.split(line):
+        case ["make", target]:
+            assert target in TARGETS
         case ["pip", "install", package, *_]:
-            name, extras = package.rstrip("]").split("[")
+            name, _, extras = package.rstrip("]").partition("[")
             assert name == "tenios-callback"
-            assert set(extras.split(",")) <= set(EXTRAS)
-        case ["export", setting]:
-            name, value = setting.split("=", 1)
-            assert SETTINGS[name] == value
+            assert {extra for extra in extras.split(",") if extra} <= set(EXTRAS)
         case ["python", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"] | ["pytest"]:
-            pass  # The tutorial's own, which its test follows.
+            pass  # The quick start's files are run by pytest in test_snippets.py, in this environment.
         case ["tenios", "simulate"]:
-            assert run("simulate", "--help").returncode == report.TALKED
+            assert served_lines() == shown
         case ["tenios", "doctor"]:
-            assert run("doctor", "--simulator").returncode == report.TALKED
-        case ["tenios", "call", number, *options]:
-            told = run("call", number, *dict.fromkeys([*options, "--simulator"]))
-            assert told.returncode in {report.TALKED, report.CUSTOMER_FAILED}, told.stderr
+            assert run("doctor", "--simulator").returncode == 0
+        case ["tenios", "call", *arguments]:
+            result = run("call", *arguments)
+            assert result.returncode in CONNECTED_OR_CUSTOMER_FAILED, result.stderr
+            assert without_times(result.stdout) == without_times(shown)
         case _:
-            pytest.fail(f"No test knows what becomes of: {line}")
+            pytest.fail(f"No test runs this command: {line}")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command: list[str | Path] = [Path(sys.executable).with_name("tenios"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run([TENIOS, *arguments], capture_output=True, text=True, check=False)
+
+
+def without_times(output: str) -> str:
+    return re.sub(r"^ *\d+\.\d s ", "", output, flags=re.MULTILINE)
+
+
+def served_lines() -> str:
+    """Return what ``tenios simulate`` prints, with the default port instead of a free one."""
+    command: list[Any] = [TENIOS, "simulate", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        assert server.stdout is not None
+        lines = [server.stdout.readline() for _ in range(4)]
+        server.terminate()
+    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8311", "".join(sorted(lines, key=lambda line: line[0] != "e")))
+
+
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+
+
+def curl(command: Command, address: str) -> str:
+    arguments = shlex.split(command.line.replace("http://127.0.0.1:8311", address))
+    options = ["--fail", "--silent", "--show-error"]
+    result = subprocess.run([*arguments, *options], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, (command, result.stderr)
+    return result.stdout
+
+
+@needs_curl
+def test_curl_commands_for_the_control_api_succeed_while_a_phone_rings() -> None:
+    found = [command for command in commands(ROOT / "docs/simulator.md") if command.line.startswith("curl ")]
+    assert found
+    simulator = Simulator(scenario=Scenario.manual())
+    with serving(simulator) as server, simulator.client() as tenios:
+        tenios.start_callback("+49 221 4710123")
+        simulator.clock.sleep(3)
+        for command in found:
+            curl(command, server.address)
+
+
+@needs_curl
+def test_curl_commands_for_other_languages_get_the_responses_shown() -> None:
+    found = [command for command in commands(ROOT / "docs/other-languages.md") if command.line.startswith("curl ")]
+    assert found
+    simulator = Simulator()
+    with serving(simulator) as server:
+        for command in found:
+            assert curl(command, server.address) == command.output.rstrip("\n")
+            simulator.clock.sleep(1.5)
+
+
+def test_make_targets_in_the_text_exist() -> None:
+    named = {name for document in DOCUMENTS for name in re.findall(r"`make ([a-z][a-z-]*)", document.read_text())}
+    assert named <= TARGETS

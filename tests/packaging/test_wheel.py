@@ -1,8 +1,9 @@
-"""The wheel, as somebody installs it who has nothing else."""
+"""The wheel, installed into empty environments."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ["openapi.yaml", "openapi.json", "openapi-3.0.json"]
+PACKAGES = {"tenios_cli", "tenios_client", "tenios_ext", "tenios_simulator"}
+LOCK = ROOT / "requirements/dev.txt"
+NODE_BIN = ROOT / "tools/node_modules/.bin"
 UV = Path(sys.executable).with_name("uv")
 
 
@@ -26,76 +30,88 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def install(wheel: Path, environment: Path, extras: str = "") -> Path:
-    """Install the wheel, at the locked versions of what it needs, into a new environment; give its folder of programs."""
+def install(wheel: Path, environment: Path, extras: str = "", constraints: Path = LOCK) -> Path:
+    """Install the wheel into a new environment and return its folder of programs."""
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, environment], check=True)
-    command: list[str | Path] = [
-        UV,
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        environment,
-        "--constraint",
-        ROOT / "requirements/dev.txt",
-    ]
-    subprocess.run([*command, f"{wheel}{extras}"], check=True)
+    command: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", environment]
+    subprocess.run([*command, "--constraint", constraints, f"{wheel}{extras}"], check=True)
     return environment / "bin"
 
 
-def test_wheel_holds_both_packages_their_types_and_the_contract(wheel: Path) -> None:
-    """What is shipped is the generated package, the extension, the marks of typed packages and the contract."""
+def oldest_versions(wheel: Path) -> str:
+    """Return constraints for the oldest version of each dependency that the wheel's metadata allows."""
+    with zipfile.ZipFile(wheel) as archive:
+        [metadata] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        lines = archive.read(metadata).decode()
+    floors = re.findall(r"^Requires-Dist: ([\w-]+).*>=([\d.]+)", lines, re.MULTILINE)
+    return "".join(f"{name}=={version}\n" for name, version in floors)
+
+
+def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd)
+
+
+def test_wheel_contains_all_packages_their_type_markers_and_the_contract(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"tenios_client/py.typed", "tenios_ext/py.typed"} <= names
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"tenios_client", "tenios_ext", "tenios_callback"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {*PACKAGES, "tenios_callback"}
+    assert {f"{package}/py.typed" for package in PACKAGES - {"tenios_cli"}} <= names
     files = {name: zipfile.ZipFile(wheel).read(f"tenios_ext/{name}") for name in CONTRACTS}
     assert files["openapi.yaml"] == (ROOT / "openapi.yaml").read_bytes()
     assert json.loads(files["openapi.json"]) == yaml.safe_load(files["openapi.yaml"])
     assert json.loads(files["openapi-3.0.json"])["openapi"] == "3.0.3"
 
 
-def test_wheel_from_the_source_distribution_is_the_same(wheel: Path, tmp_path: Path) -> None:
-    """Whoever builds from source gets the contract's files, too."""
+def test_wheel_built_from_the_source_distribution_contains_the_same_files(wheel: Path, tmp_path: Path) -> None:
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path)]
     subprocess.run([*build, "--sdist", str(ROOT)], check=True, capture_output=True)
     [packed] = tmp_path.glob("*.tar.gz")
     shutil.unpack_archive(packed, tmp_path, filter="data")
-    subprocess.run(
-        [*build, "--wheel", str(tmp_path / packed.name.removesuffix(".tar.gz"))], check=True, capture_output=True
-    )
-    [again] = tmp_path.glob("*.whl")
-    assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
+    unpacked = tmp_path / packed.name.removesuffix(".tar.gz")
+    subprocess.run([*build, "--wheel", str(unpacked)], check=True, capture_output=True)
+    [rebuilt] = tmp_path.glob("*.whl")
+    assert set(zipfile.ZipFile(rebuilt).namelist()) == set(zipfile.ZipFile(wheel).namelist())
 
 
-def test_artefacts_are_clean_and_their_checksums_true(tmp_path: Path) -> None:
-    """The JSON files pass the linters that openapi.yaml passes, and sha256sum agrees."""
+def test_artefacts_pass_the_linters_and_match_their_checksums(tmp_path: Path) -> None:
     subprocess.run([sys.executable, ROOT / "scripts/artefacts.py", tmp_path], check=True)
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=tmp_path, check=True, capture_output=True)
-    files = sorted(map(str, tmp_path.glob("*.json")))
+    files = sorted(tmp_path.glob("*.json"))
     assert len(files) == 2
-    for linter in (
-        ["npx", "--no-install", "redocly", "lint"],
-        ["npx", "--no-install", "spectral", "lint", "--fail-severity=hint"],
-        [str(Path(sys.executable).with_name("openapi-spec-validator"))],
-    ):
-        linted = subprocess.run([*linter, *files], cwd=ROOT, capture_output=True, text=True, check=False)
+    linters: list[list[str | Path]] = [
+        [NODE_BIN / "redocly", "lint", "--config", ROOT / "tools/redocly.yaml"],
+        [NODE_BIN / "spectral", "lint", "--ruleset", ROOT / "tools/.spectral.yaml", "--fail-severity", "hint"],
+        [Path(sys.executable).with_name("openapi-spec-validator")],
+    ]
+    for linter in linters:
+        linted = run(*linter, *files, cwd=ROOT)
         assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
-def test_wheel_without_extras_imports_and_helps(wheel: Path, tmp_path: Path) -> None:
-    """In an empty environment the package imports, `tenios --help` works, and a missing extra is named."""
+def test_wheel_without_extras_has_the_client_and_names_the_extra_of_the_command(wheel: Path, tmp_path: Path) -> None:
     programs = install(wheel, tmp_path / "lean")
-    subprocess.run([programs / "python", "-I", "-c", "import tenios_ext"], check=True, cwd=tmp_path)
-    helped = subprocess.run([programs / "tenios", "--help"], check=True, capture_output=True, text=True, cwd=tmp_path)
+    imported = run(programs / "python", "-I", "-W", "error", "-c", "import tenios_ext", cwd=tmp_path)
+    assert imported.returncode == 0, imported.stderr
+    helped = run(programs / "tenios", "--help", cwd=tmp_path)
+    assert helped.returncode == 1
+    assert helped.stderr == "The tenios command needs an extra: pip install 'tenios-callback[cli]'\n"
+
+
+def test_wheel_with_the_command_only_names_the_extra_of_the_simulator(wheel: Path, tmp_path: Path) -> None:
+    programs = install(wheel, tmp_path / "command", "[cli]")
+    helped = run(programs / "tenios", "--help", cwd=tmp_path)
+    assert helped.returncode == 0, helped.stderr
     assert "simulate" in helped.stdout
-    lacking = subprocess.run(
-        [programs / "tenios", "simulate"], check=False, capture_output=True, text=True, cwd=tmp_path
-    )
+    lacking = run(programs / "tenios", "simulate", cwd=tmp_path)
     assert lacking.returncode == 1
     assert "pip install 'tenios-callback[simulator]'" in lacking.stderr
 
 
-def test_wheel_with_extras_runs_a_whole_callback(wheel: Path, tmp_path: Path) -> None:
-    """With its extras the wheel runs callbacks on the simulator, away from the repository."""
-    programs = install(wheel, tmp_path / "full", "[aiohttp,simulator]")
-    subprocess.run([programs / "python", "-I", ROOT / "tests/packaging/try_wheel.py"], check=True, cwd=tmp_path)
+@pytest.mark.parametrize("versions", ["locked", "oldest"])
+def test_wheel_with_extras_runs_callbacks(wheel: Path, versions: str, tmp_path: Path) -> None:
+    constraints = LOCK
+    if versions == "oldest":
+        constraints = tmp_path / "oldest.txt"
+        constraints.write_text(oldest_versions(wheel), encoding="utf-8")
+    programs = install(wheel, tmp_path / "full", "[aiohttp,simulator]", constraints)
+    tried = run(programs / "python", "-I", ROOT / "tests/packaging/try_wheel.py", cwd=tmp_path)
+    assert tried.returncode == 0, tried.stdout + tried.stderr

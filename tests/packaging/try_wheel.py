@@ -1,50 +1,79 @@
-"""A callback from start to end, sync and async, as somebody would try it who has just installed the wheel and its extras."""
+"""Try an installed wheel with the extras aiohttp and simulator: both clients, the command and the served simulator."""
 
 import asyncio
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import tenios_client
 
+import tenios_cli
 import tenios_ext
-from tenios_ext.simulator import Journey, Simulator
-from tenios_ext.simulator.server import Server
+import tenios_simulator
+from tenios_ext import AsyncTenios, CallbackStatus
+from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Scenario, Simulator
+from tenios_simulator._clocks import ScaledClock
+from tenios_simulator.server import Server
+
+NUMBER = "+49 221 4710123"
 
 
-async def customer_is_not_reached() -> None:
-    """Over asyncio."""
-    async with Simulator(journey=Journey.customer_does_not_answer()).async_client() as tenios:
-        callback = await tenios.start_callback("+49 221 4710123")
-        outcome = await callback.wait()
-    assert outcome.failed_party == "customer"
+def main() -> None:
+    """Try everything. Fails with a traceback or an exit code."""
+    packages = [tenios_cli, tenios_client, tenios_ext, tenios_simulator]
+    assert all("site-packages" in (package.__file__ or "") for package in packages)
+    with Simulator().client() as tenios:
+        assert list(tenios.start_callback(NUMBER, delay=30).watch())[-1] == CallbackStatus.DISCONNECTED
+    asyncio.run(watch_a_callback())
+    with serving(Simulator(clock=ScaledClock(20))) as address:
+        fetch_pages(address)
+        run_command("--help")
+        run_command("call", NUMBER, "--simulator", address)
+        asyncio.run(call_over_aiohttp(address))
 
 
-def pages_are_served() -> None:
-    """The server has its page, its script, its own description and the contract with it."""
-    server = Server(Simulator())
+async def watch_a_callback() -> None:
+    """Watch a callback with the asyncio client, in virtual time."""
+    async with Simulator(scenario=Scenario.customer_no_answer()).async_client() as tenios:
+        callback = await tenios.start_callback(NUMBER)
+        assert (await callback.wait()).failed_party == "customer"
+
+
+@contextmanager
+def serving(simulator: Simulator) -> Iterator[str]:
+    """Yield the address of a served simulator."""
+    server = Server(simulator)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        for path in ("/", "/_simulator/console.js", "/_simulator/openapi.json", "/_simulator/contract"):
-            assert httpx.get(server.address + path).is_success, path
-        assert httpx.post(f"{server.address}/_simulator/faults", json={"kind": "http_error"}).status_code == 400
-        assert (
-            httpx.post(f"{server.address}/callback/init", json={"delay": -1}).json()["error_code"]
-            == "FIELD_IS_REQUIRED"
-        )
+        yield server.address
     finally:
         server.should_exit = True
         thread.join()
 
 
-def main() -> None:
-    """Run all, and show what ran."""
-    pages_are_served()
-    with Simulator().client() as tenios:
-        seen = list(tenios.start_callback("+49 221 4710123", delay=30).watch())
-    assert seen[-1] == tenios_ext.CallbackStatus.DISCONNECTED
-    asyncio.run(customer_is_not_reached())
-    assert all("site-packages" in (module.__file__ or "") for module in (tenios_client, tenios_ext))
+def fetch_pages(address: str) -> None:
+    """Fetch the files that the wheel must contain, and make both validators refuse something."""
+    for path in ("/", "/_simulator/console.js", "/_simulator/openapi.json", "/_simulator/contract"):
+        assert httpx.get(address + path).is_success, path
+    assert httpx.post(f"{address}/_simulator/faults", json={"kind": "http_error"}).status_code == 400
+    assert httpx.post(f"{address}/callback/init", json={"delay": -1}).json()["error_code"] == "FIELD_IS_REQUIRED"
+
+
+def run_command(*arguments: str) -> None:
+    """Run `tenios` and check its exit code."""
+    subprocess.run([Path(sys.executable).with_name("tenios"), *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+async def call_over_aiohttp(address: str) -> None:
+    """Wait for a callback over aiohttp's connections."""
+    async with AsyncTenios(ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=address, aiohttp=True) as tenios:
+        callback = await tenios.start_callback(NUMBER)
+        assert (await callback.wait()).connected
 
 
 if __name__ == "__main__":

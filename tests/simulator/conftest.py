@@ -1,29 +1,44 @@
-"""A simulator that is served once for each module, and is as good as new for each test."""
+"""Fixtures of the simulator's tests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import socket
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.dialling import CONFIG_ID
+from support.clients import CONFIG_ID
 from support.serving import serving
 
-from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
+from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tenios_ext.simulator.server import Server
+    from tenios_simulator import Server
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
+    """A served simulator, shared by the tests of a module."""
     with serving(Simulator(accounts={ACCESS_KEY: [CALLBACK_CONFIG_ID, CONFIG_ID]})) as server:
         yield server
 
 
 @pytest.fixture
 def simulator(server: Server) -> Simulator:
-    """As if it had just been started, but for its ids; its time is the test's."""
+    """The simulator of ``server``, reset. Only its ids and its virtual time continue from test to test."""
     server.simulator.reset()
     return server.simulator
+
+
+@pytest.fixture
+def no_name_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail all name resolution with "looked up ...", so that a host that the guard lets through is still not reached."""
+    getaddrinfo = socket.getaddrinfo
+
+    def fail(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host == "127.0.0.1":
+            return getaddrinfo(host, *args, **kwargs)
+        raise socket.gaierror(f"looked up {host}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)

@@ -1,21 +1,25 @@
-"""What goes wrong on the way, in process; and what the client makes of it."""
+"""Faults: what is sent instead of a response, and what the client makes of it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
-from support.dialling import NUMBER
+from support.clients import NUMBER
+from support.simulator_api import INIT, INIT_BODY, STATUS, poll, post
 
-from tenios_ext import CallbackStatus, OutcomeUnknownError, RejectedError, StatusUnavailableError
-from tenios_ext.simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, MAGIC_NUMBERS, Simulator, faults
+from tenios_ext import CallbackStatus, OutcomeUnknownError, RejectedError
+from tenios_simulator import ACCESS_KEY, BASE_URL, Simulator, faults
 
 if TYPE_CHECKING:
-    from tenios_ext.simulator.faults import Fault, Operation
+    from collections.abc import Callable
+
+    from tenios_simulator import Fault
 
 OTHER = "+498999998001"
+# Faults after which a client cannot know whether its request was carried out.
 LOST = [
     faults.Drop(),
     faults.Reset(),
@@ -27,8 +31,8 @@ LOST = [
 ]
 
 
-def outcome(simulator: Simulator, mode: str, number: str = NUMBER) -> str | None:
-    """Dial once and follow to the end; say whose leg failed."""
+def failed_party(simulator: Simulator, mode: str, number: str = NUMBER) -> str | None:
+    """Call a number once, wait for the end and return who could not be reached."""
     if mode == "sync":
         with simulator.client() as tenios:
             return tenios.start_callback(number).wait().failed_party
@@ -40,66 +44,63 @@ def outcome(simulator: Simulator, mode: str, number: str = NUMBER) -> str | None
     return asyncio.run(run())
 
 
-def statuses(simulator: Simulator, *, number: str = NUMBER, count: int = 8) -> list[str]:
-    """What is answered when a callback is asked about each two seconds, and what fails."""
-    seen = []
-    body = {"access_key": ACCESS_KEY, "callback_config_id": CALLBACK_CONFIG_ID, "callback_number": number, "delay": 0}
-    with httpx.Client(transport=simulator.transport, base_url="http://localhost") as http:
-        callback_id = http.post("/callback/init", json=body).json()["id"]
+def poll_results(simulator: Simulator, *, number: str = NUMBER, count: int = 8) -> list[str]:
+    """Start a callback and poll it every two seconds; return each status, HTTP error or exception."""
+    results = []
+    with httpx.Client(transport=simulator.transport, base_url=BASE_URL) as http:
+        callback_id = http.post(INIT, json={**INIT_BODY, "callback_number": number, "delay": 0}).json()["id"]
         for _ in range(count):
             try:
-                answer = http.post("/callback/status", json={"access_key": ACCESS_KEY, "id": callback_id}, timeout=5)
-                seen.append(answer.json()["status"] if answer.is_success else str(answer.status_code))
+                response = http.post(STATUS, json={"access_key": ACCESS_KEY, "id": callback_id}, timeout=5)
+                results.append(response.json()["status"] if response.is_success else str(response.status_code))
             except (httpx.TransportError, ValueError) as error:
-                seen.append(type(error).__name__)
+                results.append(type(error).__name__)
             simulator.clock.sleep(2)
-    return seen
+    return results
 
 
-TRUE = ["REQUESTED", "CALLING_A", "CALLING_A", "CALLING_B", "CALLING_B", "CONNECTED", "CONNECTED", "CONNECTED"]
+WITHOUT_FAULTS = ["REQUESTED", "CALLING_A", "CALLING_A", "CALLING_B", "CALLING_B", *["CONNECTED"] * 3]
 
 
-def test_nothing_goes_wrong_by_itself() -> None:
-    """The truth, for comparison."""
-    assert statuses(Simulator()) == TRUE
+def test_responses_are_correct_without_faults() -> None:
+    assert poll_results(Simulator()) == WITHOUT_FAULTS
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("fault", LOST, ids=repr)
-def test_dial_whose_answer_is_lost(mode: str, fault: Fault) -> None:
-    """The client cannot know, the telephone rings, and the next dial is well."""
+def test_init_fault_that_loses_the_response_starts_the_callback_once(mode: str, fault: Fault) -> None:
     simulator = Simulator()
     simulator.inject(fault, on="init")
     with pytest.raises(OutcomeUnknownError):
-        outcome(simulator, mode)
+        failed_party(simulator, mode)
     assert simulator.dialled == [NUMBER]
-    assert outcome(simulator, mode) is None
-    assert simulator.asked[0].fault is fault
+    assert simulator.requests[0].fault is fault
+    # The fault applies once: the next callback is started without it.
+    assert failed_party(simulator, mode) is None
+    assert simulator.dialled == [NUMBER, NUMBER]
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_dial_that_is_refused_for_now(mode: str) -> None:
-    """429 rings no telephone, and says when to come back."""
+def test_init_fault_429_starts_no_callback(mode: str) -> None:
     simulator = Simulator()
     simulator.inject(faults.HttpError(429, retry_after=7), on="init")
     with pytest.raises(RejectedError) as caught:
-        outcome(simulator, mode)
+        failed_party(simulator, mode)
     assert caught.value.retry_after == 7
     assert simulator.dialled == []
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("fault", [*LOST, faults.HttpError(500), faults.HttpError(429, retry_after=3)], ids=repr)
-def test_question_that_fails_is_no_news(mode: str, fault: Fault) -> None:
-    """The callback is followed to its end in spite of each fault of a question."""
+def test_client_reaches_the_outcome_despite_status_faults(mode: str, fault: Fault) -> None:
     simulator = Simulator()
     simulator.inject(fault, nth=2, times=2)
-    assert outcome(simulator, mode) is None
-    assert sum(asked.fault is fault for asked in simulator.asked) == 2
+    assert failed_party(simulator, mode) is None
+    assert sum(request.fault is fault for request in simulator.requests) == 2
 
 
 @pytest.mark.parametrize(
-    ("fault", "shown"),
+    ("fault", "result"),
     [
         (faults.Drop(), "RemoteProtocolError"),
         (faults.Reset(), "ReadError"),
@@ -108,72 +109,78 @@ def test_question_that_fails_is_no_news(mode: str, fault: Fault) -> None:
         (faults.Malformed(), "JSONDecodeError"),
         (faults.Truncated(), "JSONDecodeError"),
         (faults.UnknownStatus("PAUSED"), "PAUSED"),
-        (faults.Jump(), "CONNECTED"),
-        (faults.Lag(), "ACCEPTED"),
+        (faults.SkippedStatus(), "CONNECTED"),
+        (faults.StaleStatus(), "ACCEPTED"),
     ],
     ids=repr,
 )
-def test_fault_befalls_the_chosen_question(fault: Fault, shown: str) -> None:
-    """Only the second question about each callback, and only about this number's."""
+def test_fault_applies_only_to_the_nth_request_about_the_number(fault: Fault, result: str) -> None:
     simulator = Simulator()
     simulator.inject(fault, nth=2, number="+49 221 4710-123")
-    late = ["CONNECTED", "CONNECTED"] if isinstance(fault, faults.Delay) else TRUE[2:4]
+    # A client that waits for a late response is later with the next request, too.
+    later = ["CONNECTED", "CONNECTED"] if isinstance(fault, faults.Delay) else WITHOUT_FAULTS[2:4]
     for _ in range(2):
-        assert statuses(simulator, count=4) == ["REQUESTED", shown, *late]
-    assert statuses(simulator, number=OTHER) == TRUE
+        assert poll_results(simulator, count=4) == ["REQUESTED", result, *later]
+    assert poll_results(simulator, number=OTHER) == WITHOUT_FAULTS
 
 
-def test_short_delay_is_waited_for() -> None:
-    """An answer that comes late, but in time, is an answer."""
+def test_delay_within_the_read_timeout_only_takes_time() -> None:
     simulator = Simulator()
     simulator.inject(faults.Delay(4))
-    assert statuses(simulator, count=2) == ["REQUESTED", "CALLING_B"]
+    assert poll_results(simulator, count=2) == ["REQUESTED", "CALLING_B"]
 
 
-def test_jump_and_lag_never_leave_the_course() -> None:
-    """Nobody is told of an end that has not come, nor of a status before the first."""
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_delay_beyond_the_read_timeout_takes_as_long_as_the_timeout(mode: str) -> None:
     simulator = Simulator()
-    simulator.inject(faults.Jump(), times=None)
-    assert "DISCONNECTED" not in statuses(simulator)
-    simulator.clear_faults()
-    simulator.inject(faults.Lag(), times=None)
-    assert statuses(simulator)[:2] == ["REQUESTED", "ACCEPTED"]
+    start = simulator.clock.now()
+    simulator.inject(faults.Delay(3600), on="init")
+    with pytest.raises(OutcomeUnknownError, match="ReadTimeout"):
+        failed_party(simulator, mode)
+    assert simulator.clock.now() == start + 30
+
+
+def test_skipped_status_never_reports_a_final_status_early() -> None:
+    simulator = Simulator()
+    simulator.inject(faults.SkippedStatus(), times=None)
+    assert poll_results(simulator) == ["CALLING_A", *["CONNECTED"] * 7]
     simulator.clock.sleep(1000)
-    simulator.clear_faults()
-    simulator.inject(faults.Jump(), times=None)
     with simulator.client() as tenios:
         assert tenios.callback(10).status() is CallbackStatus.DISCONNECTED
 
 
-def test_probability_is_repeatable() -> None:
-    """The same seed gives the same faults, about as many as were asked for."""
+def test_stale_status_begins_with_the_first_status() -> None:
+    simulator = Simulator()
+    simulator.inject(faults.StaleStatus(), times=None)
+    assert poll_results(simulator, count=3) == ["REQUESTED", "ACCEPTED", "ACCEPTED"]
 
+
+def test_probability_is_reproducible_by_seed() -> None:
     def failures(seed: int) -> list[bool]:
         simulator = Simulator(seed=seed)
         simulator.inject(faults.HttpError(503), times=None, probability=0.25)
-        return [status == "503" for status in statuses(simulator, count=400)]
+        return [result == "503" for result in poll_results(simulator, count=400)]
 
     assert failures(1) == failures(1)
     assert failures(1) != failures(2)
     assert 60 < sum(failures(1)) < 140
 
 
-def test_reset_begins_with_the_seed() -> None:
-    """After a reset the same faults come in the same places."""
+def test_reset_restarts_from_the_seed() -> None:
     simulator = Simulator(seed=1)
 
-    def failures() -> list[str]:
+    def results() -> list[str]:
         simulator.inject(faults.HttpError(503), times=None, probability=0.5)
-        return statuses(simulator, count=40)
+        return poll_results(simulator, count=40)
 
-    first = failures()
+    first = results()
     assert "503" in first
     simulator.reset()
-    assert failures() == first
+    assert results() == first
 
 
-def test_clearing_faults_leaves_magic_numbers_where_they_are() -> None:
-    """A magic number's fault that has passed does not come again for the same callback."""
+def test_clear_faults_keeps_the_counts_of_magic_numbers() -> None:
+    """A fault of a magic number that has passed must not apply again to the same callback."""
     simulator = Simulator()
     simulator.inject(faults.UnknownStatus(), times=None)
     with simulator.client() as tenios:
@@ -181,85 +188,103 @@ def test_clearing_faults_leaves_magic_numbers_where_they_are() -> None:
         for _ in range(3):
             callback.status()
         simulator.clear_faults()
-        before = len(simulator.asked)
+        before = len(simulator.requests)
         callback.status()
-    assert len(simulator.asked) == before + 1
-    assert simulator.asked[-1].fault is None
+    assert len(simulator.requests) == before + 1
+    assert simulator.requests[-1].fault is None
+    assert len(simulator._faults._counts) == 1  # those of removed faults are removed, too
 
 
-def test_two_equal_faults_count_apart() -> None:
-    """Whoever injects the same fault again, later, gets it again."""
+def test_equal_faults_are_counted_separately() -> None:
     simulator = Simulator()
     for _ in range(2):
         simulator.inject(faults.HttpError(503))
-        assert statuses(simulator, count=2)[0] == "503"
+        assert poll_results(simulator, count=2)[0] == "503"
 
 
-def test_refused_request_meets_no_fault() -> None:
-    """A fault waits for a request that the exchange would take."""
+def test_rejected_request_uses_up_no_fault() -> None:
     simulator = Simulator()
     simulator.inject(faults.Drop(), on="init")
-    assert simulator.answer("POST", "/callback/init", b"{}").status == 400
+    assert simulator.handle_request("POST", INIT, b"{}").status == 400
     with pytest.raises(OutcomeUnknownError):
-        outcome(simulator, "sync")
+        failed_party(simulator, "sync")
+
+
+def inject(fault: Any, **place: Any) -> Callable[[], object]:
+    return lambda: Simulator().inject(fault, **place)
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "message"),
     [
-        lambda: faults.HttpError(200),
-        lambda: faults.HttpError(status=True),
-        lambda: faults.HttpError(503, retry_after=-1),
-        lambda: faults.Delay(-1),
-        lambda: faults.Delay(float("inf")),
-        lambda: faults.HttpError(502, accepted="no"),  # type: ignore[arg-type] # the mistake
-        lambda: faults.UnknownStatus(""),
-        lambda: faults.UnknownStatus("\ud800"),
-        lambda: faults.UnknownStatus("CONNECTED"),
-        lambda: Simulator().inject(faults.Drop(), nth=0),
-        lambda: Simulator().inject(faults.Drop(), times=0),
-        lambda: Simulator().inject(faults.Drop(), probability=-0.5),
-        lambda: Simulator().inject(faults.Drop(), probability=1.5),
-        lambda: Simulator().inject(faults.Drop(), on="hang_up"),  # type: ignore[arg-type] # the mistake
-        lambda: Simulator().inject(faults.Lag(), on="init"),
-        lambda: Simulator().inject(faults.Drop(), number="0221 4710123"),
-        lambda: Simulator().inject(faults.Drop),  # type: ignore[arg-type] # the mistake
-        lambda: Simulator().inject("drop"),  # type: ignore[arg-type] # the mistake
+        (lambda: faults.HttpError(200), "status must be a whole number of at least 400, got 200."),
+        (lambda: faults.HttpError(600), "status must be a whole number of at most 599, got 600."),
+        (lambda: faults.HttpError(status=True), "status must be a whole number of at least 400, got True."),
+        (lambda: faults.HttpError(503, retry_after=-1), "retry_after must be a whole number of at least 0, got -1."),
+        (lambda: faults.HttpError(502, accepted=cast("bool", "no")), "accepted must be of type bool, got 'no'."),
+        (lambda: faults.Delay(-1), "seconds must be a number of at least 0, got -1."),
+        (lambda: faults.Delay(float("inf")), "seconds must be finite, got inf."),
+        (lambda: faults.UnknownStatus(""), "name must be non-empty text that UTF-8 can encode, got ''."),
+        (lambda: faults.UnknownStatus("\ud800"), r"name must be non-empty text that UTF-8 can encode, got '\ud800'."),
+        (
+            lambda: faults.UnknownStatus("CONNECTED"),
+            "name must be a status that is not in the contract, got 'CONNECTED'.",
+        ),
+        (inject(faults.Drop(), nth=0), "nth must be a whole number of at least 1, got 0."),
+        (inject(faults.Drop(), times=0), "times must be a whole number of at least 1, got 0."),
+        (inject(faults.Drop(), probability=-0.5), "probability must be a number of at least 0, got -0.5."),
+        (inject(faults.Drop(), probability=1.5), "probability must be a number of at most 1, got 1.5."),
+        (inject(faults.Drop(), on="hang_up"), "on must be one of 'init', 'status', got 'hang_up'."),
+        (
+            inject(faults.StaleStatus(), on="init"),
+            "StaleStatus applies to status requests only. Inject it with on='status', got on='init'.",
+        ),
+        (
+            inject("drop"),
+            "fault must be an instance of a class in tenios_simulator.faults, such as faults.Drop(), got 'drop'.",
+        ),
+        (
+            inject(faults.Drop),
+            f"fault must be an instance of a class in tenios_simulator.faults, such as faults.Drop(), got {faults.Drop!r}.",
+        ),
     ],
 )
-def test_impossible_faults_are_refused(make: Any) -> None:
-    """A fault that could never happen is a mistake in the test."""
-    with pytest.raises(ValueError, match=r"^['\w].*[.)]$"):
+def test_impossible_fault_is_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=r"must be|applies to") as caught:
         make()
+    assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("magic", MAGIC_NUMBERS.values(), ids=lambda magic: magic.meaning)
-def test_magic_number_does_what_it_says(magic: Any) -> None:
-    """The journey, and the fault at its place, are those of the number's own line."""
+def test_inject_refuses_a_wrong_number() -> None:
+    with pytest.raises(ValueError, match="'0221 4710123' has no country code") as caught:
+        Simulator().inject(faults.Drop(), number="0221 4710123")
+    assert type(caught.value) is ValueError
+    with pytest.raises(TypeError, match="A phone number must be a str"):
+        Simulator().inject(faults.Drop(), number=cast("str", 492214710123))
+
+
+def test_injections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "_MAX_INJECTIONS", 2)
     simulator = Simulator()
-    place: Operation | None = magic.faults[0].on if magic.faults else None
-    with simulator.client() as tenios:
-        if place == "init":
-            expected = RejectedError if "429" in magic.meaning else OutcomeUnknownError
-            with pytest.raises(expected):
-                tenios.start_callback(magic.shown)
-            started = "though" in magic.meaning or not magic.meaning.partition("dial: ")[2][0].isdigit()
-            assert simulator.dialled == ([magic.number] if started else [])
-            return
-        callback = tenios.start_callback(magic.shown)
-        if "by hand" in magic.meaning:
-            simulator.clock.sleep(100_000)
-            assert callback.status() is CallbackStatus.CALLING_A
-        elif "never" in magic.meaning:
-            with pytest.raises(StatusUnavailableError):
-                callback.status()
-        else:
-            failed = next((party for party in ("agent", "customer") if magic.meaning.startswith(party)), None)
-            assert callback.wait().failed_party == failed
-            assert any(asked.fault for asked in simulator.asked) == bool(magic.faults)
+    kept = [simulator.inject(faults.Drop()) for _ in range(2)]
+    with pytest.raises(ValueError, match=r"2 faults are injected already\. Remove them with clear_faults\(\) or reset"):
+        simulator.inject(faults.Reset())
+    assert simulator.injections == kept
+    simulator.clear_faults()
+    simulator.inject(faults.Reset())
 
 
-def test_magic_numbers_belong_to_nobody() -> None:
-    """All are from a range that is kept free for films and books, and each is written once."""
-    assert all(number.startswith("+493023125") and len(number) == 13 for number in MAGIC_NUMBERS)
-    assert len({magic.meaning for magic in MAGIC_NUMBERS.values()}) == len(MAGIC_NUMBERS)
+def test_counts_of_requests_are_limited_and_those_in_use_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "_MAX_COUNTS", 10)
+    simulator = Simulator()
+    simulator.inject(faults.HttpError(500), on="init")
+    simulator.inject(faults.HttpError(503), nth=21)
+    assert post(simulator, INIT, INIT_BODY)[0] == 500
+    ids = [post(simulator, INIT, INIT_BODY)[1]["id"] for _ in range(20)]
+    for other in ids[1:]:
+        assert poll(simulator, ids[0])[0] == 200
+        assert poll(simulator, other)[0] == 200
+        assert len(simulator._faults._counts) <= 10
+    assert poll(simulator, ids[0])[0] == 200
+    assert poll(simulator, ids[0])[0] == 503
+    assert post(simulator, INIT, INIT_BODY)[0] == 200  # The fault of the first init request is over.

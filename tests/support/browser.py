@@ -1,4 +1,4 @@
-"""Headless Chromium, as Debian and others package it, driven by Playwright."""
+"""Headless Chromium from the system's packages, driven by Playwright."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, expect, sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = [
+EXECUTABLES = ("chromium", "chromium-browser", "google-chrome")
+# Chromium must not use the network by itself.
+ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -27,13 +28,13 @@ QUIET = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser with a profile of its own; where the machine has none, the test is skipped on a desk and fails in CI."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        missing = "There is no Chromium on this machine; `make browser` installs it on Debian and Ubuntu."
+    """Yield a browser with a new profile. If Chromium is missing, skip the test, or fail it in CI."""
+    executable = next(filter(None, map(shutil.which, EXECUTABLES)), None)
+    if executable is None:
+        missing = "Chromium is missing. `make browser` installs it on Debian and Ubuntu."
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    expect.set_options(timeout=30_000)  # A machine that is busy with other tests is slow, not wrong.
+    expect.set_options(timeout=30_000)  # Other tests may keep the machine busy.
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield browser
         browser.close()

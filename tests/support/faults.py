@@ -1,4 +1,4 @@
-"""A server that takes a request whole, counts it, and then misbehaves."""
+"""A server that reads whole requests, records them, and then fails in a given way."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Connection:
-    """What a fault may do with a connection on which a request has come in."""
+    """A connection on which a whole request has arrived, for a fault to respond on or to end."""
 
     def __init__(self, sock: socket.socket, stopped: threading.Event) -> None:
         self._sock = sock
         self._stopped = stopped
 
     def send(self, data: bytes) -> None:
-        """Send some bytes of an answer, or of something else."""
+        """Send raw bytes."""
         self._sock.sendall(data)
 
     def reset(self) -> None:
-        """Have the connection reset instead of closed."""
+        """Reset the connection when it is closed."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def hold(self, seconds: float | None = None) -> bool:
-        """Keep the connection open and silent until the server is stopped; say whether it was."""
+        """Send nothing until the server is stopped, for at most *seconds*. Return whether it was stopped."""
         return self._stopped.wait(seconds)
 
 
 class FaultServer:
     """
-    Misbehaves on the loopback.
+    A server on the loopback interface that applies a fault to each request.
 
     Attributes:
-        fault: What is done with the next request.
-        received: How many requests came in whole, by path.
-        paths: Their paths, in order.
-        bodies: Their bodies.
+        fault: The fault for the next request.
+        received: The number of whole requests, by path.
+        paths: The path of each whole request, in order.
+        bodies: The body of each whole request, in order.
     """
 
     def __init__(self, fault: Fault, *, keep_open: bool = False) -> None:
@@ -96,7 +96,7 @@ class FaultServer:
                     return
 
     def _read_request(self, sock: socket.socket) -> str | None:
-        """The path of the next request, once it has come in whole; None where the client has left."""
+        """Return the path of the next request once all of it has arrived; None if the client has disconnected."""
         data = b""
         while not self._stopped.is_set():
             try:
@@ -114,8 +114,8 @@ class FaultServer:
         return None
 
 
-def raw(status: str, body: bytes = b"", *headers: str) -> Fault:
-    """Answer with these bytes, whole; and say that the connection ends, as it does, unless a header says otherwise."""
+def respond_raw(status: str, body: bytes = b"", *headers: str) -> Fault:
+    """Return a fault that sends this response, with ``Connection: close`` unless *headers* has ``Connection: keep-alive``."""
     lines = [
         f"HTTP/1.1 {status}",
         *(headers if "Connection: keep-alive" in headers else [*headers, "Connection: close"]),
@@ -125,38 +125,38 @@ def raw(status: str, body: bytes = b"", *headers: str) -> Fault:
     return lambda connection: connection.send("\r\n".join([*lines, "", ""]).encode() + body)
 
 
-def answer(status: str, document: Any, *headers: str) -> Fault:
-    """Answer with JSON."""
-    return raw(status, json.dumps(document).encode(), "Content-Type: application/json", *headers)
+def respond(status: str, document: Any, *headers: str) -> Fault:
+    """Return a fault that sends *document* as JSON."""
+    return respond_raw(status, json.dumps(document).encode(), "Content-Type: application/json", *headers)
 
 
-def error(status: str, code: str = "SOME_CODE", *headers: str) -> Fault:
-    """Answer with a documented error."""
-    return answer(status, {"error_code": code, "error_message": "Some text", "fields": ["delay"]}, *headers)
+def respond_error(status: str, code: str = "SOME_CODE", *headers: str) -> Fault:
+    """Return a fault that sends an error of the documented shape."""
+    return respond(status, {"error_code": code, "error_message": "Some text", "fields": ["delay"]}, *headers)
 
 
 def drop(_: Connection) -> None:
-    """Close the connection without an answer."""
+    """Close the connection without a response."""
 
 
 def reset(connection: Connection) -> None:
-    """Reset the connection without an answer."""
+    """Reset the connection without a response."""
     connection.reset()
 
 
-def reset_in_the_middle(connection: Connection) -> None:
-    """Begin to answer, then reset the connection."""
+def reset_mid_response(connection: Connection) -> None:
+    """Send the beginning of a response, then reset the connection."""
     connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
     connection.reset()
 
 
 def cut_short(connection: Connection) -> None:
-    """Promise more than is sent."""
+    """Close the connection before as many bytes were sent as ``Content-Length`` says."""
     connection.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"id": 10}')
 
 
 def in_turn(*faults: Fault, others: Fault = drop) -> Fault:
-    """One fault for each request, in this order, and one for all others."""
+    """Return a fault that applies one of *faults* to each request, in order, and *others* to the rest."""
     remaining = chain(faults, repeat(others))
 
     def do_next(connection: Connection) -> None:
@@ -165,54 +165,54 @@ def in_turn(*faults: Fault, others: Fault = drop) -> Fault:
     return do_next
 
 
-def lose_patience(first: Fault) -> Fault:
-    """Do *first* for the first request on each connection, and reset the connection as soon as a second one has come in."""
-    answered: set[Connection] = set()
+def reset_on_reuse(first: Fault) -> Fault:
+    """Return a fault that applies *first* to the first request on each connection and resets the connection at the second."""
+    used: set[Connection] = set()
 
-    def answer_or_reset(connection: Connection) -> None:
-        if connection in answered:
+    def respond_or_reset(connection: Connection) -> None:
+        if connection in used:
             connection.reset()
             raise ConnectionResetError
-        answered.add(connection)
+        used.add(connection)
         first(connection)
 
-    return answer_or_reset
+    return respond_or_reset
 
 
-def silence(connection: Connection) -> None:
-    """Never answer."""
+def never_respond(connection: Connection) -> None:
+    """Keep the connection open without a response."""
     connection.hold()
 
 
 def drip(connection: Connection) -> None:
-    """Answer a byte at a time, for longer than anybody wants to wait."""
+    """Send a response one byte at a time, without end."""
     connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
     while not connection.hold(0.02):
         connection.send(b" ")
 
 
 def flood(connection: Connection) -> None:
-    """Answer with more than anybody wants to read."""
+    """Send a response as fast as possible, without end."""
     connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
     while not connection.hold(0):
         connection.send(chunk)
 
 
-def babble(connection: Connection) -> None:
-    """Answer with something that is not HTTP."""
+def send_non_http(connection: Connection) -> None:
+    """Send a greeting of another protocol."""
     connection.send(b"220 mail.example ESMTP\r\n")
 
 
 class Case(NamedTuple):
     """
-    A way for a dial to go wrong after TENIOS has read the request.
+    A failure of an init request after TENIOS has read it.
 
     Attributes:
-        name: What happens, in words; the guide's table has it.
-        fault: Does it.
-        expected: What is raised.
-        timeout: Seconds that the client waits; short only where waiting is the point, so that a slow machine changes nothing.
+        name: What happens; also the first column of the errors table in the docs.
+        fault: The fault.
+        expected: The error that is raised.
+        timeout: The client's timeout in seconds. Short only in tests of the timeout itself, so that they pass on slow machines.
     """
 
     name: str
@@ -225,50 +225,52 @@ _HTML = b"<html><body>Bad gateway</body></html>"
 _BROKEN_GZIP = gzip.compress(b'{"id": 10}')[:12]
 _ELSEWHERE = "Location: /elsewhere"
 
-AFTER_THE_REQUEST = [
-    Case("400 with `BAD_CREDENTIALS`", error("400 Bad Request", "BAD_CREDENTIALS"), BadCredentialsError),
-    Case("401", error("401 Unauthorized"), BadCredentialsError),
-    Case("403", error("403 Forbidden"), BadCredentialsError),
-    Case("400 with another code", error("400 Bad Request", "INVALID_VALUE"), RejectedError),
-    Case("400 with HTML", raw("400 Bad Request", _HTML, "Content-Type: text/html"), RejectedError),
-    Case("404", error("404 Not Found"), RejectedError),
-    Case("405", error("405 Method Not Allowed", "X", "Allow: POST"), RejectedError),
-    Case("413", error("413 Content Too Large"), RejectedError),
-    Case("415", error("415 Unsupported Media Type"), RejectedError),
-    Case("422", error("422 Unprocessable Content"), RejectedError),
-    Case("429", error("429 Too Many Requests", "X", "Retry-After: 7"), RejectedError),
-    Case("connection closed without an answer", drop, OutcomeUnknownError),
-    Case("connection reset without an answer", reset, OutcomeUnknownError),
-    Case("connection reset in the middle of the answer", reset_in_the_middle, OutcomeUnknownError),
-    Case("answer cut short", cut_short, OutcomeUnknownError),
-    Case("no answer in time", silence, OutcomeUnknownError, timeout=0.25),
-    Case("answer that trickles in for too long", drip, OutcomeUnknownError, timeout=0.25),
-    Case("answer of more than a mebibyte", flood, OutcomeUnknownError),
-    Case("answer that is not HTTP", babble, OutcomeUnknownError),
-    Case("301", raw("301 Moved Permanently", b"", _ELSEWHERE), OutcomeUnknownError),
-    Case("302", raw("302 Found", b"", _ELSEWHERE), OutcomeUnknownError),
-    Case("307", raw("307 Temporary Redirect", b"", _ELSEWHERE), OutcomeUnknownError),
-    Case("308", raw("308 Permanent Redirect", b"", _ELSEWHERE), OutcomeUnknownError),
-    Case("408", error("408 Request Timeout"), OutcomeUnknownError),
-    Case("409", error("409 Conflict"), OutcomeUnknownError),
-    Case("425", error("425 Too Early"), OutcomeUnknownError),
-    Case("500", error("500 Internal Server Error"), OutcomeUnknownError),
-    Case("502 with HTML", raw("502 Bad Gateway", _HTML, "Content-Type: text/html"), OutcomeUnknownError),
-    Case("503", error("503 Service Unavailable", "X", "Retry-After: 7"), OutcomeUnknownError),
-    Case("504", error("504 Gateway Timeout"), OutcomeUnknownError),
-    Case("520", error("520 Web Server Returned an Unknown Error"), OutcomeUnknownError),
-    Case("201", answer("201 Created", {"id": 10}), OutcomeUnknownError),
-    Case("204", raw("204 No Content"), OutcomeUnknownError),
-    Case("200 with nothing", raw("200 OK"), OutcomeUnknownError),
-    Case("200 with HTML", raw("200 OK", _HTML, "Content-Type: text/html"), OutcomeUnknownError),
-    Case("200 with truncated JSON", raw("200 OK", b'{"id": 1'), OutcomeUnknownError),
-    Case("200 with bytes that are no text", raw("200 OK", b'{"id": "\xff\xfe"}'), OutcomeUnknownError),
-    Case("200 with a list", answer("200 OK", [10]), OutcomeUnknownError),
-    Case("200 with nested lists without end", raw("200 OK", b"[" * 100_000), OutcomeUnknownError),
-    Case("200 without id", answer("200 OK", {}), OutcomeUnknownError),
+FAILURES_AFTER_SENDING = [
+    Case("400 with `BAD_CREDENTIALS`", respond_error("400 Bad Request", "BAD_CREDENTIALS"), BadCredentialsError),
+    Case("401", respond_error("401 Unauthorized"), BadCredentialsError),
+    Case("403", respond_error("403 Forbidden"), BadCredentialsError),
+    Case("400 with another code", respond_error("400 Bad Request", "INVALID_VALUE"), RejectedError),
+    Case("400 with HTML", respond_raw("400 Bad Request", _HTML, "Content-Type: text/html"), RejectedError),
+    Case("404", respond_error("404 Not Found"), RejectedError),
+    Case("405", respond_error("405 Method Not Allowed", "X", "Allow: POST"), RejectedError),
+    Case("413", respond_error("413 Content Too Large"), RejectedError),
+    Case("415", respond_error("415 Unsupported Media Type"), RejectedError),
+    Case("422", respond_error("422 Unprocessable Content"), RejectedError),
+    Case("429", respond_error("429 Too Many Requests", "X", "Retry-After: 7"), RejectedError),
+    Case("connection closed without a response", drop, OutcomeUnknownError),
+    Case("connection reset without a response", reset, OutcomeUnknownError),
+    Case("connection reset during the response", reset_mid_response, OutcomeUnknownError),
+    Case("response cut short", cut_short, OutcomeUnknownError),
+    Case("no response in time", never_respond, OutcomeUnknownError, timeout=0.25),
+    Case("response that does not finish in time", drip, OutcomeUnknownError, timeout=0.25),
+    Case("response larger than 1 MiB", flood, OutcomeUnknownError),
+    Case("response that is not HTTP", send_non_http, OutcomeUnknownError),
+    Case("301", respond_raw("301 Moved Permanently", b"", _ELSEWHERE), OutcomeUnknownError),
+    Case("302", respond_raw("302 Found", b"", _ELSEWHERE), OutcomeUnknownError),
+    Case("307", respond_raw("307 Temporary Redirect", b"", _ELSEWHERE), OutcomeUnknownError),
+    Case("308", respond_raw("308 Permanent Redirect", b"", _ELSEWHERE), OutcomeUnknownError),
+    Case("408", respond_error("408 Request Timeout"), OutcomeUnknownError),
+    Case("409", respond_error("409 Conflict"), OutcomeUnknownError),
+    Case("425", respond_error("425 Too Early"), OutcomeUnknownError),
+    Case("500", respond_error("500 Internal Server Error"), OutcomeUnknownError),
+    Case("502 with HTML", respond_raw("502 Bad Gateway", _HTML, "Content-Type: text/html"), OutcomeUnknownError),
+    Case("503", respond_error("503 Service Unavailable", "X", "Retry-After: 7"), OutcomeUnknownError),
+    Case("504", respond_error("504 Gateway Timeout"), OutcomeUnknownError),
+    Case("520", respond_error("520 Web Server Returned an Unknown Error"), OutcomeUnknownError),
+    Case("201", respond("201 Created", {"id": 10}), OutcomeUnknownError),
+    Case("204", respond_raw("204 No Content"), OutcomeUnknownError),
+    Case("200 with an empty body", respond_raw("200 OK"), OutcomeUnknownError),
+    Case("200 with HTML", respond_raw("200 OK", _HTML, "Content-Type: text/html"), OutcomeUnknownError),
+    Case("200 with truncated JSON", respond_raw("200 OK", b'{"id": 1'), OutcomeUnknownError),
+    Case("200 with invalid UTF-8", respond_raw("200 OK", b'{"id": "\xff\xfe"}'), OutcomeUnknownError),
+    Case("200 with a JSON array", respond("200 OK", [10]), OutcomeUnknownError),
+    Case("200 with deeply nested JSON", respond_raw("200 OK", b"[" * 100_000), OutcomeUnknownError),
+    Case("200 without an `id`", respond("200 OK", {}), OutcomeUnknownError),
     *(
-        Case(f"200 with the id `{json.dumps(value)}`", answer("200 OK", {"id": value}), OutcomeUnknownError)
+        Case(f"200 with the `id` `{json.dumps(value)}`", respond("200 OK", {"id": value}), OutcomeUnknownError)
         for value in ("ten", "", None, True, 1.5, -1, [10], {"id": 10})
     ),
-    Case("200 with broken compression", raw("200 OK", _BROKEN_GZIP, "Content-Encoding: gzip"), OutcomeUnknownError),
+    Case(
+        "200 with corrupt gzip data", respond_raw("200 OK", _BROKEN_GZIP, "Content-Encoding: gzip"), OutcomeUnknownError
+    ),
 ]

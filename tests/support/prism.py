@@ -1,4 +1,4 @@
-"""Prism, which knows nothing but the contract: started on a free port, and stopped with all its children."""
+"""Prism, a mock server and validating proxy that knows only the contract."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
+_PRISM = ROOT / "tools/node_modules/.bin/prism"
 _START_SECONDS = 60
 _LOG_SECONDS = 10
 
 
 class Prism:
-    """A running Prism."""
+    """A running Prism server."""
 
     def __init__(self, url: str, log: Path) -> None:
         self.url = url
         self._log = log
 
     def log(self) -> str:
-        """What it has printed up to now."""
+        """Return what Prism has printed so far."""
         return self._log.read_text(errors="replace")
 
     def logs(self, text: str) -> bool:
-        """Whether it prints *text*, now or soon: it answers first, and writes afterwards."""
+        """Return whether Prism prints *text*. Waits, since it logs only after it has responded."""
         give_up = time.monotonic() + _LOG_SECONDS
         while text not in self.log().lower():
             if time.monotonic() > give_up:
@@ -45,32 +46,29 @@ class Prism:
 
 
 def prism_mock(contract: Path, *options: str) -> AbstractContextManager[Prism]:
-    """Prism that answers with the contract's examples."""
+    """Run Prism as a server that responds with the examples of *contract*."""
     return _running("mock", str(contract), *options)
 
 
 def prism_proxy(contract: Path, upstream: str) -> AbstractContextManager[Prism]:
-    """Prism that hands requests on to *upstream*, and answers with an error of its own where either side breaks the contract."""
+    """Run Prism as a proxy for *upstream* that responds with its own error if a request or a response breaks *contract*."""
     return _running("proxy", str(contract), upstream, "--errors")
 
 
 @contextmanager
 def _running(*arguments: str) -> Iterator[Prism]:
-    npx = shutil.which("npx")
-    if npx is None:
-        pytest.fail("Node.js is missing; Prism needs it. Install Node.js 20 or later, then run: make install")
+    if shutil.which("node") is None or not _PRISM.exists():
+        pytest.fail("Prism is missing. Install Node.js 20 or later, then run: make install")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     kind, *rest = arguments
-    command = [npx, "--no-install", "prism", kind, "--host", "127.0.0.1", "--port", str(port), *rest]
+    command = [str(_PRISM), kind, "--host", "127.0.0.1", "--port", str(port), *rest]
     with tempfile.TemporaryDirectory() as folder:
         server = Prism(f"http://127.0.0.1:{port}", Path(folder) / "log")
         with (
             server._log.open("w") as log,
-            # A session of its own: ending npx alone would leave its node process behind.
-            subprocess.Popen(
-                command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            ) as process,
+            # In its own session, so that processes that Prism starts are killed with it.
+            subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True) as process,
         ):
             try:
                 _wait_for(server, process)

@@ -1,4 +1,4 @@
-"""The simulator over HTTP, in a thread of the test's own process."""
+"""A simulator that is served over HTTP by a thread of this process."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tenios_ext.simulator.server import Server
+from tenios_simulator.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tenios_ext.simulator import Simulator
+    from tenios_simulator import Simulator
 
 
 @contextmanager
 def serving(simulator: Simulator, port: int = 0) -> Iterator[Server]:
-    """A server on a free port, which listens before anybody is told of it, and is stopped at the end."""
+    """Yield a server that is already listening, by default on a free port, and stop it at the end."""
     server = Server(simulator, port=port)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

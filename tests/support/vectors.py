@@ -1,4 +1,4 @@
-"""The conformance vectors, and a server that plays its part in one of them."""
+"""The conformance vectors, and servers that send their responses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tenios_ext import AsyncTenios, NotPlacedError, Outcome, OutcomeUnknownError, StatusUnavailableError, Tenios
-from tenios_ext.simulator import VirtualClock
+from tenios_simulator import VirtualClock
 
-from .faults import Fault, FaultServer, drop, in_turn, raw, reset
+from .faults import Fault, FaultServer, drop, in_turn, reset, respond_raw
 
 FOLDER = Path(__file__).resolve().parents[2] / "conformance"
 ACCESS_KEY = "CONFORMANCE-KEY"
@@ -18,7 +18,7 @@ CALLBACK_CONFIG_ID = "CONFORMANCE-CONFIG"
 
 
 class Vector(NamedTuple):
-    """One of the situations in ``conformance/``, whose README says what is in it."""
+    """A conformance vector; ``conformance/README.md`` describes its keys."""
 
     name: str
     call: dict[str, Any]
@@ -26,15 +26,15 @@ class Vector(NamedTuple):
     expect: dict[str, Any]
 
     def fault(self) -> Fault:
-        """Answers as the vector says, and hangs up on whoever asks for more."""
-        return in_turn(*(_answer(each["answer"]) for each in self.exchanges))
+        """Return a fault that sends the responses of this vector, then closes further connections."""
+        return in_turn(*(_fault(each["response"]) for each in self.exchanges))
 
     def server(self) -> FaultServer:
-        """A server that does so."""
+        """Return a server that sends the responses of this vector."""
         return FaultServer(self.fault())
 
-    def check(self, server: FaultServer) -> None:
-        """Fail unless *server* was sent just what the vector says."""
+    def check_requests(self, server: FaultServer) -> None:
+        """Fail unless *server* received exactly the requests of this vector."""
         expected = [each["request"] for each in self.exchanges]
         sent = [
             {"path": path, "body": json.loads(body)} for path, body in zip(server.paths, server.bodies, strict=True)
@@ -42,21 +42,21 @@ class Vector(NamedTuple):
         assert sent == expected
 
 
-def told(mode: str, url: str, call: dict[str, Any]) -> tuple[str, list[str] | None]:
-    """What our client tells in the end, in the vectors' words, and which statuses it has seen; its waiting takes no time."""
+def run_vector(mode: str, url: str, call: dict[str, Any]) -> tuple[str, list[str] | None]:
+    """Return what our client reports for *call*: the outcome, in the words of the vectors, and the statuses if it has ended."""
     try:
-        outcome = _follow(mode, url, call)
+        outcome = _wait(mode, url, call)
     except NotPlacedError:
         return "rejected", None
     except OutcomeUnknownError:
         return "unknown", None
     except StatusUnavailableError:
-        return "lost_sight", None
+        return "status_unavailable", None
     word = "connected" if outcome.connected else f"{outcome.failed_party}_failed"
-    return word, [str(sighting.status) for sighting in outcome.sightings]
+    return word, [str(change.status) for change in outcome.history]
 
 
-def _follow(mode: str, url: str, call: dict[str, Any]) -> Outcome:
+def _wait(mode: str, url: str, call: dict[str, Any]) -> Outcome:
     settings: dict[str, Any] = {"base_url": url, "clock": VirtualClock()}
     if mode == "sync":
         with Tenios(ACCESS_KEY, CALLBACK_CONFIG_ID, **settings) as tenios:
@@ -70,7 +70,7 @@ def _follow(mode: str, url: str, call: dict[str, Any]) -> Outcome:
 
 
 def vectors() -> list[Vector]:
-    """All of them."""
+    """Return the vectors of all files."""
     return [
         Vector(**vector)
         for path in sorted(FOLDER.glob("*.json"))
@@ -78,9 +78,9 @@ def vectors() -> list[Vector]:
     ]
 
 
-def _answer(answer: dict[str, Any]) -> Fault:
-    if "lost" in answer:
-        return reset if answer["lost"] == "reset" else drop
-    body = json.dumps(answer["body"]) if "body" in answer else answer.get("text", "")
-    headers = [f"{name}: {value}" for name, value in answer["headers"].items()]
-    return raw(f"{answer['status']} Whatever", body.encode(), *headers)
+def _fault(response: dict[str, Any]) -> Fault:
+    if "disconnect" in response:
+        return reset if response["disconnect"] == "reset" else drop
+    body = json.dumps(response["body"]) if "body" in response else response.get("text", "")
+    headers = [f"{name}: {value}" for name, value in response["headers"].items()]
+    return respond_raw(f"{response['status']} Reason", body.encode(), *headers)

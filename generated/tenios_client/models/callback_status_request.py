@@ -11,13 +11,14 @@ T = TypeVar("T", bound="CallbackStatusRequest")
 
 @_attrs_define
 class CallbackStatusRequest:
-    """Which callback is meant.
+    """The callback whose status to return.
 
     Attributes:
-        access_key (str): The secret that names the account. The customer portal shows it under General Settings,
-            section API. Example: XXXXX-XXXX-XXXXXX.
-        id (int): The id of a callback, as `initCallback` answered it. TENIOS's table calls it a string, but each of its
-            JSON examples has a number; a number was chosen. Example: 10.
+        access_key (str): The secret that identifies the account. It is shown in TENIOS's customer portal under General
+            Settings, section API. Example: XXXXX-XXXX-XXXXXX.
+        id (int): The id of a callback, as returned by `initCallback`. A number was chosen because each JSON example in
+            TENIOS's [documentation](https://www.tenios.de/en/doc/api-callback) has one, although its table of parameters
+            says string. Example: 10.
     """
 
     access_key: str

@@ -14,21 +14,21 @@ T = TypeVar("T", bound="CallbackStatusResponse")
 
 @_attrs_define
 class CallbackStatusResponse:
-    """How far a callback is.
+    """The current status of a callback.
 
     Attributes:
-        status (CallbackStatus): How far a callback is. Three statuses are final: `CALL_A_FAILED`, `CALL_B_FAILED` and
-            `DISCONNECTED`. A client should treat a
-            status that is not in this list as not final.
+        status (CallbackStatus): The status of a callback. `CALL_A_FAILED`, `CALL_B_FAILED` and `DISCONNECTED` are
+            final. TENIOS may add statuses: accept
+            a status that is not in this list, and treat it as not final.
 
-            - `REQUESTED`: the callback was requested.
-            - `ACCEPTED`: the request was accepted; `delay` may still be running.
-            - `CALLING_A`: the agent is being called.
-            - `CALL_A_FAILED`: the agent was not reached. Final.
-            - `CALLING_B`: the agent has answered; the customer is being called.
-            - `CALL_B_FAILED`: the customer was not reached. Final.
-            - `CONNECTED`: agent and customer are talking.
-            - `DISCONNECTED`: agent and customer have talked and the call has ended. Final.
+            - `REQUESTED`: requested.
+            - `ACCEPTED`: accepted, no phone is ringing yet; `delay` may still be running.
+            - `CALLING_A`: the agent's phone is ringing.
+            - `CALL_A_FAILED`: the agent could not be reached. Final.
+            - `CALLING_B`: the agent has answered, the customer's phone is ringing.
+            - `CALL_B_FAILED`: the customer could not be reached. Final.
+            - `CONNECTED`: agent and customer are connected.
+            - `DISCONNECTED`: agent and customer were connected and the call has ended. Final.
              Example: REQUESTED.
     """
 

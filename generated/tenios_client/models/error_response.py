@@ -14,15 +14,15 @@ T = TypeVar("T", bound="ErrorResponse")
 
 @_attrs_define
 class ErrorResponse:
-    """Why a request was refused.
+    """Why a request failed.
 
     Attributes:
-        error_code (str): The reason, for a program to read. The list is open: TENIOS documents `BAD_CREDENTIALS` for
-            this API and `INVALID_FIELD`, `INVALID_VALUE`, `INVALID_JSON` and `FIELD_IS_REQUIRED` for its sister APIs, and
-            may answer with others. Example: BAD_CREDENTIALS.
-        error_message (str): The reason in English, for a person to read. Example: Bad credentials.
-        fields (list[str] | Unset): The names of the request's fields that are at fault; empty or absent where no field
-            is. Example: ['callback_number'].
+        error_code (str): A machine-readable code. TENIOS documents `BAD_CREDENTIALS` for this API and `INVALID_FIELD`,
+            `INVALID_VALUE`, `INVALID_JSON` and `FIELD_IS_REQUIRED` for its other APIs. Expect other values, too. Example:
+            BAD_CREDENTIALS.
+        error_message (str): A human-readable message in English. Example: Bad credentials.
+        fields (list[str] | Unset): The names of the invalid request fields; empty or absent if the error is not about a
+            field. Example: ['callback_number'].
     """
 
     error_code: str

@@ -13,25 +13,23 @@ T = TypeVar("T", bound="InitCallbackRequest")
 
 @_attrs_define
 class InitCallbackRequest:
-    """Whom to call, when, and on whose behalf.
+    """The callback to start.
 
     Attributes:
-        access_key (str): The secret that names the account. The customer portal shows it under General Settings,
-            section API. Example: XXXXX-XXXX-XXXXXX.
-        callback_config_id (str): The id of a callback configuration, which names the agent's number. The customer
-            portal shows it on the page Callback Configurations. Example: XXXXX-XXXX-XXXXXX.
-        callback_number (str): The customer's telephone number in E.164 form: a plus sign, the country code and the
-            number, at most 15 digits and nothing else. TENIOS's documentation says "phone number" only and shows this form.
-            Example: +491234567890.
-        delay (int): How many seconds to wait before the agent is called; 0 calls at once. TENIOS's table calls it a
-            string, but each of its JSON examples has a number; a number was chosen. No upper limit is documented. Example:
-            30.
-        agent_announcement (str | Unset): A text that is read aloud to the agent who answers, before the customer is
-            called. The voice follows the language of the text. Optional; nothing is read aloud without it. Example: A
-            customer asks for a call about order 4711..
-        dtmf_key_to_trigger_customer_call (str | Unset): The key that the agent must press before the customer is
-            called: a digit, `*` or `#`. Optional; without it the customer is called as soon as the agent has answered.
-            Example: 1.
+        access_key (str): The secret that identifies the account. It is shown in TENIOS's customer portal under General
+            Settings, section API. Example: XXXXX-XXXX-XXXXXX.
+        callback_config_id (str): The id of the callback configuration, which has the agent's number. It is shown in
+            TENIOS's customer portal, on the page Callback Configurations. Example: XXXXX-XXXX-XXXXXX.
+        callback_number (str): The customer's phone number in E.164 form: a plus sign, the country code and the number,
+            7 to 15 digits in all and no separators. TENIOS documents no format; its example has this form. Example:
+            +491234567890.
+        delay (int): Seconds to wait before the agent is called; 0 to call at once. No upper limit is documented. A
+            number was chosen because each JSON example in TENIOS's [documentation](https://www.tenios.de/en/doc/api-
+            callback) has one, although its table of parameters says string. Example: 30.
+        agent_announcement (str | Unset): A text that is read to the agent before the customer is called, in a voice for
+            the language of the text. By default, nothing is read. Example: A customer asks for a call about order 4711..
+        dtmf_key_to_trigger_customer_call (str | Unset): The key the agent must press before the customer is called: a
+            digit, `*` or `#`. By default, the customer is called as soon as the agent has answered. Example: 1.
     """
 
     access_key: str

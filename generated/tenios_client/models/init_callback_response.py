@@ -12,11 +12,12 @@ T = TypeVar("T", bound="InitCallbackResponse")
 
 @_attrs_define
 class InitCallbackResponse:
-    """The answer to a callback that was accepted for processing.
+    """The callback that was accepted.
 
     Attributes:
-        id (int): The id of a callback, as `initCallback` answered it. TENIOS's table calls it a string, but each of its
-            JSON examples has a number; a number was chosen. Example: 10.
+        id (int): The id of a callback, as returned by `initCallback`. A number was chosen because each JSON example in
+            TENIOS's [documentation](https://www.tenios.de/en/doc/api-callback) has one, although its table of parameters
+            says string. Example: 10.
     """
 
     id: int

@@ -81,14 +81,15 @@ def sync_detailed(
     client: AuthenticatedClient | Client,
     body: CallbackStatusRequest,
 ) -> Response[CallbackStatusResponse | ErrorResponse]:
-    """Ask how far a callback is
+    """Get the status of a callback
 
-     Answers with the present status of a callback. It changes nothing and may be repeated.
-    TENIOS's documentation says in a sentence that this method uses GET, but its own table, its overview
-    of the API and its published clients use POST; POST was chosen.
+     Returns the current status of a callback. This operation changes nothing and can be repeated.
+    POST was chosen because TENIOS's table for this method, its general documentation and its own
+    clients use it, while one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback)
+    says GET.
 
     Args:
-        body (CallbackStatusRequest): Which callback is meant.
+        body (CallbackStatusRequest): The callback whose status to return.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -114,14 +115,15 @@ def sync(
     client: AuthenticatedClient | Client,
     body: CallbackStatusRequest,
 ) -> CallbackStatusResponse | ErrorResponse | None:
-    """Ask how far a callback is
+    """Get the status of a callback
 
-     Answers with the present status of a callback. It changes nothing and may be repeated.
-    TENIOS's documentation says in a sentence that this method uses GET, but its own table, its overview
-    of the API and its published clients use POST; POST was chosen.
+     Returns the current status of a callback. This operation changes nothing and can be repeated.
+    POST was chosen because TENIOS's table for this method, its general documentation and its own
+    clients use it, while one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback)
+    says GET.
 
     Args:
-        body (CallbackStatusRequest): Which callback is meant.
+        body (CallbackStatusRequest): The callback whose status to return.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -142,14 +144,15 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
     body: CallbackStatusRequest,
 ) -> Response[CallbackStatusResponse | ErrorResponse]:
-    """Ask how far a callback is
+    """Get the status of a callback
 
-     Answers with the present status of a callback. It changes nothing and may be repeated.
-    TENIOS's documentation says in a sentence that this method uses GET, but its own table, its overview
-    of the API and its published clients use POST; POST was chosen.
+     Returns the current status of a callback. This operation changes nothing and can be repeated.
+    POST was chosen because TENIOS's table for this method, its general documentation and its own
+    clients use it, while one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback)
+    says GET.
 
     Args:
-        body (CallbackStatusRequest): Which callback is meant.
+        body (CallbackStatusRequest): The callback whose status to return.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -173,14 +176,15 @@ async def asyncio(
     client: AuthenticatedClient | Client,
     body: CallbackStatusRequest,
 ) -> CallbackStatusResponse | ErrorResponse | None:
-    """Ask how far a callback is
+    """Get the status of a callback
 
-     Answers with the present status of a callback. It changes nothing and may be repeated.
-    TENIOS's documentation says in a sentence that this method uses GET, but its own table, its overview
-    of the API and its published clients use POST; POST was chosen.
+     Returns the current status of a callback. This operation changes nothing and can be repeated.
+    POST was chosen because TENIOS's table for this method, its general documentation and its own
+    clients use it, while one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback)
+    says GET.
 
     Args:
-        body (CallbackStatusRequest): Which callback is meant.
+        body (CallbackStatusRequest): The callback whose status to return.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -83,13 +83,13 @@ def sync_detailed(
 ) -> Response[ErrorResponse | InitCallbackResponse]:
     """Start a callback
 
-     Makes TENIOS call the agent of the callback configuration after `delay` seconds and, once the agent
-    has answered, `callback_number`; then the two are joined. The answer comes before any telephone
-    rings.
-    Not idempotent: two requests are two callbacks.
+     Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
+    the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
+    before any phone rings.
+    This operation is not idempotent. Each request starts another callback.
 
     Args:
-        body (InitCallbackRequest): Whom to call, when, and on whose behalf.
+        body (InitCallbackRequest): The callback to start.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -117,13 +117,13 @@ def sync(
 ) -> ErrorResponse | InitCallbackResponse | None:
     """Start a callback
 
-     Makes TENIOS call the agent of the callback configuration after `delay` seconds and, once the agent
-    has answered, `callback_number`; then the two are joined. The answer comes before any telephone
-    rings.
-    Not idempotent: two requests are two callbacks.
+     Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
+    the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
+    before any phone rings.
+    This operation is not idempotent. Each request starts another callback.
 
     Args:
-        body (InitCallbackRequest): Whom to call, when, and on whose behalf.
+        body (InitCallbackRequest): The callback to start.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -146,13 +146,13 @@ async def asyncio_detailed(
 ) -> Response[ErrorResponse | InitCallbackResponse]:
     """Start a callback
 
-     Makes TENIOS call the agent of the callback configuration after `delay` seconds and, once the agent
-    has answered, `callback_number`; then the two are joined. The answer comes before any telephone
-    rings.
-    Not idempotent: two requests are two callbacks.
+     Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
+    the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
+    before any phone rings.
+    This operation is not idempotent. Each request starts another callback.
 
     Args:
-        body (InitCallbackRequest): Whom to call, when, and on whose behalf.
+        body (InitCallbackRequest): The callback to start.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -178,13 +178,13 @@ async def asyncio(
 ) -> ErrorResponse | InitCallbackResponse | None:
     """Start a callback
 
-     Makes TENIOS call the agent of the callback configuration after `delay` seconds and, once the agent
-    has answered, `callback_number`; then the two are joined. The answer comes before any telephone
-    rings.
-    Not idempotent: two requests are two callbacks.
+     Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
+    the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
+    before any phone rings.
+    This operation is not idempotent. Each request starts another callback.
 
     Args:
-        body (InitCallbackRequest): Whom to call, when, and on whose behalf.
+        body (InitCallbackRequest): The callback to start.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

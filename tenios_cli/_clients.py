@@ -1,0 +1,42 @@
+"""The clients that the commands use: of TENIOS, or of a simulator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tenios_simulator
+from tenios_ext import AsyncTenios, Tenios
+
+from ._extras import requires_extra
+from ._options import IN_PROCESS
+
+
+def make_client(simulator: str | None, *, region: str | None = None) -> Tenios:
+    """
+    Return a client. Raises ConfigurationError if a setting is missing or wrong.
+
+    Args:
+        simulator: The value of ``--simulator``; None for TENIOS.
+        region: The value of ``--region``; None to take it from the environment.
+    """
+    return Tenios(region=region, **client_arguments(simulator))
+
+
+def make_async_client(simulator: str | None) -> AsyncTenios:
+    """Return the same for asyncio."""
+    return AsyncTenios(**client_arguments(simulator))
+
+
+@requires_extra("simulator")
+def client_arguments(simulator: str | None) -> dict[str, Any]:
+    """Return the arguments that make a client use the simulator; none for TENIOS."""
+    if simulator is None:
+        return {}
+    arguments = {
+        "access_key": tenios_simulator.ACCESS_KEY,
+        "callback_config_id": tenios_simulator.CALLBACK_CONFIG_ID,
+        "base_url": tenios_simulator.BASE_URL if simulator == IN_PROCESS else simulator,
+    }
+    if simulator != IN_PROCESS:
+        return arguments
+    return {**arguments, "transport": tenios_simulator.Simulator(real_time=True).transport}

@@ -1,0 +1,41 @@
+"""What an error means for the exit code."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import click
+
+from ._exit_codes import ExitCode
+
+# By name, so that `tenios --help` need not import the client.
+_CODES = {
+    "NotPlacedError": ExitCode.NOT_PLACED,
+    "ConfigurationError": ExitCode.NOT_PLACED,
+    "OutcomeUnknownError": ExitCode.OUTCOME_UNKNOWN,
+    "CallbackTimeoutError": ExitCode.TIMED_OUT,
+    "StatusUnavailableError": ExitCode.STATUS_UNAVAILABLE,
+}
+
+
+class CommandError(click.ClickException):
+    """Ends the command with exit code 1 and a message."""
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
+        """Print the message as it is, without "Error:"."""
+        click.echo(self.message, err=True)
+
+
+def code_of_error(error: BaseException) -> ExitCode | None:
+    """Return the exit code for *error*; None if it is not one that the client documents."""
+    return next((_CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _CODES), None)
+
+
+def add_place(error: BaseException) -> None:
+    """Add a note to an error that should not have happened: where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames:
+        error.add_note(
+            f"This is unexpected; please report it (raised in {Path(frames[-1].filename).name}, line {frames[-1].lineno})."
+        )

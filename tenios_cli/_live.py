@@ -1,0 +1,104 @@
+"""The live picture of a call at a terminal. Imported only if rich is installed, which is in the extra ``cli``."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO, cast
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ._output import LinesOutput, describe_status
+
+if TYPE_CHECKING:
+    from tenios_ext import Callback, Outcome
+
+    from ._streams import SafeStream
+
+_WAITING, _RINGING, _FAILED, _NOT_CALLED = "waiting", "phone is ringing", "could not be reached", "not called"
+_ANSWERED, _CONNECTED, _ENDED = "answered", "connected", "call has ended"
+# What is shown of the agent and of the customer.
+_LEGS = {
+    "REQUESTED": (_WAITING, _WAITING),
+    "ACCEPTED": (_WAITING, _WAITING),
+    "CALLING_A": (_RINGING, _WAITING),
+    "CALL_A_FAILED": (_FAILED, _NOT_CALLED),
+    "CALLING_B": (_ANSWERED, _RINGING),
+    "CALL_B_FAILED": (_ANSWERED, _FAILED),
+    "CONNECTED": (_CONNECTED, _CONNECTED),
+    "DISCONNECTED": (_ENDED, _ENDED),
+}
+_STYLES = {_RINGING: "yellow", _FAILED: "red", _CONNECTED: "green"}
+_MIN_WIDTH = 40
+_WITHOUT_SECONDS = {_FAILED, _NOT_CALLED, _ENDED}
+
+
+class LiveOutput(LinesOutput):
+    """
+    Draws the state of both phones, and redraws it in place. Prints lines instead if that fails.
+
+    Args:
+        stdout: The terminal.
+        console: The same for rich.
+    """
+
+    def __init__(self, stdout: SafeStream, console: Console) -> None:
+        super().__init__()
+        now = time.monotonic()
+        self._stdout = stdout
+        self._legs = {"Agent": (_WAITING, now), "Customer": (_WAITING, now)}
+        self._live = Live(
+            get_renderable=self._table,
+            console=console,
+            refresh_per_second=4,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def started(self, callback: Callback, number: str) -> None:
+        """Print a line, and start drawing below it."""
+        super().started(callback, number)
+        self._stdout.shows_controls = True
+        try:
+            self._live.start()
+        except Exception:  # noqa: BLE001 - the callback is not to be lost over a picture of it
+            self.close()
+
+    def status(self, outcome: Outcome) -> None:
+        """Change the picture."""
+        if not self._live.is_started:
+            super().status(outcome)
+            return
+        has_ended = outcome.connected and outcome.ended
+        texts = _LEGS.get("DISCONNECTED" if has_ended else str(outcome.status)) or (describe_status(outcome.status),)
+        for name, text in zip(self._legs, texts, strict=False):
+            if self._legs[name][0] != text:
+                self._legs[name] = (text, time.monotonic())
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Print a sentence below the last picture."""
+        self.close()
+        super().outcome(outcome)
+
+    def close(self) -> None:
+        """Stop drawing and leave the last picture."""
+        with suppress(Exception):  # It is only a picture.
+            self._live.stop()
+        self._stdout.shows_controls = False
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for name, (text, since) in self._legs.items():
+            duration = "" if text in _WITHOUT_SECONDS else f"{time.monotonic() - since:.0f} s"
+            # Not a str, which may have markup in it.
+            table.add_row(name, Text(text, style=_STYLES.get(text, "")), duration)
+        return table
+
+
+def live_output(stdout: SafeStream) -> LiveOutput | None:
+    """Return what draws at this terminal; None if rich cannot redraw there, or it is too narrow."""
+    console = Console(file=cast("TextIO", stdout), markup=False, emoji=False, highlight=False)
+    return LiveOutput(stdout, console) if console.is_interactive and console.width >= _MIN_WIDTH else None

@@ -1,0 +1,81 @@
+"""Options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+#: The type of an id: as many digits as the client accepts.
+CALLBACK_ID = click.IntRange(0, 10**19 - 1)
+#: The value of a bare ``--simulator``.
+IN_PROCESS = "in process"
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds(value: str) -> int:
+    """Return the seconds of a time such as "90", "90s", "5m" or "1h"."""
+    found = re.fullmatch(r"(\d{1,9})([smh]?)", value.strip())
+    if not found:
+        raise click.BadParameter(f"{value!r} is not a valid time. Write it like 90, 90s, 5m or 1h.")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _check_simulator(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and value != IN_PROCESS and not value.startswith(("http://", "https://")):
+        raise click.UsageError(f"--simulator expects an http(s) URL, got {value!r}. Put a bare --simulator last.")
+    return value
+
+
+def _refuse_access_key(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise click.UsageError(
+            "An access key on the command line can be read in the list of processes and in the shell's history. "
+            "Set TENIOS_ACCESS_KEY, or TENIOS_ACCESS_KEY_FILE to the name of a file with the key in it."
+        )
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+_simulator_option = click.option(
+    "--simulator",
+    callback=_check_simulator,
+    is_flag=False,
+    flag_value=IN_PROCESS,
+    metavar="[URL]",
+    help="Use the simulator at URL instead of TENIOS, or without URL one in this process.",
+)
+_access_key_option = click.option(
+    "--access-key", hidden=True, expose_value=False, callback=_refuse_access_key, is_eager=True
+)
+_answer_timeout_option = click.option(
+    "--answer-timeout",
+    type=seconds,
+    metavar="TIME",
+    default="5m",
+    show_default=True,
+    help="Exit with code 7 unless both have answered within this time.",
+)
+_end_timeout_option = click.option(
+    "--end-timeout",
+    type=seconds,
+    metavar="TIME",
+    default="4h",
+    show_default=True,
+    help="Exit with code 7 unless the call has ended within this time.",
+)
+
+
+def client_options(command: F) -> F:
+    """Add the options of each command that uses a client: ``simulator`` and ``as_json``."""
+    return _simulator_option(json_option(_access_key_option(command)))
+
+
+def timeout_options(command: F) -> F:
+    """Add the limits of each command that watches callbacks: ``answer_timeout`` and ``end_timeout``, in seconds."""
+    return _answer_timeout_option(_end_timeout_option(command))

@@ -1,0 +1,190 @@
+"""What the commands print: lines for people, JSON objects for programs. The live picture for terminals is in ``_live``."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from ._streams import escape_controls
+
+if TYPE_CHECKING:
+    from tenios_ext import Callback, CallbackStatus, Outcome
+
+    from ._streams import SafeStream
+
+_MAX_LINE = 1000
+
+_DESCRIPTIONS = {
+    "REQUESTED": "requested",
+    "ACCEPTED": "accepted, no phone is ringing yet",
+    "CALLING_A": "the agent's phone is ringing",
+    "CALL_A_FAILED": "the agent could not be reached",
+    "CALLING_B": "the customer's phone is ringing",
+    "CALL_B_FAILED": "the customer could not be reached",
+    "CONNECTED": "connected",
+    "DISCONNECTED": "the call has ended",
+}
+
+
+def one_line(text: object) -> str:
+    """Return a text from a server, or with one in it, as a single line of limited length."""
+    line = escape_controls(str(text))
+    return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}..."
+
+
+def describe_status(status: CallbackStatus | None) -> str:
+    """Return a status and what it means."""
+    meaning = _DESCRIPTIONS.get(str(status), "unknown to this version; the callback is still running")
+    return f"{one_line(status)}: {meaning}"
+
+
+def describe_newest_status(outcome: Outcome) -> str:
+    """Return the same for a callback's newest status. A call that was connected has not failed, whatever its last status."""
+    if outcome.connected and outcome.ended:
+        return f"{outcome.status}: {_DESCRIPTIONS['DISCONNECTED']}"
+    return describe_status(outcome.status)
+
+
+def describe_outcome(outcome: Outcome) -> str:
+    """Return a sentence that says how a callback ended."""
+    if not outcome.ended:
+        return "The callback is still running."
+    if outcome.connected:
+        return "The call was connected and has ended."
+    return f"The {outcome.failed_party} could not be reached."
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the type and text of an error."""
+    return one_line(" ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]))
+
+
+def print_json(fields: dict[str, Any]) -> None:
+    """Print an object on one line of ASCII."""
+    click.echo(json.dumps(fields).replace("\x7f", "\\u007f"))
+
+
+class Output(Protocol):
+    """Prints what happens to callbacks."""
+
+    def started(self, callback: Callback, number: str) -> None:
+        """A callback was started."""
+
+    def status(self, outcome: Outcome) -> None:
+        """A callback has a new status."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """A callback has ended."""
+
+    def error(self, error: BaseException, callback_id: int | None = None) -> None:
+        """Something went wrong."""
+
+    def close(self) -> None:
+        """Release the terminal. Calling it again does nothing."""
+
+
+class LinesOutput:
+    """
+    Prints lines.
+
+    Args:
+        several: Whether each line names its callback.
+    """
+
+    def __init__(self, *, several: bool = False) -> None:
+        self._several = several
+
+    def started(self, callback: Callback, number: str) -> None:
+        """Print the callback's id and number."""
+        click.echo(f"Callback {callback.id} to {number} started.")
+
+    def status(self, outcome: Outcome) -> None:
+        """Print the status, and the seconds since the callback was started or picked up."""
+        name = f"callback {outcome.handle.id}  " if self._several else ""
+        click.echo(f"{_elapsed(outcome):6.1f} s  {name}{describe_newest_status(outcome)}")
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Print a sentence."""
+        name = f"Callback {outcome.handle.id}: " if self._several else ""
+        click.echo(f"{name}{describe_outcome(outcome)}")
+
+    def error(self, error: BaseException, callback_id: int | None = None) -> None:
+        """Print the error to stderr."""
+        name = f"Callback {callback_id}: " if self._several and callback_id is not None else ""
+        click.echo(f"{name}{describe_error(error)}", err=True)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class JsonOutput:
+    """
+    Prints one JSON object per line. Fields are only ever added.
+
+    Args:
+        stdout: Says whether anything could be written.
+    """
+
+    def __init__(self, stdout: SafeStream) -> None:
+        self._stdout = stdout
+
+    def started(self, callback: Callback, number: str) -> None:
+        """Print ``started``."""
+        handle = json.loads(callback.handle.to_json())
+        print_json({"event": "started", "id": callback.id, "number": number, "handle": handle})
+
+    def status(self, outcome: Outcome) -> None:
+        """Print ``status``."""
+        fields = {"status": str(outcome.status), "seconds": round(_elapsed(outcome), 1)}
+        print_json({"event": "status", "id": outcome.handle.id, **fields})
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Print ``outcome``."""
+        failed_party = None if outcome.connected else outcome.failed_party
+        fields = {"connected": outcome.connected, "failed_party": failed_party, "ended": outcome.ended}
+        print_json({"event": "outcome", "id": outcome.handle.id, **fields})
+
+    def error(self, error: BaseException, callback_id: int | None = None) -> None:
+        """Print ``error``; to stderr, as a line for people, if stdout cannot be written."""
+        details = {name: getattr(error, name, None) for name in ("http_status", "error_code", "retry_after")}
+        fields = {
+            "error": type(error).__name__,
+            "message": str(error),
+            **details,
+            "fields": getattr(error, "fields", ()),
+        }
+        print_json({"event": "error", "id": callback_id, **fields})
+        if self._stdout.failure is not None:
+            LinesOutput(several=True).error(error, callback_id)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def _elapsed(outcome: Outcome) -> float:
+    return outcome.history[-1].observed_at - outcome.handle.started_at
+
+
+def make_output(stdout: SafeStream, *, as_json: bool, several: bool = False, live: bool = False) -> Output:
+    """
+    Return what a command prints with.
+
+    Args:
+        stdout: Stands in for sys.stdout.
+        as_json: Whether to print JSON objects.
+        several: Whether each line names its callback.
+        live: Whether to draw a live picture if the terminal can show one and rich is installed.
+    """
+    if as_json:
+        return JsonOutput(stdout)
+    if live and stdout.isatty() and find_spec("rich"):
+        with suppress(Exception):  # COLUMNS may be anything, and lines are as good.
+            output: Output | None = import_module("._live", __package__).live_output(stdout)
+            if output is not None:
+                return output
+    return LinesOutput(several=several)

@@ -1,0 +1,157 @@
+"""One run of the command: its streams, its signals, the callbacks that it must not lose, and the way to its exit code."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._errors import add_place, code_of_error
+from ._exit_codes import ExitCode
+from ._options import IN_PROCESS
+from ._output import LinesOutput
+from ._streams import SafeStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
+    from ._output import Output
+
+_PHONES_MAY_RING = "Phones may be ringing: do not simply call again, or the same person may be called twice."
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Run:
+    """
+    What is known while a command runs. Commands get it with ``click.pass_obj``.
+
+    Attributes:
+        stdout: Stands in for sys.stdout.
+        stderr: Stands in for sys.stderr.
+        output: What errors are printed with.
+        simulator: The value of ``--simulator``; None for TENIOS.
+        callback_ids: The callbacks that the command is about.
+        is_calling: Whether a callback may have been started whose id is not known.
+    """
+
+    def __init__(self) -> None:
+        self.stdout = SafeStream(sys.stdout, on_failure=self._report_lost_output)
+        self.stderr = SafeStream(sys.stderr)
+        self.output: Output = LinesOutput()
+        self.simulator: str | None = None
+        self.callback_ids: Sequence[int] = ()
+        self.is_calling = False
+        self._has_started_one = False
+        self._signal = signal.SIGINT
+
+    def execute(self, main: Callable[[], Any]) -> int:
+        """Return the exit code of *main*, whatever happens in it."""
+        with redirect_stdout(self.stdout), redirect_stderr(self.stderr), self._handling_signals():
+            result = self.guard(main)
+        if isinstance(result, ExitCode):
+            return result
+        return result or (ExitCode.OK if self.stdout.failure is None else ExitCode.FAILED)
+
+    def guard(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return the result of *function*, or the exit code for what it raises. The latter is printed."""
+        try:
+            try:
+                return function(*arguments)
+            except SystemExit:  # of click's completion in the shell
+                raise
+            except click.exceptions.Exit as end:
+                return end.exit_code
+            except BaseException as error:  # noqa: BLE001 - no callback may be lost in a traceback
+                return self._report(error)
+        except KeyboardInterrupt:
+            # Another signal, such as the second of two that come when a terminal is closed. The next one ends the process.
+            _restore_default_handlers()
+            return self._report_interruption()
+
+    def started(self, callback_id: int) -> None:
+        """Remember the callback that this command has started."""
+        self.callback_ids = [callback_id]
+        self._has_started_one = True
+        self.is_calling = False
+        if self.stdout.failure is not None:
+            self._report_lost_output()
+
+    def _report(self, error: BaseException) -> int:
+        with suppress(Exception):  # It only restores the terminal.
+            self.output.close()
+        if isinstance(error, click.Abort) and isinstance(error.__context__, KeyboardInterrupt):
+            error = error.__context__
+        if isinstance(error, KeyboardInterrupt):
+            return self._report_interruption(getattr(error, "__notes__", ()))
+        if isinstance(error, click.Abort):
+            click.echo("Aborted!", err=True)
+            return ExitCode.FAILED
+        if isinstance(error, click.ClickException):
+            error.show()
+            return error.exit_code
+        return self._report_error(error)
+
+    def _report_error(self, error: BaseException) -> int:
+        code = code_of_error(error)
+        if code is None:
+            add_place(error)
+            code = ExitCode.OUTCOME_UNKNOWN if self.is_calling else ExitCode.FAILED
+        if self._has_started_one and code == ExitCode.NOT_PLACED:
+            code = ExitCode.FAILED
+        self.output.error(error, self.callback_ids[0] if len(self.callback_ids) == 1 else None)
+        if self._has_started_one:
+            click.echo(f"Callback {self.callback_ids[0]} was started. {self._how_to_watch()}", err=True)
+        return code
+
+    def _report_interruption(self, notes: Sequence[str] = ()) -> int:
+        if self.callback_ids:
+            goes_on = "" if self.simulator == IN_PROCESS else "This does not stop a callback. "
+            text = goes_on + self._how_to_watch()
+        else:
+            text = " ".join(notes) or (_PHONES_MAY_RING if self.is_calling else "")
+        click.echo(f"Interrupted. {text}".rstrip(), err=True)
+        self.stdout.discard()
+        _restore_default_handlers()
+        return ExitCode(128 + self._signal)
+
+    def _report_lost_output(self) -> None:
+        if self._has_started_one:
+            text = f"Callback {self.callback_ids[0]} was started, but its output could not be written. {self._how_to_watch()}"
+        elif isinstance(self.stdout.failure, BrokenPipeError):
+            return  # The reader has read enough, as head does.
+        else:
+            text = f"The output could not be written: {self.stdout.failure}"
+        click.echo(text, err=True)
+
+    def _how_to_watch(self) -> str:
+        if self.simulator == IN_PROCESS:
+            return "The simulator ends with this command, and its callbacks with it."
+        option = ["--simulator", shlex.quote(self.simulator)] if self.simulator else []
+        return f"Watch it with: {' '.join(['tenios watch', *map(str, self.callback_ids), *option])}"
+
+    def _handling_signals(self) -> ExitStack:
+        stack = ExitStack()
+        with suppress(ValueError):  # This is not the main thread.
+            for number in _SIGNALS:
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    stack.callback(signal.signal, number, signal.signal(number, self._interrupt))
+        return stack
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Do what Ctrl-C does."""
+        self._signal = signal.Signals(number)
+        handler = signal.getsignal(signal.SIGINT)
+        if not callable(handler):
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, frame)
+
+
+def _restore_default_handlers() -> None:
+    with suppress(ValueError):  # This is not the main thread.
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)

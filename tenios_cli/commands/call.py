@@ -1,0 +1,87 @@
+"""``tenios call``."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from tenios_cli._clients import make_client
+from tenios_cli._exit_codes import EPILOG, code_of_outcome
+from tenios_cli._options import client_options, seconds, timeout_options
+from tenios_cli._output import make_output
+from tenios_ext import InvalidArgumentError, to_e164
+
+if TYPE_CHECKING:
+    from tenios_cli._exit_codes import ExitCode
+    from tenios_cli._run import Run
+    from tenios_ext import Tenios
+
+
+@click.command(epilog=EPILOG)
+@click.argument("number")
+@click.option("--delay", type=seconds, metavar="TIME", default="0", help="Wait before calling the agent: 30s, 5m.")
+@click.option("--agent-announcement", metavar="TEXT", help="Read TEXT to the agent first.")
+@click.option(
+    "--dtmf-key", metavar="KEY", help="Call the customer only after the agent has pressed KEY: 0 to 9, * or #."
+)
+@click.option("--region", metavar="CODE", help="The country of a NUMBER without a country code, such as DE.")
+@click.option("--no-wait", is_flag=True, help="Exit once the callback has started; `tenios watch` shows its progress.")
+@click.option("--yes", is_flag=True, help="Do not ask before real phones ring.")
+@timeout_options
+@client_options
+@click.pass_obj
+def call(
+    run: Run,
+    number: str,
+    *,
+    delay: int,
+    agent_announcement: str | None,
+    dtmf_key: str | None,
+    region: str | None,
+    no_wait: bool,
+    yes: bool,
+    answer_timeout: int,
+    end_timeout: int,
+    simulator: str | None,
+    as_json: bool,
+) -> ExitCode | None:
+    """
+    Start a callback to NUMBER and show its progress.
+
+    TENIOS calls the agent, then NUMBER, and connects them. Write NUMBER in any usual spelling.
+    """
+    run.simulator = simulator
+    run.output = output = make_output(run.stdout, as_json=as_json, live=not no_wait)
+    with make_client(simulator, region=region) as tenios:
+        e164 = _to_e164(number, tenios.region)
+        if not yes and not as_json and _rings_real_phones(tenios) and _is_at_terminal():
+            import_module("tenios_cli._confirm").confirm(e164)
+        run.is_calling = True
+        callback = tenios.start_callback(e164, delay=delay, agent_announcement=agent_announcement, dtmf_key=dtmf_key)
+        run.started(callback.id)
+        output.started(callback, e164)
+        if no_wait:
+            return None
+        for _ in callback.watch(answer_timeout=answer_timeout, end_timeout=end_timeout):
+            output.status(callback.outcome)
+        output.outcome(callback.outcome)
+        return code_of_outcome(callback.outcome)
+
+
+def _to_e164(number: str, region: str | None) -> str:
+    try:
+        return to_e164(number, region=region)
+    except ValueError as error:
+        raise InvalidArgumentError(str(error)) from None
+
+
+def _rings_real_phones(tenios: Tenios) -> bool:
+    # Plain HTTP is accepted only to this machine and to TENIOS_INSECURE_HOSTS, where no more than a simulator is.
+    return tenios.base_url.startswith("https://")
+
+
+def _is_at_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,30 @@
+"""``tenios contract``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tenios_cli._errors import CommandError
+from tenios_ext.openapi import contract_text
+
+if TYPE_CHECKING:
+    from tenios_ext.openapi import ContractFormat
+
+
+@click.command()
+@click.option(
+    "--format",
+    "contract_format",
+    type=click.Choice(["yaml", "json", "3.0"]),
+    default="yaml",
+    show_default=True,
+    help="YAML as it was written, the same as JSON, or a JSON copy in OpenAPI 3.0.",
+)
+def contract(contract_format: ContractFormat) -> None:
+    """Print the OpenAPI description of the TENIOS Callback API."""
+    try:
+        click.echo(contract_text(contract_format), nl=False)
+    except FileNotFoundError as error:
+        raise CommandError(f"{error.filename} does not exist. In a checkout, run `make artefacts` first.") from None

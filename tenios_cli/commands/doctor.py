@@ -1,0 +1,138 @@
+"""``tenios doctor``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import stat
+import urllib.request
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import click
+import httpx
+
+from tenios_cli._clients import client_arguments
+from tenios_cli._exit_codes import ExitCode
+from tenios_cli._options import client_options
+from tenios_cli._output import describe_error, print_json
+from tenios_cli._streams import escape_controls
+from tenios_ext import ConfigurationError, Tenios
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PACKAGES = ("httpx", "attrs", "phonenumbers", "aiohttp", "httpx-aiohttp", "starlette", "uvicorn", "rich")
+_NO_CONFIG_ID = (
+    "not set. Set TENIOS_CALLBACK_CONFIG_ID; you find the id in the TENIOS portal on the page Callback Configurations."
+)
+
+
+class Check(NamedTuple):
+    """A check, whether it has passed, and what was found."""
+
+    check: str
+    ok: bool
+    text: str
+
+
+@click.command()
+@client_options
+def doctor(*, simulator: str | None, as_json: bool) -> ExitCode | None:
+    """
+    Check the settings and whether TENIOS can be reached.
+
+    Starts no callback, and neither sends nor prints the access key. Exits with 1 if a check fails.
+    """
+    checks = list(_checks(client_arguments(simulator)))
+    for check in checks:
+        if as_json:
+            print_json(check._asdict())
+        else:
+            click.echo(f"{'ok' if check.ok else 'FAIL':4} {check.check}: {escape_controls(check.text)}")
+    return None if all(check.ok for check in checks) else ExitCode.FAILED
+
+
+def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
+    yield Check("versions", ok=True, text=", ".join(_versions()))
+    uses_simulator = "access_key" in arguments
+    if not uses_simulator:
+        yield from _access_key_file()
+    try:
+        tenios = Tenios(**arguments)
+    except ConfigurationError as error:
+        yield Check("settings", ok=False, text=str(error))
+        return
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a setting is a line
+        yield Check("settings", ok=False, text=describe_error(error))
+        return
+    with tenios:
+        variables = [name for name in ("TENIOS_ACCESS_KEY", "TENIOS_ACCESS_KEY_FILE") if os.environ.get(name)]
+        yield Check("access key", ok=True, text="the simulator's" if uses_simulator else f"set by {variables[0]}")
+        config_id = arguments.get("callback_config_id") or os.environ.get("TENIOS_CALLBACK_CONFIG_ID")
+        yield Check("callback config id", ok=bool(config_id), text=config_id or _NO_CONFIG_ID)
+        if tenios.allowed_numbers is not None:
+            text = ", ".join(sorted(tenios.allowed_numbers)) or "none, so no number can be called"
+            yield Check("allowed numbers", ok=True, text=text)
+        if hosts := os.environ.get("TENIOS_INSECURE_HOSTS"):
+            yield Check("insecure hosts", ok=True, text=f"{hosts}: the access key may be sent to them unencrypted")
+        yield from _connection(tenios.base_url, arguments.get("transport"))
+
+
+def _access_key_file() -> Iterator[Check]:
+    name = os.environ.get("TENIOS_ACCESS_KEY_FILE")
+    if not name or os.environ.get("TENIOS_ACCESS_KEY") or os.name != "posix":
+        return
+    try:
+        mode = stat.S_IMODE(Path(name).expanduser().stat().st_mode)
+    except (OSError, RuntimeError, ValueError):
+        return  # The client says what is wrong with it.
+    if mode & (stat.S_IRGRP | stat.S_IROTH):
+        text = f"other users of this machine can read it (mode {mode:04o})"
+        yield Check("access key file", ok=True, text=text)
+
+
+def _connection(base_url: str, transport: httpx.BaseTransport | None) -> Iterator[Check]:
+    host = urlsplit(base_url).hostname or ""
+    if os.environ.get("TENIOS_OFFLINE"):
+        is_tenios = f".{host.rstrip('.')}".endswith(".tenios.com")
+        text = "TENIOS_OFFLINE is set, so nothing is sent to TENIOS. Unset it to start real callbacks."
+        yield Check("offline", ok=not is_tenios, text=text)
+        if is_tenios:
+            return
+    # Not an operation of the API, so that no callback is started and no access key is sent.
+    try:
+        with (
+            httpx.Client(
+                proxy=_proxy(base_url, host),
+                timeout=httpx.Timeout(30.0, connect=5.0),
+                transport=transport,
+                trust_env=False,
+                verify=base_url.startswith("https://") and httpx.create_ssl_context(),
+            ) as client,
+            client.stream("GET", f"{base_url}/") as response,
+        ):
+            yield Check("base URL", ok=True, text=f"{base_url} responds (HTTP {response.status_code})")
+    except Exception as error:  # noqa: BLE001 - whatever the proxy, the certificates or the network raise is a line
+        yield Check("base URL", ok=False, text=f"{base_url} cannot be reached: {describe_error(error)}")
+
+
+def _proxy(base_url: str, host: str) -> str | None:
+    """Return the proxy that a client uses, too."""
+    if base_url.startswith("http://") or urllib.request.proxy_bypass(host):
+        return None
+    named = urllib.request.getproxies()
+    proxy = named.get("https", named.get("all")) or None
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def _versions() -> Iterator[str]:
+    yield f"tenios-callback {version('tenios-callback')}"
+    yield f"Python {platform.python_version()}"
+    for name in _PACKAGES:
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue

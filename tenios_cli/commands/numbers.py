@@ -1,0 +1,24 @@
+"""``tenios numbers``."""
+
+from __future__ import annotations
+
+import click
+
+from tenios_cli._options import json_option
+from tenios_cli._output import print_json
+from tenios_simulator import MAGIC_NUMBERS
+
+
+@click.command()
+@json_option
+def numbers(*, as_json: bool) -> None:
+    """
+    List the magic numbers and what the simulator does for each.
+
+    They are in a range that is reserved for films and books, so no real phone has one.
+    """
+    for magic in MAGIC_NUMBERS.values():
+        if as_json:
+            print_json({"number": magic.number, "display": magic.display, "description": magic.description})
+        else:
+            click.echo(f"{magic.display}  {magic.description}")

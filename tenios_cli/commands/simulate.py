@@ -1,0 +1,72 @@
+"""``tenios simulate``."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+import tenios_simulator
+from tenios_cli._errors import CommandError
+from tenios_cli._extras import requires_extra
+from tenios_cli._options import json_option
+from tenios_cli._output import print_json
+from tenios_simulator._clocks import ScaledClock
+
+if TYPE_CHECKING:
+    from tenios_cli._run import Run
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8311,
+    show_default=True,
+    help="The port to listen on; 0 for any free one.",
+)
+@click.option(
+    "--speed", default=1.0, show_default=True, help="How many times as fast as in reality time passes in the simulator."
+)
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Also serve the console and the control API to requests for this host name. Can be repeated.",
+)
+@json_option
+@click.pass_obj
+@requires_extra("simulator")
+def simulate(run: Run, *, host: str, port: int, speed: float, allowed_hosts: tuple[str, ...], as_json: bool) -> None:
+    """
+    Serve a simulator of TENIOS on this machine until Ctrl-C.
+
+    It needs no account, no phone and no internet. Prints the environment variables that make a client use it. At the same
+    address, a browser shows the callbacks and lets you act as the agent and the customer.
+    """
+    try:
+        simulator = tenios_simulator.Simulator(clock=ScaledClock(speed))
+        server = tenios_simulator.Server(simulator, host=host, port=port, allowed_hosts=allowed_hosts)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        hint = " Try --port 0 for a free one." if error.errno == errno.EADDRINUSE else ""
+        raise CommandError(f"Cannot listen on {host}, port {port}: {error.strerror}.{hint}") from None
+    variables = {
+        "TENIOS_BASE_URL": server.address,
+        "TENIOS_ACCESS_KEY": tenios_simulator.ACCESS_KEY,
+        "TENIOS_CALLBACK_CONFIG_ID": tenios_simulator.CALLBACK_CONFIG_ID,
+    }
+    run.stdout.secrets = frozenset()  # The simulator's access key is no secret.
+    with suppress(KeyboardInterrupt):
+        if as_json:
+            print_json(variables)
+        else:
+            for name, value in variables.items():
+                click.echo(f"export {name}={value}")
+            click.echo(f"The console is at {server.address}/", err=True)
+        server.serve_forever()

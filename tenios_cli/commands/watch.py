@@ -1,0 +1,65 @@
+"""``tenios watch``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from tenios_cli._clients import make_async_client
+from tenios_cli._errors import code_of_error
+from tenios_cli._exit_codes import EPILOG, ExitCode, code_of_outcome
+from tenios_cli._options import CALLBACK_ID, client_options, timeout_options
+from tenios_cli._output import make_output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tenios_cli._output import Output
+    from tenios_cli._run import Run
+    from tenios_ext import AsyncTenios
+
+
+@click.command(epilog=EPILOG)
+@click.argument("callback_ids", metavar="ID...", type=CALLBACK_ID, nargs=-1, required=True)
+@timeout_options
+@client_options
+@click.pass_obj
+def watch(
+    run: Run,
+    callback_ids: tuple[int, ...],
+    *,
+    answer_timeout: int,
+    end_timeout: int,
+    simulator: str | None,
+    as_json: bool,
+) -> ExitCode:
+    """
+    Show the progress of callbacks until all have ended.
+
+    Exits with the highest of the callbacks' exit codes.
+    """
+    run.simulator = simulator
+    run.output = make_output(run.stdout, as_json=as_json, several=True)
+    ids = list(dict.fromkeys(callback_ids))
+    tenios = make_async_client(simulator)
+    run.callback_ids = ids
+    return asyncio.run(_watch(tenios, ids, run.output, answer_timeout=answer_timeout, end_timeout=end_timeout))
+
+
+async def _watch(
+    tenios: AsyncTenios, ids: Sequence[int], output: Output, *, answer_timeout: int, end_timeout: int
+) -> ExitCode:
+    codes = [ExitCode.OK]
+    async with tenios:
+        async for update in tenios.watch_many(ids, answer_timeout=answer_timeout, end_timeout=end_timeout):
+            if update.error is not None:
+                output.error(update.error, update.outcome.handle.id)
+                codes.append(code_of_error(update.error) or ExitCode.FAILED)
+                continue
+            output.status(update.outcome)
+            if update.outcome.ended:
+                output.outcome(update.outcome)
+                codes.append(code_of_outcome(update.outcome))
+    return max(codes)

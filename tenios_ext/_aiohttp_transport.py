@@ -1,0 +1,53 @@
+"""aiohttp's connections under httpx: the extra ``aiohttp``. Imported only if it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aiohttp
+from httpx_aiohttp import AiohttpTransport
+
+from ._transport import CURRENT_ATTEMPT, KEEPALIVE_SECONDS, MAX_CONNECTIONS, MAX_HEADER_BYTES
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from ._transport import TransportFactory
+
+
+async def _record_headers_sent(
+    _: aiohttp.ClientSession, __: SimpleNamespace, ___: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    if current := CURRENT_ATTEMPT.get(None):
+        current.may_have_left = True
+
+
+async def _record_connecting(_: aiohttp.ClientSession, __: SimpleNamespace, ___: object) -> None:
+    if current := CURRENT_ATTEMPT.get(None):
+        current.record_connecting()
+
+
+def aiohttp_transport(factory: TransportFactory, *, keep: bool) -> AiohttpTransport:
+    """Return a transport that keeps its connections for the next request, or doesn't."""
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_queued_start.append(_record_connecting)
+    trace.on_connection_create_start.append(_record_connecting)
+    trace.on_request_headers_sent.append(_record_headers_sent)
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=MAX_CONNECTIONS,
+            ssl=factory.context,
+            # The system's resolver, as in httpx: aiodns ignores the system's settings and a test suite's guard.
+            resolver=aiohttp.ThreadedResolver(),
+            **({"keepalive_timeout": KEEPALIVE_SECONDS} if keep else {"force_close": True}),
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            trace_configs=[trace],
+        )
+
+    return AiohttpTransport(verify=factory.context, client=session, proxy=factory.proxy)

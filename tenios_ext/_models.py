@@ -1,0 +1,149 @@
+"""Callback handles, statuses and outcomes. The meaning and order of the statuses are TENIOS's: A is the agent, B the customer."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import asdict, field, frozen
+from tenios_client.models import CallbackStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from attrs import Attribute
+
+Party = Literal["agent", "customer"]
+
+#: What the contract allows; seconds.
+MAX_DELAY = 2**31 - 1
+#: Nineteen digits, a little more than the contract's 64 bits: an id that can be read is not to be lost.
+MAX_ID = 10**19 - 1
+
+#: The order of the statuses that are not final. A callback never goes back.
+RANK = {
+    CallbackStatus.REQUESTED: 0,
+    CallbackStatus.ACCEPTED: 1,
+    CallbackStatus.CALLING_A: 2,
+    CallbackStatus.CALLING_B: 3,
+    CallbackStatus.CONNECTED: 4,
+}
+FAILED_PARTY: dict[CallbackStatus, Party] = {
+    CallbackStatus.CALL_A_FAILED: "agent",
+    CallbackStatus.CALL_B_FAILED: "customer",
+}
+FINAL = frozenset({*FAILED_PARTY, CallbackStatus.DISCONNECTED})
+# A poller that missed CONNECTED still learns from DISCONNECTED that the call was connected.
+_CONNECTED = frozenset({CallbackStatus.CONNECTED, CallbackStatus.DISCONNECTED})
+
+
+def is_final(status: CallbackStatus) -> bool:
+    """Return whether a callback with this status has ended. A status this version does not know is not final."""
+    return status in FINAL
+
+
+def _whole(largest: int) -> Callable[[object, Attribute[Any], object], None]:
+    def validate(_: object, attribute: Attribute[Any], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:
+            raise ValueError(f"{attribute.name} must be a whole number from 0 to {largest}, got {value!r}.")
+
+    return validate
+
+
+@frozen
+class CallbackHandle:
+    """
+    Identifies a callback, so that you can store it and pick the callback up later or in another process. Holds no secret.
+
+    Attributes:
+        id: The id TENIOS gave the callback.
+        delay: Seconds TENIOS was asked to wait before the first call.
+        started_at: When the callback was started: seconds since the epoch, by the clock of the machine that started it.
+    """
+
+    id: int = field(validator=_whole(MAX_ID))
+    delay: int = field(default=0, kw_only=True, validator=_whole(MAX_DELAY))
+    started_at: float = field(kw_only=True)
+
+    @started_at.validator
+    def _check(self, _: object, seconds: object) -> None:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+            raise ValueError(f"started_at must be in seconds since the epoch, got {seconds!r}.")
+
+    def to_json(self) -> str:
+        """Return this handle as a JSON object, to be read by :meth:`from_json`."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> CallbackHandle:
+        """
+        Read a handle that :meth:`to_json` wrote. Additional fields, as a later version may write them, are ignored.
+
+        Raises:
+            ValueError: *text* is anything else.
+        """
+        try:
+            document = json.loads(text)
+            known = {name: document[name] for name in ("id", "delay", "started_at") if name in document}
+            return cls(**known)
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
+            raise ValueError(f"Not a callback handle written by to_json(): {error}") from error
+
+
+@frozen
+class StatusChange:
+    """
+    A status that was seen for the first time.
+
+    Attributes:
+        status: The status.
+        observed_at: When it was seen, in seconds since the epoch. It began some time after the previous poll.
+    """
+
+    status: CallbackStatus
+    observed_at: float
+
+
+@frozen
+class Outcome:
+    """
+    What was seen of a callback.
+
+    Attributes:
+        handle: The callback.
+        history: Each status that was seen, in order. Short ones may be missing.
+    """
+
+    handle: CallbackHandle
+    history: tuple[StatusChange, ...] = ()
+
+    @property
+    def status(self) -> CallbackStatus | None:
+        """The newest status; None if none was seen yet."""
+        return self.history[-1].status if self.history else None
+
+    @property
+    def connected(self) -> bool:
+        """Whether agent and customer were connected, now or earlier."""
+        return any(change.status in _CONNECTED for change in self.history)
+
+    @property
+    def failed_party(self) -> Party | None:
+        """Who could not be reached: "agent" or "customer"; None if neither failed, and once they were connected."""
+        return FAILED_PARTY.get(self.status) if self.status is not None and not self.connected else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the callback has ended."""
+        return self.status in FINAL
+
+    @property
+    def durations(self) -> Mapping[CallbackStatus, float]:
+        """
+        Seconds between seeing each status and seeing the next one.
+
+        Accurate to about one poll interval. The newest status has no duration yet.
+        """
+        pairs = zip(self.history, self.history[1:], strict=False)
+        return {earlier.status: later.observed_at - earlier.observed_at for earlier, later in pairs}

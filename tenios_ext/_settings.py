@@ -1,0 +1,243 @@
+"""The settings of a client: each from its keyword, else from the environment, else the default."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote, urlsplit
+
+from attrs import field, frozen
+from attrs.validators import and_, optional
+
+from ._exceptions import ConfigurationError
+from ._phone import check_region, to_e164
+from ._polling import default_poll_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from attrs import Attribute
+
+    from ._polling import PollInterval
+
+SERVICE = "https://api.tenios.com"
+MAX_TIMEOUT = 24 * 3600.0
+_MASK = "***"
+
+
+class Secret:
+    """
+    An access key. It is not a str, so that nothing that handles text can print, slice or encode it: logs, tracebacks, reporters.
+
+    Args:
+        value: The key. What is not a str is kept, too, so that it is not shown before :meth:`check` refuses it.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return _MASK
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("An access key cannot be pickled. Give the other process its own.")
+
+    def check(self) -> None:
+        """Raise ConfigurationError unless the key is a str of one line. No variable of this method holds it."""
+        if not isinstance(self._value, str):
+            raise ConfigurationError(f"access_key must be a str, got {type(self._value).__name__}.")
+        if not self._value:
+            raise ConfigurationError("access_key is empty. Leave it out to use TENIOS_ACCESS_KEY.")
+        if self._value != self._value.strip() or not self._value.isprintable():
+            raise ConfigurationError(
+                "access_key (or TENIOS_ACCESS_KEY) has spaces or line breaks in or around it. Was it copied whole?"
+            )
+
+    def reveal(self) -> str:
+        """Return the key. Only the transport calls this, when it builds the body of a request."""
+        return str(self._value)
+
+    def redact(self, text: str) -> str:
+        """Return *text* with the key masked, also where it is quoted as Python, JSON or URLs do."""
+        key = self.reveal()
+        for shown in {key, repr(key)[1:-1], repr(key.encode())[2:-1], quote(key), quote(key, safe="")}:
+            text = text.replace(shown, _MASK)
+        return text
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether *host* is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_tenios(host: str | None) -> bool:
+    """Return whether *host* is one of TENIOS's."""
+    name = (host or "").lower().rstrip(".")
+    return name == "tenios.com" or name.endswith(".tenios.com")
+
+
+def _one_line(_: object, attribute: Attribute[Any], value: Any) -> None:
+    name = attribute.name
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a str, got {type(value).__name__}.")
+    if not value:
+        raise ConfigurationError(f"{name} is empty. Leave it out to use TENIOS_{name.upper()}.")
+    if value != value.strip() or not value.isprintable():
+        raise ConfigurationError(
+            f"{name} (or TENIOS_{name.upper()}) has spaces or line breaks in or around it. Was it copied whole?"
+        )
+
+
+def _safe_url(settings: Settings, _: Attribute[Any], url: Any) -> None:
+    try:
+        parts = urlsplit(url)
+        has_more = " " in url or parts.query or parts.fragment or parts.username is not None or parts.port == 0
+        host = "" if has_more or parts.scheme not in {"http", "https"} else (parts.hostname or "").rstrip(".")
+    except ValueError:
+        host = ""
+    if not host:
+        raise ConfigurationError(f"base_url must be a URL such as {SERVICE!r}, without user, query or fragment.")
+    if url.startswith("http://") and not is_loopback(host) and host not in settings.insecure_hosts:
+        raise ConfigurationError(
+            f"base_url is http:// to another machine ({host}), which would send the access key unencrypted. Use https://, or, if "
+            f"that is a simulator in a network of yours, set TENIOS_INSECURE_HOSTS={host}."
+        )
+
+
+def _hosts(_: object, __: Attribute[Any], hosts: frozenset[str]) -> None:
+    if any(is_tenios(host) for host in hosts):
+        raise ConfigurationError("insecure_hosts must not name TENIOS itself: its API is reached over HTTPS only.")
+
+
+def _region(_: object, __: Attribute[Any], region: Any) -> None:
+    try:
+        check_region(region)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _seconds(_: object, attribute: Attribute[Any], value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_TIMEOUT:
+        raise ConfigurationError(
+            f"{attribute.name} must be a number of seconds greater than 0 and at most {MAX_TIMEOUT:g}, got {value!r}."
+        )
+
+
+def _function(_: object, attribute: Attribute[Any], value: Any) -> None:
+    if not callable(value):
+        raise ConfigurationError(f"{attribute.name} must be a function, got {type(value).__name__}.")
+
+
+def _base_url(url: Any) -> Any:
+    return SERVICE if url is None else url.rstrip("/") if isinstance(url, str) else url
+
+
+@frozen(kw_only=True, eq=False)
+class Settings:
+    """
+    The validated settings of a client.
+
+    Attributes:
+        access_key: The API's access key.
+        callback_config_id: The callback configuration for calls that name none; None if each call must name one.
+        base_url: The address of TENIOS; HTTPS, or HTTP to this machine or to one of *insecure_hosts*.
+        insecure_hosts: The hosts that plain HTTP may be used to, in lower case.
+        region: The country of numbers without a country code, such as "DE"; None to refuse them.
+        allowed_numbers: The only numbers that may be called, as E.164; None for all.
+        timeout: Seconds to wait for a response.
+        poll_interval: When to poll a running callback.
+    """
+
+    access_key: Secret
+    callback_config_id: str | None = field(default=None, validator=optional(_one_line))
+    base_url: str = field(default=None, converter=_base_url, validator=[_one_line, _safe_url])
+    insecure_hosts: frozenset[str] = field(default=frozenset(), validator=_hosts)
+    region: str | None = field(default=None, validator=optional(and_(_one_line, _region)))
+    allowed_numbers: frozenset[str] | None = None
+    timeout: float = field(default=30.0, validator=_seconds)
+    poll_interval: PollInterval = field(default=default_poll_interval, validator=_function)
+
+    @classmethod
+    def from_environment(
+        cls,
+        *,
+        access_key: Secret | None,
+        callback_config_id: str | None,
+        base_url: str | None,
+        insecure_hosts: Collection[str] | None,
+        region: str | None,
+        allowed_numbers: Collection[str] | None,
+        **others: Any,
+    ) -> Settings:
+        """
+        Fill in what is None from the environment, where ``access_key`` is called ``TENIOS_ACCESS_KEY``, and so on.
+
+        Raises:
+            ConfigurationError: A setting is missing or wrong.
+        """
+        key = access_key if access_key is not None else _access_key_from_environment()
+        if key is None:
+            raise ConfigurationError(
+                "There is no access key. Pass access_key=..., or set TENIOS_ACCESS_KEY, or TENIOS_ACCESS_KEY_FILE to the name of "
+                "a file. You find the key in the TENIOS portal under General Settings, API."
+            )
+        key.check()
+        try:
+            region = _or_variable(region, "TENIOS_REGION")
+            return cls(
+                access_key=key,
+                callback_config_id=_or_variable(callback_config_id, "TENIOS_CALLBACK_CONFIG_ID"),
+                base_url=_or_variable(base_url, "TENIOS_BASE_URL"),
+                insecure_hosts=_listed("insecure_hosts", insecure_hosts, str.lower) or frozenset(),
+                region=region,
+                allowed_numbers=_listed("allowed_numbers", allowed_numbers, lambda each: to_e164(each, region=region)),
+                **others,
+            )
+        except ConfigurationError as error:
+            message = key.redact(str(error))  # The key may have been given in the wrong place.
+        raise ConfigurationError(message)
+
+
+def _listed(name: str, values: Any, convert: Any) -> frozenset[str] | None:
+    """Return the values of a setting, or those that its variable lists; None if there are none."""
+    if values is None and (listed := os.environ.get(f"TENIOS_{name.upper()}")) is not None:
+        values = [part.strip() for part in listed.split(",") if part.strip()]
+    if values is None:
+        return None
+    if isinstance(values, str | bytes):
+        raise ConfigurationError(f"{name} must be a collection, not a single {type(values).__name__}.")
+    try:
+        return frozenset(convert(value) for value in values)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+
+
+def _or_variable(value: str | None, variable: str) -> str | None:
+    return value if value is not None else os.environ.get(variable) or None
+
+
+def _access_key_from_environment() -> Secret | None:
+    if os.environ.get("TENIOS_ACCESS_KEY"):
+        return Secret(os.environ["TENIOS_ACCESS_KEY"])
+    name = os.environ.get("TENIOS_ACCESS_KEY_FILE")
+    if not name:
+        return None
+    try:
+        # Some editors and secret stores begin a file with a byte order mark.
+        key = Secret(Path(name).expanduser().read_text(encoding="utf-8-sig").strip())
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    except (RuntimeError, ValueError):
+        reason = "It is not a text file"
+    else:
+        return key if key.reveal() else None
+    # Raised here, where a decoding error, which holds the content of the file, is not chained. The name is not repeated: it may
+    # be the key, set in the wrong variable.
+    raise ConfigurationError(f"The file that TENIOS_ACCESS_KEY_FILE names cannot be used: {reason}.")

@@ -1,0 +1,338 @@
+"""The client for threads. Generated from _async_client.py; change that file and run "make generate"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import httpx
+import tenios_client
+from tenios_client.api.callback import get_callback_status, init_callback
+
+from . import _client_base, _mapping
+from ._clock import SYSTEM_CLOCK
+from ._exceptions import StatusUnavailableError, TeniosError
+from ._models import CallbackHandle, Outcome
+from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, PollState, default_poll_interval
+from ._settings import Secret, Settings
+from ._transport import Transport, TransportFactory, http_options, new_attempt, raise_for_status
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from datetime import timedelta
+
+    from tenios_client.models import CallbackStatus, InitCallbackRequest
+
+    from ._clock import Clock
+    from ._polling import PollInterval
+    from ._transport import EventHooks
+
+
+class Tenios:
+    """
+    A client for the TENIOS Callback API.
+
+    Make one, share it between threads, and close it at the end, as ``with`` does.
+    Each setting is taken from its keyword, else from the environment variable, else from the default.
+
+    Args:
+        access_key: The API's access key (``TENIOS_ACCESS_KEY``, or ``TENIOS_ACCESS_KEY_FILE`` for the name of a file).
+        callback_config_id: The callback configuration for calls that name none (``TENIOS_CALLBACK_CONFIG_ID``).
+        base_url: The address of TENIOS (``TENIOS_BASE_URL``); HTTPS, or HTTP to this machine.
+        insecure_hosts: Other hosts that plain HTTP may be used to, such as a simulator in a neighbouring container
+            (``TENIOS_INSECURE_HOSTS``, separated by commas).
+        region: The country of numbers without a country code, such as "DE" (``TENIOS_REGION``). By default they are refused.
+        allowed_numbers: The only numbers that may be called (``TENIOS_ALLOWED_NUMBERS``, separated by commas), so that a
+            staging system cannot call strangers; None for all.
+        timeout: Seconds to wait for a response. A connection must be made within 5 of them.
+        poll_interval: When to poll a running callback; see :func:`default_poll_interval`.
+        proxy: The URL of an HTTP proxy. By default the one that ``HTTPS_PROXY`` names.
+        transport: An httpx transport to use instead of ours. It must not retry requests, and sees the access key in their
+            bodies. An exception in it makes the outcome unknown.
+        event_hooks: httpx event hooks. They see requests without the access key. An exception in one makes the outcome unknown.
+        clock: Replaces the system's clock in tests.
+
+    Raises:
+        ConfigurationError: A setting is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        access_key: str | None = None,
+        callback_config_id: str | None = None,
+        *,
+        base_url: str | None = None,
+        insecure_hosts: Collection[str] | None = None,
+        region: str | None = None,
+        allowed_numbers: Collection[str] | None = None,
+        timeout: float = _client_base.DEFAULT_TIMEOUT,
+        poll_interval: PollInterval = default_poll_interval,
+        proxy: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+        event_hooks: EventHooks | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        key = None if access_key is None else Secret(access_key)
+        access_key = None  # Tracebacks show this variable.
+        self._settings = Settings.from_environment(
+            access_key=key,
+            callback_config_id=callback_config_id,
+            base_url=base_url,
+            insecure_hosts=insecure_hosts,
+            region=region,
+            allowed_numbers=allowed_numbers,
+            timeout=timeout,
+            poll_interval=poll_interval,
+        )
+        own_transport = Transport(
+            TransportFactory(self._settings, proxy),
+            transport,
+        )
+        options = http_options(self._settings, event_hooks, raise_for_status)
+        self._http = httpx.Client(transport=own_transport, **options)
+        self._api = tenios_client.Client(base_url=self._settings.base_url).set_httpx_client(self._http)
+        self._clock = clock
+        self._has_hooks = bool(event_hooks)
+        self._poller = StatusPoller(self._api, self._settings, clock)
+
+    def __repr__(self) -> str:
+        return _client_base.describe(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        _client_base.warn_if_open(self)
+
+    def close(self) -> None:
+        """Close the connections. Calling it again does nothing."""
+        self._http.close()
+
+    @property
+    def base_url(self) -> str:
+        """The address of TENIOS, without a trailing slash."""
+        return self._settings.base_url
+
+    @property
+    def region(self) -> str | None:
+        """The country of numbers without a country code; None if they are refused."""
+        return self._settings.region
+
+    @property
+    def allowed_numbers(self) -> frozenset[str] | None:
+        """The only numbers that may be called, as E.164; None for all."""
+        return self._settings.allowed_numbers
+
+    def start_callback(
+        self,
+        number: str,
+        *,
+        delay: float | timedelta = 0,
+        agent_announcement: str | None = None,
+        dtmf_key: str | None = None,
+        callback_config_id: str | None = None,
+    ) -> Callback:
+        """
+        Have TENIOS call the agent, then *number*, and connect them. At most one request is sent, whatever happens.
+
+        Args:
+            number: The customer's phone number, in any usual spelling.
+            delay: Seconds before the agent is called, a whole number or a timedelta of such.
+            agent_announcement: A text that is read to the agent first.
+            dtmf_key: The key the agent must press before the customer is called: "0" to "9", "*" or "#".
+            callback_config_id: Use this callback configuration instead of the client's.
+
+        Raises:
+            NotPlacedError: No callback was started (its subclasses say why). You may call again.
+            OutcomeUnknownError: Phones may be ringing. Do not simply call again.
+        """
+        _client_base.raise_if_closed(self._http)
+        request = _mapping.init_request(
+            self._settings,
+            number,
+            delay=delay,
+            agent_announcement=agent_announcement,
+            dtmf_key=dtmf_key,
+            callback_config_id=callback_config_id,
+        )
+        handle = self._send_init(request)
+        if isinstance(handle, TeniosError):
+            _client_base.log_start_failure(handle)
+            raise handle
+        _client_base.log_start(handle.id)
+        return Callback(handle, self._poller)
+
+    def _send_init(self, request: InitCallbackRequest) -> CallbackHandle | TeniosError:
+        """Send one init request. Errors are returned, so that no traceback has the frames that hold the response."""
+        started_at = self._clock.now()
+        with new_attempt(has_hooks=self._has_hooks) as attempt:
+            try:
+                response = init_callback.sync_detailed(client=self._api, body=request)
+                callback_id = _mapping.callback_id(response.parsed)
+                return CallbackHandle(callback_id, delay=request.delay, started_at=started_at)
+            except Exception as error:  # noqa: BLE001 - each failure must be mapped to one of two branches
+                return _mapping.map_init_error(error, self._settings.access_key, attempt)
+            except BaseException as interruption:  # noqa: BLE001 - re-raised at once
+                note = None if attempt.nothing_sent else _mapping.UNKNOWN_HINT
+                _client_base.reraise(interruption, note=note)
+
+    def callback(self, callback: int | str | CallbackHandle) -> Callback:
+        """
+        Pick up a callback that was started before or elsewhere. Sends nothing.
+
+        Args:
+            callback: Its handle, or its id as a number or in digits. A handle also knows when the limits of ``wait`` began.
+
+        Raises:
+            TypeError: *callback* is neither.
+            ValueError: *callback* is not a valid id.
+        """
+        return Callback(_client_base.to_handle(callback, self._clock), self._poller)
+
+
+class Callback:
+    """
+    A callback that TENIOS has accepted. Returned by :meth:`Tenios.start_callback` and :meth:`Tenios.callback`.
+
+    Attributes:
+        handle: Its id, delay and start. Store it to pick the callback up later or in another process.
+        outcome: What the newest :meth:`watch` or :meth:`wait` has seen so far.
+    """
+
+    def __init__(self, handle: CallbackHandle, poller: StatusPoller) -> None:
+        self.handle = handle
+        self.outcome = Outcome(handle)
+        self._poller = poller
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id})"
+
+    @property
+    def id(self) -> int:
+        """The id TENIOS gave the callback."""
+        return self.handle.id
+
+    def status(self) -> CallbackStatus:
+        """
+        Return the current status. Transient failures are retried up to twice.
+
+        Raises:
+            StatusUnavailableError: The status could not be fetched.
+        """
+        return self._poller.fetch(self.id)
+
+    def watch(
+        self,
+        *,
+        answer_timeout: float | None = ANSWER_TIMEOUT,
+        end_timeout: float | None = END_TIMEOUT,
+    ) -> Iterator[CallbackStatus]:
+        """
+        Yield each status once, in order, as it is seen, up to the final one. Short ones may be missed.
+
+        Failed status requests are retried and do not change the reported status.
+
+        Args:
+            answer_timeout: Seconds from the end of the delay until both must have answered; None for no limit.
+            end_timeout: Seconds from the end of the delay until the call must have ended; None for no limit.
+
+        Raises:
+            CallbackTimeoutError: A limit has passed. The callback itself goes on.
+            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no use.
+            ValueError: A limit is negative.
+        """
+        return self._follow(self._poller.new_state(self.handle, answer_timeout, end_timeout))
+
+    def wait(
+        self,
+        *,
+        answer_timeout: float | None = ANSWER_TIMEOUT,
+        end_timeout: float | None = END_TIMEOUT,
+    ) -> Outcome:
+        """
+        Wait until the callback has ended, and return its outcome.
+
+        Args:
+            answer_timeout: Seconds from the end of the delay until both must have answered; None for no limit.
+            end_timeout: Seconds from the end of the delay until the call must have ended; None for no limit.
+
+        Raises:
+            CallbackTimeoutError: A limit has passed. The callback itself goes on.
+            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no use.
+            ValueError: A limit is negative.
+        """
+        state = self._poller.new_state(self.handle, answer_timeout, end_timeout)
+        for _ in self._follow(state):
+            pass
+        return state.outcome
+
+    def _follow(self, state: PollState) -> Iterator[CallbackStatus]:
+        clock = self._poller.clock
+        while not state.outcome.ended:
+            clock.sleep(state.pause(clock.monotonic()))
+            now = clock.monotonic()
+            if state.may_poll(now) and (status := self._poller.poll(state)):
+                self.outcome = state.outcome
+                yield status
+            state.raise_if_expired(now)
+
+
+class StatusPoller:
+    """Makes the status requests of a client and of its callbacks."""
+
+    def __init__(self, api: tenios_client.Client, settings: Settings, clock: Clock) -> None:
+        self._api = api
+        self._settings = settings
+        self.clock = clock
+
+    def fetch(self, callback_id: int) -> CallbackStatus:
+        """Return the status; transient failures are retried."""
+        for number in range(1, _client_base.STATUS_ATTEMPTS):
+            try:
+                return self._request(callback_id, number=number)
+            except StatusUnavailableError as error:
+                pause = _client_base.retry_pause(error, number)
+            self.clock.sleep(pause)
+        return self._request(callback_id, number=_client_base.STATUS_ATTEMPTS)
+
+    def new_state(self, handle: CallbackHandle, answer_timeout: float | None, end_timeout: float | None) -> PollState:
+        """Return the state of a callback that is to be watched. Raises TypeError or ValueError if a limit is not valid."""
+        return PollState(
+            handle,
+            self._settings.poll_interval,
+            answer_timeout=answer_timeout,
+            end_timeout=end_timeout,
+            wall_time=self.clock.now(),
+            now=self.clock.monotonic(),
+        )
+
+    def poll(self, state: PollState) -> CallbackStatus | None:
+        """Poll a callback once; return its status if it has changed. Raises StatusUnavailableError if polling is of no use."""
+        limit = state.time_limit(self.clock.monotonic())
+        try:
+            status = self._request(state.handle.id, number=state.failures + 1, limit=limit)
+        except StatusUnavailableError as error:
+            state.record_failure(error, self.clock.monotonic())
+            return None
+        return _client_base.record_status(state, status, self.clock.monotonic())
+
+    def _request(self, callback_id: int, *, number: int, limit: float | None = None) -> CallbackStatus:
+        result = self._send(callback_id, limit)
+        if isinstance(result, StatusUnavailableError):
+            _client_base.log_status_failure(result, callback_id, number)
+            raise result
+        return result
+
+    def _send(self, callback_id: int, limit: float | None) -> CallbackStatus | StatusUnavailableError:
+        """Send one status request. Errors are returned, so that no traceback has the frames that hold the response."""
+        with new_attempt(limit=limit) as attempt:
+            try:
+                request = _mapping.status_request(callback_id)
+                response = get_callback_status.sync_detailed(client=self._api, body=request)
+                return _mapping.callback_status(response.parsed, self._settings.access_key)
+            except Exception as error:  # noqa: BLE001 - each failure is a StatusUnavailableError
+                return _mapping.map_status_error(error, self._settings.access_key, attempt)
+            except BaseException as interruption:  # noqa: BLE001 - re-raised at once
+                _client_base.reraise(interruption)

@@ -1,0 +1,410 @@
+"""
+How requests are sent, for threads. Hand-written uses of httpx are here, in the async twin and in the mapping of errors.
+
+Three rules:
+
+- An init request has a connection of its own: a kept one that the server closes at that moment would leave the outcome unknown.
+- A response is read whole, within limits on bytes and seconds, before anything looks at it.
+- The access key is put into a request here, after the caller's hooks have seen it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import ssl
+import sys
+import time
+import urllib.request
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+import httpx
+from attrs import define
+
+from ._exceptions import ConfigurationError
+from ._settings import is_loopback, is_tenios
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._settings import Settings
+
+#: httpx's event hooks: functions by "request" and "response".
+EventHooks = Mapping[str, Sequence[Callable[..., Any]]]
+
+CONNECT_TIMEOUT = 5.0
+CONNECT_RETRIES = 2
+# Few connections, as many kept as allowed: the cost of a request in httpx grows with the connections in its pool.
+MAX_CONNECTIONS = 20
+KEEPALIVE_SECONDS = 30.0
+MAX_RESPONSE_BYTES = 1 << 20
+MAX_HEADER_BYTES = 100 * 1024
+TOO_LONG = "The whole exchange took too long."
+_OK = 200
+_INIT_PATH = "/callback/init"
+_SOCKS = {"socks5", "socks5h"}
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+class UnexpectedStatusError(Exception):
+    """The status of the response is not 200."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(f"HTTP {response.status_code}")
+        self.response = response
+
+
+@define
+class Attempt:
+    """
+    What is known of one request while it is made. This, and not the type of an exception, is the evidence of what was sent.
+
+    Attributes:
+        limit: Seconds that the whole exchange may take, if fewer than the client allows.
+        has_hooks: Whether code of the caller's runs before the transport.
+        reached_transport: Whether the request got as far as our transport.
+        in_library: Whether it was handed on to the HTTP library.
+        connecting: Whether our own connections were seen to wait for, or to make, a connection. They are not if something else
+            responds in their place, such as a mock.
+        may_have_left: Whether a byte of the request may have left this process. A caller's transport counts as that.
+        http_status: The status of the response, once its headers have been read.
+        is_forbidden: Whether nothing may be sent to TENIOS in this process, as in a test run.
+    """
+
+    limit: float | None = None
+    has_hooks: bool = False
+    reached_transport: bool = False
+    in_library: bool = False
+    connecting: bool = False
+    may_have_left: bool = False
+    http_status: int | None = None
+    is_forbidden: bool = False
+
+    @property
+    def nothing_sent(self) -> bool:
+        """Whether it is certain that nothing was sent."""
+        if not self.reached_transport:
+            return not self.has_hooks
+        return not self.may_have_left and (self.connecting or not self.in_library)
+
+    def seconds(self, timeout: float) -> float:
+        """Return how long the whole exchange may take, where *timeout* is the client's limit for a response."""
+        longest = CONNECT_TIMEOUT * (CONNECT_RETRIES + 1) + 2 * timeout
+        return longest if self.limit is None else min(self.limit, longest)
+
+    def record_trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take note of an event of httpcore's. A proxy is sent a CONNECT request first, which does not count."""
+        if event == "connection.connect_tcp.started":
+            self.record_connecting()
+        if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
+            self.may_have_left = True
+
+    def record_connecting(self) -> None:
+        """
+        Take note that a connection is about to be made. Raises RuntimeError if nothing may be sent to TENIOS.
+
+        That is checked here, so that tests which replace connections by mocks are not affected.
+        """
+        self.connecting = True
+        if self.is_forbidden:
+            sys.audit("tenios_ext.refused")  # The pytest plugin listens, and fails the test.
+            raise RuntimeError("TENIOS_OFFLINE is set, as in a test run, so nothing is sent to TENIOS")
+
+
+#: When the current exchange of a thread must be over, by ``time.monotonic()``.
+DEADLINE: ContextVar[float] = ContextVar("tenios_deadline", default=math.inf)
+CURRENT_ATTEMPT: ContextVar[Attempt] = ContextVar("tenios_attempt")
+
+
+@contextmanager
+def new_attempt(*, limit: float | None = None, has_hooks: bool = False) -> Iterator[Attempt]:
+    """Make an attempt the current one, in which the transport records what it does."""
+    current = Attempt(limit, has_hooks)
+    token = CURRENT_ATTEMPT.set(current)
+    try:
+        yield current
+    finally:
+        CURRENT_ATTEMPT.reset(token)
+
+
+def current_attempt(settings: Settings) -> Attempt:
+    """Return the current attempt, which has reached the transport now."""
+    current = CURRENT_ATTEMPT.get(None) or Attempt()
+    current.reached_transport = True
+    current.is_forbidden = bool(os.environ.get("TENIOS_OFFLINE")) and is_tenios(urlsplit(settings.base_url).hostname)
+    return current
+
+
+def http_options(settings: Settings, event_hooks: EventHooks | None, last_hook: Callable[..., Any]) -> dict[str, Any]:
+    """Return the arguments that ``httpx.Client`` and ``httpx.AsyncClient`` have in common. Raises ConfigurationError."""
+    hooks = _checked_hooks(event_hooks)
+    hooks["response"].append(last_hook)
+    read = settings.timeout
+    return {
+        "base_url": settings.base_url,
+        "event_hooks": hooks,
+        "follow_redirects": False,
+        "headers": {
+            "User-Agent": f"tenios-callback/{__version__} httpx/{httpx.__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        },
+        "timeout": httpx.Timeout(read, connect=min(CONNECT_TIMEOUT, read)),
+        "trust_env": False,
+    }
+
+
+def _checked_hooks(event_hooks: EventHooks | None) -> dict[str, list[Callable[..., Any]]]:
+    hooks: dict[str, list[Callable[..., Any]]] = {"request": [], "response": []}
+    try:
+        for name, functions in ({} if event_hooks is None else event_hooks).items():
+            hooks[name] += functions
+        if all(callable(function) for functions in hooks.values() for function in functions):
+            return hooks
+    except (AttributeError, LookupError, TypeError):
+        pass
+    raise ConfigurationError("event_hooks must be a dict such as {'request': [function], 'response': [function]}.")
+
+
+def raise_for_status(response: httpx.Response) -> None:
+    """Raise UnexpectedStatusError unless the status is 200: the generated client raises none of its own for an unknown one."""
+    if response.status_code != _OK:
+        raise UnexpectedStatusError(response)
+
+
+async def async_raise_for_status(response: httpx.Response) -> None:
+    """Raise UnexpectedStatusError unless the status is 200."""
+    raise_for_status(response)
+
+
+class TransportFactory:
+    """
+    All that is needed to connect, prepared and checked when a client is made.
+
+    Attributes:
+        settings: The client's settings.
+        context: The TLS context; one for all connections.
+        proxy: The caller's proxy, or the one that the environment names; None if there is none, or for plain HTTP.
+
+    Raises:
+        ConfigurationError: The URL, the proxy or the certificates cannot be used.
+    """
+
+    def __init__(self, settings: Settings, proxy: str | None = None) -> None:
+        self.settings = settings
+        try:
+            httpx.URL(settings.base_url)
+        except httpx.InvalidURL as error:
+            raise ConfigurationError(f"base_url is not a valid URL: {error}") from None
+        self._is_plain = settings.base_url.startswith("http://")
+        self.proxy = self._proxy(proxy)
+        self.context = self._context()
+
+    def prepare(self, request: httpx.Request, seconds: float) -> httpx.Request:
+        """Return *request* as it is sent: with the access key, and with time limits of at most *seconds*."""
+        document = json.loads(request.content)
+        document["access_key"] = self.settings.access_key.reveal()
+        headers = request.headers.copy()
+        del headers["Content-Length"]
+        if is_init_request(request):
+            # A pool that keeps no connections may still reuse one that has just become idle in another thread.
+            headers["Connection"] = "close"
+        timeouts = {name: _least(each, seconds) for name, each in request.extensions.get("timeout", {}).items()}
+        return httpx.Request(
+            request.method,
+            request.url,
+            headers=headers,
+            content=json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(),
+            extensions={**request.extensions, "timeout": timeouts},
+        )
+
+    def options(self, *, keep: bool) -> dict[str, Any]:
+        """Return the arguments of httpx's own transports, which keep their connections for the next request or don't."""
+        limits = httpx.Limits(
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=MAX_CONNECTIONS if keep else 0,
+            keepalive_expiry=KEEPALIVE_SECONDS,
+        )
+        return {"verify": self.context, "limits": limits, "retries": CONNECT_RETRIES, "proxy": self.proxy}
+
+    def _context(self) -> ssl.SSLContext:
+        if self._is_plain:
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and made without loading certificates
+        try:
+            return httpx.create_ssl_context()
+        except OSError as error:
+            named = " or ".join(name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name))
+            raise ConfigurationError(
+                f"The certificates{f' that {named} names' if named else ''} cannot be loaded: {error}"
+            ) from None
+
+    def _proxy(self, named: object) -> httpx.Proxy | None:
+        host = urlsplit(self.settings.base_url).hostname or ""
+        if named is None:
+            if self._is_plain or urllib.request.proxy_bypass(host):
+                return None
+            found = urllib.request.getproxies()
+            named = found.get("https", found.get("all"))
+            if not named:
+                return None
+        source = "The proxy (proxy=..., HTTPS_PROXY or ALL_PROXY)"
+        if not isinstance(named, str):
+            raise ConfigurationError(f"proxy must be a URL such as 'http://proxy:3128', got {type(named).__name__}.")
+        url = named if "://" in named else f"http://{named}"
+        try:
+            proxy = httpx.Proxy(url) if urlsplit(url).port != 0 and urlsplit(url).hostname else None
+        except (ValueError, httpx.InvalidURL):
+            proxy = None
+        if proxy is None:
+            raise ConfigurationError(f"{source} must be a URL such as 'http://proxy:3128'.")
+        if proxy.url.scheme in _SOCKS and find_spec("socksio") is None:
+            raise ConfigurationError(f"{source} is a SOCKS proxy, which needs: pip install 'httpx[socks]'")
+        if self._is_plain and not is_loopback(proxy.url.host):
+            raise ConfigurationError(
+                "A proxy on another machine cannot be used with an http:// base_url: it would get the access key unencrypted."
+            )
+        return proxy
+
+
+def _least(timeout: float | None, seconds: float) -> float:
+    return seconds if timeout is None else min(timeout, seconds)
+
+
+def is_init_request(request: httpx.Request) -> bool:
+    """Return whether *request* starts a callback."""
+    return request.url.path.endswith(_INIT_PATH)
+
+
+class Transport(httpx.BaseTransport):
+    """
+    Sends init requests over connections of their own, and status requests over kept ones.
+
+    Args:
+        factory: What is needed to connect.
+        custom: The caller's transport, used for everything instead.
+
+    Raises:
+        ConfigurationError: *custom* is not a transport.
+    """
+
+    def __init__(self, factory: TransportFactory, custom: httpx.BaseTransport | None) -> None:
+        if custom is not None and not isinstance(custom, httpx.BaseTransport):
+            raise ConfigurationError(f"transport must be an httpx.BaseTransport, got {type(custom).__name__}.")
+        self._factory = factory
+        self._custom = custom
+        self._process = os.getpid()
+        self._inherited: list[object] = []
+        self._init_transport, self._status_transport = self._connect()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and read the whole response."""
+        attempt = current_attempt(self._factory.settings)
+        seconds = attempt.seconds(self._factory.settings.timeout)
+        prepared = self._factory.prepare(request, seconds)
+        self._reconnect_after_fork()
+        transport = self._init_transport if is_init_request(request) else self._status_transport
+        attempt.in_library = True
+        if transport is self._custom:
+            attempt.may_have_left = True
+        else:
+            prepared.extensions["trace"] = attempt.record_trace
+        body = BoundedBody(seconds)
+        token = DEADLINE.set(time.monotonic() + seconds)
+        try:
+            response = transport.handle_request(prepared)
+            attempt.http_status = response.status_code
+            try:
+                for chunk in cast("httpx.SyncByteStream", response.stream):
+                    body.add(chunk)
+            finally:
+                response.close()
+        except httpx.PoolTimeout:
+            attempt.connecting = True  # There was none to be had.
+            raise
+        finally:
+            DEADLINE.reset(token)
+        return body.complete(response)
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._process == os.getpid():
+            for transport in {self._init_transport, self._status_transport}:
+                transport.close()
+
+    def _connect(self) -> tuple[httpx.BaseTransport, httpx.BaseTransport]:
+        from ._deadline import DeadlineTransport  # noqa: PLC0415 - httpcore is imported when a client is made, as by httpx
+
+        if self._custom is not None:
+            return self._custom, self._custom
+        return (
+            DeadlineTransport(**self._factory.options(keep=False)),
+            DeadlineTransport(**self._factory.options(keep=True)),
+        )
+
+    def _reconnect_after_fork(self) -> None:
+        # Two processes that share a connection read each other's responses. The old ones are kept, but not closed: closing them
+        # could wait for a lock that a thread of the parent process held when it forked.
+        if self._process != os.getpid():
+            self._inherited += [self._init_transport, self._status_transport]
+            self._init_transport, self._status_transport = self._connect()
+            self._process = os.getpid()
+
+
+class BoundedBody:
+    """The bytes of a response as they arrive, limited in number and time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._content = bytearray()
+        self._deadline = time.monotonic() + seconds
+
+    def add(self, chunk: bytes) -> None:
+        """Add some bytes. Raises an httpx error if they are too many or too late."""
+        self._content += chunk
+        if len(self._content) > MAX_RESPONSE_BYTES:
+            raise httpx.ReadError(f"The response has more than {MAX_RESPONSE_BYTES} bytes.")
+        if time.monotonic() > self._deadline:
+            raise httpx.ReadTimeout(TOO_LONG)
+
+    def complete(self, response: httpx.Response) -> httpx.Response:
+        """Return the response with its body read: decompressed within the limit, and as UTF-8."""
+        headers = response.headers.copy()
+        encoding = headers.pop("Content-Encoding", "").strip().lower()
+        headers.pop("Content-Length", None)
+        headers.pop("Transfer-Encoding", None)
+        content = (
+            _decompressed(bytes(self._content)) if encoding in {"gzip", "x-gzip", "deflate"} else bytes(self._content)
+        )
+        # httpx logs the reason phrase, which is the server's; without it, it logs the standard one.
+        extensions = {name: each for name, each in response.extensions.items() if name != "reason_phrase"}
+        return httpx.Response(response.status_code, headers=headers, content=_as_utf8(content), extensions=extensions)
+
+
+def _decompressed(content: bytes) -> bytes:
+    """
+    Return *content* decompressed; as it is if it cannot be, since the status says more than the body.
+
+    Compression was not asked for, but some proxies do it all the same. Other encodings are left as they are.
+    """
+    decompressor = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        decompressed = decompressor.decompress(content, MAX_RESPONSE_BYTES)
+    except zlib.error:
+        return content
+    return decompressed if decompressor.eof else content
+
+
+def _as_utf8(content: bytes) -> bytes:
+    """Return *content* in UTF-8. Text that is neither that nor UTF-16 or UTF-32 is taken for Latin-1."""
+    try:
+        content.decode(json.detect_encoding(content))
+    except UnicodeDecodeError:
+        return content.decode("latin-1").encode()
+    return content

@@ -1,5 +1,0 @@
-"""The ``tenios`` command."""
-
-from .main import main
-
-__all__ = ["main"]

@@ -1,0 +1,32 @@
+"""The OpenAPI description that ships with the package."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+ContractFormat = Literal["yaml", "json", "3.0"]
+
+_NAMES: dict[ContractFormat, str] = {"yaml": "openapi.yaml", "json": "openapi.json", "3.0": "openapi-3.0.json"}
+_CHECKOUT = Path(__file__).parent.parent
+
+
+def contract_text(format: ContractFormat = "yaml") -> str:  # noqa: A002 - the option of the command has this name
+    """
+    Return the OpenAPI description of the TENIOS Callback API.
+
+    Args:
+        format: "yaml" for ``openapi.yaml`` (OpenAPI 3.1) as it was written, "json" for the same as JSON, "3.0" for a JSON copy in
+            OpenAPI 3.0.
+
+    Raises:
+        FileNotFoundError: In a source checkout, the JSON files have not been built yet; run ``make artefacts``.
+    """
+    name = _NAMES[format]
+    shipped = files(__package__) / name
+    if shipped.is_file():
+        return shipped.read_text(encoding="utf-8")
+    # In a checkout the YAML is in the root, and the JSON files are built.
+    folder = _CHECKOUT if format == "yaml" else _CHECKOUT / "build/contract"
+    return (folder / name).read_text(encoding="utf-8")

@@ -1,0 +1,203 @@
+"""
+TENIOS's HTTP API without HTTP: a request is passed in as values, and the response is returned as one.
+
+Requests are validated against the contract itself, so there is no second description of them.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from math import isinf
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from ._engine import UnknownCallbackError, UnknownCredentialsError
+from ._request_log import Redactor, RequestLog
+from ._response import Response
+from ._schema import RequestSchema, contract
+from .faults import Faults, HttpError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ._engine import CallbackStore
+    from .faults import Fault, Injection, Operation
+
+#: Bytes. The body of a valid request has a few hundred.
+LARGEST_BODY = 1 << 16
+_MAX_LEVELS = 100
+# The codes and messages of TENIOS's sister APIs, and for what TENIOS does not document two of our own: BODY_TOO_LARGE and
+# INVALID_CONTENT_TYPE.
+_MESSAGES = {
+    "BAD_CREDENTIALS": "Bad credentials",
+    "BODY_TOO_LARGE": f"The body has more than {LARGEST_BODY} bytes",
+    "FIELD_IS_REQUIRED": "Field is required",
+    "INVALID_CONTENT_TYPE": "The content type is not application/json",
+    "INVALID_FIELD": "Invalid field",
+    "INVALID_JSON": "Invalid JSON",
+    "INVALID_VALUE": "Invalid value",
+    "METHOD_NOT_ALLOWED": "Method not allowed",
+    "NOT_FOUND": "Unknown method",
+}
+_OPERATIONS: dict[str, Operation] = {"/callback/init": "init", "/callback/status": "status"}
+
+
+@frozen
+class _Result:
+    """A response with what the record says about it."""
+
+    response: Response
+    fault: Fault | None = None
+    callback_id: int | None = None
+
+
+class ApiHandler:
+    """
+    Handles requests.
+
+    Args:
+        store: Starts the callbacks.
+        faults: The injected faults.
+        faults_of: Returns the faults that belong to a number.
+
+    Attributes:
+        log: The last requests to either operation.
+    """
+
+    def __init__(self, store: CallbackStore, faults: Faults, faults_of: Callable[[str], Sequence[Injection]]) -> None:
+        self._store = store
+        self._faults = faults
+        self._faults_of = faults_of
+        self.log = RequestLog()
+
+    def handle(self, method: str, path: str, body: bytes, *, content_type: str = "application/json") -> Response:
+        """Return the response to a request, and record both."""
+        operation = _OPERATIONS.get(path)
+        if operation is None:
+            return _error(404, "NOT_FOUND")
+        if method != "POST":
+            return _error(405, "METHOD_NOT_ALLOWED", Allow="POST")
+        parsed = _parse(body, content_type)
+        document = None if isinstance(parsed, Response) else parsed
+        redactor = Redactor(self._store.accounts, _schemas()[operation].fields, document)
+        result = _Result(parsed) if isinstance(parsed, Response) else self._respond(operation, parsed, redactor)
+        self._record(operation, document, result, redactor)
+        return result.response
+
+    def _respond(self, operation: Operation, document: Mapping[str, Any], redactor: Redactor) -> _Result:
+        schema = _schemas()[operation]
+        document = schema.with_integers(schema.with_numbers(document))
+        if found := schema.error(document):
+            code, fields = found
+            return _Result(_error(400, code, *fields))
+        try:
+            return self._init(document, redactor) if operation == "init" else self._status(document)
+        except UnknownCredentialsError:
+            return _Result(_error(400, "BAD_CREDENTIALS"))
+        except UnknownCallbackError:
+            return _Result(_error(400, "INVALID_VALUE", "id"))
+
+    def _init(self, document: Mapping[str, Any], redactor: Redactor) -> _Result:
+        access_key, config_id = document["access_key"], document["callback_config_id"]
+        number = document["callback_number"]
+        self._store.authenticate(access_key, config_id)
+        fault = self._faults.next("init", number, None, self._faults_of(number))
+        if isinstance(fault, HttpError) and not fault.accepted:
+            return _Result(fault.apply(Response(200, {}), ()), fault)
+        announcement = document.get("agent_announcement")
+        callback = self._store.add(
+            access_key,
+            config_id,
+            number=number,
+            delay=document["delay"],
+            agent_announcement=redactor.text(announcement) if announcement is not None else None,
+            dtmf_key=document.get("dtmf_key_to_trigger_customer_call"),
+        )
+        if forgotten := self._store.forget_surplus():
+            self._faults.forget(forgotten)
+        response = Response(200, {"id": callback.id})
+        return _Result(fault.apply(response, ()) if fault else response, fault, callback.id)
+
+    def _status(self, document: Mapping[str, Any]) -> _Result:
+        callback = self._store.find(document["access_key"], document["id"])
+        _, status = callback.history(self._store.now())[-1]
+        fault = self._faults.next("status", callback.number, callback.id, self._faults_of(callback.number))
+        response = Response(200, {"status": str(status)})
+        timeline = [status for _, status in callback.timeline]
+        return _Result(fault.apply(response, timeline) if fault else response, fault, callback.id)
+
+    def _record(
+        self, operation: Operation, document: Mapping[str, Any] | None, result: _Result, redactor: Redactor
+    ) -> None:
+        body = redactor.body(document) if document is not None else None
+        response = redactor.response(result.response)
+        self.log.add(self._store.now, operation, body, response, fault=result.fault, callback_id=result.callback_id)
+
+
+@cache
+def _schemas() -> dict[Operation, RequestSchema]:
+    return {
+        "init": RequestSchema(contract(), "InitCallbackRequest"),
+        "status": RequestSchema(contract(), "CallbackStatusRequest"),
+    }
+
+
+def _error(status: int, code: str, *fields: str, **headers: str) -> Response:
+    return Response(status, {"error_code": code, "error_message": _MESSAGES[code], "fields": list(fields)}, headers)
+
+
+def _parse(body: bytes, content_type: str) -> dict[str, Any] | Response:
+    """Return the JSON object in *body*, or the error response if there is none."""
+    if len(body) > LARGEST_BODY:
+        return _error(413, "BODY_TOO_LARGE", Connection="close")
+    if body and content_type.partition(";")[0].strip().lower() != "application/json":
+        return _error(415, "INVALID_CONTENT_TYPE")
+    document = json_object(body)
+    return document if document is not None else _error(400, "INVALID_JSON")
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """
+    Return the JSON object in *body*; None if it is anything else.
+
+    Stricter than Python's parser, so that whatever is accepted can be written as JSON again: the encoding is UTF-8 without lone
+    surrogates, numbers fit into a float, names are unique, and nesting is limited to 100 levels.
+    """
+    try:
+        text = body.decode()
+        document = _DECODER.decode(text)
+        if "\\u" in text:  # An escape may be a lone surrogate, which cannot be encoded.
+            json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) and not _is_deeper(document, _MAX_LEVELS) else None
+
+
+def _reject_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not valid JSON.")
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if isinf(value):
+        raise ValueError(f"{text} does not fit into a float.")
+    return value
+
+
+def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError("An object has the same name twice.")
+    return document
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(levels == 0 or _is_deeper(each, levels - 1) for each in inner)
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_reject_constant, parse_float=_finite_float, object_pairs_hook=_with_unique_names
+)

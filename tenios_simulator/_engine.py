@@ -1,0 +1,213 @@
+"""The simulated callbacks and their current status. Apart from the clock that it is given, this module is pure."""
+
+from __future__ import annotations
+
+from itertools import count
+from sys import getsizeof
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from attrs import define, evolve, field, frozen
+
+from tenios_ext import is_final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tenios_client.models import CallbackStatus
+
+    from .scenario import Action, Scenario
+
+# The id in the examples of TENIOS's documentation.
+_FIRST_ID = 10
+# So many callbacks are kept, so that a server that runs for months needs a bounded amount of memory, and so many bytes of their
+# text. If one is exceeded, callbacks are forgotten until nine tenths are left.
+_MAX_CALLBACKS = 100_000
+_MAX_BYTES = 32 << 20
+_KEPT = 0.9
+# Sums of seconds differ in their last bits with the order of adding: a status that begins within this time has begun.
+_TOLERANCE = 1e-6
+
+
+class UnknownCredentialsError(Exception):
+    """There is no such account, or the account has no such callback configuration."""
+
+
+class UnknownCallbackError(LookupError):
+    """There is no such callback."""
+
+
+class ImpossibleActionError(ValueError):
+    """The action is impossible with the callback's current status."""
+
+
+@frozen
+class SimulatedCallback:
+    """
+    A callback that was started.
+
+    Attributes:
+        id: The id in the response to the init request.
+        access_key: The access key that was used.
+        callback_config_id: The callback configuration that was used.
+        number: The customer's number, as E.164.
+        delay: Seconds to wait before the agent is called.
+        agent_announcement: The text that is read to the agent, with access keys masked; None if there is none.
+        dtmf_key: The key that the agent must press first; None if there is none.
+        started_at: The time of the init request, in seconds by the simulator's clock.
+        scenario: What happens.
+    """
+
+    id: int
+    access_key: str = field(repr=False)
+    callback_config_id: str = field(repr=False)  # may contain the access key if a test has named one after the other
+    number: str
+    delay: float
+    agent_announcement: str | None
+    dtmf_key: str | None
+    started_at: float
+    scenario: Scenario
+
+    @property
+    def timeline(self) -> list[tuple[float, CallbackStatus]]:
+        """Each status, past and future, with the time at which it begins, in seconds by the simulator's clock."""
+        return [(self.started_at + begins, status) for begins, status in self.scenario.timeline(delay=self.delay)]
+
+    @property
+    def size(self) -> int:
+        """How much memory its text takes, in bytes."""
+        texts = (self.access_key, self.callback_config_id, self.number, self.agent_announcement, self.dtmf_key)
+        return sum(map(getsizeof, texts))
+
+    def history(self, now: float) -> list[tuple[float, CallbackStatus]]:
+        """Return the part of the timeline that has begun, at least the first status. The last one is the current status."""
+        first, *others = self.timeline
+        return [first, *((begins, status) for begins, status in others if begins <= now + _TOLERANCE)]
+
+
+@define
+class CallbackStore:
+    """
+    Starts callbacks and knows their current status.
+
+    Attributes:
+        accounts: The callback config ids of each access key.
+        scenario_for: Returns the scenario of a new callback to a number.
+        now: Returns the time of the simulator's clock, in seconds.
+        callbacks: The callbacks by id, oldest first.
+        size: How much memory their text takes, in bytes.
+    """
+
+    accounts: Mapping[str, frozenset[str]] = field(repr=False)
+    scenario_for: Callable[[str], Scenario]
+    now: Callable[[], float]
+    callbacks: dict[int, SimulatedCallback] = field(factory=dict, init=False)
+    size: int = field(default=0, init=False)
+    _ids: Iterator[int] = field(factory=lambda: count(_FIRST_ID), init=False, repr=False)
+    _lock: Lock = field(factory=Lock, init=False, repr=False)
+
+    def authenticate(self, access_key: str, callback_config_id: str | None = None) -> None:
+        """Raise UnknownCredentialsError unless there is such an account, with such a callback configuration."""
+        config_ids = self.accounts.get(access_key)
+        if config_ids is None or (callback_config_id is not None and callback_config_id not in config_ids):
+            raise UnknownCredentialsError
+
+    def add(
+        self,
+        access_key: str,
+        callback_config_id: str,
+        *,
+        number: str,
+        delay: float,
+        agent_announcement: str | None,
+        dtmf_key: str | None,
+    ) -> SimulatedCallback:
+        """Start a callback."""
+        with self._lock:
+            # The scenario comes first: if a caller's iterator raises an error, no id is used up.
+            scenario = self.scenario_for(number)
+            callback = SimulatedCallback(
+                next(self._ids),
+                access_key,
+                callback_config_id,
+                number=number,
+                delay=delay,
+                agent_announcement=agent_announcement,
+                dtmf_key=dtmf_key,
+                started_at=self.now(),
+                scenario=scenario,
+            )
+            self.callbacks[callback.id] = callback
+            self.size += callback.size
+        return callback
+
+    def forget_surplus(self) -> set[int]:
+        """
+        Remove callbacks if there are too many or they are too large, and return their ids.
+
+        Those that have ended are removed first, in the order of their ends, and then those that were started first.
+        """
+        with self._lock:
+            if not self._exceeds(1):
+                return set()
+            now = self.now()
+            newest = {each.id: each.history(now)[-1] for each in self.callbacks.values()}
+            order = sorted(newest, key=lambda id_: (0, newest[id_][0]) if is_final(newest[id_][1]) else (1, id_))
+            forgotten = set()
+            for callback_id in order:
+                if not self._exceeds(_KEPT):
+                    break
+                self.size -= self.callbacks.pop(callback_id).size
+                forgotten.add(callback_id)
+        return forgotten
+
+    def _exceeds(self, share: float) -> bool:
+        """Return whether the callbacks take more than this share of what they may."""
+        return len(self.callbacks) > _MAX_CALLBACKS * share or self.size > _MAX_BYTES * share
+
+    def find(self, access_key: str, callback_id: int) -> SimulatedCallback:
+        """Return a callback of an account. Raises UnknownCredentialsError or UnknownCallbackError."""
+        self.authenticate(access_key)
+        callback = self.get(callback_id)
+        if callback.access_key != access_key:
+            raise _unknown(callback_id)
+        return callback
+
+    def get(self, callback_id: int) -> SimulatedCallback:
+        """Return a callback of any account. Raises UnknownCallbackError."""
+        try:
+            return self.callbacks[callback_id]
+        except KeyError:
+            raise _unknown(callback_id) from None
+
+    def status(self, callback_id: int) -> CallbackStatus:
+        """Return the current status. Raises UnknownCallbackError."""
+        return self.get(callback_id).history(self.now())[-1][1]
+
+    def perform(self, callback_id: int, action: Action) -> CallbackStatus:
+        """
+        Perform an action now, and return the status that it leads to. Afterwards the scenario continues.
+
+        Raises:
+            UnknownCallbackError: There is no such callback.
+            ImpossibleActionError: The action is impossible with the current status.
+        """
+        with self._lock:
+            callback = self.get(callback_id)
+            now = self.now()
+            since, status = callback.history(now)[-1]
+            scenario = callback.scenario.after(action, status, max(now - since, 0))
+            if scenario is None:
+                raise ImpossibleActionError(f"{action} is impossible: callback {callback_id} has the status {status}.")
+            self.callbacks[callback_id] = evolve(callback, scenario=scenario)
+        return self.status(callback_id)
+
+    def reset(self) -> None:
+        """Remove all callbacks. Ids are not reused."""
+        with self._lock:
+            self.callbacks.clear()
+            self.size = 0
+
+
+def _unknown(callback_id: int) -> UnknownCallbackError:
+    return UnknownCallbackError(f"There is no callback {callback_id}.")

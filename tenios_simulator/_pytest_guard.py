@@ -1,0 +1,235 @@
+"""
+The guard of the pytest plugin, which refuses connections to TENIOS.
+
+It has three parts:
+
+- Wrappers around the functions that resolve names, connect and begin TLS. They refuse before anything else happens, also where a
+  test has replaced name resolution, and where a proxy hides the connection. But other code may replace these functions, as
+  gevent's ``monkey.patch_all()`` does: call :meth:`Guard.renew` repeatedly to wrap whatever is there then.
+- An audit hook, which Python's sockets call however they are reached. It sees neither proxies nor native code. It cannot be
+  removed, so it stays in the process, and does nothing without a guard.
+- The environment variable TENIOS_OFFLINE, with which our clients refuse to connect, also in programs that a test starts.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import sys
+from contextlib import suppress
+from functools import cache, wraps
+from importlib import import_module
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from _pytest.outcomes import Failed
+
+if not TYPE_CHECKING:
+    Failed = pytest.fail.Exception  # the public name, which type checkers do not accept as a class
+
+#: The host of TENIOS.
+HOST = "api.tenios.com"
+#: The mark of a test that may reach it.
+MARK = "tenios_live"
+HINT = (
+    f"A test tried to reach {HOST}. Nothing was sent. Use the fixture `tenios` or `async_tenios` (or the transport and the clock "
+    f"of `tenios_simulator`), or mark a test that is meant to call real phones with @pytest.mark.{MARK}."
+)
+_OFFLINE = "TENIOS_OFFLINE"
+# By name: some plugins load a module again, which makes another one of the same name.
+_SOCKET_MODULES = (socket.__name__, "gevent.socket")
+_TLS_MODULES = (ssl.__name__, "gevent.ssl")
+_MISSING = object()
+
+
+class ReachedTeniosError(Failed):
+    """A test tried to reach TENIOS. As pytest's own failures, it passes through ``except Exception``."""
+
+    def add_note(self, note: str) -> None:
+        """Ignore the client's note that phones may be ringing: nothing was sent."""
+
+
+class Guard:
+    """Refuses connections to TENIOS from :meth:`start` to :meth:`stop`, except while it is open."""
+
+    def __init__(self) -> None:
+        self._is_open = False
+        self._refused = False
+        # The wrappers, with what was in their owner's namespace before. Weak, so that one which is no longer in use is forgotten
+        # together with what it wraps; but code that has replaced one may put it back.
+        self._wrappers: WeakKeyDictionary[Callable[..., Any], object] = WeakKeyDictionary()
+        self._owners: WeakKeyDictionary[type | ModuleType, set[str]] = WeakKeyDictionary()
+        self._environment = pytest.MonkeyPatch()
+
+    def start(self) -> None:
+        """Begin to refuse, and exempt TENIOS from the environment's proxies, so that an unreachable one hides no refusal."""
+        self._environment.setenv(_OFFLINE, "1")
+        for name in ("no_proxy", "NO_PROXY"):
+            exempt = os.environ.get(name)
+            if exempt != "*":  # An asterisk means all hosts, but only if it stands alone.
+                self._environment.setenv(name, ",".join(filter(None, [exempt, HOST])))
+        with suppress(ImportError):
+            import_module("uvloop")  # so that it is wrapped before a test uses it
+        _add_audit_hook()
+        _GUARDS.append(self)
+        self.renew()
+
+    def stop(self) -> None:
+        """Undo all that :meth:`start` and :meth:`renew` have done. What others have replaced since then stays."""
+        _GUARDS.remove(self)
+        for owner, names in list(self._owners.items()):
+            for name in names:
+                self._unwrap(owner, name)
+        self._environment.undo()
+
+    def open(self) -> None:
+        """Allow connections to TENIOS."""
+        self._is_open = True
+        self.renew()
+
+    def close(self) -> None:
+        """Refuse them again."""
+        self._is_open = False
+        self.renew()
+
+    def renew(self) -> None:
+        """Wrap the functions that are unwrapped because other code has replaced them, and set TENIOS_OFFLINE again."""
+        if self._is_open:
+            os.environ.pop(_OFFLINE, None)
+        else:
+            os.environ[_OFFLINE] = "1"
+        for module in _loaded(*_SOCKET_MODULES):
+            for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+                self._check_host(module, name, 0)
+            self._check_address(module, "create_connection", 0)
+            for name in ("connect", "connect_ex"):
+                self._check_address(getattr(module, "socket", None), name, 1)
+        for module in _loaded(*_TLS_MODULES):
+            context = getattr(module, "SSLContext", None)
+            self._check_host(context, "wrap_bio", 4, keyword="server_hostname")
+            self._check_host(context, "wrap_socket", 5, keyword="server_hostname")
+        for module in _loaded("uvloop"):
+            loop = getattr(module, "Loop", None)
+            self._check_host(loop, "getaddrinfo", 1)
+            self._check_host(loop, "create_connection", 2)
+            self._check_host(loop, "start_tls", 5, keyword="server_hostname")
+            self._check_address(loop, "sock_connect", 2)
+
+    def refuse_if_tenios(self, host: object) -> None:
+        """Fail the running test if *host* is TENIOS, unless the guard is open."""
+        if is_tenios(host):
+            self.refuse()
+
+    def refuse(self) -> None:
+        """Fail the running test, unless the guard is open."""
+        if self in _GUARDS and not self._is_open:
+            self._refused = True
+            raise ReachedTeniosError(HINT, pytrace=True)
+
+    def pop_refused(self) -> bool:
+        """Return whether a connection was refused since the last call."""
+        refused, self._refused = self._refused, False
+        return refused
+
+    def _check_host(self, owner: object, name: str, position: int, *, keyword: str = "host") -> None:
+        """Wrap a function of *owner* that has the host as an argument, by keyword or by position."""
+        self._wrap(owner, name, lambda args, kwargs: _argument(args, kwargs, position, keyword))
+
+    def _check_address(self, owner: object, name: str, position: int) -> None:
+        """Wrap a function of *owner* that has an address as an argument, which begins with the host."""
+        self._wrap(owner, name, lambda args, kwargs: _host_in(_argument(args, kwargs, position, "address")))
+
+    def _wrap(self, owner: object, name: str, host: Callable[[tuple[Any, ...], dict[str, Any]], object]) -> None:
+        """Wrap a function of *owner*, unless it is wrapped already, so that it is refused for one value of *host*."""
+        if not isinstance(owner, type | ModuleType):
+            return  # a test's own object in the place of a class
+        current = _raw_attribute(owner, name)
+        if self._is_wrapper(current) or not _is_function(current):
+            return
+        original = getattr(owner, name)
+
+        @wraps(original)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            self.refuse_if_tenios(host(args, kwargs))
+            return original(*args, **kwargs)
+
+        before = vars(owner).get(name, _MISSING)
+        with suppress(AttributeError, TypeError):  # a class in C; the audit hook sees its connections
+            setattr(owner, name, guarded)
+            self._wrappers[guarded] = before
+            self._owners.setdefault(owner, set()).add(name)
+
+    def _unwrap(self, owner: type | ModuleType, name: str) -> None:
+        current: Any
+        while self._is_wrapper(current := vars(owner).get(name)):
+            before = self._wrappers[current]
+            if before is _MISSING:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before)
+
+    def _is_wrapper(self, value: Any) -> bool:
+        return isinstance(value, FunctionType) and value in self._wrappers
+
+
+def is_tenios(host: object) -> bool:
+    """Return whether *host* is TENIOS, in any form that sockets accept."""
+    name = host.decode("ascii", "replace") if isinstance(host, bytes | bytearray) else host
+    return isinstance(name, str) and name.rstrip(".").lower() == HOST
+
+
+def _loaded(*names: str) -> Iterator[ModuleType]:
+    """Yield the modules of these names that are loaded now."""
+    for name in names:
+        module = sys.modules.get(name)
+        if isinstance(module, ModuleType):
+            yield module
+
+
+def _raw_attribute(owner: type | ModuleType, name: str) -> object:
+    """Return an attribute without binding it, also if a class has inherited it."""
+    namespaces = map(vars, owner.__mro__) if isinstance(owner, type) else [vars(owner)]
+    return next((each[name] for each in namespaces if name in each), _MISSING)
+
+
+def _is_function(value: object) -> bool:
+    """Return whether *value* is a function. A test's mock is none, and must stay what it is."""
+    return isinstance(value, BuiltinFunctionType) or hasattr(type(value), "__get__")
+
+
+def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, keyword: str) -> object:
+    return kwargs[keyword] if keyword in kwargs else next(iter(args[position:]), None)
+
+
+def _host_in(address: object) -> object:
+    return address[0] if isinstance(address, tuple | list) and address else None
+
+
+# The guards that have started: in a run of pytest that is started by a test of another run, there are two.
+_GUARDS: list[Guard] = []
+_HOST_OF_EVENT: dict[str, Callable[[tuple[Any, ...]], object]] = {
+    "socket.getaddrinfo": lambda args: args[0],
+    "socket.gethostbyname": lambda args: args[0],
+    "socket.connect": lambda args: _host_in(args[1]),
+    # Raised by our clients where they refuse because of TENIOS_OFFLINE.
+    "tenios_ext.refused": lambda _: HOST,
+}
+
+
+@cache
+def _add_audit_hook() -> None:
+    sys.addaudithook(_refuse_event)
+
+
+def _refuse_event(event: str, args: tuple[Any, ...]) -> None:
+    if _GUARDS and event in _HOST_OF_EVENT:
+        host = _HOST_OF_EVENT[event](args)
+        for guard in tuple(_GUARDS):
+            guard.refuse_if_tenios(host)

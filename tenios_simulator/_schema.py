@@ -1,0 +1,87 @@
+"""Validation of JSON objects against the schemas of an OpenAPI document."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+import yaml
+from jsonschema_rs import Draft202012Validator
+
+from tenios_ext.openapi import contract_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MAX_DIGITS = 19  # of a 64-bit integer
+
+
+@cache
+def contract() -> Mapping[str, Any]:
+    """Return the contract as data."""
+    return cast("Mapping[str, Any]", yaml.safe_load(contract_text()))
+
+
+class RequestSchema:
+    """
+    The schema of an object without additional properties.
+
+    Args:
+        document: The OpenAPI document.
+        name: The name of the schema in it.
+
+    Attributes:
+        fields: The schemas of the fields, by name.
+    """
+
+    def __init__(self, document: Mapping[str, Any], name: str) -> None:
+        schema = _inlined(document, document["components"]["schemas"][name])
+        self._required: list[str] = schema["required"]
+        self.fields: dict[str, Any] = schema["properties"]
+        self._integers = {key for key, each in self.fields.items() if "integer" in each.get("type", ())}
+        self._validator = Draft202012Validator(schema)
+
+    def with_numbers(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *document* with digits as integers where the schema has integers. TENIOS's own Java client sends text there."""
+        return {key: _number(value) if key in self._integers else value for key, value in document.items()}
+
+    def with_integers(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *document* with floats such as 30.0, which JSON Schema accepts as integers, as integers."""
+        return {
+            key: int(value) if key in self._integers and isinstance(value, float) and value.is_integer() else value
+            for key, value in document.items()
+        }
+
+    def error(self, document: Mapping[str, Any]) -> tuple[str, list[str]] | None:
+        """Return TENIOS's error code and the names of the wrong fields; None if *document* is valid."""
+        if self._validator.is_valid(document):
+            return None
+        if missing := [name for name in self._required if name not in document]:
+            return "FIELD_IS_REQUIRED", missing
+        if unknown := [name for name in document if name not in self.fields]:
+            return "INVALID_FIELD", unknown
+        fields = {str(error.instance_path[0]) for error in self._validator.iter_errors(document)}
+        return "INVALID_VALUE", [min(fields)]
+
+
+def decimal(text: str) -> int | None:
+    """Return the number that *text* has in decimal digits; None if it has other characters or is too long for 64 bits."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None
+
+
+def _inlined(document: Mapping[str, Any], node: Any) -> Any:
+    """Return *node* with references resolved, and with the bounds of OpenAPI's integer formats, which JSON Schema ignores."""
+    if isinstance(node, list):
+        return [_inlined(document, each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inlined(document, document["components"]["schemas"][node["$ref"].rpartition("/")[2]])
+    bits = {"int32": 32, "int64": 64}.get(node.get("format", ""))
+    bounds = {"maximum": 2 ** (bits - 1) - 1, "minimum": -(2 ** (bits - 1))} if bits else {}
+    return {**bounds, **{key: _inlined(document, each) for key, each in node.items()}}
+
+
+def _number(value: object) -> object:
+    number = decimal(value) if isinstance(value, str) else None
+    return value if number is None else number

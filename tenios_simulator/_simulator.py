@@ -1,0 +1,345 @@
+"""The simulator as tests use it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain, repeat
+from typing import TYPE_CHECKING
+
+from tenios_client.models import CallbackStatus
+
+from tenios_ext import AsyncTenios, Tenios, to_e164
+
+from ._api import ApiHandler
+from ._clocks import ScaledClock, VirtualClock
+from ._engine import CallbackStore
+from ._magic_numbers import MAGIC_NUMBERS
+from ._transport import InProcessTransport
+from .faults import Faults, Injection
+from .scenario import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tenios_ext import Clock
+
+    from ._engine import SimulatedCallback
+    from ._request_log import RecordedRequest
+    from ._response import Response
+    from .faults import Fault, Operation
+    from .scenario import Action
+
+ACCESS_KEY = "SIMULATOR-ACCESS-KEY"
+CALLBACK_CONFIG_ID = "SIMULATOR-CONFIG"
+BASE_URL = "http://localhost"
+# How many numbers may have scenarios of their own.
+_MAX_NUMBERS = 10_000
+# How many scenarios of an iterable are kept for a restart.
+_MAX_RESTARTED = 10_000
+
+
+class Simulator:
+    """
+    Simulates TENIOS in this process.
+
+    Args:
+        scenario: What happens in each callback; by default :meth:`Scenario.answered`. A list or another iterable, such as
+            :meth:`Scenario.random`, has one scenario for each callback in turn. When it is exhausted, the last one is used again.
+        real_time: Whether to use the system's clock, so that a call takes as long as on real phones. By default time is virtual:
+            it passes only when a client sleeps, and then at once.
+        clock: Another clock.
+        accounts: The callback config ids of each access key; by default one account with ACCESS_KEY and CALLBACK_CONFIG_ID.
+        seed: The seed of faults that are injected with a probability.
+
+    Attributes:
+        clock: The simulator's clock. ``clock.sleep(60)`` lets a minute pass.
+
+    Raises:
+        ValueError: *scenario* or *accounts* is empty or of a wrong type, or both *clock* and *real_time* are given.
+    """
+
+    def __init__(
+        self,
+        *,
+        scenario: Scenario | Iterable[Scenario] | None = None,
+        real_time: bool = False,
+        clock: Clock | None = None,
+        accounts: Mapping[str, Collection[str]] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.clock = _clock(clock, real_time=real_time)
+        checked_accounts = _accounts(accounts if accounts is not None else {ACCESS_KEY: [CALLBACK_CONFIG_ID]})
+        self._initial_scenarios = _Restartable(_endless(scenario if scenario is not None else Scenario.answered()))
+        self._scenarios: Iterator[Scenario] = self._initial_scenarios
+        self._scenarios_by_number: dict[str, Iterator[Scenario]] = {}
+        self._faults = Faults(seed)
+        self._store = CallbackStore(checked_accounts, self._scenario_for, self.clock.now)
+        self._handler = ApiHandler(self._store, self._faults, self._faults_of)
+
+    @property
+    def dialled(self) -> list[str]:
+        """The customer's number of each of :attr:`callbacks`, as E.164. A number that was called twice is there twice."""
+        return [callback.number for callback in self.callbacks]
+
+    @property
+    def rung(self) -> list[str]:
+        """The numbers of the customers whose phones have rung so far. They do not ring if the agent was not reached."""
+        now = self.clock.now()
+        return [
+            callback.number
+            for callback in self.callbacks
+            if CallbackStatus.CALLING_B in (status for _, status in callback.history(now))
+        ]
+
+    @property
+    def callbacks(self) -> list[SimulatedCallback]:
+        """
+        The callbacks, oldest first.
+
+        At most 100,000 are kept, with at most 32 MiB of text such as announcements. If there are more, a tenth of them is
+        forgotten: first those that have ended, in the order of their ends, and then those that were started first. TENIOS's API
+        does not know a forgotten callback any more.
+        """
+        return list(self._store.callbacks.values())
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """
+        The last requests, oldest first, with their responses. Access keys are masked.
+
+        At most 10,000 are kept, and at most 32 MiB of their bodies and those of their responses.
+        """
+        return self._handler.log.requests
+
+    def callback(self, callback_id: int) -> SimulatedCallback:
+        """Return a callback. Raises UnknownCallbackError if there is none with this id."""
+        return self._store.get(callback_id)
+
+    def status(self, callback_id: int) -> CallbackStatus:
+        """Return the true current status of a callback, which faults do not change. Raises UnknownCallbackError."""
+        return self._store.status(callback_id)
+
+    def set_scenario(self, scenario: Scenario | Iterable[Scenario] | None, *, number: str | None = None) -> None:
+        """
+        Set what happens in callbacks that are started from now on.
+
+        Args:
+            scenario: One scenario, or an iterable with one for each callback in turn. None restores the scenario that the
+                simulator was made with; with *number*, None removes what was set for it.
+            number: The customer's number, in any spelling with its country code. None sets the scenario of all numbers that are
+                not magic and have none of their own.
+
+        Raises:
+            TypeError: *number* is not a str.
+            ValueError: *number* is not a phone number with a country code, *scenario* is not a scenario, or 10,000 numbers have
+                scenarios already.
+        """
+        if number is None and scenario is None:
+            self._restart_scenarios()
+        elif number is None:
+            self._scenarios = _endless(scenario)
+        elif scenario is None:
+            self._scenarios_by_number.pop(to_e164(number), None)
+        else:
+            self._set_scenario_of(to_e164(number), _endless(scenario))
+
+    def perform(self, callback_id: int, action: Action) -> CallbackStatus:
+        """
+        Let the agent or the customer do something now, and return the status that it leads to.
+
+        Raises:
+            UnknownCallbackError: There is no such callback.
+            ImpossibleActionError: The action is impossible with the current status.
+        """
+        return self._store.perform(callback_id, action)
+
+    def inject(
+        self,
+        fault: Fault,
+        *,
+        on: Operation = "status",
+        number: str | None = None,
+        nth: int = 1,
+        times: int | None = 1,
+        probability: float = 1.0,
+    ) -> Injection:
+        """
+        Inject a fault into requests that are received from now on.
+
+        Args:
+            fault: One of :mod:`tenios_simulator.faults`.
+            on: The operation, "init" or "status".
+            number: Inject it for this customer's number only, in any spelling with its country code.
+            nth: The first request to which it applies, counted from 1. Status requests are counted for each callback. At most
+                100,000 counts are kept, those that were used last.
+            times: The number of consecutive requests to which it applies; None for all that follow.
+            probability: The probability with which it applies to each of them.
+
+        Raises:
+            TypeError: *number* is not a str.
+            ValueError: *number* is not a phone number with a country code, another argument is out of range, the fault does not
+                apply to this operation, or 1,000 faults are injected already.
+        """
+        e164 = to_e164(number) if number is not None else None
+        injection = Injection(fault, on=on, number=e164, nth=nth, times=times, probability=probability)
+        self._faults.add(injection)
+        return injection
+
+    @property
+    def injections(self) -> list[Injection]:
+        """The faults that were injected, oldest first."""
+        return list(self._faults.injections)
+
+    def clear_faults(self) -> None:
+        """Remove all injected faults. Those of magic numbers stay."""
+        self._faults.clear()
+
+    def reset(self) -> None:
+        """
+        Remove callbacks, requests, faults and scenarios, and start again with the initial scenario and seed.
+
+        If the simulator was made with an iterable of scenarios, its first 10,000 are used again, and then those that follow the
+        last one that was used.
+        The clock, callback ids and the index of requests continue, so that an old id never means a new callback.
+        """
+        self._store.reset()
+        self._handler.log.clear()
+        self._faults.reset()
+        self._scenarios_by_number.clear()
+        self._restart_scenarios()
+
+    def handle_request(
+        self, method: str, path: str, body: bytes, *, content_type: str = "application/json"
+    ) -> Response:
+        """Return the response to an HTTP request, for servers other than :class:`Server`."""
+        return self._handler.handle(method, path, body, content_type=content_type)
+
+    @property
+    def transport(self) -> InProcessTransport:
+        """An httpx transport, sync and async, for clients with settings of your own. Give them ``clock``, too."""
+        return InProcessTransport(self.handle_request, self.clock)
+
+    def client(self) -> Tenios:
+        """Return a client that is connected to this simulator."""
+        key, config_id = self.account
+        return Tenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock)
+
+    def async_client(self) -> AsyncTenios:
+        """Return a client for asyncio that is connected to this simulator."""
+        key, config_id = self.account
+        return AsyncTenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock)
+
+    @property
+    def account(self) -> tuple[str, str]:
+        """The access key and the callback config id that its clients use."""
+        key, config_ids = next(iter(self._store.accounts.items()))
+        return key, min(config_ids)
+
+    def _set_scenario_of(self, number: str, scenarios: Iterator[Scenario]) -> None:
+        if number not in self._scenarios_by_number and len(self._scenarios_by_number) >= _MAX_NUMBERS:
+            raise ValueError(
+                f"{_MAX_NUMBERS} numbers have scenarios already. "
+                "Remove some with set_scenario(None, number=...) or all with reset()."
+            )
+        self._scenarios_by_number[number] = scenarios
+
+    def _restart_scenarios(self) -> None:
+        self._initial_scenarios.restart()
+        self._scenarios = self._initial_scenarios
+
+    def _scenario_for(self, number: str) -> Scenario:
+        if number in self._scenarios_by_number:
+            return next(self._scenarios_by_number[number])
+        magic = MAGIC_NUMBERS.get(number)
+        return magic.scenario if magic else next(self._scenarios)
+
+    def _faults_of(self, number: str) -> Sequence[Injection]:
+        magic = MAGIC_NUMBERS.get(number)
+        return magic.faults if magic else ()
+
+
+def _clock(clock: Clock | None, *, real_time: bool) -> Clock:
+    if clock is None:
+        return ScaledClock(1) if real_time else VirtualClock()  # ScaledClock never goes back; statuses must not either
+    if real_time:
+        raise ValueError(
+            f"real_time=True uses the system's clock, but a clock is given, too: {clock!r}. Leave one of them out."
+        )
+    return clock
+
+
+def _accounts(accounts: object) -> dict[str, frozenset[str]]:
+    known = accounts if isinstance(accounts, Mapping) else {}
+    if not known or not all(_is_text(key) and _are_texts(ids) for key, ids in known.items()):
+        # The value is not in the message: it has access keys in it.
+        raise ValueError(
+            "accounts must have at least one access key with its callback config ids: {'KEY': ['CONFIG']}."
+        )
+    return {key: frozenset(ids) for key, ids in known.items()}
+
+
+def _are_texts(values: object) -> bool:
+    return (
+        isinstance(values, Collection) and not isinstance(values, str) and 0 < len(values) == sum(map(_is_text, values))
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _endless(scenario: object) -> Iterator[Scenario]:
+    if not isinstance(scenario, Iterable):
+        return repeat(_checked(scenario))
+    scenarios: Iterator[Scenario] = map(_checked, scenario)
+    if isinstance(scenario, Collection):
+        scenarios = iter(list(scenarios))  # Check them now. Other iterables may be endless and are checked on the way.
+    first = next(scenarios, None)
+    if first is None:
+        raise ValueError("scenario is an empty iterable. Give at least one scenario, such as Scenario.answered().")
+    return _InTurn(chain([first], scenarios), first)
+
+
+def _checked(scenario: object) -> Scenario:
+    if isinstance(scenario, Scenario):
+        return scenario
+    raise ValueError(f"scenario must be a Scenario, such as Scenario.agent_busy(), got {scenario!r}.")
+
+
+class _InTurn(Iterator[Scenario]):
+    """
+    Yields one scenario for each callback, then the last one again and again.
+
+    Not a generator, because that would end with the first error that its source raises.
+    """
+
+    def __init__(self, scenarios: Iterator[Scenario], first: Scenario) -> None:
+        self._scenarios = scenarios
+        self._newest = first
+
+    def __next__(self) -> Scenario:
+        self._newest = next(self._scenarios, self._newest)
+        return self._newest
+
+
+class _Restartable(Iterator[Scenario]):
+    """Scenarios that can be started again; the first 10,000, since each one takes memory."""
+
+    def __init__(self, scenarios: Iterator[Scenario]) -> None:
+        self._scenarios = scenarios
+        self._first: list[Scenario] = []
+        self._index = 0
+
+    def __next__(self) -> Scenario:
+        if self._index < len(self._first):
+            scenario = self._first[self._index]
+        else:
+            scenario = next(self._scenarios)
+            if len(self._first) < _MAX_RESTARTED:
+                self._first.append(scenario)
+        self._index += 1
+        return scenario
+
+    def restart(self) -> None:
+        """Continue with the first scenario."""
+        self._index = 0

@@ -1,0 +1,74 @@
+"""
+Validators for attrs, which name the argument, what it must be and the value.
+
+attrs' own validators accept True as a number, and put their whole argument list into the message.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from attrs import Attribute
+
+    Validator = Callable[[object, Attribute[Any], object], None]
+
+MAX_FLOAT = sys.float_info.max
+MAX_INTEGER = 2**31 - 1
+
+
+def number(low: float, high: float = MAX_FLOAT) -> Validator:
+    """Accept numbers from *low* to *high*; by default all that are finite."""
+
+    def validate(_: object, attribute: Attribute[Any], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= low:
+            raise _error(attribute, f"a number of at least {low:g}", value)
+        if value > high:
+            raise _error(attribute, "finite" if high == MAX_FLOAT else f"a number of at most {high:g}", value)
+
+    return validate
+
+
+def whole(low: int, high: int = MAX_INTEGER) -> Validator:
+    """Accept whole numbers from *low* to *high*."""
+
+    def validate(_: object, attribute: Attribute[Any], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            raise _error(attribute, f"a whole number of at least {low}", value)
+        if value > high:
+            raise _error(attribute, f"a whole number of at most {high}", value)
+
+    return validate
+
+
+def text(_: object, attribute: Attribute[Any], value: object) -> None:
+    """Accept text that is not empty and that UTF-8 can encode."""
+    if not isinstance(value, str) or not value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise _error(attribute, "non-empty text that UTF-8 can encode", value)
+
+
+def kind(wanted: type) -> Validator:
+    """Accept instances of a class."""
+
+    def validate(_: object, attribute: Attribute[Any], value: object) -> None:
+        if not isinstance(value, wanted):
+            raise _error(attribute, f"of type {wanted.__name__}", value)
+
+    return validate
+
+
+def one_of(*choices: str) -> Validator:
+    """Accept some words."""
+
+    def validate(_: object, attribute: Attribute[Any], value: object) -> None:
+        if value not in choices:
+            raise _error(attribute, f"one of {', '.join(map(repr, choices))}", value)
+
+    return validate
+
+
+def _error(attribute: Attribute[Any], expected: str, value: object) -> ValueError:
+    return ValueError(f"{attribute.name} must be {expected}, got {value!r}.")

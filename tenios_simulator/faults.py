@@ -1,0 +1,305 @@
+"""
+Faults of the connection and of the server, to be injected into a simulator.
+
+::
+
+    simulator.inject(faults.Drop(), on="init")                    # the next callback is started, but the response is lost
+    simulator.inject(faults.HttpError(503), nth=2, times=3)       # the second to fourth status request for each callback
+    simulator.inject(faults.Malformed(), times=None, probability=0.1)  # one status request in ten, indefinitely
+
+Faults apply only to valid requests: one that is rejected anyway, for its content or its credentials, uses up no fault.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from random import Random
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from attrs import define, evolve, field, frozen
+from attrs.validators import optional
+from tenios_client.models import CallbackStatus
+
+from tenios_ext import is_final
+
+from . import _validators
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from attrs import Attribute
+
+    from ._response import Response
+
+Operation = Literal["init", "status"]
+_MAX_INJECTIONS = 1000
+# The counts of requests, which are dropped by the tenth, those first that were not used for longest.
+_MAX_COUNTS = 100_000
+
+
+class Fault(Protocol):
+    """One of the classes in this module. :meth:`Simulator.inject` accepts no others."""
+
+    def apply(self, response: Response, timeline: Sequence[CallbackStatus], /) -> Response:
+        """
+        Return the response to send instead.
+
+        Args:
+            response: The correct response.
+            timeline: All statuses of the callback, in order; empty for an init request.
+        """
+        ...
+
+
+@frozen
+class Drop:
+    """The request is carried out, then the connection is closed without a response."""
+
+    def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
+        """Close the connection."""
+        return evolve(response, disconnect="close")
+
+
+@frozen
+class Reset:
+    """The request is carried out, then the connection is reset without a response."""
+
+    def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
+        """Reset the connection."""
+        return evolve(response, disconnect="reset")
+
+
+@frozen
+class Delay:
+    """
+    The request is carried out, and the response is late.
+
+    Attributes:
+        seconds: How late.
+    """
+
+    seconds: float = field(validator=_validators.number(0))
+
+    def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
+        """Delay the response."""
+        return evolve(response, delay=self.seconds)
+
+
+@frozen
+class HttpError:
+    """
+    The response is an HTTP error with an HTML body, as gateways send it.
+
+    Attributes:
+        status: The HTTP status code, from 400 to 599. Unofficial ones such as 520 are allowed.
+        retry_after: The ``Retry-After`` header in seconds; None for no header.
+        accepted: Whether the request is carried out nevertheless, as when a gateway times out.
+    """
+
+    status: int = field(validator=_validators.whole(400, 599))
+    retry_after: int | None = field(default=None, validator=optional(_validators.whole(0)))
+    accepted: bool = field(default=False, validator=_validators.kind(bool))
+
+    def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
+        """Replace the response by the error."""
+        headers = {"Content-Type": "text/html"}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        page = f"<html><body><h1>{self.status}</h1></body></html>".encode()
+        return evolve(response, status=self.status, headers=headers, raw_body=page)
+
+
+@frozen
+class Malformed:
+    """The request is carried out, but the body of the response is not JSON."""
+
+    def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
+        """Replace the body by something that only begins like JSON."""
+        return evolve(response, raw_body=b"{'" + response.content.lstrip(b'{"'))
+
+
+@frozen
+class Truncated:
+    """The request is carried out, but the response contains only the first half of the JSON."""
+
+    def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
+        """Cut the body in half."""
+        content = response.content
+        return evolve(response, raw_body=content[: len(content) // 2])
+
+
+def _unknown_status(self: object, attribute: Attribute[Any], value: object) -> None:
+    _validators.text(self, attribute, value)
+    if value in set(CallbackStatus):
+        raise ValueError(f"{attribute.name} must be a status that is not in the contract, got {value!r}.")
+
+
+@frozen
+class UnknownStatus:
+    """
+    The response has a status that is not in the contract. For status requests only.
+
+    Attributes:
+        name: The status.
+    """
+
+    name: str = field(default="ON_HOLD", validator=_unknown_status)
+
+    def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
+        """Replace the status by the unknown one."""
+        return evolve(response, body={"status": self.name})
+
+
+@frozen
+class SkippedStatus:
+    """The response is two statuses ahead of the callback, but never has a final status. For status requests only."""
+
+    def apply(self, response: Response, timeline: Sequence[CallbackStatus]) -> Response:
+        """Replace the status by a later one."""
+        current = timeline.index(response.body["status"])
+        candidates = [status for status in timeline[current : current + 3] if not is_final(status)]
+        return evolve(response, body={"status": str(candidates[-1])}) if candidates else response
+
+
+@frozen
+class StaleStatus:
+    """The response is one status behind the callback, as from a replica. For status requests only."""
+
+    def apply(self, response: Response, timeline: Sequence[CallbackStatus]) -> Response:
+        """Replace the status by the previous one."""
+        current = timeline.index(response.body["status"])
+        return evolve(response, body={"status": str(timeline[max(current - 1, 0)])})
+
+
+KINDS: dict[str, type[Fault]] = {
+    "drop": Drop,
+    "reset": Reset,
+    "delay": Delay,
+    "http_error": HttpError,
+    "malformed": Malformed,
+    "truncated": Truncated,
+    "unknown_status": UnknownStatus,
+    "skipped_status": SkippedStatus,
+    "stale_status": StaleStatus,
+}
+_STATUS_FAULTS = (UnknownStatus, SkippedStatus, StaleStatus)
+_DEFAULT_TIMES: int | None = 1
+
+
+def _fault(_: object, attribute: Attribute[Any], value: object) -> None:
+    if type(value) not in KINDS.values():
+        raise ValueError(
+            f"{attribute.name} must be an instance of a class in tenios_simulator.faults, such as faults.Drop(), got {value!r}."
+        )
+
+
+@frozen(eq=False)  # two injections of the same fault count their requests separately
+class Injection:
+    """
+    A fault and the requests to which it applies.
+
+    Attributes:
+        fault: The fault.
+        on: The operation, "init" or "status".
+        number: The customer's number, as E.164; None for all numbers.
+        nth: The first request to which it applies, counted from 1. Status requests are counted for each callback.
+        times: The number of consecutive requests to which it applies; None for all that follow.
+        probability: The probability with which it applies to each of them.
+    """
+
+    fault: Fault = field(validator=_fault)
+    on: Operation = field(default="status", validator=_validators.one_of("init", "status"))
+    number: str | None = None
+    nth: int = field(default=1, validator=_validators.whole(1))
+    times: int | None = field(default=_DEFAULT_TIMES, validator=optional(_validators.whole(1)))
+    probability: float = field(default=1.0, validator=_validators.number(0, 1))
+
+    def __attrs_post_init__(self) -> None:
+        if self.on == "init" and isinstance(self.fault, _STATUS_FAULTS):
+            raise ValueError(
+                f"{type(self.fault).__name__} applies to status requests only. Inject it with on='status', got on='init'."
+            )
+
+    def covers(self, count: int) -> bool:
+        """Return whether the fault may apply to the request with this count."""
+        return self.nth <= count and (self.times is None or count < self.nth + self.times)
+
+
+@define
+class Faults:
+    """
+    The injected faults, and how many requests each has seen.
+
+    Args:
+        seed: The seed of the probabilities.
+    """
+
+    seed: int
+    injections: list[Injection] = field(factory=list, init=False)
+    _counts: dict[tuple[Injection, int | None], int] = field(factory=dict, init=False)
+    _random: Random = field(init=False)
+    _lock: Lock = field(factory=Lock, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.reset()
+
+    def next(self, on: Operation, number: str, callback_id: int | None, also: Sequence[Injection] = ()) -> Fault | None:
+        """
+        Count a request and return the fault that applies to it: of several the one that was injected last.
+
+        Args:
+            on: The operation.
+            number: The customer's number.
+            callback_id: The callback; None for an init request.
+            also: Faults that belong to the number itself.
+        """
+        found: Fault | None = None
+        with self._lock:
+            for injection in (*also, *self.injections):
+                if injection.on != on or injection.number not in {None, number}:
+                    continue
+                count = self._count(injection, callback_id)
+                if injection.covers(count) and self._random.random() < injection.probability:
+                    found = injection.fault
+        return found
+
+    def _count(self, injection: Injection, callback_id: int | None) -> int:
+        """Count a request, and return how many there have been."""
+        key = injection, callback_id
+        count = self._counts.pop(key, 0) + 1
+        self._counts[key] = count  # It is the last one now, which is dropped last.
+        if len(self._counts) > _MAX_COUNTS:
+            # Counts of init requests are few, and must not begin again, or a fault that is over would return.
+            of_callbacks = (each for each in self._counts if each[1] is not None)
+            for unused in list(islice(of_callbacks, max(_MAX_COUNTS // 10, 1))):
+                del self._counts[unused]
+        return count
+
+    def add(self, injection: Injection) -> None:
+        """Apply a fault from now on. Raises ValueError if there are 1,000 already."""
+        with self._lock:
+            if len(self.injections) >= _MAX_INJECTIONS:
+                raise ValueError(
+                    f"{_MAX_INJECTIONS} faults are injected already. Remove them with clear_faults() or reset()."
+                )
+            self.injections.append(injection)
+
+    def clear(self) -> None:
+        """Remove all injected faults. Those that belong to a number keep their counts."""
+        with self._lock:
+            removed = set(self.injections)
+            self.injections.clear()
+            self._counts = {key: count for key, count in self._counts.items() if key[0] not in removed}
+
+    def forget(self, callback_ids: Collection[int]) -> None:
+        """Drop the counts of these callbacks."""
+        with self._lock:
+            self._counts = {key: count for key, count in self._counts.items() if key[1] not in callback_ids}
+
+    def reset(self) -> None:
+        """Remove all faults and counts, and start again from the seed."""
+        with self._lock:
+            self.injections.clear()
+            self._counts.clear()
+            self._random = Random(self.seed)  # noqa: S311 - reproducible faults need a seed, not a secret

@@ -1,0 +1,150 @@
+"""
+The pytest plugin: fixtures with a simulator, and a guard that keeps tests from calling real phones by accident.
+
+pytest finds it through its entry point. A test that tries to reach api.tenios.com fails with an error that names the fixture to
+use, unless it is marked with ``@pytest.mark.tenios_live``.
+
+The guard refuses name resolution, connections and TLS, also through a proxy, and also after a test or another plugin has replaced
+Python's functions for them, as gevent does. It does not see libraries that connect in native code. Our own clients also refuse in
+programs that a test starts, which inherit the environment variable TENIOS_OFFLINE from the test run.
+
+The plugin is loaded in each test run on a machine where the distribution is installed, so it imports only what the guard needs.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tenios_simulator as _package  # imports its modules on first use
+
+from ._pytest_guard import HINT, HOST, MARK, Guard, ReachedTeniosError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from tenios_ext import AsyncTenios, Tenios
+    from tenios_simulator import Simulator
+
+_GUARD = pytest.StashKey[Guard]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark and start the guard."""
+    config.addinivalue_line(
+        "markers", f"{MARK}: allow the test to reach {HOST}, which calls real phones and costs money."
+    )
+    config.stash[_GUARD] = Guard()
+    config.stash[_GUARD].start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the guard."""
+    guard = config.stash.get(_GUARD, None)  # None if another plugin has ended the run before our pytest_configure
+    if guard is not None:
+        guard.stop()
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Renew the guard, since importing the last test module may have replaced what it wraps."""
+    collector.config.stash[_GUARD].renew()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Renew the guard after the last test module."""
+    session.config.stash[_GUARD].renew()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(request: pytest.FixtureRequest) -> Generator[None, object, object]:
+    """Renew the guard, since another fixture may have replaced what it wraps."""
+    request.config.stash[_GUARD].renew()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Open the guard for a marked test and its fixtures."""
+    guard = item.config.stash[_GUARD]
+    if item.get_closest_marker(MARK):
+        guard.open()
+    try:
+        return (yield)
+    finally:
+        guard.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Fail the test if a fixture was refused, even if it has caught the error."""
+    yield from _fail_if_refused(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail the test if it was refused, even in a thread or behind a bare ``except``."""
+    yield from _fail_if_refused(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Fail the test if the end of a fixture was refused, or a thread that the test has left behind."""
+    yield from _fail_if_refused(item)
+
+
+def _fail_if_refused(item: pytest.Item) -> Generator[None]:
+    guard = item.config.stash[_GUARD]
+    guard.renew()
+    try:
+        yield
+    except BaseException as error:
+        if guard.pop_refused():
+            error.add_note(HINT)
+        raise
+    if guard.pop_refused():
+        raise ReachedTeniosError(HINT, pytrace=False)
+
+
+@pytest.fixture
+def tenios_simulator() -> Simulator:
+    """A simulator with virtual time: set scenarios, inject faults and see which numbers were called."""
+    try:
+        return _package.Simulator()
+    except ModuleNotFoundError as error:
+        pytest.fail(
+            f"The fixture `tenios_simulator` needs {error.name}, which is not installed: pip install 'tenios-callback[simulator]'"
+        )
+
+
+@pytest.fixture
+def tenios(tenios_simulator: Simulator) -> Iterator[Tenios]:
+    """A client that is connected to ``tenios_simulator``."""
+    with _without_client_settings():
+        client = tenios_simulator.client()
+    with client as tenios:
+        yield tenios
+
+
+@pytest.fixture
+def async_tenios(tenios_simulator: Simulator) -> Iterator[AsyncTenios]:
+    """A client for asyncio that is connected to ``tenios_simulator``."""
+    import asyncio  # noqa: PLC0415 - takes long to import; see the module's docstring
+
+    with _without_client_settings():
+        client = tenios_simulator.async_client()
+    yield client
+    # asyncio.run would remove the current event loop that a test may have set.
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(client.aclose())
+    loop.close()
+
+
+@contextmanager
+def _without_client_settings() -> Iterator[None]:
+    """Hide the developer's own region and allowed numbers."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TENIOS_ALLOWED_NUMBERS", "TENIOS_REGION"):
+            patch.delenv(name, raising=False)
+        yield

@@ -1,0 +1,247 @@
+"""
+The control API, the console's pages and its event stream. ``control.yaml`` describes the API and validates its requests.
+
+A browser may change something only from the simulator's own page, and only under a host name of this machine. Otherwise any web
+page could control the simulator, if necessary by pointing its own host name to the loopback interface (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from tenios_ext._settings import is_loopback
+from tenios_ext.openapi import contract_text
+
+from .._engine import ImpossibleActionError, UnknownCallbackError
+from .._magic_numbers import MAGIC_NUMBERS
+from .._schema import decimal
+from ..scenario import Action
+from ._http import (
+    HEADERS,
+    PREFIX,
+    HTTPProblem,
+    control_document,
+    error_response,
+    json_response,
+    no_content,
+    read_document,
+)
+from ._openapi_page import contract_page
+from ._serializers import (
+    parse_injection,
+    parse_scenario,
+    serialize_callback,
+    serialize_injection,
+    serialize_magic_number,
+    serialize_request,
+    serialize_response,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+
+    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
+
+    from .._simulator import Simulator
+
+_EVENT_INTERVAL = 0.1  # seconds
+_MAX_IN_EVENT = 50
+_MAX_LISTED = 10_000
+_CONSOLE = files(__package__) / "console"
+
+
+class ControlAPI:
+    """
+    The control API as an ASGI application.
+
+    Args:
+        simulator: The simulator to control.
+        allowed_hosts: Hosts that the ``Host`` header of a request may name, besides the loopback interface.
+        is_stopping: Returns whether the server is shutting down, so that event streams end.
+    """
+
+    def __init__(
+        self, simulator: Simulator, *, allowed_hosts: Collection[str], is_stopping: Callable[[], bool]
+    ) -> None:
+        self._simulator = simulator
+        self._allowed_hosts = {host.lower() for host in allowed_hosts}
+        self._is_stopping = is_stopping
+        routes = [
+            self._route("/", GET=_file("index.html", "text/html")),
+            self._route(f"{PREFIX}/console.css", GET=_file("console.css", "text/css")),
+            self._route(f"{PREFIX}/console.js", GET=_file("console.js", "text/javascript")),
+            self._route(f"{PREFIX}/contract", GET=_contract_page),
+            self._route(f"{PREFIX}/contract.yaml", GET=_contract_yaml),
+            self._route(f"{PREFIX}/openapi.json", GET=_control_document),
+            self._route(f"{PREFIX}/events", GET=self._events),
+            self._route(f"{PREFIX}/numbers", GET=self._list_magic_numbers),
+            self._route(f"{PREFIX}/callbacks", GET=self._list_callbacks, POST=self._start_callback),
+            self._route(f"{PREFIX}/callbacks/{{id}}/actions", POST=self._perform_action),
+            self._route(f"{PREFIX}/requests", GET=self._list_requests),
+            self._route(f"{PREFIX}/scenarios", POST=self._set_scenario),
+            self._route(f"{PREFIX}/faults", GET=self._list_faults, POST=self._inject_fault, DELETE=self._clear_faults),
+            self._route(f"{PREFIX}/reset", POST=self._reset),
+        ]
+        self._app = Starlette(routes=routes, exception_handlers={HTTPException: error_response})
+        # A redirect would repeat the Host header, which has not been checked for unknown paths.
+        self._app.router.redirect_slashes = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to one request."""
+        await self._app(scope, receive, send)
+
+    def _route(self, path: str, **handlers: Callable[[Request], Awaitable[Response]]) -> Route:
+        async def endpoint(request: Request) -> Response:
+            self._check_origin(request)
+            return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+        return Route(path, endpoint, methods=list(handlers))
+
+    def _check_origin(self, request: Request) -> None:
+        host = request.headers.get("host", "")
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            name = ""
+        if not is_loopback(name) and name not in self._allowed_hosts:
+            raise HTTPProblem(
+                403,
+                "FORBIDDEN_HOST",
+                f"The host {host!r} is not allowed. Start the simulator with --allow-host to allow it.",
+            )
+        if request.method in {"GET", "HEAD"}:
+            return
+        site = request.headers.get("sec-fetch-site", "none")
+        own_origins = {None, f"http://{host}"}
+        if site == "same-origin":
+            own_origins.add(f"https://{host}")  # A proxy has terminated TLS.
+        if site not in {"none", "same-origin"} or request.headers.get("origin") not in own_origins:
+            raise HTTPProblem(403, "FORBIDDEN_ORIGIN", "Only the simulator's own page may send this request.")
+
+    # Inspection
+
+    async def _list_callbacks(self, _: Request) -> Response:
+        now = self._simulator.clock.now()
+        return json_response(
+            [serialize_callback(callback, now) for callback in self._simulator.callbacks[-_MAX_LISTED:]]
+        )
+
+    async def _list_requests(self, _: Request) -> Response:
+        return json_response([serialize_request(request) for request in self._simulator.requests])
+
+    async def _list_magic_numbers(self, _: Request) -> Response:
+        return json_response([serialize_magic_number(magic) for magic in MAGIC_NUMBERS.values()])
+
+    async def _list_faults(self, _: Request) -> Response:
+        return json_response([serialize_injection(injection) for injection in self._simulator.injections])
+
+    async def _events(self, request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream", headers=HEADERS)
+        return StreamingResponse(self._event_stream(), media_type="text/event-stream", headers=HEADERS)
+
+    async def _event_stream(self) -> AsyncIterator[str]:
+        """Yield the whole state each time it changes, so that a browser that has missed events is still up to date."""
+        yield "retry: 500\n\n"
+        sent = None
+        while not self._is_stopping():
+            state = json.dumps(self._state())
+            if state != sent:
+                yield f"data: {state}\n\n"
+                sent = state
+            await asyncio.sleep(_EVENT_INTERVAL)
+
+    def _state(self) -> dict[str, Any]:
+        now = self._simulator.clock.now()
+        return {
+            "callbacks": [serialize_callback(callback, now) for callback in self._simulator.callbacks[-_MAX_IN_EVENT:]],
+            "requests": [serialize_request(request) for request in self._simulator.requests[-_MAX_IN_EVENT:]],
+            "faults": [serialize_injection(injection) for injection in self._simulator.injections[-_MAX_IN_EVENT:]],
+        }
+
+    # Control
+
+    async def _start_callback(self, request: Request) -> Response:
+        document = await read_document(request, "StartCallbackRequest")
+        access_key, callback_config_id = self._simulator.account
+        body = {
+            "access_key": access_key,
+            "callback_config_id": callback_config_id,
+            "callback_number": document["number"],
+            "delay": document.get("delay", 0),
+        }
+        response = self._simulator.handle_request("POST", "/callback/init", json.dumps(body).encode())
+        return json_response(serialize_response(response))
+
+    async def _perform_action(self, request: Request) -> Response:
+        document = await read_document(request, "PerformActionRequest")
+        given_id = request.path_params["id"]
+        callback_id = decimal(given_id)
+        if callback_id is None:
+            raise HTTPProblem(404, "NOT_FOUND", f"There is no callback {given_id!r}. An id is a whole number.", "id")
+        try:
+            self._simulator.perform(callback_id, Action(document["action"]))
+        except UnknownCallbackError as error:
+            raise HTTPProblem(404, "NOT_FOUND", str(error), "id") from None
+        except ImpossibleActionError as error:
+            raise HTTPProblem(409, "IMPOSSIBLE_ACTION", str(error), "action") from None
+        return json_response(serialize_callback(self._simulator.callback(callback_id), self._simulator.clock.now()))
+
+    async def _set_scenario(self, request: Request) -> Response:
+        document = await read_document(request, "Scenario")
+        with _invalid_value():
+            self._simulator.set_scenario(parse_scenario(document), number=document.get("number"))
+        return no_content()
+
+    async def _inject_fault(self, request: Request) -> Response:
+        document = await read_document(request, "Fault")
+        with _invalid_value():
+            fault, arguments = parse_injection(document)
+            self._simulator.inject(fault, **arguments)
+        return no_content()
+
+    async def _clear_faults(self, _: Request) -> Response:
+        self._simulator.clear_faults()
+        return no_content()
+
+    async def _reset(self, _: Request) -> Response:
+        self._simulator.reset()
+        return no_content()
+
+
+@contextmanager
+def _invalid_value() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise HTTPProblem(400, "INVALID_VALUE", str(error)) from None
+
+
+def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    async def respond(_: Request) -> Response:
+        return Response((_CONSOLE / name).read_text(encoding="utf-8"), media_type=media_type, headers=HEADERS)
+
+    return respond
+
+
+async def _contract_page(_: Request) -> Response:
+    return Response(contract_page(), media_type="text/html", headers=HEADERS)
+
+
+async def _contract_yaml(_: Request) -> Response:
+    return Response(contract_text(), media_type="application/yaml", headers=HEADERS)
+
+
+async def _control_document(_: Request) -> Response:
+    return json_response(control_document())

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+from cli.command import objects, tenios
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SETTINGS = {"TENIOS_ACCESS_KEY": "SECRET-KEY-1234", "TENIOS_CALLBACK_CONFIG_ID": "CONFIG"}
+
+
+@contextmanager
+def recording() -> Iterator[tuple[str, list[str]]]:
+    """Serve on this machine; give the URL and the requests that were received, with their headers."""
+    received: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            received.append(f"{self.requestline}\n{self.headers}")
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", received
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_doctor_sends_and_prints_no_access_key() -> None:
+    with recording() as (url, received):
+        result = tenios("doctor", settings={**SETTINGS, "TENIOS_BASE_URL": url})
+    assert result.returncode == 0, result.stdout
+    [request] = received
+    assert request.startswith("GET / HTTP/1.1\n")
+    assert "SECRET-KEY-1234" not in request + result.stdout + result.stderr
+
+
+def test_doctor_prints_ok_for_each_check_that_passes(simulator: dict[str, str]) -> None:
+    settings = {**simulator, "TENIOS_ALLOWED_NUMBERS": "+49 221 4710123"}
+    result = tenios("doctor", settings=settings)
+    assert result.returncode == 0
+    versions, *lines = result.stdout.splitlines()
+    assert versions.startswith("ok   versions: tenios-callback ")
+    assert lines == [
+        "ok   access key: set by TENIOS_ACCESS_KEY",
+        "ok   callback config id: SIMULATOR-CONFIG",
+        "ok   allowed numbers: +492214710123",
+        f"ok   base URL: {simulator['TENIOS_BASE_URL']} responds (HTTP 200)",
+    ]
+
+
+def test_doctor_prints_fail_for_each_check_that_fails() -> None:
+    settings = {"TENIOS_ACCESS_KEY": "KEY", "TENIOS_BASE_URL": "http://127.0.0.1:9"}
+    result = tenios("doctor", settings=settings)
+    assert result.returncode == 1
+    failed = [line for line in result.stdout.splitlines() if not line.startswith("ok   ")]
+    assert failed[0].startswith("FAIL callback config id: not set. Set TENIOS_CALLBACK_CONFIG_ID")
+    assert failed[1].startswith("FAIL base URL: http://127.0.0.1:9 cannot be reached: ConnectError: ")
+    assert len(failed) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "check"),
+    [
+        ({"HTTPS_PROXY": "proxy.invalid:3128"}, "base URL"),
+        ({"HTTPS_PROXY": "nonsense://proxy"}, "settings"),
+        ({"HTTPS_PROXY": "http://["}, "settings"),
+        ({"HTTPS_PROXY": "http://proxy:99999"}, "settings"),
+        ({"HTTP_PROXY": "nonsense://proxy"}, "base URL"),
+        ({"ALL_PROXY": "socks5://127.0.0.1:9"}, "settings"),
+        ({"SSL_CERT_FILE": "/nonexistent.pem"}, "settings"),
+        ({"SSL_CERT_FILE": "/dev/null"}, "settings"),
+        ({"SSL_CERT_DIR": "/nonexistent"}, "base URL"),
+        ({"TENIOS_BASE_URL": "tenios.invalid"}, "settings"),
+        ({"TENIOS_BASE_URL": "https://["}, "settings"),
+        ({"TENIOS_BASE_URL": "https://tenios.invalid:99999"}, "settings"),
+        ({"TENIOS_BASE_URL": "https://xn--.invalid"}, "base URL"),
+        ({"TENIOS_BASE_URL": f"https://{'a' * 64}.invalid"}, "base URL"),
+        ({"TENIOS_BASE_URL": "http://simulator.invalid"}, "settings"),
+        ({"TENIOS_BASE_URL": "http://simulator.invalid", "TENIOS_INSECURE_HOSTS": "simulator.invalid"}, "base URL"),
+        ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "/nonexistent"}, "settings"),
+        ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "/dev"}, "settings"),
+        ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "/dev/null"}, "settings"),
+        ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "/bin/sh"}, "settings"),
+        ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "~nobody-has-this-name/key"}, "settings"),
+        ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "k" * 5000}, "settings"),
+        ({"TENIOS_REGION": "XX"}, "settings"),
+        ({"TENIOS_ALLOWED_NUMBERS": "112"}, "settings"),
+    ],
+    ids=lambda each: str(each)[:60],
+)
+def test_doctor_reports_each_wrong_setting_on_a_line(settings: dict[str, str], check: str) -> None:
+    # A name that can never exist, so that nothing is sent to another machine.
+    result = tenios("doctor", settings={**SETTINGS, "TENIOS_BASE_URL": "https://tenios.invalid", **settings})
+    assert (result.returncode, result.stderr) == (1, "")
+    [failed] = [line for line in result.stdout.splitlines() if not line.startswith("ok   ")]
+    assert failed.startswith(f"FAIL {check}: ")
+
+
+def test_doctor_does_not_look_at_certificates_for_plain_http() -> None:
+    with recording() as (url, _):
+        result = tenios("doctor", settings={**SETTINGS, "TENIOS_BASE_URL": url, "SSL_CERT_FILE": "/nonexistent.pem"})
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o444, 0o440, 0o600, 0o400])
+def test_doctor_reports_an_access_key_file_that_others_can_read(mode: int, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("SECRET-KEY-1234\n")
+    path.chmod(mode)
+    with recording() as (url, _):
+        settings = {"TENIOS_CALLBACK_CONFIG_ID": "CONFIG", "TENIOS_BASE_URL": url, "TENIOS_ACCESS_KEY_FILE": str(path)}
+        result = tenios("doctor", settings=settings)
+        with_key = tenios("doctor", settings={**settings, "TENIOS_ACCESS_KEY": "SECRET-KEY-1234"})
+    line = f"ok   access key file: other users of this machine can read it (mode {mode:04o})\n"
+    assert result.returncode == 0
+    assert (line in result.stdout) == (mode not in {0o600, 0o400})
+    assert "access key file" not in with_key.stdout  # which is not read then
+
+
+def test_doctor_reports_hosts_that_may_be_reached_without_tls() -> None:
+    with recording() as (url, _):
+        settings = {**SETTINGS, "TENIOS_BASE_URL": url, "TENIOS_INSECURE_HOSTS": "simulator,other"}
+        result = tenios("doctor", settings=settings)
+    assert result.returncode == 0
+    assert "ok   insecure hosts: simulator,other: the access key may be sent to them unencrypted\n" in result.stdout
+
+
+def test_doctor_reports_that_nothing_is_sent_to_tenios() -> None:
+    text = "offline: TENIOS_OFFLINE is set, so nothing is sent to TENIOS. Unset it to start real callbacks.\n"
+    result = tenios("doctor", settings={**SETTINGS, "TENIOS_OFFLINE": "1"})
+    assert result.returncode == 1
+    assert result.stdout.endswith(f"FAIL {text}")
+    with recording() as (url, received):
+        simulator = tenios("doctor", settings={**SETTINGS, "TENIOS_OFFLINE": "1", "TENIOS_BASE_URL": url})
+    assert simulator.returncode == 0
+    assert f"ok   {text}" in simulator.stdout
+    assert len(received) == 1
+
+
+def test_doctor_reports_a_missing_access_key_as_json() -> None:
+    result = tenios("doctor", "--json")
+    assert result.returncode == 1
+    versions, settings = objects(result)
+    assert (versions["check"], versions["ok"]) == ("versions", True)
+    assert (settings["check"], settings["ok"]) == ("settings", False)
+    assert "TENIOS_ACCESS_KEY" in settings["text"]

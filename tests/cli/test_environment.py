@@ -1,0 +1,179 @@
+"""Settings of the terminal, of Python and of the shell that must not change what the exit code and the output say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from cli.command import NUMBER, TENIOS, environment, objects, python, server_of, settings_of, tenios, terminal
+from support.faults import drop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STARTED = f"Callback 10 to {NUMBER} started."
+ENVIRONMENTS = [
+    {"COLUMNS": "0"},
+    {"COLUMNS": "1", "LINES": "1"},
+    {"COLUMNS": "\N{SUPERSCRIPT TWO}", "LINES": "-"},  # a digit, but not for int()
+    {"COLUMNS": "-80"},
+    {"COLUMNS": "9" * 5000},
+    {"TERM": ""},
+    {"TERM": "dumb"},
+    {"TERM": "nonsense"},
+    {"NO_COLOR": ""},
+    {"FORCE_COLOR": "1", "COLORTERM": "truecolor"},
+    {"TTY_COMPATIBLE": "0"},
+    {"TTY_INTERACTIVE": "0"},
+    {"JUPYTER_COLUMNS": "x", "JUPYTER_LINES": "x"},
+    {"PYTHONIOENCODING": "ascii"},
+    {"PYTHONIOENCODING": "utf-16"},
+    {"PYTHONUNBUFFERED": "1"},
+    {"PYTHONWARNINGS": "error"},
+    {"PYTHONDEVMODE": "1"},
+    {"PYTHONOPTIMIZE": "2"},
+    {"PYTHONASYNCIODEBUG": "1"},
+    {"HOME": "/nonexistent"},
+]
+
+
+@pytest.mark.parametrize("settings", ENVIRONMENTS, ids=lambda each: str(each)[:40])
+def test_exit_code_and_id_hold_at_every_terminal(settings: dict[str, str]) -> None:
+    with server_of("CALL_B_FAILED") as server:
+        code, drawn = terminal("call", NUMBER, settings={**settings_of(server), **settings})
+    assert code == 4
+    assert "Traceback" not in drawn
+    shown = drawn.replace("\0", "")  # of UTF-16
+    assert STARTED in shown
+    assert "The customer could not be reached." in shown
+
+
+@pytest.mark.parametrize("settings", ENVIRONMENTS[-9:], ids=lambda each: str(each)[:40])
+def test_exit_code_and_id_hold_in_a_pipe(settings: dict[str, str]) -> None:
+    with server_of("CALL_B_FAILED") as server:
+        result = tenios("call", NUMBER, settings={**settings_of(server), **settings})
+    assert result.returncode == 4
+    assert STARTED in result.stdout.replace("\0", "").replace("\\x00", "")
+    assert "Traceback" not in result.stderr
+
+
+def test_narrow_or_dumb_terminals_get_lines() -> None:
+    for settings in ({"COLUMNS": "20"}, {"TERM": "dumb"}):
+        with server_of("CALL_B_FAILED") as server:
+            _, drawn = terminal("call", NUMBER, settings={**settings_of(server), **settings})
+        assert "\x1b" not in drawn
+        assert "CALL_B_FAILED: the customer could not be reached\r\n" in drawn
+
+
+@pytest.mark.parametrize("code", ["def start(self): raise RuntimeError", "start = None"])
+def test_picture_that_fails_is_replaced_by_lines(code: str, tmp_path: Path) -> None:
+    """No trouble of rich's may take the callback from sight: here, another version of it is installed."""
+    (tmp_path / "rich").mkdir()
+    (tmp_path / "rich/__init__.py").touch()
+    (tmp_path / "rich/console.py").write_text(
+        "class Console:\n is_interactive = True; width = 80\n def __init__(self, **_): 0\n"
+    )
+    (tmp_path / "rich/live.py").write_text(
+        f"class Live:\n is_started = False; stop = None\n def __init__(self, **_): 0\n {code}\n"
+    )
+    (tmp_path / "rich/table.py").write_text("Table = None\n")
+    (tmp_path / "rich/text.py").write_text("Text = None\n")
+    with server_of("CALL_B_FAILED") as server:
+        settings = {**settings_of(server), "PYTHONPATH": str(tmp_path)}
+        code_of_exit, drawn = terminal("call", NUMBER, settings=settings)
+    assert code_of_exit == 4
+    assert "CALL_B_FAILED: the customer could not be reached\r\n" in drawn
+
+
+def test_folder_that_was_removed_does_not_matter(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with server_of("CALL_A_FAILED") as server:
+        command = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", str(TENIOS), "call", NUMBER]
+        result = subprocess.run(command, env=environment(settings_of(server)), cwd=gone, check=False)
+    assert not gone.exists()
+    assert result.returncode == 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TENIOS_ACCESS_KEY",
+        "TENIOS_ACCESS_KEY_FILE",
+        "TENIOS_CALLBACK_CONFIG_ID",
+        "TENIOS_BASE_URL",
+        "TENIOS_REGION",
+        "TENIOS_ALLOWED_NUMBERS",
+    ],
+)
+@pytest.mark.parametrize("command", [("call", NUMBER), ("call", NUMBER, "--json"), ("doctor",)], ids=" ".join)
+def test_variables_that_are_no_text_are_reported(name: str, command: tuple[str, ...]) -> None:
+    with server_of("DISCONNECTED") as server:
+        settings = settings_of(server)
+        if name == "TENIOS_ACCESS_KEY_FILE":
+            del settings["TENIOS_ACCESS_KEY"]
+        result = tenios(*command, settings={**settings, name: os.fsdecode(b"\xff\xfe")})
+        assert server.paths == []
+    assert result.returncode == (1 if command == ("doctor",) else 5)
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["call", "\udcff"], 5),
+        (["call", NUMBER, "--agent-announcement", "\udcff"], 5),
+        (["call", NUMBER, "--region", "\udcff"], 5),
+        (["call", NUMBER, "--simulator", "http://\udcff"], 5),
+        (["call", NUMBER, "--delay", "\udcff"], 2),
+        (["call", NUMBER, "--\udcff"], 2),
+        (["status", "\udcff"], 2),
+        (["status", "9" * 100], 2),
+        (["\udcff"], 2),
+    ],
+)
+def test_arguments_that_are_no_text_are_reported(arguments: list[str], code: int) -> None:
+    with server_of("DISCONNECTED") as server:
+        result = tenios(*arguments, settings=settings_of(server))
+        assert server.paths == []
+    assert result.returncode == code
+    assert "Traceback" not in result.stderr
+
+
+# A log handler that fails is one way in which an unexpected exception gets out of the client.
+_FAILING_LOG = """
+import logging
+class Failing(logging.Handler):
+    def emit(self, record):
+        if {text!r} in record.getMessage():
+            raise ZeroDivisionError("division by zero [red]")
+logging.getLogger("tenios_ext").addHandler(Failing())
+logging.getLogger("tenios_ext").setLevel(logging.INFO)
+from tenios_cli import main
+main(["call", "+492214710123", *{options!r}])
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
+def test_unexpected_error_after_the_start_names_the_callback(options: list[str]) -> None:
+    with server_of("CALLING_A") as server:
+        result = python(_FAILING_LOG.format(text="callback 10 is", options=options), settings_of(server))
+    assert result.returncode == 1
+    assert result.stderr.endswith("Callback 10 was started. Watch it with: tenios watch 10\n")
+    assert "Traceback" not in result.stderr
+    if options:
+        error = objects(result)[-1]
+        assert (error["event"], error["id"], error["error"]) == ("error", 10, "ZeroDivisionError")
+    else:
+        assert "ZeroDivisionError: division by zero [red] This is unexpected; please report it" in result.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--no-wait"]])
+def test_unexpected_error_during_the_init_request_is_an_unknown_outcome(options: list[str]) -> None:
+    with server_of(start=drop) as server:
+        result = python(_FAILING_LOG.format(text="not confirmed", options=options), settings_of(server))
+        assert server.paths == ["/callback/init"]
+    assert result.returncode == 6
+    assert "ZeroDivisionError" in result.stdout + result.stderr

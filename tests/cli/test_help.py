@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+import click
+import pytest
+from cli.command import ROOT, python, tenios
+
+from tenios_cli import main
+from tenios_cli._main import COMMANDS
+
+USAGES = {
+    "call": "[OPTIONS] NUMBER",
+    "status": "[OPTIONS] ID",
+    "watch": "[OPTIONS] ID...",
+    "numbers": "[OPTIONS]",
+    "contract": "[OPTIONS]",
+    "doctor": "[OPTIONS]",
+    "simulate": "[OPTIONS]",
+}
+
+
+def command(name: str) -> click.Command:
+    found = main.get_command(click.Context(main), name)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_import_only_click(option: str) -> None:
+    result = python(
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "from tenios_cli import main\n"
+        f"main([{option!r}], standalone_mode=False)\n"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before}, file=sys.stderr)\n"
+    )
+    imported = set(result.stderr.split())
+    assert imported - sys.stdlib_module_names == {"click", "tenios_cli"}
+    assert "asyncio" not in imported
+
+
+def test_help_lists_each_command_with_its_short_help() -> None:
+    lines = tenios("--help").stdout.splitlines()
+    for name, short_help in COMMANDS.items():
+        assert f"  {name:8}  {short_help}" in lines
+        assert command(name).get_short_help_str(limit=1000) == short_help
+
+
+def test_each_module_in_commands_is_listed() -> None:
+    modules = {path.stem for path in (ROOT / "tenios_cli/commands").glob("*.py")} - {"__init__"}
+    assert modules == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_has_its_usage_and_describes_each_option(name: str) -> None:
+    text = tenios(name, "-h").stdout
+    assert text.startswith(f"Usage: tenios {name} {USAGES[name]}\n\n  {COMMANDS[name]}\n")
+    for option in command(name).params:
+        if isinstance(option, click.Option) and not option.hidden:
+            assert option.help, option.name
+            assert option.help.split()[0] in text.partition(option.opts[0])[2].splitlines()[0]
+
+
+def test_help_of_commands_that_use_a_callback_has_the_exit_codes() -> None:
+    for arguments in ([], ["call"], ["status"], ["watch"]):
+        text = " ".join(tenios(*arguments, "--help").stdout.split())
+        assert "5 no callback was started or a setting is missing or wrong, 6 the outcome is unknown" in text
+
+
+def test_version_is_that_of_the_distribution() -> None:
+    assert tenios("--version").stdout == f"tenios, version {version('tenios-callback')}\n"
+
+
+def test_python_m_runs_the_command() -> None:
+    result = python(
+        "import runpy, sys; sys.argv = ['', '--version']; runpy.run_module('tenios_cli', run_name='__main__')"
+    )
+    assert result.stdout == tenios("--version").stdout
+
+
+def test_unknown_command_is_wrong_usage() -> None:
+    result = tenios("cal")
+    assert result.returncode == 2
+    assert "No such command 'cal'" in result.stderr
+
+
+def test_missing_click_is_one_sentence() -> None:
+    result = python("import sys; sys.modules['click'] = None; from tenios_cli import main; main()")
+    assert result.returncode == 1
+    assert result.stderr == "The tenios command needs an extra: pip install 'tenios-callback[cli]'\n"
+
+
+@pytest.mark.parametrize("arguments", [["simulate"], ["status", "10", "--simulator"]])
+def test_missing_simulator_extra_is_one_sentence(arguments: list[str]) -> None:
+    result = python(f"import sys; sys.modules['jsonschema_rs'] = None; from tenios_cli import main; main({arguments})")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "jsonschema_rs is missing, which is in an extra: pip install 'tenios-callback[simulator]'\n"
+    )

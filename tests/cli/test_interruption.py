@@ -1,0 +1,177 @@
+"""Ctrl-C and other signals, before, during and after the init request."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from cli.command import NUMBER, TENIOS, environment, server_of, settings_of
+from support.faults import Connection, never_respond, respond
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+every_signal = pytest.mark.parametrize("number", CODES)
+WATCH = "Watch it with: tenios watch 10\n"
+
+
+def interrupted(
+    number: signal.Signals, *arguments: str, settings: dict[str, str], moment: Callable[[], object]
+) -> tuple[int, str, str]:
+    """Run the command, send it a signal when *moment* has returned, and return its exit code, stdout and stderr."""
+    command = [str(TENIOS), *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment(settings), stdout=pipe, stderr=pipe, text=True) as process:
+        moment()
+        process.send_signal(number)
+        output, errors = process.communicate()
+    assert "Traceback" not in errors
+    return process.returncode, output, errors
+
+
+class Arrival(threading.Event):
+    """A request has arrived, to which there is no response."""
+
+    def __call__(self, connection: Connection) -> None:
+        """Be a fault."""
+        self.set()
+        never_respond(connection)
+
+
+@every_signal
+def test_signal_before_the_init_request_says_nothing_of_phones(number: signal.Signals, tmp_path: Path) -> None:
+    """The command is reading its access key when the signal comes."""
+    path = tmp_path / "key"
+    os.mkfifo(path)
+    with server_of() as server:
+        settings = {**settings_of(server), "TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": str(path)}
+        ends: list[int] = []
+        code, _, errors = interrupted(
+            number,
+            "call",
+            NUMBER,
+            settings=settings,
+            moment=lambda: ends.append(os.open(path, os.O_WRONLY)),  # waits for the reader
+        )
+        os.close(ends[0])
+        assert server.paths == []
+    assert (code, errors) == (CODES[number], "Interrupted.\n")
+
+
+@every_signal
+@pytest.mark.parametrize("options", [[], ["--json"], ["--no-wait"]])
+def test_signal_during_the_init_request_says_that_phones_may_ring(number: signal.Signals, options: list[str]) -> None:
+    arrival = Arrival()
+    with server_of(start=arrival) as server:
+        code, output, errors = interrupted(
+            number, "call", NUMBER, *options, settings=settings_of(server), moment=arrival.wait
+        )
+        assert server.paths == ["/callback/init"]
+    assert (code, output) == (CODES[number], "")
+    assert errors.startswith("Interrupted. Phones may be ringing: do not simply call again")
+
+
+@every_signal
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_signal_after_the_init_request_names_the_callback(number: signal.Signals, options: list[str]) -> None:
+    arrival = Arrival()
+    with server_of(arrival) as server:
+        code, _, errors = interrupted(
+            number, "call", NUMBER, *options, settings=settings_of(server), moment=arrival.wait
+        )
+    assert (code, errors) == (CODES[number], f"Interrupted. This does not stop a callback. {WATCH}")
+
+
+@every_signal
+@pytest.mark.parametrize("command", ["watch", "status"])
+def test_signal_during_a_status_request_names_the_callback(number: signal.Signals, command: str) -> None:
+    arrival = Arrival()
+    with server_of(start=arrival) as server:
+        code, _, errors = interrupted(number, command, "10", settings=settings_of(server), moment=arrival.wait)
+    assert (code, errors) == (CODES[number], f"Interrupted. This does not stop a callback. {WATCH}")
+
+
+def test_second_signal_does_not_take_the_message_away() -> None:
+    """A terminal that is closed sends SIGHUP, and systemd sends SIGHUP after SIGTERM."""
+    arrival = Arrival()
+    with server_of(arrival) as server:
+        command = [str(TENIOS), "call", NUMBER]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, env=environment(settings_of(server)), stdout=pipe, stderr=pipe, text=True
+        ) as process:
+            arrival.wait()
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGHUP)
+            _, errors = process.communicate()
+    assert process.returncode in {129, 143}
+    assert errors.endswith(WATCH)
+    assert "Traceback" not in errors
+
+
+def test_sigint_that_a_shell_ignores_for_background_jobs_does_not_keep_sigterm_away() -> None:
+    arrival = Arrival()
+    with server_of(arrival) as server:
+        command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", str(TENIOS), "call", NUMBER]
+        with subprocess.Popen(
+            command, env=environment(settings_of(server)), stderr=subprocess.PIPE, text=True
+        ) as process:
+            arrival.wait()
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate()
+    assert process.returncode == 143
+    assert errors.endswith(WATCH)
+
+
+def test_ignored_sighup_stays_ignored() -> None:
+    """As `nohup tenios call ...` needs it."""
+    hung_up = threading.Event()
+
+    def wait_and_respond(connection: Connection) -> None:
+        arrived.set()
+        hung_up.wait()
+        respond("200 OK", {"status": "CALL_B_FAILED"})(connection)
+
+    arrived = threading.Event()
+    with server_of(wait_and_respond) as server:
+        command = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", str(TENIOS), "call", NUMBER]
+        with subprocess.Popen(command, env=environment(settings_of(server)), stdout=subprocess.PIPE) as process:
+            arrived.wait()
+            process.send_signal(signal.SIGHUP)
+            hung_up.set()
+            process.communicate()
+    assert process.returncode == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the size of a pipe")
+def test_signal_ends_a_command_that_waits_for_its_reader() -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)  # less than the contract has
+    command = [str(TENIOS), "contract"]
+    with subprocess.Popen(command, env=environment(), stdout=writer, stderr=subprocess.PIPE, text=True) as process:
+        os.close(writer)
+        os.read(reader, 1)  # It has begun to write.
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate()
+    os.close(reader)
+    assert (process.returncode, errors) == (143, "Interrupted.\n")
+
+
+def test_signal_keeps_the_command_to_watch_with_in_one_piece() -> None:
+    """The URL of a simulator may have characters that mean something to a shell."""
+    arrival = Arrival()
+    with server_of(arrival) as server:
+        url = f"{server.url}/a;b"
+        code, _, errors = interrupted(
+            signal.SIGINT, "call", NUMBER, "--simulator", url, settings={}, moment=arrival.wait
+        )
+    assert code == 130
+    assert errors.endswith(f"tenios watch 10 --simulator '{url}'\n")

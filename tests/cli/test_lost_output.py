@@ -1,0 +1,209 @@
+"""Output that cannot be written: after a callback was started, neither the exit code nor the callback's id may be lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cli.command import NUMBER, TENIOS, environment, objects, server_of, settings_of, tenios
+from support.faults import Connection, Fault, drop, respond, respond_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: The sentence on stderr that no script can do without.
+LOST = "Callback 10 was started, but its output could not be written. Watch it with: tenios watch 10\n"
+#: For each exit code of a callback that was started, what its status request returns.
+RESULTS: dict[int, str | Fault] = {
+    0: "DISCONNECTED",
+    3: "CALL_A_FAILED",
+    4: "CALL_B_FAILED",
+    7: "CALLING_A",
+    8: respond_error("401 Unauthorized"),
+}
+FULL, CLOSED = "> /dev/full", ">&-"
+
+
+@contextmanager
+def closed_pipe() -> Iterator[int]:
+    """Yield the end of a pipe whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@contextmanager
+def closed_terminal() -> Iterator[int]:
+    """Yield a terminal whose window was closed."""
+    window, side = os.openpty()
+    os.close(window)
+    yield side
+    os.close(side)
+
+
+@contextmanager
+def full_pipe() -> Iterator[int]:
+    """Yield the end of a pipe that is full and does not wait for its reader."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b" " * 65536)
+    yield writer
+    os.close(writer)
+    os.close(reader)
+
+
+def call(*arguments: str, status: str | Fault = "DISCONNECTED", start: Fault | None = None, **how: Any) -> Any:
+    """Run ``tenios call``, which does not wait for an answer longer than for its first status request."""
+    settings = how.pop("settings", {})
+    with server_of(status, start=start) as server:
+        settings = {**settings_of(server), **settings}
+        return tenios("call", NUMBER, "--answer-timeout", "0", *arguments, settings=settings, **how)
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
+@pytest.mark.parametrize("redirect", [FULL, CLOSED])
+@pytest.mark.parametrize("code", RESULTS)
+def test_exit_code_and_id_of_a_started_callback_hold(code: int, redirect: str, options: list[str]) -> None:
+    result = call(*options, status=RESULTS[code], redirect=redirect)
+    assert result.returncode == code
+    assert result.stderr.count(LOST) == 1
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
+@pytest.mark.parametrize("broken", [closed_pipe, closed_terminal, full_pipe])
+def test_exit_code_and_id_hold_if_the_reader_has_gone(broken: Any, options: list[str]) -> None:
+    with broken() as stdout:
+        result = call(*options, status="CALL_B_FAILED", stdout=stdout)
+    assert (result.returncode, result.stderr) == (4, LOST)
+
+
+@pytest.mark.parametrize("broken", [closed_pipe, closed_terminal, full_pipe])
+def test_exit_code_and_id_hold_if_stdout_is_unbuffered(broken: Any) -> None:
+    with broken() as stdout:
+        result = call(status="CALL_B_FAILED", settings={"PYTHONUNBUFFERED": "1"}, stdout=stdout)
+    assert (result.returncode, result.stderr) == (4, LOST)
+
+
+@pytest.mark.parametrize("redirect", [">&- 2>&-", "> /dev/full 2>&1", "<&- >&- 2>&-", "2>&-", "2> /dev/full"])
+@pytest.mark.parametrize(
+    ("code", "start", "status"),
+    [
+        (3, None, "CALL_A_FAILED"),
+        (5, respond_error("429 Too Many Requests"), "X"),
+        (6, drop, "X"),
+        (8, None, RESULTS[8]),
+    ],
+)
+def test_exit_code_holds_without_stderr(redirect: str, code: int, start: Fault | None, status: str | Fault) -> None:
+    assert call(start=start, status=status, redirect=redirect).returncode == code
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
+@pytest.mark.parametrize("redirect", [FULL, CLOSED])
+@pytest.mark.parametrize(
+    ("code", "start", "error"),
+    [(5, respond_error("429 Too Many Requests"), "RejectedError: "), (6, drop, "OutcomeUnknownError: ")],
+)
+def test_exit_code_and_error_hold_without_a_callback(
+    code: int, start: Fault, error: str, redirect: str, options: list[str]
+) -> None:
+    result = call(*options, start=start, redirect=redirect)
+    assert result.returncode == code
+    assert error in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_no_wait_exits_with_1_if_the_id_could_not_be_printed() -> None:
+    result = call("--no-wait", redirect=FULL)
+    assert (result.returncode, result.stderr) == (1, LOST)
+
+
+def test_call_without_stdin_is_not_affected() -> None:
+    result = call(redirect="<&-")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def call_until_first_line(stdout: int, reader: int, gone: threading.Event, *options: str) -> tuple[int, str, bytes]:
+    """
+    Run ``tenios call`` with *stdout*, close *reader* after the first line, and only then let its status request succeed.
+
+    Return the exit code, stderr and what was read.
+    """
+
+    def wait_and_respond(connection: Connection) -> None:
+        gone.wait()
+        respond("200 OK", {"status": "CALL_A_FAILED"})(connection)
+
+    with server_of(wait_and_respond) as server:
+        command = [str(TENIOS), "call", NUMBER, *options]
+        settings = environment({**settings_of(server), "TERM": "xterm"})
+        with subprocess.Popen(command, env=settings, stdout=stdout, stderr=subprocess.PIPE, text=True) as process:
+            os.close(stdout)
+            received = b""
+            while b"\n" not in received:
+                received += os.read(reader, 1)
+            os.close(reader)
+            gone.set()
+            _, errors = process.communicate()
+    return process.returncode, errors, received
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
+def test_call_goes_on_if_the_reader_leaves_after_the_first_line(options: list[str]) -> None:
+    """As `tenios call ... | head -1` does."""
+    reader, writer = os.pipe()
+    code, errors, received = call_until_first_line(writer, reader, threading.Event(), *options)
+    assert (code, errors) == (3, LOST)
+    assert b"10" in received
+
+
+def test_call_goes_on_if_its_terminal_is_closed_while_it_draws() -> None:
+    window, side = os.openpty()
+    code, errors, received = call_until_first_line(side, window, threading.Event())
+    assert (code, errors) == (3, LOST)
+    assert received.startswith(b"Callback 10 to ")
+
+
+def test_watch_keeps_its_exit_code_without_output() -> None:
+    with server_of("CALL_B_FAILED", start=respond("200 OK", {"status": "CALL_A_FAILED"})) as server:
+        result = tenios("watch", "10", "11", settings=settings_of(server), redirect=FULL)
+    assert result.returncode == 4
+    assert result.stderr == "The output could not be written: [Errno 28] No space left on device\n"
+
+
+def test_lost_output_names_the_simulator_in_the_command_to_watch_with() -> None:
+    with server_of("DISCONNECTED") as server:
+        result = tenios("call", NUMBER, "--simulator", f"{server.url}/a b", redirect=FULL)
+        assert result.returncode == 5  # The client accepts no such URL, ...
+        result = tenios("call", NUMBER, "--simulator", server.url, redirect=FULL)
+    assert result.stderr == LOST.replace("watch 10", f"watch 10 --simulator {server.url}")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["numbers"], ["contract"], ["doctor", "--simulator"], ["--help"], ["call", "-h"]]
+)
+def test_commands_that_only_print_exit_with_1(arguments: list[str]) -> None:
+    full = tenios(*arguments, redirect=FULL)
+    assert full.returncode == 1
+    assert full.stderr == "The output could not be written: [Errno 28] No space left on device\n"
+    with closed_pipe() as stdout:
+        gone = tenios(*arguments, stdout=stdout)
+    assert (gone.returncode, gone.stderr) == (1, "")
+
+
+def test_status_without_output_exits_with_1() -> None:
+    with server_of(start=respond("200 OK", {"status": "CALLING_A"})) as server:
+        assert tenios("status", "10", settings=settings_of(server), redirect=CLOSED).returncode == 1
+
+
+def test_stderr_that_cannot_be_written_does_not_disturb_stdout() -> None:
+    started, status, outcome = objects(call("--json", status="CALL_B_FAILED", redirect="2> /dev/full"))
+    assert (started["id"], status["status"], outcome["failed_party"]) == (10, "CALL_B_FAILED", "customer")

@@ -1,0 +1,222 @@
+"""
+The example clients in other languages: built from the contract, then run against the vectors, the simulator and Prism.
+
+``make clients`` runs these tests, which need Node.js, Go and a JDK with Maven. ``make test`` does not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from support.clients import NUMBER
+from support.faults import FaultServer, in_turn, respond, respond_raw
+from support.prism import ROOT, prism_mock
+from support.serving import serving
+from support.vectors import ACCESS_KEY, CALLBACK_CONFIG_ID, Vector, vectors
+
+from tenios_simulator import Simulator
+from tenios_simulator._clocks import ScaledClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.faults import Fault
+
+    from tenios_simulator import Server
+
+# As it was before a fixture removed the proxies, which building may need to download packages.
+ENVIRONMENT = dict(os.environ)
+EXIT_CODES = {
+    "connected": 0,
+    "agent_failed": 1,
+    "customer_failed": 1,
+    "rejected": 2,
+    "unknown": 3,
+    "status_unavailable": 4,
+}
+STARTED = respond("200 OK", {"id": 10})
+ENDED = respond("200 OK", {"status": "DISCONNECTED"})
+ERROR_WITH_KEY = {"error_code": "INVALID_VALUE", "error_message": f"{ACCESS_KEY} is wrong", "fields": []}
+TEXT_WITH_KEY = respond_raw("200 OK", f"{ACCESS_KEY} is wrong".encode())
+
+
+class ExampleClient(NamedTuple):
+    """
+    A client in another language.
+
+    Attributes:
+        name: The name of its folder.
+        tools: The programs that building it needs.
+        command: The command that runs it, in its folder.
+    """
+
+    name: str
+    tools: tuple[str, ...]
+    command: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The folder with its source."""
+        return ROOT / "clients" / self.name
+
+    def build(self) -> None:
+        """Build it, unless it is up to date."""
+        with (self.folder / "Makefile").open() as makefile:
+            # Other test processes wait here until it has been built.
+            fcntl.flock(makefile, fcntl.LOCK_EX)
+            command = ["make", "-C", str(self.folder)]
+            built = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert built.returncode == 0, built.stdout + built.stderr
+
+    def call(self, url: str, *arguments: str, key: str = ACCESS_KEY, poll_seconds: str = "0.02") -> list[str]:
+        """Run it and return the lines it printed. Fail if its exit code disagrees with the last one, or if it shows *key*."""
+        settings = {"TENIOS_BASE_URL": url, "TENIOS_ACCESS_KEY": key, "TENIOS_CALLBACK_CONFIG_ID": CALLBACK_CONFIG_ID}
+        ran = subprocess.run(
+            [*self.command, *arguments],
+            cwd=self.folder,
+            env={**os.environ, **settings, "POLL_SECONDS": poll_seconds},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        # Not even its beginning, which a JSON parser's error may quote.
+        assert key[:8] not in ran.stdout + ran.stderr
+        lines = ran.stdout.splitlines()
+        assert lines, ran.stderr
+        assert ran.returncode == EXIT_CODES[lines[-1]], ran.stderr
+        return lines
+
+
+CLIENTS = [
+    ExampleClient("typescript", ("node", "npm"), ("node", "build/callback.js")),
+    ExampleClient("java", ("java", "mvn"), ("java", "-jar", "target/callback.jar")),
+    ExampleClient("go", ("go",), ("build/callback",)),
+]
+
+
+@pytest.fixture(scope="module", params=CLIENTS, ids=lambda client: client.name)
+def client(request: pytest.FixtureRequest) -> ExampleClient:
+    """Return a client that has been built. If a tool is missing, its tests are skipped, but fail in CI."""
+    client: ExampleClient = request.param
+    missing = [tool for tool in client.tools if shutil.which(tool) is None]
+    if missing:
+        text = f"The {client.name} client cannot be built without {' and '.join(missing)}. Install them first."
+        pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
+    client.build()
+    return client
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Serve a simulator that is 30 times as fast as real time."""
+    simulator = Simulator(clock=ScaledClock(30), accounts={ACCESS_KEY: [CALLBACK_CONFIG_ID]})
+    with serving(simulator) as server:
+        yield server
+
+
+@pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector.name)
+def test_client_conforms_to_vector(client: ExampleClient, vector: Vector) -> None:
+    call = vector.call
+    arguments = [
+        call["number"],
+        str(call.get("delay", 0)),
+        call.get("agent_announcement", ""),
+        call.get("dtmf_key", ""),
+    ]
+    with vector.server() as server:
+        *statuses, outcome = client.call(server.url, *arguments)
+    assert outcome == vector.expect["outcome"]
+    assert statuses == vector.expect.get("statuses", statuses)
+    vector.check_requests(server)
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome"),
+    [
+        ("+493023125100", "connected"),
+        ("+493023125103", "agent_failed"),
+        ("+493023125202", "customer_failed"),
+        ("+493023125429", "rejected"),
+        ("+493023125502", "unknown"),
+        ("+493023125601", "unknown"),
+        ("+493023125604", "unknown"),
+        ("+493023125701", "connected"),
+        ("+493023125708", "connected"),
+    ],
+)
+def test_client_calls_magic_number_of_simulator_at_most_once(
+    client: ExampleClient, server: Server, number: str, outcome: str
+) -> None:
+    before = server.simulator.dialled.count(number)
+    assert client.call(server.address, number)[-1] == outcome
+    assert server.simulator.dialled.count(number) - before == (0 if outcome == "rejected" else 1)
+
+
+def test_client_reports_wrong_key_as_rejected(client: ExampleClient, server: Server) -> None:
+    assert client.call(server.address, "+493023125100", key="WRONG-KEY-1234") == ["rejected"]
+
+
+@pytest.mark.parametrize("callback_id", [2**53 + 1, 2**63 - 1])
+def test_client_polls_large_id_exactly_or_not_at_all(client: ExampleClient, callback_id: int) -> None:
+    """JavaScript would round these ids. The TypeScript client must not poll another callback instead."""
+    with FaultServer(in_turn(respond("200 OK", {"id": callback_id}), ENDED)) as server:
+        outcome = client.call(server.url, NUMBER)[-1]
+    polled = [json.loads(body)["id"] for body in server.bodies[1:]]
+    expected = ("unknown", []) if client.name == "typescript" else ("connected", [callback_id])
+    assert (outcome, polled) == expected
+
+
+@pytest.mark.parametrize(
+    ("responses", "outcome"),
+    [
+        ([respond("400 Bad Request", ERROR_WITH_KEY)], "rejected"),
+        ([TEXT_WITH_KEY], "unknown"),
+        (
+            [
+                STARTED,
+                TEXT_WITH_KEY,
+                respond("503 Service Unavailable", ERROR_WITH_KEY),
+                respond("200 OK", {"status": f"SEEN_BY_{ACCESS_KEY}"}),
+                ENDED,
+            ],
+            "connected",
+        ),
+    ],
+    ids=["error to init", "invalid JSON to init", "polling"],
+)
+def test_client_does_not_show_a_key_in_a_response(client: ExampleClient, responses: list[Fault], outcome: str) -> None:
+    with FaultServer(in_turn(*responses)) as server:
+        assert client.call(server.url, NUMBER)[-1] == outcome
+    assert len(server.bodies) == len(responses)
+
+
+@pytest.mark.parametrize("poll_seconds", ["NaN", "-1", "Infinity", "99999999999", "soon", "5m"])
+def test_client_sends_nothing_if_poll_seconds_is_invalid(client: ExampleClient, poll_seconds: str) -> None:
+    with FaultServer(STARTED) as server:
+        assert client.call(server.url, NUMBER, poll_seconds=poll_seconds) == ["rejected"]
+    assert server.bodies == []
+
+
+@pytest.mark.parametrize("retry_after", ["-5", "NaN", "Infinity", "1e3", "1h", "soon"])
+def test_client_ignores_invalid_retry_after(client: ExampleClient, retry_after: str) -> None:
+    unavailable = respond_raw("503 Service Unavailable", b"", f"Retry-After: {retry_after}")
+    with FaultServer(in_turn(STARTED, unavailable, ENDED)) as server:
+        assert client.call(server.url, NUMBER) == ["DISCONNECTED", "connected"]
+
+
+def test_client_sends_requests_that_prism_accepts(client: ExampleClient, tmp_path: Path) -> None:
+    contract = (ROOT / "openapi.yaml").read_text()
+    # Prism responds with the first example, so the callback ends at the first poll.
+    ended = contract.replace("                status: REQUESTED\n", "                status: DISCONNECTED\n", 1)
+    assert ended != contract
+    (tmp_path / "openapi.yaml").write_text(ended)
+    with prism_mock(tmp_path / "openapi.yaml", "--errors") as prism:
+        assert client.call(prism.url, "+492214710123", "30", "Hello", "#") == ["DISCONNECTED", "connected"]

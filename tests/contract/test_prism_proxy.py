@@ -1,0 +1,185 @@
+"""
+Prism as a validating proxy between the real client and the simulator: both keep the contract.
+
+Prism responds to a violation with an error of its own, which no test expects of a correct client, and logs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+import pytest
+import yaml
+from attrs import evolve
+from jsonschema_rs import Draft202012Validator
+from support.clients import MODES, NUMBER
+from support.faults import FaultServer, drop
+from support.prism import ROOT, Prism, prism_proxy
+from support.serving import serving
+from support.vectors import ACCESS_KEY, CALLBACK_CONFIG_ID, Vector, run_vector, vectors
+
+from tenios_ext import (
+    AsyncTenios,
+    BadCredentialsError,
+    Outcome,
+    OutcomeUnknownError,
+    StatusUnavailableError,
+    Tenios,
+)
+from tenios_simulator import MAGIC_NUMBERS, MagicNumber, Scenario, Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tenios_simulator import Response
+
+CONTRACT = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+SCENARIOS = [magic for magic in MAGIC_NUMBERS.values() if not magic.faults and magic.scenario != Scenario.manual()]
+ACCOUNTS = {ACCESS_KEY: [CALLBACK_CONFIG_ID]}
+
+
+class ProxiedSimulator(NamedTuple):
+    """A simulator behind Prism. Clients use the simulator's clock."""
+
+    simulator: Simulator
+    prism: Prism
+
+    def call(self, mode: str, number: str, *, key: str = ACCESS_KEY, **options: Any) -> Outcome:
+        """Start a callback, wait for its end and return its outcome."""
+        settings: dict[str, Any] = {"base_url": self.prism.url, "clock": self.simulator.clock}
+        if mode == "sync":
+            with Tenios(key, CALLBACK_CONFIG_ID, **settings) as tenios:
+                return tenios.start_callback(number, **options).wait()
+
+        async def run() -> Outcome:
+            async with AsyncTenios(key, CALLBACK_CONFIG_ID, aiohttp=mode == "aiohttp", **settings) as tenios:
+                return await (await tenios.start_callback(number, **options)).wait()
+
+        return asyncio.run(run())
+
+
+class ProxiedServer(NamedTuple):
+    """A server for any vector behind Prism."""
+
+    server: FaultServer
+    prism: Prism
+
+
+@contextmanager
+def proxied(simulator: Simulator) -> Iterator[ProxiedSimulator]:
+    with serving(simulator) as server, prism_proxy(ROOT / "openapi.yaml", server.address) as prism:
+        yield ProxiedSimulator(simulator, prism)
+
+
+@pytest.fixture(scope="module")
+def proxied_simulator() -> Iterator[ProxiedSimulator]:
+    with proxied(Simulator(accounts=ACCOUNTS)) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def proxied_server() -> Iterator[ProxiedServer]:
+    with FaultServer(drop) as server, prism_proxy(ROOT / "openapi.yaml", server.url) as prism:
+        yield ProxiedServer(server, prism)
+
+
+@pytest.fixture(autouse=True)
+def _no_violation(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    for value in request.node.funcargs.values():
+        if isinstance(value, ProxiedSimulator | ProxiedServer):
+            assert "violation" not in value.prism.log().lower()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("magic", SCENARIOS, ids=lambda magic: magic.description)
+def test_callback_keeps_the_contract_from_init_to_end(
+    proxied_simulator: ProxiedSimulator, mode: str, magic: MagicNumber
+) -> None:
+    outcome = proxied_simulator.call(mode, magic.display)
+    assert outcome.ended
+    assert outcome.connected == (magic.scenario.agent.answered and magic.scenario.customer.answered)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_init_request_with_all_fields_keeps_the_contract(proxied_simulator: ProxiedSimulator, mode: str) -> None:
+    options: dict[str, Any] = {"delay": 30, "agent_announcement": "Grüße, 你好", "dtmf_key": "#"}
+    assert proxied_simulator.call(mode, NUMBER, **options).connected
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_bad_credentials_response_keeps_the_contract(proxied_simulator: ProxiedSimulator, mode: str) -> None:
+    with pytest.raises(BadCredentialsError):
+        proxied_simulator.call(mode, NUMBER, key="WRONG-KEY")
+
+
+def test_unknown_id_response_keeps_the_contract(proxied_simulator: ProxiedSimulator) -> None:
+    settings: dict[str, Any] = {"base_url": proxied_simulator.prism.url, "clock": proxied_simulator.simulator.clock}
+    with Tenios(ACCESS_KEY, **settings) as tenios, pytest.raises(StatusUnavailableError, match="id"):
+        tenios.callback(999_999).status()
+
+
+def keeps_the_contract(vector: Vector) -> bool:
+    return all(_is_documented(each["request"]["path"], each["response"]) for each in vector.exchanges)
+
+
+def _is_documented(path: str, response: dict[str, Any]) -> bool:
+    documented = CONTRACT["paths"][path]["post"]["responses"]
+    if str(response.get("status")) not in documented or "body" not in response:
+        return False
+    name = documented[str(response["status"])]["$ref"].rpartition("/")[2]
+    reference = CONTRACT["components"]["responses"][name]["content"]["application/json"]["schema"]
+    return Draft202012Validator({**reference, "components": CONTRACT["components"]}).is_valid(response["body"])
+
+
+KEEPING = [vector for vector in vectors() if keeps_the_contract(vector)]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("vector", KEEPING, ids=lambda vector: vector.name)
+def test_client_conforms_to_vector_through_prism(proxied_server: ProxiedServer, mode: str, vector: Vector) -> None:
+    server, prism = proxied_server
+    server.fault = vector.fault()
+    server.paths.clear()
+    server.bodies.clear()
+    assert run_vector(mode, prism.url, vector.call)[0] == vector.expect["outcome"]
+    vector.check_requests(server)
+
+
+class IncorrectSimulator(Simulator):
+    """Responds to init requests with an id that is text, and to status requests with an undocumented status."""
+
+    def handle_request(self, *arguments: Any, **options: Any) -> Response:
+        """Return a response that breaks the contract."""
+        response = super().handle_request(*arguments, **options)
+        return evolve(response, body={name: f"wrong {value}" for name, value in response.body.items()})
+
+
+def test_prism_detects_a_simulator_that_breaks_the_contract() -> None:
+    with proxied(IncorrectSimulator(accounts=ACCOUNTS)) as proxy:
+        with pytest.raises(OutcomeUnknownError):
+            proxy.call("sync", NUMBER)
+        assert proxy.simulator.dialled == [NUMBER]
+        assert proxy.prism.logs("violation")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"delay": "0"},
+        {"callback_number": "0221"},
+        {"colour": "red"},
+        {"access_key": ""},
+        {"dtmf_key_to_trigger_customer_call": "A"},
+    ],
+    ids=str,
+)
+def test_prism_does_not_forward_a_request_that_breaks_the_contract(change: dict[str, Any]) -> None:
+    body = {"access_key": ACCESS_KEY, "callback_config_id": CALLBACK_CONFIG_ID, "callback_number": NUMBER, "delay": 0}
+    with proxied(Simulator(accounts=ACCOUNTS)) as proxy:
+        response = httpx.post(f"{proxy.prism.url}/callback/init", json={**body, **change})
+        assert response.status_code == 422
+        assert proxy.simulator.requests == []

@@ -1,0 +1,77 @@
+"""The site and the man page, built as they are published: a warning is an error."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import tenios_ext
+import tenios_simulator
+from tenios_cli import main
+from tenios_simulator import faults
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = main.list_commands(click.Context(main))
+
+
+def build(output: Path, *options: str) -> None:
+    sphinx: Any = Path(sys.executable).with_name("sphinx-build")
+    command = [sphinx, "--fail-on-warning", "--keep-going", "--quiet", *options, ROOT / "docs", output]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The pages by name."""
+    folder = tmp_path_factory.mktemp("site")
+    build(folder)
+    return {page.name: page.read_text() for page in folder.glob("*.html")}
+
+
+def test_reference_has_each_public_name(site: dict[str, str]) -> None:
+    names = [f"tenios_ext.{name}" for name in tenios_ext.__all__]
+    names += [f"tenios_simulator.{name}" for name in tenios_simulator.__all__ if name != "faults"]
+    names += [f"tenios_simulator.faults.{kind.__name__}" for kind in faults.KINDS.values()]
+    names += ["tenios_ext.openapi.contract_text"]
+    assert [name for name in names if f'id="{name}"' not in site["reference.html"]] == []
+
+
+def test_reference_shows_no_private_module(site: dict[str, str]) -> None:
+    shown = {name: re.findall(r"\btenios_\w+\._[a-z]\w*", text) for name, text in site.items()}
+    assert {name: found for name, found in shown.items() if found} == {}
+
+
+def test_command_page_has_each_command(site: dict[str, str]) -> None:
+    assert [name for name in COMMANDS if f'id="tenios-{name}"' not in site["command.html"]] == []
+
+
+def test_man_page_has_each_command(tmp_path: Path) -> None:
+    build(tmp_path, "-b", "man")
+    page = (tmp_path / "tenios.1").read_text()
+    assert page.startswith('.\\" Man page')
+    assert [name for name in COMMANDS if f"tenios {name}" not in page] == []
+
+
+def test_links_within_the_site_resolve(site: dict[str, str]) -> None:
+    for name, text in site.items():
+        for target, anchor in re.findall(r'href="([\w-]+\.html)?(?:#([^"]+))?"', text):
+            page = site.get(target or name)
+            assert page is not None, (name, target)
+            assert not anchor or f'id="{anchor}"' in page, (name, target, anchor)
+
+
+def test_each_page_is_in_the_contents(site: dict[str, str]) -> None:
+    pages = {f"{page.stem}.html" for page in ROOT.glob("docs/*.md")}
+    assert [page for page in sorted(pages) if f'href="{page}"' not in site["index.html"] and page != "index.html"] == []
+
+
+def test_site_loads_nothing_from_other_hosts(site: dict[str, str]) -> None:
+    loaded = [url for text in site.values() for url in re.findall(r'(?:src|<link[^>]*href)="(https?:[^"]+)"', text)]
+    assert loaded == []

@@ -1,0 +1,115 @@
+"""Every Python block in the documentation is run: against a simulator, or by pytest if it is a file to save."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.serving import serving
+
+from tenios_ext._clock import SystemClock
+from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / ".github/CONTRIBUTING.md"]
+# Python and console blocks are run by the tests in this folder; the others contain no code of ours.
+FENCES = {"python", "console", "mermaid", "{eval-rst}", "{image}", "{only}", "{toctree}"}
+# How many seconds pass for clients and simulator in one second.
+SPEED = 100
+
+
+def python_blocks(document: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def is_file(code: str) -> bool:
+    """Whether the first line of a block names the file to save it as."""
+    return re.match(r"# \w+\.py\n", code) is not None
+
+
+SNIPPETS = [
+    pytest.param(code, id=f"{document.name}-{index}")
+    for document in DOCUMENTS
+    for index, code in enumerate(python_blocks(document), 1)
+    if not is_file(code)
+]
+WITH_FILES = [document for document in DOCUMENTS if any(map(is_file, python_blocks(document)))]
+
+
+@pytest.fixture
+def _fast_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = time.monotonic()
+
+    def elapsed(_: SystemClock) -> float:
+        return (time.monotonic() - start) * SPEED
+
+    async def async_sleep(_: SystemClock, seconds: float) -> None:
+        await asyncio.sleep(seconds / SPEED)
+
+    monkeypatch.setattr(SystemClock, "monotonic", elapsed)
+    monkeypatch.setattr(SystemClock, "now", lambda clock: 1e9 + elapsed(clock))
+    monkeypatch.setattr(SystemClock, "sleep", lambda _, seconds: time.sleep(seconds / SPEED))
+    monkeypatch.setattr(SystemClock, "async_sleep", async_sleep)
+
+
+@pytest.fixture
+def _simulator(_fast_time: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A running simulator, and the environment that ``tenios simulate`` prints."""
+    with serving(Simulator(clock=SystemClock())) as server:
+        monkeypatch.setenv("TENIOS_BASE_URL", server.address)
+        monkeypatch.setenv("TENIOS_ACCESS_KEY", ACCESS_KEY)
+        monkeypatch.setenv("TENIOS_CALLBACK_CONFIG_ID", CALLBACK_CONFIG_ID)
+        yield
+    logging.getLogger("tenios_ext").setLevel(logging.NOTSET)  # A snippet sets it.
+
+
+@pytest.mark.usefixtures("_simulator")
+@pytest.mark.parametrize("code", SNIPPETS)
+def test_snippet_runs_without_an_error(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(code, "snippet", "exec"), {"__name__": "snippet"})
+    printed = capsys.readouterr().out
+    # What the snippets print in an except branch.
+    assert "Phones may be ringing" not in printed
+    assert "No phone rings" not in printed
+
+
+@pytest.mark.parametrize("document", WITH_FILES, ids=lambda document: document.name)
+def test_files_of_a_document_pass_their_tests(document: Path, tmp_path: Path) -> None:
+    files = [code for code in python_blocks(document) if is_file(code)]
+    for code in files:
+        (tmp_path / code.split()[1]).write_text(code)
+    command: list[Any] = [Path(sys.executable).with_name("pytest"), "-p", "no:cacheprovider"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    count = "".join(files).count("def test_")
+    assert result.returncode == 0, result.stdout
+    assert f" {count} passed" in result.stdout
+
+
+def test_readme_test_file_has_at_most_ten_lines() -> None:
+    [code] = filter(is_file, python_blocks(ROOT / "README.md"))
+    lines = [line for line in code.splitlines() if line]
+    assert len(lines) <= 10
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_fenced_blocks_are_of_a_kind_that_is_tested(document: Path) -> None:
+    fences: Any = re.findall(r"^[`:]{3,}([^`:\s].*)$", document.read_text(), re.MULTILINE)
+    assert {fence.split()[0] for fence in fences} <= FENCES
+
+
+def test_log_record_in_settings_is_what_the_client_logs(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "tenios_ext"), Simulator().client() as tenios:
+        tenios.start_callback("+49 221 4710123")
+    [record] = caplog.records
+    line = f"{record.levelname}:{record.name}:{record.getMessage()}"
+    assert f"# {line}\n" in (ROOT / "docs/settings.md").read_text()

@@ -1,0 +1,208 @@
+"""The tables in the documentation say what is in the code."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from support.faults import FAILURES_AFTER_SENDING
+
+import tenios_ext
+from tenios_cli import main
+from tenios_ext import (
+    AsyncTenios,
+    CallbackStatus,
+    OutcomeUnknownError,
+    RejectedError,
+    _client_base,
+    _mapping,
+    _polling,
+    _transport,
+    _watch_many,
+    is_final,
+)
+from tenios_simulator import MAGIC_NUMBERS, Scenario, _engine, _request_log, _simulator, faults, pytest_plugin
+
+ROOT = Path(__file__).resolve().parents[2]
+TENIOS = Path(sys.executable).with_name("tenios")
+CONTEXT = click.Context(main)
+COMMANDS = {name: command for name in main.list_commands(CONTEXT) if (command := main.get_command(CONTEXT, name))}
+
+
+def table(document: str, heading: str) -> list[list[str]]:
+    """Return the rows of the table whose head begins with *heading*."""
+    _, found, rest = (ROOT / document).read_text().partition(f"| {heading}")
+    assert found, f"{document} has no such table."
+    lines = rest.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def code(cell: str) -> str:
+    """Return the first code span of a cell."""
+    found = re.match(r"`([^`]+)`", cell)
+    assert found, cell
+    return found[1]
+
+
+def test_table_of_failures_lists_each_tested_case_with_its_error() -> None:
+    rows = table("docs/failures.md", "what happens to the request")[2:]  # The first two happen before sending.
+    assert [(name, code(error)) for name, error, _ in rows] == [
+        (case.name, case.expected.__name__) for case in FAILURES_AFTER_SENDING
+    ]
+    for (_, _, may_call_again), case in zip(rows, FAILURES_AFTER_SENDING, strict=True):
+        assert may_call_again.startswith("yes" if issubclass(case.expected, RejectedError) else "no,")
+        assert issubclass(case.expected, (RejectedError, OutcomeUnknownError))
+
+
+def test_table_of_error_kinds_has_each_tested_status() -> None:
+    documented: dict[str, set[str]] = {}
+    for what, error, _ in table("docs/errors.md", "what happened | error | call again?"):
+        documented.setdefault(code(error), set()).update(re.findall(r"\b\d{3}\b", what))
+    tested: dict[str, set[str]] = {}
+    for case in FAILURES_AFTER_SENDING:
+        tested.setdefault(case.expected.__name__, set()).update(re.findall(r"^\d{3}", case.name))
+    assert documented["RejectedError"] == tested["RejectedError"]
+    assert documented["BadCredentialsError"] == tested["BadCredentialsError"]
+    # The table says 5xx, and "redirects" for 301, 302, 307 and 308.
+    assert documented["OutcomeUnknownError"] == {
+        status for status in tested["OutcomeUnknownError"] if not status.startswith(("3", "5"))
+    }
+
+
+def test_tables_of_errors_name_each_public_error() -> None:
+    text = (ROOT / "docs/errors.md").read_text()
+    errors = [name for name in tenios_ext.__all__ if name.endswith("Error")]
+    assert [name for name in errors if f"`{name}`" not in text and f"`{name}`s" not in text] == []
+
+
+def test_table_of_statuses_has_each_status_and_marks_the_final_ones() -> None:
+    rows = table("docs/watching.md", "status | meaning")
+    assert {CallbackStatus(code(name)): bool(final) for name, _, final in rows} == {
+        status: is_final(status) for status in CallbackStatus
+    }
+
+
+def test_table_of_settings_has_each_argument_with_its_variable() -> None:
+    rows = table("docs/settings.md", "keyword | variable")
+    assert {code(row[0]) for row in rows} == set(inspect.signature(AsyncTenios).parameters)
+    for keyword, variable, _ in rows:
+        assert not variable.startswith("`TENIOS_") or code(variable) == f"TENIOS_{code(keyword).upper()}"
+
+
+def test_limits_in_the_text_are_those_of_the_code() -> None:
+    exchange = f"twice `timeout` plus {_transport.CONNECT_TIMEOUT * (_transport.CONNECT_RETRIES + 1):g} seconds"
+    documented = {
+        "docs/settings.md": [
+            f"must be made within {_transport.CONNECT_TIMEOUT:g} seconds",
+            exchange,
+            f"more than {_transport.MAX_RESPONSE_BYTES / 2**20:g} MiB",
+            f"{_client_base.DEFAULT_TIMEOUT:g} seconds for a response",
+        ],
+        "docs/watching.md": [
+            f"`answer_timeout` ({_polling.ANSWER_TIMEOUT:g} seconds)",
+            f"`end_timeout` ({_polling.END_TIMEOUT / 3600:g} hours)",
+            f"at most {_mapping._MAX_STATUS} characters",
+            f"At most {_polling.MAX_UNKNOWN_STATUSES} such statuses",
+        ],
+        "docs/simulator.md": [
+            f"{_request_log._MAX_REQUESTS:,} requests and {_engine._MAX_CALLBACKS:,} callbacks",
+            f"{_engine._MAX_BYTES >> 20} MiB of text",
+            f"more than {faults._MAX_INJECTIONS:,} faults",
+            f"more than {_simulator._MAX_NUMBERS:,} numbers",
+        ],
+        "docs/errors.md": [f"at most {_client_base._MAX_RETRY_PAUSE:g} seconds"],
+        "docs/many-callbacks.md": [
+            f"at most {_watch_many.MAX_CONCURRENCY} concurrent requests",
+            f"{_watch_many.MAX_REQUESTS_PER_SECOND:g} requests per second",
+        ],
+    }
+    for document, phrases in documented.items():
+        text = re.sub(r"\s+", " ", (ROOT / document).read_text())
+        assert [phrase for phrase in phrases if phrase not in text] == []
+
+
+def test_table_of_faults_has_each_fault_in_order() -> None:
+    rows = table("docs/testing.md", "fault | what happens")
+    assert [code(name).partition("(")[0] for name, _ in rows] == [kind.__name__ for kind in faults.KINDS.values()]
+
+
+def test_table_of_scenarios_has_each_constructor() -> None:
+    rows = table("docs/testing.md", "scenario | what happens")
+    constructors = {name for name, _ in inspect.getmembers(Scenario, inspect.ismethod) if not name.startswith("_")}
+    assert {re.sub(r"Scenario\.(\w+)\(.*", r"\1", code(name)) for name, _ in rows} == constructors
+
+
+def test_table_of_fixtures_has_each_fixture_of_the_plugin() -> None:
+    rows = table("docs/testing.md", "fixture | what it is")
+    fixtures = {
+        name for name, value in vars(pytest_plugin).items() if type(value).__name__ == "FixtureFunctionDefinition"
+    }
+    assert {code(name) for name, _ in rows} == fixtures
+
+
+def test_table_of_numbers_has_each_number_with_its_description() -> None:
+    rows = table("docs/simulator.md", "number | what happens")
+    assert rows == [[f"`{number.display}`", number.description] for number in MAGIC_NUMBERS.values()]
+
+
+def test_table_of_commands_has_each_command() -> None:
+    rows = table("docs/command-line.md", "command | what it does")
+    assert [code(row[0]).split()[1] for row in rows] == list(COMMANDS)
+
+
+def test_command_line_page_names_each_option() -> None:
+    text = (ROOT / "docs/command-line.md").read_text()
+    options = {name for command in COMMANDS.values() for option in command.params for name in option.opts}
+    missing = {name for name in options if name.startswith("--") and name not in text}
+    assert missing == {"--access-key"}  # It exists only to be refused.
+
+
+def test_table_of_exit_codes_has_the_codes_of_the_help() -> None:
+    codes = [row[0] for row in table("docs/command-line.md", "exit code | meaning")]
+    epilog = re.sub(r"\s+", " ", main.epilog or "")
+    assert sorted(codes) == sorted(set(re.findall(r"\b(\d+) [a-z]", epilog)))
+
+
+def test_table_of_json_events_has_the_fields_of_each_event() -> None:
+    documented = {
+        code(event): set(re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", fields)))
+        for event, fields in table("docs/command-line.md", "`event` | fields")
+    }
+    ended: Any = [TENIOS, "call", "+49 30 23125 101", "--simulator", "--json"]
+    refused: Any = [TENIOS, "call", "+49 30 23125 500", "--simulator", "--json"]
+    lines = [
+        line
+        for command in (ended, refused)
+        for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    ]
+    printed = {event["event"]: event.keys() - {"event"} for event in map(json.loads, lines)}
+    assert printed == documented
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/quickstart.md", "docs/other-languages.md"], ids=lambda document: Path(document).name
+)
+def test_oldest_python_named_is_the_oldest_supported(document: str) -> None:
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    text = re.sub(r"\s+", " ", (ROOT / document).read_text())
+    assert re.findall(r"(?:Python |\()(\d\.\d+) or later", text) == [oldest]
+
+
+def test_readme_names_each_python_that_the_package_declares() -> None:
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    declared = re.findall(r"Python :: (\d\.\d+)", "\n".join(classifiers))
+    assert f"Python {', '.join(declared[:-1])} and {declared[-1]} are supported" in (ROOT / "README.md").read_text()
+
+
+def test_layout_in_contributing_names_existing_paths() -> None:
+    rows = table(".github/CONTRIBUTING.md", "path | content")
+    paths = [path for row in rows for path in re.findall(r"`([^`]+)`", row[0])]
+    assert [path for path in paths if not (ROOT / path).exists()] == []

@@ -1,0 +1,301 @@
+"""Nothing a server sends costs unbounded memory or time, or an error that is not documented."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import resource
+import time
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import brotli
+import httpx
+import pytest
+import zstandard
+from support.clients import MODES, Script, fetch_status, start_callback
+from support.faults import Connection, FaultServer, never_respond, respond, respond_error, respond_raw
+
+from tenios_ext import (
+    AsyncTenios,
+    CallbackTimeoutError,
+    OutcomeUnknownError,
+    RejectedError,
+    StatusUnavailableError,
+    Tenios,
+    TeniosError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INIT, STATUS = "/callback/init", "/callback/status"
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def _access_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENIOS_ACCESS_KEY", "KEY")
+
+
+def bomb() -> bytes:
+    """96 MiB of JSON."""
+    return b'{"id": 10, "padding": "' + b" " * (96 * MEBIBYTE) + b'"}'
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [
+        ("gzip", lambda data: gzip.compress(data, 1)),
+        ("deflate", lambda data: zlib.compress(data, 1)),
+        ("br", lambda data: brotli.compress(data, quality=1)),
+        ("zstd", zstandard.compress),
+        ("gzip, gzip", lambda data: gzip.compress(gzip.compress(data, 1))),
+    ],
+)
+def test_compressed_response_does_not_fill_the_memory(encoding: str, compress: Callable[[bytes], bytes]) -> None:
+    header = f"Content-Encoding: {encoding}"
+    body = compress(bomb())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for mode in MODES:
+        with FaultServer(respond_raw("200 OK", body, header)) as server, pytest.raises(OutcomeUnknownError) as raised:
+            start_callback(mode, base_url=server.url)
+        assert raised.value.http_status == 200
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown * 1024 < 32 * MEBIBYTE
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_compressed_response_within_the_limit_is_read(
+    mode: str, encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    """It was not asked for, but some proxies compress all the same, and an id that can be read must not be lost."""
+    response = respond_raw("200 OK", compress(b'{"id": 10}'), f"Content-Encoding: {encoding}")
+    with FaultServer(response) as server:
+        assert start_callback(mode, base_url=server.url).id == 10
+
+
+def send_headers_slowly(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\n")
+    while not connection.hold(0.02):
+        connection.send(b"X-Header: value\r\n")
+
+
+def send_interim_responses(connection: Connection) -> None:
+    while not connection.hold(0.02):
+        connection.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+
+
+def send_one_header_slowly(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nX-Header: ")
+    while not connection.hold(0.02):
+        connection.send(b"a")
+
+
+def send_body_slowly(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while not connection.hold(0.02):
+        connection.send(b"1\r\n \r\n")
+
+
+SLOW = [send_headers_slowly, send_interim_responses, send_one_header_slowly, send_body_slowly, never_respond]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("slow", SLOW, ids=lambda slow: slow.__name__)
+def test_whole_exchange_is_limited(mode: str, slow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a limit on the whole, this test would not end."""
+    monkeypatch.setattr("tenios_ext._transport.CONNECT_TIMEOUT", 0.1)
+    with FaultServer(slow) as server:
+        with pytest.raises(OutcomeUnknownError, match="Timeout"):
+            start_callback(mode, base_url=server.url, timeout=0.2)
+        assert server.received == {INIT: 1}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("slow", SLOW, ids=lambda slow: slow.__name__)
+def test_limit_of_wait_holds_against_a_slow_server(mode: str, slow: Any) -> None:
+    """The client's own limit is an hour here, so that only the limit of wait can end this test."""
+    settings: dict[str, Any] = {"timeout": 3600}
+
+    async def wait_async(url: str) -> None:
+        async with AsyncTenios(base_url=url, aiohttp=mode == "aiohttp", **settings) as tenios:
+            await tenios.callback(10).wait(answer_timeout=0.3)
+
+    def wait(url: str) -> None:
+        if mode != "sync":
+            asyncio.run(wait_async(url))
+            return
+        with Tenios(base_url=url, **settings) as tenios:
+            tenios.callback(10).wait(answer_timeout=0.3)
+
+    with FaultServer(slow) as server, pytest.raises(CallbackTimeoutError):
+        wait(server.url)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_long_response_header_does_not_lose_the_id(mode: str) -> None:
+    with FaultServer(respond("200 OK", {"id": 10}, f"X-Long: {'a' * 50_000}")) as server:
+        assert start_callback(mode, base_url=server.url).id == 10
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_other_encodings_do_not_lose_what_the_response_says(mode: str, encoding: str) -> None:
+    refusal = json.dumps({"error_code": "INVALID_VALUE", "error_message": "Ungültig"}, ensure_ascii=False)
+    with FaultServer(respond_raw("400 Bad Request", refusal.encode(encoding))) as server:
+        with pytest.raises(RejectedError) as raised:
+            start_callback(mode, base_url=server.url)
+        assert raised.value.error_code == "INVALID_VALUE"
+    started = json.dumps({"id": 10, "note": "für Sie"}, ensure_ascii=False)
+    with FaultServer(respond_raw("200 OK", started.encode(encoding))) as server:
+        assert start_callback(mode, base_url=server.url).id == 10
+
+
+RETRY_AFTER = [
+    "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+    "Mon, 01 Jan 10000 00:00:00 GMT",
+    "Fri, 31 Dec 9999 23:59:59 -9999",
+    "9" * 400,
+    "-1",
+    "1e400",
+    "nan",
+    "\x01",
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("retry_after", RETRY_AFTER)
+def test_strange_retry_after_is_no_undocumented_error(mode: str, retry_after: str) -> None:
+    headers = [f"Retry-After: {retry_after}", "Date: Mon, 01 Jan 2024 00:00:00 GMT"]
+    for status, kind in {
+        "429 Too Many Requests": RejectedError,
+        "503 Service Unavailable": OutcomeUnknownError,
+    }.items():
+        with FaultServer(respond_error(status, "X", *headers)) as server, pytest.raises((kind, OutcomeUnknownError)):
+            start_callback(mode, base_url=server.url)
+        with FaultServer(respond_error(status, "X", *headers)) as server, pytest.raises(StatusUnavailableError):
+            fetch_status(mode, base_url=server.url, clock=Script(["REQUESTED"]).clock)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_status_does_not_wait_for_a_long_retry_after(mode: str) -> None:
+    """It may be called in a web request, whose worker must not sleep for an hour."""
+    script = Script([httpx.Response(429, headers={"Retry-After": "3600"})])
+
+    transport = httpx.MockTransport(script)
+    with pytest.raises(StatusUnavailableError) as raised:
+        fetch_status(mode, transport=transport, clock=script.clock)
+    assert raised.value.retry_after == 3600
+    assert script.elapsed == 0
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("status", ["\x1b[2J", "A" * 10_000, "ON\nHOLD", "ON\u202eHOLD", "\x00", " " * 65])
+def test_status_that_is_not_a_short_printable_text_is_never_reported(mode: str, status: str) -> None:
+    """It would reach logs and terminals."""
+    script = Script([status, "DISCONNECTED"])
+
+    async def run() -> list[str]:
+        async with script.async_client() as tenios:
+            return [str(each) async for each in tenios.callback(10).watch()]
+
+    if mode == "sync":
+        with script.client() as tenios:
+            seen = [str(each) for each in tenios.callback(10).watch()]
+    else:
+        seen = asyncio.run(run())
+    assert seen == ["DISCONNECTED"]
+
+
+def test_statuses_that_are_unknown_are_bounded_in_number() -> None:
+    script = Script([*(f"STATUS_{number}" for number in range(500)), "DISCONNECTED"])
+    with script.client() as tenios:
+        outcome = tenios.callback(10).wait(answer_timeout=None, end_timeout=None)
+    assert len(outcome.history) == 101
+    assert outcome.ended
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_texts_of_a_server_are_bounded_and_printable(mode: str) -> None:
+    evil = "\x1b[31m" + "x" * 10_000 + "\r\n"
+    document = {"error_code": evil, "error_message": evil, "fields": [evil] * 1000}
+    with FaultServer(respond("400 Bad Request", document)) as server, pytest.raises(TeniosError) as raised:
+        start_callback(mode, base_url=server.url)
+    error = raised.value
+    texts = [str(error), error.error_code or "", error.error_message or "", *error.fields]
+    assert all(text.isprintable() and len(text) <= 2001 for text in texts)
+    assert len(str(error)) < 500
+    assert len(error.fields) <= 20
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_reason_phrase_and_protocol_errors_are_bounded_and_printable(mode: str) -> None:
+    def babble(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 \x1b[31m200 " + b"y" * 5000 + b"\x07\r\n\r\n")
+
+    with FaultServer(babble) as server, pytest.raises(OutcomeUnknownError) as raised:
+        start_callback(mode, base_url=server.url)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 500
+
+
+def test_error_that_cannot_be_shown_is_still_a_documented_one() -> None:
+    """Nothing may escape from making an error: the caller would not know whether phones ring."""
+
+    class BrokenError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise BrokenError
+
+    with pytest.raises(OutcomeUnknownError, match="BrokenError"):
+        start_callback("sync", transport=httpx.MockTransport(fail))
+
+
+def test_one_callback_with_a_strange_response_does_not_end_the_others() -> None:
+    """Many callbacks are watched by one loop, so one response must not break it."""
+    strange = httpx.Response(429, headers={"Retry-After": RETRY_AFTER[0], "Date": "Mon, 01 Jan 2024 00:00:00 GMT"})
+
+    class Server(Script):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            if json.loads(request.content)["id"] == 1 and len(self.polled_at) < 5:
+                self.polled_at.append(0)
+                return strange
+            return super().__call__(request)
+
+    script = Server(["DISCONNECTED"])
+
+    async def run() -> dict[int, str | None]:
+        async with script.async_client() as tenios:
+            updates = [update async for update in tenios.watch_many(range(10))]
+        return {update.outcome.handle.id: update.status for update in updates}
+
+    assert asyncio.run(run()) == dict.fromkeys(range(10), "DISCONNECTED")
+
+
+@pytest.mark.parametrize("seconds", [1e10, float("inf")])
+def test_long_poll_interval_does_not_break_the_clock(seconds: float) -> None:
+    """time.sleep refuses both, so the limit of the caller has to come first."""
+    with FaultServer(respond("200 OK", {"status": "CALLING_A"})) as server:
+        begin = time.monotonic()
+        with (
+            Tenios(base_url=server.url, poll_interval=lambda *_: seconds) as tenios,
+            pytest.raises(CallbackTimeoutError),
+        ):
+            tenios.callback(10).wait(answer_timeout=0.2)
+        assert server.received[STATUS] == 2
+        assert time.monotonic() >= begin
+
+
+def test_number_of_digits_in_an_id_is_bounded() -> None:
+    with (
+        FaultServer(respond_raw("200 OK", b'{"id": ' + b"9" * 100_000 + b"}")) as server,
+        pytest.raises(OutcomeUnknownError),
+    ):
+        start_callback("sync", base_url=server.url)
+    with FaultServer(respond("200 OK", {"id": 10**19})) as server, pytest.raises(OutcomeUnknownError):
+        start_callback("sync", base_url=server.url)

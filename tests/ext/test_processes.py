@@ -1,0 +1,131 @@
+"""A client in several processes and event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import sys
+import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+from support.clients import CONFIG_ID, NUMBER
+from support.faults import FaultServer, respond
+
+from tenios_ext import AsyncTenios, Tenios
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STARTED = respond("200 OK", {"id": 10, "status": "REQUESTED"}, "Connection: keep-alive")
+POLLS = 100
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Returns a status that names the callback, over connections that are kept."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Respond."""
+        document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = json.dumps({"status": f"OF_{document['id']}"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def echo() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def wrong_statuses(tenios: Tenios, callback_id: int) -> int:
+    return sum(str(tenios.callback(callback_id).status()) != f"OF_{callback_id}" for _ in range(POLLS))
+
+
+async def wrong_statuses_async(tenios: AsyncTenios, callback_id: int) -> int:
+    return sum([str(await tenios.callback(callback_id).status()) != f"OF_{callback_id}" for _ in range(POLLS)])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("mode", ["sync", "async", "aiohttp"])
+def test_forked_process_gets_its_own_statuses(mode: str, echo: str) -> None:
+    """As under gunicorn --preload: a client that has polled before the fork is used in both processes at once."""
+    if mode == "sync":
+        with Tenios("KEY", CONFIG_ID, base_url=echo) as tenios:
+            tenios.callback(1).status()
+            child = fork(lambda: wrong_statuses(tenios, 2))
+            assert wrong_statuses(tenios, 3) == 0
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        return
+
+    async def run() -> None:
+        async with AsyncTenios("KEY", CONFIG_ID, base_url=echo, aiohttp=mode == "aiohttp") as tenios:
+            await tenios.callback(1).status()
+            child = fork(lambda: asyncio.run(wrong_statuses_async(tenios, 2)))
+            assert await wrong_statuses_async(tenios, 3) == 0
+            _, status = await asyncio.to_thread(os.waitpid, child, 0)
+            assert os.waitstatus_to_exitcode(status) == 0
+
+    asyncio.run(run())
+
+
+def fork(work: object) -> int:
+    """Start a process that ends with the result of *work* as its exit code."""
+    assert callable(work)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # Python 3.12 warns of threads, which is what is tried here.
+        child = os.fork()
+    if child:
+        return child
+    try:
+        asyncio.events._set_running_loop(None)  # as os.fork's hook does from Python 3.12 on
+        os._exit(min(int(work()), 100))
+    finally:
+        os._exit(255)
+
+
+@pytest.mark.parametrize("aiohttp", [False, True])
+def test_client_in_several_event_loops_leaves_nothing_open(
+    *, aiohttp: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections of a loop are closed with it: no "Unclosed client session", no ResourceWarning, no memory that is kept."""
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    caplog.set_level(logging.DEBUG, logger="asyncio")
+
+    async def run(tenios: AsyncTenios) -> None:
+        await tenios.start_callback(NUMBER)
+        await tenios.callback(10).status()
+
+    with FaultServer(STARTED, keep_open=True) as server, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        tenios = AsyncTenios("KEY", CONFIG_ID, base_url=server.url, aiohttp=aiohttp)
+        for _ in range(5):
+            asyncio.run(run(tenios))
+        assert len(tenios._http._transport._connections) == 1  # type: ignore[attr-defined] # ours
+        asyncio.run(tenios.aclose())
+        del tenios
+        gc.collect()
+    assert server.received == {"/callback/init": 5, "/callback/status": 5}
+    assert not [str(each.message) for each in warned if each.category is ResourceWarning]
+    assert not [record for record in caplog.records if "nclosed" in record.getMessage()]
+    assert not unraisable

@@ -1,0 +1,288 @@
+"""The access key shows nowhere: not in errors, tracebacks with local variables, pickles, logs or recordings."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import pickle
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import rich.console
+import rich.traceback
+import vcr
+from rich.traceback import LOCALS_MAX_LENGTH, LOCALS_MAX_STRING
+from support.clients import CONFIG_ID, MODES, NUMBER, fetch_status, start_callback
+from support.faults import FAILURES_AFTER_SENDING, Case, FaultServer, respond, respond_error, respond_raw
+
+from tenios_ext import AsyncTenios, BadCredentialsError, ConfigurationError, Tenios, TeniosError
+from tenios_ext._settings import Secret, Settings
+from tenios_simulator import VirtualClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.faults import Connection, Fault
+
+# Backwards, so that a traceback that quotes source lines does not quote it.
+KEY = "P8mB4tJ9kV2wX7qZ"[::-1]
+#: Each part of the key that is long enough to recognise: reporters cut strings at either end.
+FRAGMENTS = [KEY[start : start + 6] for start in range(len(KEY) - 5)]
+
+
+def leaked(text: str) -> list[str]:
+    """Return the parts of the key that are in *text*."""
+    return [fragment for fragment in FRAGMENTS if fragment in text]
+
+
+@pytest.fixture(autouse=True)
+def _key_and_logging(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Put the key into the environment, and record what any logger says."""
+    monkeypatch.setenv("TENIOS_ACCESS_KEY", KEY)
+    caplog.set_level(logging.DEBUG)
+
+
+def logged(caplog: pytest.LogCaptureFixture, *, wire: bool = True) -> str:
+    """Return all messages with all attributes of their records; with *wire*, also what httpcore logs of the protocol."""
+    records = [record for record in caplog.records if wire or not record.name.startswith("httpcore")]
+    return "\n".join(f"{record.getMessage()} {vars(record)!r}" for record in records)
+
+
+def reports_of(error: BaseException) -> str:
+    """Return what a program or a person could make of *error*, including tracebacks with local variables."""
+    console = rich.console.Console(file=io.StringIO(), width=500)
+    trace = type(error), error, error.__traceback__
+    for length, string in ((LOCALS_MAX_LENGTH, LOCALS_MAX_STRING), (10_000, 10_000)):
+        shown = rich.traceback.Traceback.from_exception(
+            *trace, show_locals=True, locals_max_length=length, locals_max_string=string
+        )
+        console.print(shown)
+    assert isinstance(console.file, io.StringIO)
+    parts: list[object] = [
+        repr(error),
+        str(error),
+        vars(error),
+        error.args,
+        getattr(error, "__notes__", []),
+        console.file.getvalue(),
+        "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format()),
+    ]
+    if isinstance(error, TeniosError):
+        parts.append(pickle.dumps(error))
+        parts.append(vars(pickle.loads(pickle.dumps(error))))
+    return "\n".join(map(str, parts))
+
+
+def head(*lines: str) -> Fault:
+    """Send these lines as the status line and headers of a response, with the empty line that ends them."""
+    return lambda connection: connection.send("\r\n".join([*lines, "Content-Length: 0", "", ""]).encode())
+
+
+def document(status: str) -> Fault:
+    """Send a documented error that contains the key."""
+    return respond(status, {"error_code": KEY, "error_message": f"unknown key {KEY}", "fields": [KEY]})
+
+
+SERVER_ERROR = "HTTP/1.1 500 Internal Server Error"
+ECHOES = [
+    Case("error document of a 400", document("400 Bad Request"), TeniosError),
+    Case("error document of a 500", document("500 Internal Server Error"), TeniosError),
+    Case("unusable id or status", respond("200 OK", {"id": KEY, "status": "", "key": KEY}), TeniosError),
+    Case("truncated JSON", respond_raw("200 OK", f'{{"id": "{KEY}'.encode()), TeniosError),
+    Case("invalid UTF-8", respond_raw("200 OK", f'{{"id": "{KEY}'.encode() + b"\xff"), TeniosError),
+    Case("reason phrase", head(f"HTTP/1.1 500 {KEY}"), TeniosError),
+    Case("HTTP status", head(f"HTTP/1.1 {KEY} OK"), TeniosError),
+    Case("HTTP version", head(f"{KEY}/1.1 200 OK"), TeniosError),
+    Case("status line", head(f"{KEY} is your key"), TeniosError),
+    Case("long status line", head("HTTP/1.1 " + KEY * 1000), TeniosError),
+    Case("header", head(SERVER_ERROR, f"X-Key: {KEY}", f"Retry-After: {KEY}", f"Date: {KEY}"), TeniosError),
+    Case("header without a colon", head(SERVER_ERROR, f"{KEY} is your key"), TeniosError),
+    Case("header that is too long", head(SERVER_ERROR, f"X-Key: {KEY * 10_000}"), TeniosError),
+    Case("Content-Type", head(SERVER_ERROR, f"Content-Type: text/{KEY}; charset={KEY}"), TeniosError),
+    Case("Content-Length", head("HTTP/1.1 200 OK", f"Content-Length: {KEY}"), TeniosError),
+    Case("Transfer-Encoding", head("HTTP/1.1 200 OK", f"Transfer-Encoding: {KEY}"), TeniosError),
+    Case("Location", head("HTTP/1.1 307 Temporary Redirect", f"Location: /{KEY}"), TeniosError),
+    Case(
+        "chunk size",
+        lambda connection: connection.send(
+            f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{KEY}\r\n{KEY}\r\n0\r\n\r\n".encode()
+        ),
+        TeniosError,
+    ),
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("case", FAILURES_AFTER_SENDING + ECHOES, ids=lambda case: case.name)
+def test_failed_init_request_does_not_show_the_key(mode: str, case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    with FaultServer(case.fault) as server:
+        with pytest.raises(TeniosError) as raised:
+            start_callback(mode, base_url=server.url, timeout=case.timeout)
+        assert KEY.encode() in server.bodies[0], "without the key in the request the test would prove nothing"
+    assert not leaked(reports_of(raised.value))
+    assert not leaked(logged(caplog, wire=case not in ECHOES))
+    assert "callback not confirmed" in logged(caplog)
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("case", FAILURES_AFTER_SENDING[:3] + ECHOES, ids=lambda case: case.name)
+def test_failed_status_request_does_not_show_the_key(mode: str, case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    with FaultServer(case.fault) as server:
+        with pytest.raises(TeniosError) as raised:
+            fetch_status(mode, base_url=server.url, clock=VirtualClock())
+        assert KEY.encode() in server.bodies[0], "without the key in the request the test would prove nothing"
+    assert not leaked(reports_of(raised.value))
+    assert not leaked(logged(caplog, wire=case not in ECHOES))
+    assert "status unavailable" in logged(caplog)
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["status line", "chunk size"])
+def test_key_in_the_words_of_the_http_library_is_masked(mode: str, name: str) -> None:
+    """The cases above do put the key into the text of the library's exception."""
+    [case] = [case for case in ECHOES if case.name == name]
+    with FaultServer(case.fault) as server, pytest.raises(TeniosError, match=r"\*\*\*") as raised:
+        start_callback(mode, base_url=server.url)
+    assert raised.value.reason is not None
+    assert "***" in raised.value.reason
+
+
+def test_reports_show_the_key_in_an_exception_of_httpx() -> None:
+    """The checks above can fail: the frames of an httpx exception hold the request."""
+    with FaultServer(lambda _: None) as server, pytest.raises(httpx.HTTPError) as raised:
+        httpx.post(server.url, json={"access_key": KEY}, trust_env=False)
+    assert leaked(reports_of(raised.value)) == FRAGMENTS
+
+
+@pytest.mark.parametrize("long", ["a" * 75 + KEY, "a" * 76 + KEY + "a" * 10_000])
+def test_reports_show_a_key_that_a_reporter_has_cut(long: str) -> None:
+    """The checks above can fail also where a reporter shows only a part of the key."""
+
+    def fail(body: str) -> None:
+        raise ValueError(len(body))
+
+    with pytest.raises(ValueError, match=str(len(long))) as raised:
+        fail(long)
+    assert leaked(reports_of(raised.value))
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_interruption_does_not_show_the_key(mode: str, interruption: type[BaseException]) -> None:
+    def interrupt(request: httpx.Request) -> httpx.Response:
+        body = request.content
+        assert KEY.encode() in body
+        raise interruption
+
+    for call in (start_callback, fetch_status):
+        with pytest.raises(interruption) as raised:
+            call(mode, transport=httpx.MockTransport(interrupt))
+        assert not leaked(reports_of(raised.value))
+        assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("kind", [Tenios, AsyncTenios])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout": 0},
+        {"base_url": "http://tenios.invalid"},
+        {"region": "XX", "allowed_numbers": ["030"]},
+        {"allowed_numbers": ["030"]},
+        {"access_key": ""},
+    ],
+)
+@pytest.mark.parametrize("from_file", [False, True])
+def test_refused_setting_does_not_show_the_key(
+    kind: Any, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, from_file: bool
+) -> None:
+    if from_file:
+        path = tmp_path / "key"
+        path.write_text(KEY)
+        path.chmod(0o600)
+        monkeypatch.delenv("TENIOS_ACCESS_KEY")
+        monkeypatch.setenv("TENIOS_ACCESS_KEY_FILE", str(path))
+    with pytest.raises(ConfigurationError) as raised:
+        kind(**wrong)
+    assert not leaked(reports_of(raised.value))
+
+
+@pytest.mark.parametrize("kind", [Tenios, AsyncTenios])
+@pytest.mark.parametrize("template", ["{}{}\n", " {}{}", "{}\n{}"])
+def test_key_copied_with_white_space_is_refused_and_not_shown(
+    kind: Any, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENIOS_ACCESS_KEY", template.format(KEY[:8], KEY[8:]))
+    with pytest.raises(ConfigurationError, match="copied whole") as raised:
+        kind()
+    assert not leaked(reports_of(raised.value))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_client_callback_handle_and_outcome_do_not_show_the_key(mode: str, caplog: pytest.LogCaptureFixture) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"id": 10}))
+    with FaultServer(respond("200 OK", {"id": 10})) as server:
+        callback = start_callback(mode, base_url=server.url)
+    with Tenios(transport=transport) as client:
+        things: list[object] = [client, client._settings, callback, callback.handle, callback.outcome, callback._poller]
+        things += [vars(client), vars(callback), vars(callback._poller), callback.handle.to_json()]
+        assert not leaked(repr(things) + "".join(map(str, things)) + logged(caplog))
+        assert KEY.encode() not in pickle.dumps([callback.handle, callback.outcome])
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            pickle.dumps(client._settings)
+
+
+def test_secret_is_no_text_that_could_be_printed_cut_or_encoded() -> None:
+    secret = Secret(KEY)
+    assert not isinstance(secret, str)
+    assert f"{secret} {secret!r} {secret!s} %s %r" % (secret, secret) == "*** *** *** *** ***"
+    with pytest.raises(TypeError):
+        json.dumps({"access_key": secret})
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(secret)
+    assert secret.reveal() == KEY
+    assert secret.redact(f"{KEY} and {KEY}") == "*** and ***"
+    assert Settings(access_key=secret).access_key is secret
+
+
+def test_recording_with_vcr_has_no_key_if_it_is_filtered_as_the_docs_say(tmp_path: Path) -> None:
+    cassette = tmp_path / "cassette.yaml"
+    with (
+        FaultServer(respond("200 OK", {"id": 10})) as server,
+        vcr.VCR(filter_post_data_parameters=["access_key"]).use_cassette(str(cassette)),
+        Tenios(callback_config_id=CONFIG_ID, base_url=server.url) as tenios,
+    ):
+        tenios.start_callback(NUMBER)
+    recorded = cassette.read_text()
+    assert NUMBER in recorded
+    assert not leaked(recorded)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+def test_redirect_to_another_server_is_not_followed(mode: str, status: str) -> None:
+    with FaultServer(respond("200 OK", {"id": 10})) as other:
+
+        def redirect(connection: Connection) -> None:
+            connection.send(f"HTTP/1.1 {status}\r\nLocation: {other.url}\r\nContent-Length: 0\r\n\r\n".encode())
+
+        with FaultServer(redirect) as server, pytest.raises(TeniosError):
+            start_callback(mode, base_url=server.url)
+        assert not other.received
+
+
+def test_refused_credentials_are_explained_without_the_key() -> None:
+    hint = r"wrong access key and for an unknown callback config id.*General Settings, API"
+    with (
+        FaultServer(respond_error("400 Bad Request", "BAD_CREDENTIALS")) as server,
+        pytest.raises(BadCredentialsError, match=hint) as raised,
+    ):
+        start_callback("sync", base_url=server.url)
+    assert not leaked(str(raised.value))

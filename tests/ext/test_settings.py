@@ -1,0 +1,212 @@
+"""The settings of a client: where they come from, and which are refused."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from support.clients import CONFIG_ID, NUMBER, FakeTenios
+
+from tenios_ext import AsyncTenios, ConfigurationError, InvalidArgumentError, NotPlacedError, Tenios
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CLIENTS = [Tenios, AsyncTenios]
+
+
+@pytest.fixture
+def server() -> FakeTenios:
+    return FakeTenios()
+
+
+@contextmanager
+def opened(kind: Any, **settings: Any) -> Iterator[Any]:
+    client = kind(**settings)
+    try:
+        yield client
+    finally:
+        if isinstance(client, Tenios):
+            client.close()
+        else:
+            asyncio.run(client.aclose())
+
+
+def sent_key(server: FakeTenios, **settings: Any) -> str:
+    with Tenios(callback_config_id=CONFIG_ID, transport=httpx.MockTransport(server), **settings) as tenios:
+        tenios.start_callback(NUMBER)
+    return str(server.bodies[-1]["access_key"])
+
+
+def test_settings_come_from_the_environment(server: FakeTenios, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "ACCESS_KEY": "ENV-KEY",
+        "CALLBACK_CONFIG_ID": "ENV-CONFIG",
+        "BASE_URL": "https://tenios.invalid/base/",
+        "REGION": "DE",
+        "ALLOWED_NUMBERS": "0221 4710123, +49 30 23125 000,",
+    }.items():
+        monkeypatch.setenv(f"TENIOS_{name}", value)
+    with Tenios(transport=httpx.MockTransport(server)) as tenios:
+        tenios.start_callback("0221 4710 123")
+        tenios.start_callback("030 23125000")
+        with pytest.raises(InvalidArgumentError, match=r"\+493023125001 is not one of this client's allowed numbers"):
+            tenios.start_callback("030 23125001")
+    assert [body["callback_number"] for body in server.bodies] == [NUMBER, "+493023125000"]
+    assert {body["access_key"] for body in server.bodies} == {"ENV-KEY"}
+    assert {body["callback_config_id"] for body in server.bodies} == {"ENV-CONFIG"}
+    assert server.urls[0] == "https://tenios.invalid/base/callback/init"
+
+
+def test_keywords_win_over_the_environment(server: FakeTenios, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACCESS_KEY", "CALLBACK_CONFIG_ID", "REGION"):
+        monkeypatch.setenv(f"TENIOS_{name}", "US")
+    monkeypatch.setenv("TENIOS_BASE_URL", "https://env.invalid")
+    monkeypatch.setenv("TENIOS_ALLOWED_NUMBERS", "+49 30 23125000")
+    settings: dict[str, Any] = {"base_url": "https://keyword.invalid", "region": "DE", "allowed_numbers": [NUMBER]}
+    with Tenios("KEY", CONFIG_ID, transport=httpx.MockTransport(server), **settings) as tenios:
+        tenios.start_callback("0221 4710123")
+    assert server.urls == ["https://keyword.invalid/callback/init"]
+    assert server.bodies == [
+        {"access_key": "KEY", "callback_config_id": CONFIG_ID, "callback_number": NUMBER, "delay": 0},
+    ]
+
+
+def test_empty_variables_count_as_unset(server: FakeTenios, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BASE_URL", "REGION", "CALLBACK_CONFIG_ID", "ACCESS_KEY"):
+        monkeypatch.setenv(f"TENIOS_{name}", "")
+    with Tenios("KEY", transport=httpx.MockTransport(server)) as tenios:
+        assert (tenios.base_url, tenios.region) == ("https://api.tenios.com", None)
+        tenios.start_callback(NUMBER, callback_config_id=CONFIG_ID)
+    with pytest.raises(ConfigurationError, match="no access key"):
+        Tenios()
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_properties_show_the_settings_in_use(kind: Any) -> None:
+    settings: dict[str, Any] = {"region": "DE", "allowed_numbers": ["0221 4710123", "+49 (0) 221 4710-123"]}
+    with opened(kind, access_key="KEY", base_url="https://tenios.invalid/base/", **settings) as client:
+        assert client.base_url == "https://tenios.invalid/base"
+        assert client.region == "DE"
+        assert client.allowed_numbers == frozenset({NUMBER})
+        assert repr(client) == f"{kind.__name__}('https://tenios.invalid/base')"
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_properties_show_the_defaults(kind: Any) -> None:
+    with opened(kind, access_key="KEY") as client:
+        assert (client.base_url, client.region, client.allowed_numbers) == ("https://api.tenios.com", None, None)
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize("name", ["base_url", "region", "allowed_numbers"])
+def test_properties_are_read_only(kind: Any, name: str) -> None:
+    with opened(kind, access_key="KEY") as client, pytest.raises(AttributeError):
+        setattr(client, name, None)
+
+
+@pytest.mark.parametrize("allowed", [["+49 221 4710 124"], [], {"+49 30 23125000"}])
+def test_number_that_is_not_allowed_is_not_called(allowed: Any, server: FakeTenios) -> None:
+    transport = httpx.MockTransport(server)
+    with Tenios("KEY", CONFIG_ID, transport=transport, allowed_numbers=allowed) as tenios:
+        assert tenios.allowed_numbers is not None
+        with pytest.raises(InvalidArgumentError, match=r"\+492214710123 is not one of .* Nothing was sent"):
+            tenios.start_callback(NUMBER)
+    assert not server.bodies
+
+
+def test_empty_variable_of_allowed_numbers_allows_none(server: FakeTenios, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that was emptied by mistake must not allow every number."""
+    monkeypatch.setenv("TENIOS_ALLOWED_NUMBERS", "")
+    with Tenios("KEY", CONFIG_ID, transport=httpx.MockTransport(server)) as tenios:
+        assert tenios.allowed_numbers == frozenset()
+        with pytest.raises(InvalidArgumentError, match="allowed"):
+            tenios.start_callback(NUMBER)
+    assert not server.bodies
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ({"access_key": ""}, "TENIOS_ACCESS_KEY"),
+        ({"access_key": " KEY"}, "copied whole"),
+        ({"access_key": b"KEY"}, "access_key must be a str, got bytes"),
+        ({"callback_config_id": ""}, "TENIOS_CALLBACK_CONFIG_ID"),
+        ({"callback_config_id": 4711}, "callback_config_id must be a str, got int"),
+        ({"callback_config_id": "C\n"}, "copied whole"),
+        *(({"timeout": value}, "timeout must be .* greater than 0") for value in (0, -1, float("nan"), float("inf"))),
+        *(({"timeout": value}, "timeout must be a number") for value in (True, "30", None)),
+        *(
+            ({"base_url": value}, "base_url must be a URL")
+            for value in ("api.tenios.com", "https://", "https://u:p@h", "https://h?q=1", "https://h#f")
+        ),
+        ({"base_url": 80}, "base_url must be a str, got int"),
+        ({"allowed_numbers": "+492214710123"}, "not a single str"),
+        ({"allowed_numbers": ["0221 4710123"]}, "allowed_numbers: '0221 4710123' has no country code"),
+        ({"allowed_numbers": [492214710123]}, "allowed_numbers: A phone number must be a str"),
+        ({"region": "XX"}, "region must be a two-letter ISO 3166 code such as 'DE', got 'XX'"),
+    ],
+    ids=repr,
+)
+def test_wrong_setting_is_refused_when_the_client_is_made(kind: Any, wrong: dict[str, Any], hint: str) -> None:
+    with pytest.raises(ConfigurationError, match=hint) as raised:
+        kind(**{"access_key": "KEY", "callback_config_id": CONFIG_ID, **wrong})
+    assert isinstance(raised.value, ValueError)
+    assert not isinstance(raised.value, NotPlacedError)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://api.tenios.com", "http://10.0.0.1", "http://localhost.evil.example", "ftp://localhost"]
+)
+def test_plain_http_to_another_machine_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="base_url"):
+        Tenios("KEY", base_url=url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8311", "http://127.0.0.2", "http://[::1]:80/base/", "https://tenios.invalid"]
+)
+def test_plain_http_to_this_machine_is_allowed(url: str) -> None:
+    with Tenios("KEY", base_url=url) as tenios:
+        assert tenios.base_url == url.rstrip("/")
+
+
+def test_error_about_a_missing_access_key_says_where_to_find_it() -> None:
+    with pytest.raises(ConfigurationError, match=r"access_key=.*TENIOS_ACCESS_KEY.*General Settings, API"):
+        Tenios()
+
+
+def test_missing_callback_config_id_is_an_error_of_the_call(server: FakeTenios) -> None:
+    """A client without one can still fetch statuses."""
+    hint = r"callback_config_id=.*TENIOS_CALLBACK_CONFIG_ID.*Callback Configurations"
+    with Tenios("KEY", transport=httpx.MockTransport(server)) as tenios:
+        with pytest.raises(InvalidArgumentError, match=hint):
+            tenios.start_callback(NUMBER)
+        assert not server.bodies
+        tenios.start_callback(NUMBER, callback_config_id=CONFIG_ID)
+    assert server.bodies[0]["callback_config_id"] == CONFIG_ID
+
+
+def test_access_key_is_read_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: FakeTenios) -> None:
+    path = tmp_path / "key"
+    path.write_text("FILE-KEY\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("TENIOS_ACCESS_KEY_FILE", str(path))
+    assert sent_key(server) == "FILE-KEY"
+    monkeypatch.setenv("TENIOS_ACCESS_KEY", "VARIABLE-KEY")
+    assert sent_key(server) == "VARIABLE-KEY"
+    assert sent_key(server, access_key="KEYWORD-KEY") == "KEYWORD-KEY"
+
+
+def test_empty_access_key_file_is_a_missing_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(b"\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("TENIOS_ACCESS_KEY_FILE", str(path))
+    with pytest.raises(ConfigurationError, match="no access key"):
+        Tenios()

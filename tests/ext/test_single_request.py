@@ -1,0 +1,130 @@
+"""One call sends at most one init request, and its error says whether the call may be made again."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+from support.clients import MODES, start_callback
+from support.faults import FAILURES_AFTER_SENDING, Case, FaultServer, flood, respond
+
+from tenios_ext import NotPlacedError, NotSentError, OutcomeUnknownError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INIT = "/callback/init"
+
+
+@pytest.fixture(autouse=True)
+def _access_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENIOS_ACCESS_KEY", "KEY")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("case", FAILURES_AFTER_SENDING, ids=lambda case: case.name)
+def test_init_request_is_not_repeated_after_failure(mode: str, case: Case) -> None:
+    with FaultServer(case.fault) as server:
+        with pytest.raises(case.expected) as raised:
+            start_callback(mode, base_url=server.url, timeout=case.timeout)
+        assert server.received == {INIT: 1}
+    assert type(raised.value) is case.expected
+    assert isinstance(raised.value, NotPlacedError) != isinstance(raised.value, OutcomeUnknownError)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("callback_id", [10, "10"])
+def test_init_request_is_sent_once_if_all_goes_well(mode: str, callback_id: object) -> None:
+    with FaultServer(respond("200 OK", {"id": callback_id})) as server:
+        assert start_callback(mode, base_url=server.url).id == 10
+        assert server.received == {INIT: 1}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_error_has_what_the_response_says(mode: str) -> None:
+    [case] = [case for case in FAILURES_AFTER_SENDING if case.name == "429"]
+    with FaultServer(case.fault) as server, pytest.raises(case.expected) as raised:
+        start_callback(mode, base_url=server.url)
+    error = raised.value
+    assert (error.http_status, error.error_code, error.error_message) == (429, "X", "Some text")
+    assert (error.fields, error.retry_after, error.reason) == (("delay",), 7.0, None)
+    assert "429" in str(error)
+    assert "Some text" in str(error)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_large_response_is_cut_off_long_before_the_timeout(mode: str) -> None:
+    with FaultServer(flood) as server, pytest.raises(OutcomeUnknownError, match="more than 1048576 bytes"):
+        start_callback(mode, base_url=server.url, timeout=60)
+
+
+@pytest.fixture
+def refusing() -> str:
+    """The URL of a port that refuses connections."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_refused_connection_is_not_sent(mode: str, refusing: str) -> None:
+    with pytest.raises(NotSentError, match="nothing was sent"):
+        start_callback(mode, base_url=refusing)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_unknown_host_is_not_sent(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_found(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", not_found)
+    with pytest.raises(NotSentError, match="Name or service not known"):
+        start_callback(mode, base_url="https://tenios.invalid")
+
+
+@pytest.fixture
+def untrusted() -> Iterator[tuple[str, list[bytes]]]:
+    """The URL of a TLS server whose certificate is not trusted, and what it was sent after a handshake."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    received: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            with sock, suppress(OSError), context.wrap_socket(sock, server_side=True) as secured:
+                received.append(secured.recv(65536))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield f"https://localhost:{listener.getsockname()[1]}", received
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_is_sent_to_a_server_whose_certificate_is_not_trusted(
+    mode: str, untrusted: tuple[str, list[bytes]]
+) -> None:
+    url, received = untrusted
+    with pytest.raises(NotSentError, match=r"(?i)certificate"):
+        start_callback(mode, base_url=url)
+    assert not any(received)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_is_sent_to_a_server_without_tls(mode: str) -> None:
+    with FaultServer(respond("200 OK", {"id": 10})) as server:
+        with pytest.raises(NotSentError):
+            start_callback(mode, base_url=server.url.replace("http://", "https://"), timeout=0.25)
+        assert not server.received

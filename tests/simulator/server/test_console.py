@@ -1,0 +1,312 @@
+"""The console in headless Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from support.browser import chromium
+from support.clients import NUMBER
+from support.raw_http import INIT
+from support.serving import serving
+
+from tenios_ext import OutcomeUnknownError, RejectedError, Tenios
+from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Action, Fault, Scenario, Simulator, faults
+from tenios_simulator._schema import contract
+from tenios_simulator.server._http import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Locator
+
+    from tenios_simulator import Server
+
+AXE = Path(__file__).resolve().parents[3] / "tools/node_modules/axe-core/axe.min.js"
+MARKUP = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>&amp;\''
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server, simulator: Simulator) -> Iterator[Page]:
+    """The console, connected. Messages on the browser's console fail the test, except for error responses."""
+    context = browser.new_context(locale="en-GB", timezone_id="UTC", viewport={"width": 1100, "height": 760})
+    page = context.new_page()
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.goto(server.address)
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    yield page
+    context.close()
+    assert [message for message in messages if not message.startswith("Failed to load resource")] == []
+
+
+@pytest.fixture
+def tenios(server: Server, simulator: Simulator) -> Iterator[Tenios]:
+    """A client over HTTP that shares the simulator's clock."""
+    with Tenios(ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=server.address, clock=simulator.clock) as tenios:
+        yield tenios
+
+
+def scenario_form(page: Page) -> Locator:
+    return page.get_by_role("form", name="Scenario for new callbacks")
+
+
+def fault_form(page: Page) -> Locator:
+    return page.get_by_role("form", name="Inject a fault")
+
+
+def select(form: Locator, label: str, option: str) -> None:
+    form.get_by_role("combobox", name=label, exact=True).select_option(option)
+
+
+def set_scenario(page: Page, scenario: str) -> None:
+    select(scenario_form(page), "Scenario", scenario)
+    scenario_form(page).get_by_role("button", name="Set scenario").click()
+    expect(page.locator("#scenario-set")).to_have_text(f"Set for all numbers: {scenario}.")
+
+
+def test_buttons_perform_actions_in_callback(page: Page, simulator: Simulator, tenios: Tenios) -> None:
+    set_scenario(page, "manual: answer and hang up here")
+    callback = tenios.start_callback(NUMBER, agent_announcement="About order 4711")
+    card = page.get_by_role("article", name=f"Callback {callback.id}")
+    expect(card).to_contain_text(NUMBER)
+    expect(card).to_contain_text("About order 4711")
+    expect(card).to_contain_text("REQUESTED: requested")
+    simulator.clock.sleep(3)
+    for action, status in [
+        ("Answer as agent", "CALLING_B: the customer's phone is ringing"),
+        ("Answer as customer", "CONNECTED: connected"),
+        ("Hang up", "DISCONNECTED: the call has ended"),
+    ]:
+        card.get_by_role("button", name=action).click()
+        expect(card).to_contain_text(status)
+    assert callback.wait().connected
+    expect(card.get_by_role("button")).to_have_count(0)
+
+
+def test_final_status_is_marked_as_success_or_failure(page: Page, tenios: Tenios) -> None:
+    for number, result in [("+49 30 23125 100", "connected"), ("+49 30 23125 203", "failed")]:
+        callback = tenios.start_callback(number)
+        status = page.get_by_role("article", name=f"Callback {callback.id}").locator(".status")
+        expect(status).to_have_attribute("data-result", "")
+        callback.wait()
+        expect(status).to_have_attribute("data-result", result)
+
+
+def test_console_can_be_used_with_keyboard_and_screen_reader(page: Page, simulator: Simulator, tenios: Tenios) -> None:
+    """The focus moves from each button that disappears to the next one, and status changes are announced."""
+    simulator.set_scenario(Scenario.manual())
+    callback = tenios.start_callback(NUMBER)
+    simulator.clock.sleep(3)
+    answer = page.get_by_role("button", name=f"Answer as agent, callback {callback.id}")
+    expect(answer).to_be_visible()
+    page.get_by_role("link", name="Skip to callbacks").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(answer).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name=f"Answer as customer, callback {callback.id}")).to_be_focused()
+    expect(page.locator("#updates")).to_have_text(f"Callback {callback.id}: the customer's phone is ringing.")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#updates")).to_have_text(f"Callback {callback.id}: the customer could not be reached.")
+    expect(page.get_by_role("heading", name="Callbacks", exact=True)).to_be_focused()
+
+
+def test_form_starts_callback_to_valid_number_only(page: Page, simulator: Simulator) -> None:
+    form = page.get_by_role("form", name="Start a callback")
+    form.get_by_label("Phone number").fill("0221 4710")
+    form.get_by_role("button", name="Call").click()
+    form.get_by_label("Phone number").fill("+49 30 23125 203")
+    form.get_by_label("Delay in seconds").fill("5")
+    form.get_by_role("button", name="Call").click()
+    expect(page.get_by_role("article")).to_contain_text("+493023125203")
+    assert [(each.number, each.delay) for each in simulator.callbacks] == [("+493023125203", 5)]
+
+
+def test_form_injects_fault_that_applies_until_cleared(page: Page, simulator: Simulator, tenios: Tenios) -> None:
+    form = fault_form(page)
+    injected = page.get_by_role("list", name="Injected faults")
+    select(form, "Fault", "HTTP error")
+    form.get_by_role("textbox", name="HTTP status").fill("429")
+    select(form, "Request", "init")
+    select(form, "How often", "always")
+    form.get_by_role("button", name="Inject").click()
+    expect(injected).to_have_text("http_error 429 on init, always")
+    with pytest.raises(RejectedError):
+        tenios.start_callback(NUMBER)
+    expect(page.get_by_text("(fault: http_error)")).to_be_visible()
+    select(form, "Request", "status, counted for each callback")
+    select(form, "How often", "once")
+    form.get_by_role("button", name="Inject").click()
+    expect(injected).to_contain_text("http_error 429 on status, once for each callback")
+    page.get_by_role("button", name="Clear all faults").press("Enter")
+    expect(injected).to_be_empty()
+    expect(form.get_by_role("button", name="Inject")).to_be_focused()
+    assert simulator.injections == []
+    assert tenios.start_callback(NUMBER).status() == "REQUESTED"
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"on": "init", "nth": 2, "times": 3}, "drop on init, 3 times, starting with request 2"),
+        ({"probability": 0.5, "times": None}, "drop on status, always for each callback, with probability 0.5"),
+        ({"number": NUMBER}, f"drop on status, once for each callback, only for {NUMBER}"),
+    ],
+)
+def test_injected_fault_is_described(page: Page, simulator: Simulator, settings: dict[str, Any], text: str) -> None:
+    simulator.inject(faults.Drop(), **settings)
+    expect(page.get_by_role("list", name="Injected faults")).to_have_text(text)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (faults.HttpError(503), "HTTP 503"),
+        (faults.Drop(), "No response: connection closed."),
+        (faults.Reset(), "No response: connection reset."),
+    ],
+    ids=repr,
+)
+def test_failed_start_is_shown_until_next_one(page: Page, simulator: Simulator, fault: Fault, message: str) -> None:
+    form = page.get_by_role("form", name="Start a callback")
+    simulator.inject(fault, on="init")
+    form.get_by_role("button", name="Call").click()
+    expect(page.get_by_role("alert")).to_have_text(message)
+    form.get_by_role("button", name="Call").click()
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_refusal_of_control_api_is_shown(page: Page) -> None:
+    select(fault_form(page), "Fault", "status is behind")
+    select(fault_form(page), "Request", "init")
+    fault_form(page).get_by_role("button", name="Inject").click()
+    expect(page.get_by_role("alert")).to_contain_text("StaleStatus")
+
+
+def test_reset_removes_callbacks_and_scenario_from_page(page: Page, simulator: Simulator, tenios: Tenios) -> None:
+    tenios.start_callback(NUMBER)
+    expect(page.get_by_role("article")).to_have_count(1)
+    set_scenario(page, "customer is busy")
+    page.get_by_role("button", name="Reset the simulator").click()
+    expect(page.get_by_role("article")).to_have_count(0)
+    expect(page.locator("#scenario-set")).to_be_empty()
+    expect(scenario_form(page).get_by_role("combobox")).to_have_value("answered")
+    assert simulator.dialled == []
+
+
+def test_request_log_masks_right_and_wrong_access_keys(page: Page, server: Server, tenios: Tenios) -> None:
+    tenios.start_callback(NUMBER)
+    wrong = {"access_key": "WRONG-KEY", "callback_config_id": "WRONG-KEY", "callback_number": NUMBER, "delay": "0"}
+    httpx.post(f"{server.address}/callback/init", json=wrong)
+    page.get_by_text('init → 400 {"error_code":"BAD_CREDENTIALS"').click()
+    expect(page.get_by_text('"callback_config_id": "***"')).to_be_visible()
+    text = page.content() + httpx.get(f"{server.address}{PREFIX}/requests").text
+    assert ACCESS_KEY not in text
+    assert "WRONG-KEY" not in text
+
+
+def test_markup_from_requests_is_shown_as_text(page: Page, server: Server, simulator: Simulator) -> None:
+    for name in [*INIT, "agent_announcement", "dtmf_key_to_trigger_customer_call", MARKUP]:
+        httpx.post(f"{server.address}/callback/init", json={**INIT, name: MARKUP})
+    status = {"access_key": ACCESS_KEY, "id": simulator.callbacks[0].id}
+    simulator.inject(faults.UnknownStatus(MARKUP))
+    for change in ({}, {"access_key": MARKUP}, {"id": MARKUP}, {MARKUP: MARKUP}):
+        httpx.post(f"{server.address}/callback/status", json={**status, **change})
+    expect(page.get_by_text(f"announcement “{MARKUP}”")).to_be_visible()
+    expect(page.locator("#request-log details")).to_have_count(len(simulator.requests))
+    for summary in page.locator("#request-log summary").all():
+        summary.click()
+    expect(page.locator("img, main script")).to_have_count(0)
+    assert page.evaluate("window.hurt") is None
+
+
+def test_page_reconnects_after_restart_of_simulator(browser: Browser) -> None:
+    with serving(Simulator()) as first:
+        port = int(first.address.rpartition(":")[2])
+        page = browser.new_page()
+        page.goto(first.address)
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        with first.simulator.client() as tenios:
+            tenios.start_callback(NUMBER)
+        expect(page.get_by_role("article")).to_contain_text(NUMBER)
+        set_scenario(page, "customer is busy")
+    expect(page.get_by_text("Connection lost")).to_be_visible()
+    other = "+498999998001"
+    with serving(Simulator(), port=port) as second, second.simulator.client() as tenios:
+        tenios.start_callback(other)
+        expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("article")).to_contain_text(other)
+        expect(page.locator("#scenario-set")).to_be_empty()
+        page.close()
+
+
+def add_callbacks(simulator: Simulator) -> None:
+    """Start four callbacks: one fails, one's response is lost, one has the customer's phone ringing, and one is delayed."""
+    with simulator.client() as tenios:
+        tenios.start_callback("+49 30 23125 203").wait()
+        simulator.inject(faults.Drop(), on="init")
+        with pytest.raises(OutcomeUnknownError):
+            tenios.start_callback("+49 221 4710 124")
+        simulator.set_scenario(Scenario.manual())
+        ringing = tenios.start_callback(
+            "+49 221 4710 123", agent_announcement="A customer asks about order 4711.", dtmf_key="1"
+        )
+        simulator.clock.sleep(3)
+        tenios.start_callback("+49 89 99998 001", delay=60)
+        simulator.perform(ringing.id, Action.AGENT_ANSWERS)
+        simulator.clock.sleep(5)
+        ringing.status()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(
+    page: Page, server: Server, simulator: Simulator, scheme: Literal["light", "dark"], tmp_path: Path
+) -> None:
+    """Axe finds no violation in either page. Also takes the picture of the console for the docs."""
+    page.emulate_media(color_scheme=scheme)
+    add_callbacks(simulator)
+    expect(page.get_by_role("article")).to_have_count(4)
+    picture = Path(os.environ.get("PICTURES", tmp_path)) / f"console-{scheme}.png"
+    page.screenshot(path=picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    for path in ("/", f"{PREFIX}/contract"):
+        page.goto(server.address + path)
+        if path == "/":
+            expect(page.get_by_role("article")).to_have_count(4)
+        page.evaluate(AXE.read_text())
+        result = page.evaluate("axe.run()")
+        violations = [(each["id"], [node["html"] for node in each["nodes"]]) for each in result["violations"]]
+        assert violations == []
+        assert len(result["passes"]) > 20
+
+
+def test_dark_scheme_is_dark(page: Page) -> None:
+    brightness = {}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        brightness[scheme] = sum(map(int, re.findall(r"\d+", color)[:3]))
+    assert brightness["light"] > 600
+    assert brightness["dark"] < 150
+
+
+def test_contract_page_shows_operations_and_examples(page: Page) -> None:
+    page.get_by_role("link", name="TENIOS API").click()
+    summary = contract()["paths"]["/callback/status"]["post"]["summary"]
+    expect(page.get_by_role("heading", name=summary)).to_be_visible()
+    page.get_by_text("400 BadRequest").first.click()
+    expect(page.get_by_text('"error_code": "FIELD_IS_REQUIRED"').first).to_be_visible()

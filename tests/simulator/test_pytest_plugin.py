@@ -1,0 +1,126 @@
+"""What the pytest plugin imports, and how it starts and ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from support.plugin_runs import counts, run_alone
+
+from tenios_ext._settings import SERVICE
+from tenios_simulator._pytest_guard import HOST
+
+if TYPE_CHECKING:
+    import pytest
+
+EXTRA_MODULES = ["httptools", "jinja2", "jsonschema_rs", "markdown_it", "starlette", "uvicorn", "yaml"]
+
+
+def test_host_is_the_host_of_the_client() -> None:
+    """The plugin does not import the client, so the name is written twice."""
+    assert urlsplit(SERVICE).hostname == HOST
+
+
+def test_importing_the_plugin_imports_only_its_own_package() -> None:
+    code = """
+import pytest, socket, ssl, sys
+def top_level():
+    return {name.partition(".")[0] for name in sys.modules}
+before = top_level()
+import tenios_simulator.pytest_plugin
+print(*sorted(top_level() - before))
+print(*sorted(name for name in sys.modules if name.startswith("tenios_")))
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    top_level, ours = found.stdout.splitlines()
+    assert top_level == "tenios_simulator"
+    assert ours.split() == ["tenios_simulator", "tenios_simulator._pytest_guard", "tenios_simulator.pytest_plugin"]
+
+
+def test_run_without_our_fixtures_imports_no_client(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run_alone(
+        pytester,
+        monkeypatch,
+        """
+        import sys
+        def test_it(request):
+            assert request.config.pluginmanager.has_plugin("tenios_simulator.pytest_plugin")
+            assert not {"attr", "attrs", "httpx", "tenios_client", "tenios_ext"} & set(sys.modules)
+        """,
+    )
+    assert counts(result) == {"passed": 1}, result.stdout.str()
+
+
+def test_guard_works_without_the_extra_and_fixtures_name_it(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makepyfile(
+        without_extra=f"""
+        import sys
+        class Missing:
+            def find_spec(self, name, path=None, target=None):
+                if name in {EXTRA_MODULES}:
+                    raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+        sys.meta_path.insert(0, Missing())
+        """
+    )
+    result = run_alone(
+        pytester,
+        monkeypatch,
+        """
+        from tenios_ext import Tenios
+        def test_client():
+            with Tenios("KEY", "CONFIG") as client:
+                client.start_callback("+49 221 4710123")
+        def test_fixture(tenios):
+            pass
+        """,
+        "-p",
+        "without_extra",
+    )
+    assert counts(result) == {"failed": 1, "errors": 1}, result.stdout.str()
+    result.stdout.fnmatch_lines(["E*ReachedTeniosError: A test tried to reach api.tenios.com. Nothing was sent.*"])
+    result.stdout.fnmatch_lines(["E*`tenios_simulator` needs *: pip install 'tenios-callback?simulator?'"])
+
+
+def test_error_of_another_plugin_at_startup_is_shown(pytester: pytest.Pytester) -> None:
+    """Our plugin must not add an error of its own if its pytest_configure has not run."""
+    pytester.makeconftest(
+        """
+        import pytest
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_configure():
+            raise pytest.UsageError("broken")
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    assert "broken" in result.stderr.str()
+    assert "KeyError" not in result.stderr.str() + result.stdout.str()
+
+
+def test_all_patches_are_undone_at_the_end(pytester: pytest.Pytester) -> None:
+    """A program may run pytest in its own process and go on."""
+    pytester.makepyfile("def test_it(): pass")
+    script = pytester.makepyfile(
+        run="""
+        import os, socket, ssl, pytest
+        import uvloop
+        def state():
+            owners = [socket, socket.socket, ssl.SSLContext, uvloop.Loop]
+            environment = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy", "TENIOS_OFFLINE")}
+            return [environment, *({**vars(owner)} for owner in owners)]
+        class During:
+            def pytest_runtest_call(self):
+                states.append(state())
+        before, states = state(), []
+        pytest.main(["--version"])
+        assert pytest.main(["-q", "test_all_patches_are_undone_at_the_end.py"], plugins=[During()]) == 0
+        [during] = states
+        assert all(map(dict.__ne__, during, before))
+        assert state() == before
+        """
+    )
+    result = pytester.runpython(script)
+    assert result.ret == 0, result.stderr.str()
