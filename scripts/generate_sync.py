@@ -43,6 +43,8 @@ def to_sync(source: str) -> str:
     """Return the source of the sync client. Raises ValueError if a replacement finds nothing."""
     source = re.sub(r" *# async only: begin\n(?:.|\n)*?# async only: end\n", "", source)
     source = re.sub(r"^.*# async only\n", "", source, flags=re.MULTILINE)
+    if "async only" in source:
+        raise ValueError(f"A mark 'async only' in {SOURCE.name} is misspelt, or its beginning or end is missing.")
     for pattern, replacement in REPLACEMENTS:
         source, count = re.subn(pattern, replacement, source)
         if not count:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 from httpx_aiohttp import AiohttpTransport
 
-from ._transport import CURRENT_ATTEMPT, KEEPALIVE_SECONDS, MAX_CONNECTIONS, MAX_HEADER_BYTES
+from ._attempt import CURRENT_ATTEMPT
+from ._transport import KEEPALIVE_SECONDS, MAX_CONNECTIONS, MAX_HEADER_BYTES
 
 if TYPE_CHECKING:
     from types import SimpleNamespace

@@ -10,12 +10,13 @@ from tenios_client.api.callback import get_callback_status, init_callback
 
 from . import _client_base, _mapping
 from ._async_transport import AsyncTransport
+from ._attempt import new_attempt
 from ._clock import SYSTEM_CLOCK
 from ._exceptions import StatusUnavailableError, TeniosError
 from ._models import CallbackHandle, Outcome
 from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, PollState, default_poll_interval
 from ._settings import Secret, Settings
-from ._transport import TransportFactory, async_raise_for_status, http_options, new_attempt
+from ._transport import TransportFactory, async_raise_for_status, http_options
 from ._watch_many import MAX_CONCURRENCY, MAX_REQUESTS_PER_SECOND, watch_many
 
 if TYPE_CHECKING:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
+from ._attempt import TOO_LONG, current_attempt
 from ._exceptions import ConfigurationError
-from ._transport import TOO_LONG, BoundedBody, current_attempt, is_init_request
+from ._transport import BoundedBody, is_init_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
-    from ._transport import Attempt, TransportFactory
+    from ._attempt import Attempt
+    from ._transport import TransportFactory
 
 #: One for init requests and one for status requests.
 TransportPair = tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 
-from ._transport import DEADLINE, TOO_LONG
+from ._attempt import DEADLINE, TOO_LONG
 
 if TYPE_CHECKING:
     import ssl

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     import httpx
     from tenios_client.models import CallbackStatus
 
+    from ._attempt import Attempt
     from ._exceptions import ErrorDetails
     from ._settings import Secret, Settings
-    from ._transport import Attempt
 
 _BAD_REQUEST = 400
 _UNAUTHORIZED = {401, 403}

@@ -14,7 +14,7 @@ from tenios_ext import is_final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tenios_client.models import CallbackStatus
+    from tenios_ext import CallbackStatus
 
     from .scenario import Action, Scenario
 

@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
-from tenios_client.models import CallbackStatus
-
-from tenios_ext import AsyncTenios, Tenios, to_e164
+from tenios_ext import AsyncTenios, CallbackStatus, Tenios, to_e164
 
 from ._api import ApiHandler
 from ._clocks import ScaledClock, VirtualClock

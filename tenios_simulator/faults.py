@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from attrs import define, evolve, field, frozen
 from attrs.validators import optional
-from tenios_client.models import CallbackStatus
 
-from tenios_ext import is_final
+from tenios_ext import CallbackStatus, is_final
 
 from . import _validators
 

@@ -8,7 +8,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
-from tenios_client.models import CallbackStatus
+
+from tenios_ext import CallbackStatus
 
 from . import _validators
 

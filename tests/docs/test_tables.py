@@ -22,6 +22,7 @@ from tenios_ext import (
     CallbackStatus,
     OutcomeUnknownError,
     RejectedError,
+    _attempt,
     _client_base,
     _mapping,
     _polling,
@@ -98,10 +99,10 @@ def test_table_of_settings_has_each_argument_with_its_variable() -> None:
 
 
 def test_limits_in_the_text_are_those_of_the_code() -> None:
-    exchange = f"twice `timeout` plus {_transport.CONNECT_TIMEOUT * (_transport.CONNECT_RETRIES + 1):g} seconds"
+    exchange = f"twice `timeout` plus {_attempt.CONNECT_TIMEOUT * (_attempt.CONNECT_RETRIES + 1):g} seconds"
     documented = {
         "docs/settings.md": [
-            f"must be made within {_transport.CONNECT_TIMEOUT:g} seconds",
+            f"must be made within {_attempt.CONNECT_TIMEOUT:g} seconds",
             exchange,
             f"more than {_transport.MAX_RESPONSE_BYTES / 2**20:g} MiB",
             f"{_client_base.DEFAULT_TIMEOUT:g} seconds for a response",

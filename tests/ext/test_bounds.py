@@ -107,7 +107,7 @@ SLOW = [send_headers_slowly, send_interim_responses, send_one_header_slowly, sen
 @pytest.mark.parametrize("slow", SLOW, ids=lambda slow: slow.__name__)
 def test_whole_exchange_is_limited(mode: str, slow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a limit on the whole, this test would not end."""
-    monkeypatch.setattr("tenios_ext._transport.CONNECT_TIMEOUT", 0.1)
+    monkeypatch.setattr("tenios_ext._attempt.CONNECT_TIMEOUT", 0.1)
     with FaultServer(slow) as server:
         with pytest.raises(OutcomeUnknownError, match="Timeout"):
             start_callback(mode, base_url=server.url, timeout=0.2)
