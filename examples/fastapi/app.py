@@ -19,7 +19,6 @@ import secrets
 import time
 from collections import defaultdict, deque
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,12 +82,12 @@ class RateLimit:
         return True
 
 
-@dataclass
 class Form:
     """A form that was served. If it is used and has no handle, its call is being started or its outcome is unknown."""
 
-    used: bool = False
-    handle: CallbackHandle | None = None
+    def __init__(self) -> None:
+        self.used = False
+        self.handle: CallbackHandle | None = None
 
 
 class Forms(dict[str, Form]):
@@ -152,9 +151,10 @@ async def stream(callback: AsyncCallback) -> AsyncIterator[str]:
     try:
         async for status in callback.watch():
             yield f"data: {json.dumps(MESSAGES.get(status, 'One moment.'))}\n\n"
+        yield "event: end\ndata: ended\n\n"
     except TeniosError:
         yield f"data: {json.dumps('We cannot show the progress of your call. The call itself goes on.')}\n\n"
-    yield "event: end\ndata:\n\n"
+        yield "event: end\ndata: unknown\n\n"
 
 
 def create_app(tenios: AsyncTenios | None = None) -> FastAPI:

@@ -20,7 +20,6 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from dataclasses import dataclass
 
 from flask import Flask, Response, make_response, render_template_string, request, session
 
@@ -53,12 +52,12 @@ PAGE = """<!doctype html>
 """
 
 
-@dataclass
 class Form:
     """A form that was served. If it is used and has no handle, its call is being started or its outcome is unknown."""
 
-    used: bool = False
-    handle: str | None = None
+    def __init__(self) -> None:
+        self.used = False
+        self.handle: str | None = None
 
 
 class Forms:

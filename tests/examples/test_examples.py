@@ -1,25 +1,32 @@
-"""The example web applications on the simulator: the FastAPI page in a browser, and the Flask application by its responses."""
+"""The example web applications on the simulator: the FastAPI page in a browser, and both by their responses."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
+import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
+import httpx
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
 from support.browser import chromium
 
-from tenios_ext import AsyncTenios
+from tenios_ext import AsyncTenios, Tenios
 from tenios_simulator import BASE_URL, Action, Simulator, faults
 from tenios_simulator._clocks import ScaledClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
+    from flask import Flask
     from flask.testing import FlaskClient
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -88,37 +95,179 @@ def test_page_shows_the_progress_of_the_call(page: Page, simulator: Simulator, t
     page.screenshot(path=Path(os.environ.get("PICTURES", tmp_path)) / "call-me-back.png")
     simulator.perform(callback.id, Action.CUSTOMER_DECLINES)
     expect(progress).to_have_text("We could not reach you. Please check the number.")
-    expect(page.get_by_role("button")).to_be_enabled()
+    expect(page.get_by_role("link", name="Ask for another call")).to_be_visible()
+    expect(page.get_by_role("button")).to_be_disabled()
     assert simulator.dialled == ["+493023125300"]
 
 
 @pytest.mark.parametrize(
-    ("number", "message", "calls"),
+    ("number", "message"),
     [
-        ("soon", "This does not look like a phone number.", 0),
-        ("0900 1234567", "We can only call ordinary German numbers.", 0),
-        ("+1 202 555 0123", "We can only call ordinary German numbers.", 0),
-        ("030 23125 429", "We cannot call you right now.", 0),
-        ("030 23125 601", "Your phone may ring in a moment.", 1),
+        ("soon", "This does not look like a phone number."),
+        ("0900 1234567", "We can only call ordinary German numbers."),
+        ("+1 202 555 0123", "We can only call ordinary German numbers."),
+        ("030 23125 429", "We cannot call you right now."),
     ],
-    ids=["not a number", "premium rate", "foreign", "rejected", "outcome unknown"],
+    ids=["not a number", "premium rate", "foreign", "rejected"],
 )
-def test_page_says_why_no_call_was_confirmed(
-    page: Page, simulator: Simulator, number: str, message: str, calls: int
+def test_page_says_why_nothing_was_called_and_accepts_a_corrected_number(
+    page: Page, simulator: Simulator, number: str, message: str
 ) -> None:
     request_call(page, number)
     expect(page.get_by_role("status")).to_contain_text(message)
-    assert len(simulator.dialled) == calls
+    assert simulator.dialled == []
+    request_call(page, "030 23125 101")
+    expect(page.get_by_role("status")).to_contain_text("no agent is free")
+    assert simulator.dialled == ["+493023125101"]
+
+
+def test_page_does_not_offer_the_button_again_if_the_outcome_is_unknown(page: Page, simulator: Simulator) -> None:
+    request_call(page, "030 23125 601")
+    expect(page.get_by_role("status")).to_contain_text("please call us")
+    expect(page.get_by_role("button")).to_have_count(0)
+    expect(page.get_by_role("link")).to_have_count(0)
+    assert len(simulator.dialled) == 1
 
 
 def test_page_calls_a_number_at_most_twice_an_hour(page: Page, simulator: Simulator) -> None:
     for _ in range(2):
         request_call(page, "030 23125 101")
         expect(page.get_by_role("status")).to_have_text("Sorry, no agent is free right now. Please try again later.")
-        expect(page.get_by_role("button")).to_be_enabled()
+        page.get_by_role("link", name="Ask for another call").click()
     request_call(page, "030 23125 101")
     expect(page.get_by_role("status")).to_contain_text("You have asked for several calls already.")
     assert len(simulator.dialled) == 2
+
+
+class HeldTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Holds the first request until ``release`` is set. Later ones are sent at once."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._inner = simulator.transport
+        self.held, self.release = threading.Event(), threading.Event()
+        self.async_held, self.async_release = asyncio.Event(), asyncio.Event()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request, the first one when it is released."""
+        if not self.held.is_set():
+            self.held.set()
+            assert self.release.wait(30)
+        return self._inner.handle_request(request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request, the first one when it is released."""
+        if not self.async_held.is_set():
+            self.async_held.set()
+            await asyncio.wait_for(self.async_release.wait(), 30)
+        return await self._inner.handle_async_request(request)
+
+
+P = ParamSpec("P")
+NUMBER = "+49 30 23125 100"
+
+
+def in_event_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run a test that is a coroutine function."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(test(*args, **kwargs))
+
+    return run
+
+
+def token_in(html: str) -> str:
+    """Return the one-time token of the form in a page."""
+    found = re.search(r'name="token"[^>]* value="([^"]+)"', html)
+    assert found
+    return found[1]
+
+
+@asynccontextmanager
+async def fastapi_visitor(tenios: AsyncTenios) -> AsyncIterator[httpx.AsyncClient]:
+    """A visitor of the FastAPI example, without a browser."""
+    transport = httpx.ASGITransport(load("fastapi").create_app(tenios))
+    async with tenios, httpx.AsyncClient(transport=transport, base_url="http://example") as web:
+        yield web
+
+
+async def form_data(web: httpx.AsyncClient, number: str = NUMBER) -> dict[str, str]:
+    return {"token": token_in((await web.get("/")).text), "number": number}
+
+
+@in_event_loop
+async def test_fastapi_starts_one_callback_for_two_posts_at_once() -> None:
+    simulator = Simulator()
+    transport = HeldTransport(simulator)
+    tenios = AsyncTenios(*simulator.account, base_url=BASE_URL, transport=transport, clock=simulator.clock)
+    async with fastapi_visitor(tenios) as web:
+        data = await form_data(web)
+
+        async def second_click() -> httpx.Response:
+            await transport.async_held.wait()
+            response = await web.post("/callbacks", json=data)
+            transport.async_release.set()
+            return response
+
+        first, second = await asyncio.gather(web.post("/callbacks", json=data), second_click())
+        third = await web.post("/callbacks", json=data)
+    assert simulator.dialled == ["+493023125100"]
+    assert first.status_code == 201
+    assert second.status_code == 409
+    assert "please call us" in second.json()["detail"]
+    assert third.json() == first.json()
+
+
+@in_event_loop
+async def test_fastapi_does_not_call_again_after_an_unknown_outcome() -> None:
+    simulator = Simulator()
+    simulator.inject(faults.Drop(), on="init")
+    async with fastapi_visitor(simulator.async_client()) as web:
+        data = await form_data(web)
+        responses = [await web.post("/callbacks", json=data) for _ in range(2)]
+    assert [response.status_code for response in responses] == [502, 409]
+    for response in responses:
+        assert response.json().keys() == {"detail"}
+        assert "please call us" in response.json()["detail"]
+    assert simulator.dialled == ["+493023125100"]
+
+
+@pytest.mark.parametrize("token", [{}, {"token": ""}, {"token": "of another worker"}], ids=["none", "empty", "unknown"])
+@in_event_loop
+async def test_fastapi_refuses_a_form_without_a_known_token(token: dict[str, str]) -> None:
+    simulator = Simulator()
+    async with fastapi_visitor(simulator.async_client()) as web:
+        response = await web.post("/callbacks", json={"number": NUMBER, **token})
+    assert response.status_code == 410
+    assert "reload the page" in response.json()["detail"]
+    assert simulator.dialled == []
+
+
+@pytest.mark.parametrize(("number", "status"), [("soon", 422), ("+49 30 23125 429", 503)], ids=["wrong", "rejected"])
+@in_event_loop
+async def test_fastapi_accepts_the_same_form_with_a_corrected_number(number: str, status: int) -> None:
+    simulator = Simulator()
+    async with fastapi_visitor(simulator.async_client()) as web:
+        data = await form_data(web, number)
+        assert (await web.post("/callbacks", json=data)).status_code == status
+        assert (await web.post("/callbacks", json={**data, "number": NUMBER})).status_code == 201
+    assert simulator.dialled == ["+493023125100"]
+
+
+@in_event_loop
+async def test_fastapi_serves_each_visitor_a_token_of_their_own() -> None:
+    async with fastapi_visitor(Simulator().async_client()) as web:
+        first, second = await web.get("/"), await web.get("/")
+    assert token_in(first.text) != token_in(second.text)
+    assert first.headers["Cache-Control"] == "no-store"
+
+
+def test_fastapi_forgets_the_oldest_form() -> None:
+    forms = load("fastapi").Forms()
+    oldest = forms.add()
+    latest = [forms.add() for _ in range(10_000)]
+    assert oldest not in forms
+    assert latest[0] in forms
 
 
 @pytest.fixture
@@ -127,32 +276,110 @@ def flask_simulator() -> Simulator:
 
 
 @pytest.fixture
-def visitor(flask_simulator: Simulator) -> Iterator[FlaskClient]:
-    """A visitor of the Flask example, with a cookie jar."""
+def flask_app(flask_simulator: Simulator) -> Iterator[Flask]:
     with flask_simulator.client() as tenios:
-        yield load("flask").create_app(tenios).test_client()
+        yield load("flask").create_app(tenios)
 
 
-def test_flask_starts_one_callback_and_returns_its_status(visitor: FlaskClient, flask_simulator: Simulator) -> None:
-    assert visitor.get("/callback").status_code == 404
-    assert visitor.post("/callback", data={"number": "+49 30 23125 100"}).status_code == 201
-    assert visitor.get("/callback").get_json() == {"status": "REQUESTED"}
-    assert visitor.post("/callback", data={"number": "+49 30 23125 100"}).status_code == 409
+@pytest.fixture
+def visitor(flask_app: Flask) -> FlaskClient:
+    """A visitor of the Flask example, with a cookie jar."""
+    return flask_app.test_client()
+
+
+def test_flask_starts_one_callback_and_shows_its_status(visitor: FlaskClient, flask_simulator: Simulator) -> None:
+    data = {"token": token_in(visitor.get("/").text), "number": NUMBER}
+    assert visitor.post("/callback", data=data).status_code == 201
+    assert "Your call: REQUESTED" in visitor.get("/").text
+    again = visitor.post("/callback", data=data)
+    assert "We are calling you." in again.text
+    assert "<form" not in again.text
     flask_simulator.clock.sleep(60)
-    assert visitor.get("/callback").get_json() == {"status": "DISCONNECTED"}
+    assert "Your call: DISCONNECTED" in visitor.get("/").text
+    assert "<form" in visitor.get("/").text
     assert flask_simulator.dialled == ["+493023125100"]
 
 
-def test_flask_refuses_a_wrong_number_and_accepts_a_corrected_one(visitor: FlaskClient) -> None:
-    assert visitor.post("/callback", data={"number": "soon"}).status_code == 422
-    assert visitor.post("/callback", data={"number": "+49 30 23125 100"}).status_code == 201
+def test_flask_starts_one_callback_for_two_posts_at_once(flask_simulator: Simulator) -> None:
+    transport = HeldTransport(flask_simulator)
+    with (
+        Tenios(*flask_simulator.account, base_url=BASE_URL, transport=transport, clock=flask_simulator.clock) as tenios,
+        ThreadPoolExecutor() as pool,
+    ):
+        app = load("flask").create_app(tenios)
+        data = {"token": token_in(app.test_client().get("/").text), "number": NUMBER}
+        first = pool.submit(app.test_client().post, "/callback", data=data)
+        assert transport.held.wait(30)
+        visitor = app.test_client()
+        try:
+            second = visitor.post("/callback", data=data)
+        finally:
+            transport.release.set()
+        assert first.result().status_code == 201
+        assert "please call us" in second.text
+        assert "<form" not in second.text
+        # The browser kept only the second response, and shows the progress nevertheless.
+        assert "Your call: REQUESTED" in visitor.get("/").text
+    assert flask_simulator.dialled == ["+493023125100"]
 
 
-def test_flask_says_that_the_phone_may_ring_if_the_response_is_lost(
-    visitor: FlaskClient, flask_simulator: Simulator
-) -> None:
+def test_flask_lets_one_of_many_threads_use_a_form() -> None:
+    forms = load("flask").Forms()
+    form = forms.get(forms.add())
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(forms.use, [form] * 100)) == 1
+
+
+def test_flask_does_not_call_again_after_an_unknown_outcome(visitor: FlaskClient, flask_simulator: Simulator) -> None:
     flask_simulator.inject(faults.Drop(), on="init")
-    response = visitor.post("/callback", data={"number": "+49 221 4710 123"})
-    assert response.status_code == 502
-    assert response.get_json() == {"error": "Your phone may ring in a moment."}
-    assert flask_simulator.dialled == ["+492214710123"]
+    data = {"token": token_in(visitor.get("/").text), "number": NUMBER}
+    first, second = visitor.post("/callback", data=data), visitor.post("/callback", data=data)
+    assert [first.status_code, second.status_code] == [502, 200]
+    for response in (first, second, visitor.get("/")):
+        assert "please call us" in response.text
+        assert "<form" not in response.text
+    assert flask_simulator.dialled == ["+493023125100"]
+
+
+@pytest.mark.parametrize("token", [{}, {"token": ""}, {"token": "of another worker"}], ids=["none", "empty", "unknown"])
+def test_flask_refuses_a_form_without_a_known_token(
+    visitor: FlaskClient, flask_simulator: Simulator, token: dict[str, str]
+) -> None:
+    response = visitor.post("/callback", data={"number": NUMBER, **token})
+    assert response.status_code == 409
+    assert "reload the page" in response.text
+    assert flask_simulator.dialled == []
+
+
+def test_flask_refuses_a_second_form_while_a_call_is_running(visitor: FlaskClient, flask_simulator: Simulator) -> None:
+    tokens = [token_in(visitor.get("/").text) for _ in range(2)]
+    assert visitor.post("/callback", data={"number": NUMBER, "token": tokens[0]}).status_code == 201
+    assert visitor.post("/callback", data={"number": NUMBER, "token": tokens[1]}).status_code == 409
+    assert len(flask_simulator.dialled) == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [("soon", 422), ("+49 30 23125 429", 503)], ids=["wrong", "rejected"])
+def test_flask_accepts_the_same_form_with_a_corrected_number(
+    visitor: FlaskClient, flask_simulator: Simulator, number: str, status: int
+) -> None:
+    token = token_in(visitor.get("/").text)
+    response = visitor.post("/callback", data={"number": number, "token": token})
+    assert response.status_code == status
+    assert token_in(response.text) == token
+    assert visitor.post("/callback", data={"number": NUMBER, "token": token}).status_code == 201
+    assert flask_simulator.dialled == ["+493023125100"]
+
+
+def test_flask_shows_the_progress_after_a_restart_with_the_same_secret_key(
+    flask_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "the same for all workers")
+    with flask_simulator.client() as tenios:
+        workers = [load("flask").create_app(tenios) for _ in range(2)]
+        visitor = workers[0].test_client()
+        data = {"token": token_in(visitor.get("/").text), "number": NUMBER}
+        assert visitor.post("/callback", data=data).status_code == 201
+        visitor.application = workers[1]
+        assert "Your call: REQUESTED" in visitor.get("/").text
+        assert visitor.post("/callback", data=data).status_code == 409
+    assert len(flask_simulator.dialled) == 1
