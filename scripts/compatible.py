@@ -56,13 +56,12 @@ def compare(base: Path, contract: Path) -> int:
     if found.returncode not in {0, 1}:
         return found.returncode
     needed = next_breaking(old_version) if found.returncode else (*old_version[:2], old_version[2] + 1)
-    if new_version >= needed:
-        return 0
     kind = "in a way that breaks clients" if found.returncode else "without breaking clients"
-    print(
-        f"The contract has changed {kind} since {dotted(old_version)}. Raise info.version from {dotted(new_version)}"
-        f" to {dotted(needed)} or higher."
-    )
+    print(f"The contract has changed {kind} since {dotted(old_version)}.", end=" ")
+    if new_version >= needed:
+        print(f"Its version {dotted(new_version)} is high enough.")
+        return 0
+    print(f"Raise info.version from {dotted(new_version)} to {dotted(needed)} or higher.")
     return 1
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
-
 import click
 
 from ._exit_codes import ExitCode
@@ -34,8 +31,9 @@ def code_of_error(error: BaseException) -> ExitCode | None:
 
 def add_place(error: BaseException) -> None:
     """Add a note to an error that should not have happened: where it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if frames:
-        error.add_note(
-            f"This is unexpected; please report it (raised in {Path(frames[-1].filename).name}, line {frames[-1].lineno})."
-        )
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is not None:
+        place = f"{traceback.tb_frame.f_globals.get('__name__')}, line {traceback.tb_lineno}"
+        error.add_note(f"This is unexpected; please report it (raised in {place}).")

@@ -32,7 +32,7 @@ _LEGS = {
     "DISCONNECTED": (_ENDED, _ENDED),
 }
 _STYLES = {_RINGING: "yellow", _FAILED: "red", _CONNECTED: "green"}
-_MIN_WIDTH = 40
+_MIN_WIDTH, _MIN_HEIGHT = 40, 3
 _WITHOUT_SECONDS = {_FAILED, _NOT_CALLED, _ENDED}
 
 
@@ -99,6 +99,7 @@ class LiveOutput(LinesOutput):
 
 
 def live_output(stdout: SafeStream) -> LiveOutput | None:
-    """Return what draws at this terminal; None if rich cannot redraw there, or it is too narrow."""
+    """Return what draws at this terminal; None if rich cannot redraw there, or there is too little room."""
     console = Console(file=cast("TextIO", stdout), markup=False, emoji=False, highlight=False)
-    return LiveOutput(stdout, console) if console.is_interactive and console.width >= _MIN_WIDTH else None
+    has_room = console.width >= _MIN_WIDTH and console.height >= _MIN_HEIGHT
+    return LiveOutput(stdout, console) if console.is_interactive and has_room else None

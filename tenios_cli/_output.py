@@ -61,7 +61,11 @@ def describe_outcome(outcome: Outcome) -> str:
 
 def describe_error(error: BaseException) -> str:
     """Return the type and text of an error."""
-    return one_line(" ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]))
+    return one_line(f"{type(error).__name__}: {_message(error)}")
+
+
+def _message(error: BaseException) -> str:
+    return " ".join([str(error), *getattr(error, "__notes__", ())])
 
 
 def print_json(fields: dict[str, Any]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
 from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +15,6 @@ import click
 from ._errors import add_place, code_of_error
 from ._exit_codes import ExitCode
 from ._options import IN_PROCESS
-from ._output import LinesOutput
 from ._streams import SafeStream
 
 if TYPE_CHECKING:
@@ -33,16 +34,17 @@ class Run:
     Attributes:
         stdout: Stands in for sys.stdout.
         stderr: Stands in for sys.stderr.
-        output: What errors are printed with.
+        output: What errors are printed with; None for lines.
         simulator: The value of ``--simulator``; None for TENIOS.
         callback_ids: The callbacks that the command is about.
         is_calling: Whether a callback may have been started whose id is not known.
     """
 
     def __init__(self) -> None:
-        self.stdout = SafeStream(sys.stdout, on_failure=self._report_lost_output)
-        self.stderr = SafeStream(sys.stderr)
-        self.output: Output = LinesOutput()
+        mask = _load_mask()
+        self.stdout = SafeStream(sys.stdout, mask=mask, on_failure=self._report_lost_output)
+        self.stderr = SafeStream(sys.stderr, mask=mask)
+        self.output: Output | None = None
         self.simulator: str | None = None
         self.callback_ids: Sequence[int] = ()
         self.is_calling = False
@@ -82,7 +84,7 @@ class Run:
             self._report_lost_output()
 
     def _report(self, error: BaseException) -> int:
-        with suppress(Exception):  # It only restores the terminal.
+        if self.output is not None:
             self.output.close()
         if isinstance(error, click.Abort) and isinstance(error.__context__, KeyboardInterrupt):
             error = error.__context__
@@ -103,7 +105,8 @@ class Run:
             code = ExitCode.OUTCOME_UNKNOWN if self.is_calling else ExitCode.FAILED
         if self._has_started_one and code == ExitCode.NOT_PLACED:
             code = ExitCode.FAILED
-        self.output.error(error, self.callback_ids[0] if len(self.callback_ids) == 1 else None)
+        output: Output = self.output or import_module("._output", __package__).LinesOutput()
+        output.error(error, self.callback_ids[0] if len(self.callback_ids) == 1 else None)
         if self._has_started_one:
             click.echo(f"Callback {self.callback_ids[0]} was started. {self._how_to_watch()}", err=True)
         return code
@@ -155,3 +158,10 @@ def _restore_default_handlers() -> None:
     with suppress(ValueError):  # This is not the main thread.
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _load_mask() -> Callable[[str], str]:
+    if any(map(os.environ.get, ("TENIOS_ACCESS_KEY", "TENIOS_ACCESS_KEY_FILE"))):
+        mask: Callable[[str], str] = import_module("._masking", __package__).Mask.from_environment()
+        return mask
+    return str

@@ -10,23 +10,15 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import re
-import stat
 import unicodedata
 from contextlib import suppress
-from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MASK = "***"
-# Shorter keys are masked only where they are words: a test's "KEY" is not what TENIOS_ACCESS_KEY ends with.
-_LONG = 8
-_MAX_KEY_FILE = 65536
 _NOT_ASCII = re.compile(r"[^ -~\n]+")
 
 
@@ -36,11 +28,12 @@ class SafeStream(io.TextIOBase):
 
     Args:
         stream: The stream; None if it was closed when the command began.
+        mask: Masks the access key in a text.
         on_failure: Called when a text cannot be written, the first time only.
 
     Attributes:
         failure: Why a text could not be written; None if all could.
-        secrets: What is masked: the access keys that the environment names.
+        mask: As the argument.
         shows_controls: Whether control characters are written as they are. Only rich needs that.
     """
 
@@ -48,9 +41,15 @@ class SafeStream(io.TextIOBase):
     encoding = "utf-8"
     errors = "backslashreplace"
 
-    def __init__(self, stream: TextIO | None, *, on_failure: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None,
+        *,
+        mask: Callable[[str], str] = str,
+        on_failure: Callable[[], None] = lambda: None,
+    ) -> None:
         self.failure: Exception | None = None
-        self.secrets: frozenset[str] | None = None
+        self.mask = mask
         self.shows_controls = False
         self._stream = stream
         self._on_failure = on_failure
@@ -72,9 +71,7 @@ class SafeStream(io.TextIOBase):
 
     def fileno(self) -> int:
         """Return the stream's file descriptor. Raises OSError if it has none."""
-        if self._stream is None:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        return self._stream.fileno()
+        return self._open_stream().fileno()
 
     def write(self, text: str) -> int:
         """Write *text* at once."""
@@ -87,20 +84,10 @@ class SafeStream(io.TextIOBase):
     def flush(self) -> None:
         """Do nothing: each text is written at once."""
 
-    def mask(self, text: str) -> str:
-        """Return *text* with each access key masked."""
-        if self.secrets is None:
-            self.secrets = _secrets()
-        for secret in self.secrets:
-            text = _mask(text, secret)
-        return text
-
     def discard(self) -> None:
         """Write nothing from now on, so that the end of the process neither waits for this stream nor fails over it."""
-        if self._stream is None:
-            return
         with suppress(OSError, ValueError):
-            descriptor = self._stream.fileno()
+            descriptor = self.fileno()
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, descriptor)
             os.close(nowhere)
@@ -109,20 +96,23 @@ class SafeStream(io.TextIOBase):
         if self.failure is not None:
             return
         try:
-            if self._stream is None:
-                raise OSError(errno.EBADF, os.strerror(errno.EBADF))  # noqa: TRY301 - as for any other stream
-            self._stream.write(text)
-            self._stream.flush()
+            stream = self._open_stream()
+            stream.write(text)
+            stream.flush()
         except (OSError, ValueError) as error:
             self.failure = error
             self.discard()
             self._on_failure()
 
+    def _open_stream(self) -> TextIO:
+        if self._stream is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return self._stream
+
 
 def _buffered(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    return io.TextIOWrapper(
-        io.BufferedWriter(io.FileIO(stream.fileno(), "wb", closefd=False)), encoding=stream.encoding
-    )
+    file = io.FileIO(stream.fileno(), "wb", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(file), encoding=stream.encoding)
 
 
 def escape_controls(text: str, *, newlines: bool = True) -> str:
@@ -134,33 +124,3 @@ def escape_controls(text: str, *, newlines: bool = True) -> str:
 def _escape(character: str) -> str:
     is_space = unicodedata.category(character) == "Zs"  # such as one that does not break
     return character if character.isprintable() or is_space else character.encode("unicode_escape").decode()
-
-
-def _secrets() -> frozenset[str]:
-    keys = {os.environ.get("TENIOS_ACCESS_KEY", ""), _key_in_file(os.environ.get("TENIOS_ACCESS_KEY_FILE", ""))}
-    spellings = {spelling for key in keys for spelling in (key, repr(key)[1:-1], json.dumps(key)[1:-1])}
-    return frozenset(spellings - {""})
-
-
-def _key_in_file(name: str) -> str:
-    with suppress(OSError, RuntimeError, ValueError):  # It cannot be read, or has no text. The client says so.
-        path = Path(name).expanduser()
-        if stat.S_ISREG(path.stat().st_mode):  # What is read from a pipe would be missing when the client reads it.
-            with path.open(encoding="utf-8-sig") as file:
-                return file.read(_MAX_KEY_FILE).strip()
-    return ""
-
-
-def _mask(text: str, secret: str) -> str:
-    if len(secret) < _LONG:
-        could_be_an_id = secret.isdecimal()
-        return text if could_be_an_id else re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _MASK, text)
-    # An error may quote the rest of a value from the first wrong character on.
-    head, tail = secret[:-_LONG], secret[-_LONG:]
-    *parts, last = text.split(tail)
-    return _MASK.join([*(part[: len(part) - _common_end(part, head)] for part in parts), last])
-
-
-def _common_end(first: str, second: str) -> int:
-    pairs = zip(reversed(first), reversed(second), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -61,7 +61,7 @@ def simulate(run: Run, *, host: str, port: int, speed: float, allowed_hosts: tup
         "TENIOS_ACCESS_KEY": tenios_simulator.ACCESS_KEY,
         "TENIOS_CALLBACK_CONFIG_ID": tenios_simulator.CALLBACK_CONFIG_ID,
     }
-    run.stdout.secrets = frozenset()  # The simulator's access key is no secret.
+    run.stdout.mask = str  # The simulator's access key is no secret.
     with suppress(KeyboardInterrupt):
         if as_json:
             print_json(variables)

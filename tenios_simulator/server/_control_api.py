@@ -7,11 +7,10 @@ page could control the simulator, if necessary by pointing its own host name to 
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -26,6 +25,7 @@ from .._engine import ImpossibleActionError, UnknownCallbackError
 from .._magic_numbers import MAGIC_NUMBERS
 from .._schema import decimal
 from ..scenario import Action
+from ._events import EventSource
 from ._http import (
     HEADERS,
     PREFIX,
@@ -48,15 +48,13 @@ from ._serializers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+    from collections.abc import Awaitable, Callable, Collection, Iterator
 
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
     from .._simulator import Simulator
 
-_EVENT_INTERVAL = 0.1  # seconds
-_MAX_IN_EVENT = 50
 _MAX_LISTED = 10_000
 _CONSOLE = files(__package__) / "console"
 
@@ -76,7 +74,7 @@ class ControlAPI:
     ) -> None:
         self._simulator = simulator
         self._allowed_hosts = {host.lower() for host in allowed_hosts}
-        self._is_stopping = is_stopping
+        self._event_source = EventSource(simulator, is_stopping=is_stopping)
         routes = [
             self._route("/", GET=_file("index.html", "text/html")),
             self._route(f"{PREFIX}/console.css", GET=_file("console.css", "text/css")),
@@ -149,26 +147,7 @@ class ControlAPI:
     async def _events(self, request: Request) -> Response:
         if request.method == "HEAD":
             return Response(media_type="text/event-stream", headers=HEADERS)
-        return StreamingResponse(self._event_stream(), media_type="text/event-stream", headers=HEADERS)
-
-    async def _event_stream(self) -> AsyncIterator[str]:
-        """Yield the whole state each time it changes, so that a browser that has missed events is still up to date."""
-        yield "retry: 500\n\n"
-        sent = None
-        while not self._is_stopping():
-            state = json.dumps(self._state())
-            if state != sent:
-                yield f"data: {state}\n\n"
-                sent = state
-            await asyncio.sleep(_EVENT_INTERVAL)
-
-    def _state(self) -> dict[str, Any]:
-        now = self._simulator.clock.now()
-        return {
-            "callbacks": [serialize_callback(callback, now) for callback in self._simulator.callbacks[-_MAX_IN_EVENT:]],
-            "requests": [serialize_request(request) for request in self._simulator.requests[-_MAX_IN_EVENT:]],
-            "faults": [serialize_injection(injection) for injection in self._simulator.injections[-_MAX_IN_EVENT:]],
-        }
+        return StreamingResponse(self._event_source.stream(), media_type="text/event-stream", headers=HEADERS)
 
     # Control
 

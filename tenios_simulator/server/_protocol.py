@@ -96,7 +96,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _is_responding(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        return not getattr(self.cycle, "response_complete", True)  # The cycle is None before the first request.
 
     def _start_receive_timer(self) -> None:
         if self._receive_timer is None:

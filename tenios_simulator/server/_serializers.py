@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import asdict
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 _Made = TypeVar("_Made")
 _INJECTION_FIELDS = ("on", "number", "nth", "times", "probability")
+# What remains of a text, of the name of a field, and of an object or a list in an event.
+_MAX_TEXT = 1000
+_MAX_NAME = 100
+_MAX_ITEMS = 20
 _KIND_OF = {fault: kind for kind, fault in KINDS.items()}
 
 
@@ -79,6 +84,19 @@ def serialize_injection(injection: Injection) -> dict[str, Any]:
     """Return the JSON of an injected fault."""
     fields = asdict(injection)
     return {"kind": _KIND_OF[type(injection.fault)], **fields.pop("fault"), **fields}
+
+
+def shorten(value: Any) -> Any:
+    """Return *value*, made of JSON types, with long texts, names, objects and lists cut."""
+    if isinstance(value, dict):
+        return {_cut(name, _MAX_NAME): shorten(item) for name, item in islice(value.items(), _MAX_ITEMS)}
+    if isinstance(value, list):
+        return [shorten(item) for item in value[:_MAX_ITEMS]]
+    return _cut(value, _MAX_TEXT) if isinstance(value, str) else value
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def parse_scenario(document: Mapping[str, Any]) -> Scenario:

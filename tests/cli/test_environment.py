@@ -59,8 +59,8 @@ def test_exit_code_and_id_hold_in_a_pipe(settings: dict[str, str]) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_narrow_or_dumb_terminals_get_lines() -> None:
-    for settings in ({"COLUMNS": "20"}, {"TERM": "dumb"}):
+def test_small_or_dumb_terminals_get_lines() -> None:
+    for settings in ({"COLUMNS": "20"}, {"LINES": "1"}, {"TERM": "dumb"}, {"TTY_INTERACTIVE": "0"}):
         with server_of("CALL_B_FAILED") as server:
             _, drawn = terminal("call", NUMBER, settings={**settings_of(server), **settings})
         assert "\x1b" not in drawn

@@ -6,6 +6,7 @@ import pytest
 
 import tenios_ext
 from tenios_cli._errors import _CODES, code_of_error
+from tenios_cli._masking import Mask
 from tenios_cli._output import describe_status, one_line
 from tenios_cli._streams import SafeStream, escape_controls
 from tenios_ext import CallbackStatus
@@ -15,9 +16,7 @@ KEY = "0a1b2c3d-4e5f-6071"
 
 def written(text: str, key: str = KEY) -> str:
     target = io.StringIO()
-    stream = SafeStream(target)
-    stream.secrets = frozenset({key})
-    stream.write(text)
+    SafeStream(target, mask=Mask(key)).write(text)
     return target.getvalue()
 
 

@@ -10,7 +10,7 @@ from support.clients import NUMBER
 from support.raw_http import INIT
 
 from tenios_ext import CallbackStatus
-from tenios_simulator import MAGIC_NUMBERS, Scenario, Simulator, faults
+from tenios_simulator import MAGIC_NUMBERS, Scenario, Simulator, _simulator, faults
 from tenios_simulator._schema import contract
 from tenios_simulator.server._control_api import ControlAPI
 from tenios_simulator.server._http import PREFIX, control_document
@@ -97,17 +97,37 @@ def test_invalid_document_is_refused_with_reason(
     assert [http.get(f"{PREFIX}/{name}").json() for name in ("faults", "callbacks")] == [[], []]
 
 
+def test_fault_is_refused_if_too_many_are_injected(
+    http: httpx.Client, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "_MAX_INJECTIONS", 2)
+    responses = [http.post(f"{PREFIX}/faults", json={"kind": "stale_status"}) for _ in range(3)]
+    assert [response.status_code for response in responses] == [204, 204, 400]
+    assert responses[2].json()["error_code"] == "INVALID_VALUE"
+    assert responses[2].json()["error_message"].startswith("2 faults are injected already.")
+    assert len(simulator.injections) == 2
+    assert http.delete(f"{PREFIX}/faults").status_code == 204
+    assert http.post(f"{PREFIX}/faults", json={"kind": "stale_status"}).status_code == 204
+
+
+def test_scenario_is_refused_if_too_many_numbers_have_one(
+    http: httpx.Client, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_simulator, "_MAX_NUMBERS", 2)
+    documents = [{"name": "agent_busy", "number": f"{NUMBER[:-1]}{digit}"} for digit in range(3)]
+    responses = [http.post(f"{PREFIX}/scenarios", json=document) for document in documents]
+    assert [response.status_code for response in responses] == [204, 204, 400]
+    assert responses[2].json()["error_code"] == "INVALID_VALUE"
+    assert responses[2].json()["error_message"].startswith("2 numbers have scenarios already.")
+    for accepted in (documents[0], {"name": "manual"}):  # They do not add a number.
+        assert http.post(f"{PREFIX}/scenarios", json=accepted).status_code == 204
+
+
 def test_magic_numbers_are_listed(http: httpx.Client) -> None:
     assert http.get(f"{PREFIX}/numbers").json() == [
         {"number": number, "display": magic.display, "description": magic.description}
         for number, magic in MAGIC_NUMBERS.items()
     ]
-
-
-def test_head_of_event_stream_ends(http: httpx.Client) -> None:
-    response = http.head(f"{PREFIX}/events")
-    assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (200, "text/event-stream")
-    assert http.get(f"{PREFIX}/callbacks").status_code == 200  # The connection is free again.
 
 
 def test_unknown_paths_and_methods_are_refused(http: httpx.Client) -> None:

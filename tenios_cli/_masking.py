@@ -1,0 +1,65 @@
+"""Masks the access keys that the environment names. Imported only if it names one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from contextlib import suppress
+from itertools import takewhile
+from pathlib import Path
+
+_MASK = "***"
+# Shorter keys are masked only where they are words: a test's "KEY" is not what TENIOS_ACCESS_KEY ends with.
+_LONG = 8
+_MAX_FILE = 65536
+
+
+class Mask:
+    """
+    Masks access keys in a text, also as Python and JSON write them.
+
+    Args:
+        keys: The access keys.
+    """
+
+    def __init__(self, *keys: str) -> None:
+        self._spellings = {each for key in keys if key for each in (key, repr(key)[1:-1], json.dumps(key)[1:-1])}
+
+    @classmethod
+    def from_environment(cls) -> Mask:
+        """Return a mask of the keys that the environment names."""
+        names = ("TENIOS_ACCESS_KEY", "TENIOS_ACCESS_KEY_FILE")
+        key, file = (os.environ.get(name, "") for name in names)
+        return cls(key, _key_in(file))
+
+    def __call__(self, text: str) -> str:
+        """Return *text* with the keys masked."""
+        for spelling in self._spellings:
+            text = _masked(text, spelling)
+        return text
+
+
+def _key_in(file: str) -> str:
+    with suppress(OSError, RuntimeError, ValueError):  # It cannot be read, or has no text. The client says so.
+        path = Path(file).expanduser()
+        if stat.S_ISREG(path.stat().st_mode):  # What is read from a pipe would be missing when the client reads it.
+            with path.open(encoding="utf-8-sig") as opened:
+                return opened.read(_MAX_FILE).strip()
+    return ""
+
+
+def _masked(text: str, secret: str) -> str:
+    if len(secret) < _LONG:
+        could_be_an_id = secret.isdecimal()
+        return text if could_be_an_id else re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _MASK, text)
+    # An error may quote the rest of a value from the first wrong character on.
+    head, tail = secret[:-_LONG], secret[-_LONG:]
+    *parts, last = text.split(tail)
+    return _MASK.join([*(part[: len(part) - _common_end(part, head)] for part in parts), last])
+
+
+def _common_end(first: str, second: str) -> int:
+    pairs = zip(reversed(first), reversed(second), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
