@@ -38,6 +38,6 @@ code even if output cannot be written. After 1, 7, 8 and the signals, phones may
 
 def code_of_outcome(outcome: Outcome) -> ExitCode:
     """Return the exit code for a callback that has ended."""
-    if outcome.connected or outcome.failed_party is None:
+    if outcome.failed_party is None:
         return ExitCode.OK
     return ExitCode.AGENT_FAILED if outcome.failed_party == "agent" else ExitCode.CUSTOMER_FAILED

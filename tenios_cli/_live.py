@@ -100,6 +100,6 @@ class LiveOutput(LinesOutput):
 
 def live_output(stdout: SafeStream) -> LiveOutput | None:
     """Return what draws at this terminal; None if rich cannot redraw there, or there is too little room."""
-    console = Console(file=cast("TextIO", stdout), markup=False, emoji=False, highlight=False)
+    console = Console(file=cast("TextIO", stdout))
     has_room = console.width >= _MIN_WIDTH and console.height >= _MIN_HEIGHT
     return LiveOutput(stdout, console) if console.is_interactive and has_room else None

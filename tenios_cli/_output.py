@@ -149,8 +149,7 @@ class JsonOutput:
 
     def outcome(self, outcome: Outcome) -> None:
         """Print ``outcome``."""
-        failed_party = None if outcome.connected else outcome.failed_party
-        fields = {"connected": outcome.connected, "failed_party": failed_party, "ended": outcome.ended}
+        fields = {"connected": outcome.connected, "failed_party": outcome.failed_party, "ended": outcome.ended}
         print_json({"event": "outcome", "id": outcome.handle.id, **fields})
 
     def error(self, error: BaseException, callback_id: int | None = None) -> None:

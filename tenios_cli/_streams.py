@@ -37,7 +37,7 @@ class SafeStream(io.TextIOBase):
         shows_controls: Whether control characters are written as they are. Only rich needs that.
     """
 
-    # Read by click and rich. If this were ASCII, click would write to the stream behind it.
+    # Read by rich, and by input() for a prompt.
     encoding = "utf-8"
     errors = "backslashreplace"
 

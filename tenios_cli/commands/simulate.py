@@ -68,5 +68,8 @@ def simulate(run: Run, *, host: str, port: int, speed: float, allowed_hosts: tup
         else:
             for name, value in variables.items():
                 click.echo(f"export {name}={value}")
+        if run.stdout.failure is not None:
+            return  # Nothing could use a server whose address is not known.
+        if not as_json:
             click.echo(f"The console is at {server.address}/", err=True)
         server.serve_forever()

@@ -7,7 +7,7 @@ import pytest
 import tenios_ext
 from tenios_cli._errors import _CODES, code_of_error
 from tenios_cli._masking import Mask
-from tenios_cli._output import describe_status, one_line
+from tenios_cli._output import describe_status, one_line, print_json
 from tenios_cli._streams import SafeStream, escape_controls
 from tenios_ext import CallbackStatus
 
@@ -54,6 +54,12 @@ def test_key_of_eight_characters_is_masked() -> None:
 def test_controls_are_escaped(text: str, shown: str) -> None:
     assert written(text) == shown
     assert escape_controls(text) == shown.replace("\n", "\\n")
+
+
+def test_json_is_printable_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"text": "Grüße\x7f\x1b\x9b\u2028😀\ud83d"})
+    printed = capsys.readouterr().out
+    assert printed == r'{"text": "Gr\u00fc\u00dfe\u007f\u001b\u009b\u2028\ud83d\ude00\ud83d"}' + "\n"
 
 
 def test_status_is_one_line_of_bounded_length() -> None:

@@ -167,11 +167,12 @@ NUMBER = "+49 30 23125 100"
 
 
 def in_event_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run a test that is a coroutine function."""
+    """Run a test that is a coroutine function, in another thread: Playwright's event loop is running in this one."""
 
     @wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        asyncio.run(test(*args, **kwargs))
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, test(*args, **kwargs)).result()
 
     return run
 
