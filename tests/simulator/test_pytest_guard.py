@@ -431,7 +431,7 @@ def test_guard_wraps_each_function_once_and_leaves_none_wrapped() -> None:
         guard.stop()
     assert socket.getaddrinfo is original
     with pytest.raises(OSError, match="looked up"):
-        first("api.tenios.com", 443)  # Whoever has kept the wrapper is not refused any more.
+        first("api.tenios.com", 443)  # Code that has kept the wrapper is not refused any more.
 
 
 def test_guard_leaves_a_replacement_that_stays() -> None:
