@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _REAL_CONNECT = socket.socket.connect
 _LOOPBACK = ("127.", "::1", "localhost")
@@ -27,3 +31,16 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         _REAL_CONNECT(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_signal_is_ignored() -> Iterator[None]:
+    """Programs that a test starts inherit what is ignored, as SIGHUP is under nohup, and would not end when they should."""
+    ignored = [
+        each for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) == signal.SIG_IGN
+    ]
+    for each in ignored:
+        signal.signal(each, signal.SIG_DFL)
+    yield
+    for each in ignored:
+        signal.signal(each, signal.SIG_IGN)

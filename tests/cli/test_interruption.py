@@ -112,7 +112,7 @@ def test_second_signal_does_not_take_the_message_away() -> None:
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGHUP)
             _, errors = process.communicate()
-    assert process.returncode in {129, 143}
+    assert process.returncode in {129, 143, -signal.SIGHUP}  # The second may come when the message has been printed.
     assert errors.endswith(WATCH)
     assert "Traceback" not in errors
 
