@@ -70,7 +70,7 @@ def _message(error: BaseException) -> str:
 
 def print_json(fields: dict[str, Any]) -> None:
     """Print an object on one line of ASCII."""
-    click.echo(json.dumps(fields).replace("\x7f", "\\u007f"))
+    click.echo(json.dumps(fields))
 
 
 class Output(Protocol):

@@ -60,20 +60,19 @@ class Run:
         return result or (ExitCode.OK if self.stdout.failure is None else ExitCode.FAILED)
 
     def guard(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return the result of *function*, or the exit code for what it raises. The latter is printed."""
+        """
+        Return the result of *function*, or the exit code for what it raises, which is printed.
+
+        Used for each command and for all of the program: a second signal may interrupt the report of the first.
+        """
         try:
-            try:
-                return function(*arguments)
-            except SystemExit:  # of click's completion in the shell
-                raise
-            except click.exceptions.Exit as end:
-                return end.exit_code
-            except BaseException as error:  # noqa: BLE001 - no callback may be lost in a traceback
-                return self._report(error)
-        except KeyboardInterrupt:
-            # Another signal, such as the second of two that come when a terminal is closed. The next one ends the process.
-            _restore_default_handlers()
-            return self._report_interruption()
+            return function(*arguments)
+        except SystemExit:  # of click's completion in the shell
+            raise
+        except click.exceptions.Exit as end:
+            return end.exit_code
+        except BaseException as error:  # noqa: BLE001 - no callback may be lost in a traceback
+            return self._report(error)
 
     def started(self, callback_id: int) -> None:
         """Remember the callback that this command has started."""

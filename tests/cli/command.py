@@ -44,10 +44,10 @@ def tenios(
     )
 
 
-def python(code: str, settings: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run *code* in a fresh interpreter."""
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=environment(settings), capture_output=True, text=True, check=False)
+def python(code: str, settings: dict[str, str] | None = None, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """Run *code* in a fresh interpreter. The other arguments are those of :func:`tenios`."""
+    captured = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+    return subprocess.run([sys.executable, "-c", code], env=environment(settings), text=True, check=False, **captured)
 
 
 def objects(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:

@@ -109,6 +109,18 @@ def test_doctor_reports_each_wrong_setting_on_a_line(settings: dict[str, str], c
     assert failed.startswith(f"FAIL {check}: ")
 
 
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_doctor_connects_through_the_proxy(scheme: str) -> None:
+    with recording() as (url, received):
+        settings = {**SETTINGS, "TENIOS_BASE_URL": "https://tenios.invalid"}
+        proxy = {"HTTPS_PROXY": scheme + url.removeprefix("http://")}
+        result = tenios("doctor", settings={**settings, **proxy})
+        direct = tenios("doctor", settings={**settings, **proxy, "NO_PROXY": "tenios.invalid"})
+    assert "FAIL base URL: https://tenios.invalid cannot be reached: ProxyError: 501" in result.stdout
+    assert "ConnectError" in direct.stdout
+    assert received == []
+
+
 def test_doctor_does_not_look_at_certificates_for_plain_http() -> None:
     with recording() as (url, _):
         result = tenios("doctor", settings={**SETTINGS, "TENIOS_BASE_URL": url, "SSL_CERT_FILE": "/nonexistent.pem"})

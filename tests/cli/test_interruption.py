@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from cli.command import NUMBER, TENIOS, environment, server_of, settings_of
+from cli.command import NUMBER, TENIOS, environment, python, server_of, settings_of
 from support.faults import Connection, never_respond, respond
 
 if TYPE_CHECKING:
@@ -99,6 +99,19 @@ def test_signal_during_a_status_request_names_the_callback(number: signal.Signal
     assert (code, errors) == (CODES[number], f"Interrupted. This does not stop a callback. {WATCH}")
 
 
+def test_signal_just_after_the_response_says_that_phones_may_ring() -> None:
+    """The client has returned, and its caller does not know the id yet."""
+    result = python(
+        "from tenios_cli._run import Run\n"
+        "def interrupt(): raise KeyboardInterrupt\n"
+        "run = Run()\n"
+        "run.is_calling = True\n"
+        "raise SystemExit(run.guard(interrupt))\n"
+    )
+    assert result.returncode == 130
+    assert result.stderr.startswith("Interrupted. Phones may be ringing: do not simply call again")
+
+
 def test_second_signal_does_not_take_the_message_away() -> None:
     """A terminal that is closed sends SIGHUP, and systemd sends SIGHUP after SIGTERM."""
     arrival = Arrival()
@@ -151,16 +164,29 @@ def test_ignored_sighup_stays_ignored() -> None:
     assert process.returncode == 4
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="sets the size of a pipe")
+_TERMINATED_WHILE_WRITING = """
+import signal
+signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))
+signal.setitimer(signal.ITIMER_REAL, 1)
+from tenios_cli import main
+main(["numbers"])
+"""
+
+
 def test_signal_ends_a_command_that_waits_for_its_reader() -> None:
     reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)  # less than the contract has
-    command = [str(TENIOS), "contract"]
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b" " * 65536)
+    os.set_blocking(writer, True)
+    command = [sys.executable, "-c", _TERMINATED_WHILE_WRITING]
     with subprocess.Popen(command, env=environment(), stdout=writer, stderr=subprocess.PIPE, text=True) as process:
-        os.close(writer)
-        os.read(reader, 1)  # It has begun to write.
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate()
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    os.close(writer)
     os.close(reader)
     assert (process.returncode, errors) == (143, "Interrupted.\n")
 

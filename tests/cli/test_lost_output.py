@@ -6,10 +6,11 @@ import os
 import subprocess
 import threading
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cli.command import NUMBER, TENIOS, environment, objects, server_of, settings_of, tenios
+from cli.command import NUMBER, TENIOS, environment, objects, python, server_of, settings_of, tenios
 from support.faults import Connection, Fault, drop, respond, respond_error
 
 if TYPE_CHECKING:
@@ -129,6 +130,22 @@ def test_no_wait_exits_with_1_if_the_id_could_not_be_printed() -> None:
 def test_call_without_stdin_is_not_affected() -> None:
     result = call(redirect="<&-")
     assert (result.returncode, result.stderr) == (0, "")
+    # With the URL of a real service, the command looks for a terminal to ask at.
+    settings = {
+        "TENIOS_ACCESS_KEY": "KEY",
+        "TENIOS_CALLBACK_CONFIG_ID": "CONFIG",
+        "TENIOS_BASE_URL": "https://tenios.invalid",
+    }
+    result = tenios("call", NUMBER, settings=settings, redirect="<&-")
+    assert result.returncode == 5
+    assert result.stderr.startswith("NotSentError: ")
+
+
+def test_output_that_was_lost_before_the_start_is_reported_after_it() -> None:
+    code = "from tenios_cli._run import Run\nrun = Run()\nrun.stdout.write('Continue?')\nrun.started(10)"
+    with Path("/dev/full").open("w") as full:
+        result = python(code, stdout=full)
+    assert result.stderr == f"The output could not be written: [Errno 28] No space left on device\n{LOST}"
 
 
 def call_until_first_line(stdout: int, reader: int, gone: threading.Event, *options: str) -> tuple[int, str, bytes]:

@@ -8,6 +8,7 @@ import tenios_ext
 from tenios_cli._errors import _CODES, code_of_error
 from tenios_cli._masking import Mask
 from tenios_cli._output import describe_status, one_line, print_json
+from tenios_cli._run import Run
 from tenios_cli._streams import SafeStream, escape_controls
 from tenios_ext import CallbackStatus
 
@@ -70,6 +71,17 @@ def test_status_is_one_line_of_bounded_length() -> None:
 def test_bytes_are_refused_so_that_click_writes_text() -> None:
     with pytest.raises(TypeError, match="not bytes"):
         SafeStream(io.StringIO()).write(b"")  # type: ignore[arg-type] # as click tries it
+
+
+def test_no_error_after_a_start_means_that_no_callback_was_started(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise tenios_ext.ConfigurationError("A setting is wrong.")
+
+    run = Run()
+    assert run.guard(fail) == 5
+    run.started(10)
+    assert run.guard(fail) == 1
+    assert capsys.readouterr().err.endswith("Callback 10 was started. Watch it with: tenios watch 10\n")
 
 
 def test_each_documented_error_has_a_code_of_its_own_branch() -> None:

@@ -66,6 +66,11 @@ def test_short_code_is_refused(spelling: str, region: str) -> None:
         to_e164(spelling, region=region)
 
 
+@pytest.mark.parametrize("number", ["+29022158", "+508430123", "+81312345678", "+8222123456"])
+def test_valid_number_that_is_as_short_as_a_short_code_is_accepted(number: str) -> None:
+    assert to_e164(number) == number
+
+
 @pytest.mark.parametrize(
     "spelling", ["+49 221 4710123 4710123 4710123", "+1 212", "+49", "+", "", "  ", "customer", "+999 123456"]
 )

@@ -134,11 +134,11 @@ def test_empty_variable_of_allowed_numbers_allows_none(server: FakeTenios, monke
     ("wrong", "hint"),
     [
         ({"access_key": ""}, "TENIOS_ACCESS_KEY"),
-        ({"access_key": " KEY"}, "copied whole"),
+        *(({"access_key": value}, "copied whole") for value in (" KEY", "KEY\n", "K\tEY")),
         ({"access_key": b"KEY"}, "access_key must be a str, got bytes"),
         ({"callback_config_id": ""}, "TENIOS_CALLBACK_CONFIG_ID"),
         ({"callback_config_id": 4711}, "callback_config_id must be a str, got int"),
-        ({"callback_config_id": "C\n"}, "copied whole"),
+        *(({"callback_config_id": value}, "copied whole") for value in (" C", "C\n", "C\tD")),
         *(({"timeout": value}, "timeout must be .* greater than 0") for value in (0, -1, float("nan"), float("inf"))),
         *(({"timeout": value}, "timeout must be a number") for value in (True, "30", None)),
         *(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import re
 import signal
 import threading
@@ -34,6 +35,7 @@ from tenios_simulator import VirtualClock
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import AsyncIterator, Iterator
 
     from support.faults import Fault
 
@@ -193,8 +195,9 @@ def test_closed_async_client_sends_nothing() -> None:
 def test_client_that_was_not_closed_warns(kind: type[Tenios | AsyncTenios]) -> None:
     gc.collect()
     tenios = kind(base_url="http://127.0.0.1:1")
-    with pytest.warns(ResourceWarning, match=rf"{kind.__name__}\('http://127.0.0.1:1'\) was not closed"):
+    with pytest.warns(ResourceWarning, match=rf"{kind.__name__}\('http://127.0.0.1:1'\) was not closed") as caught:
         del tenios
+    assert caught[0].filename == __file__, "it names the line at which the client was lost"
 
 
 @pytest.mark.parametrize("kind", [Tenios, AsyncTenios])
@@ -330,6 +333,27 @@ def test_timeout_allows_five_seconds_to_connect_at_most(mode: str, timeout: floa
 
     start_callback(mode, transport=httpx.MockTransport(handle), timeout=timeout)
     assert timeouts == [{"connect": connect, "read": timeout, "write": timeout, "pool": timeout}]
+
+
+class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body of a caller's transport that goes on for seconds without a byte."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield nothing, many times."""
+        return itertools.repeat(b"", 20_000_000)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield nothing, many times."""
+        for chunk in self:
+            yield chunk
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_response_of_a_callers_transport_is_limited_in_time(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenios_ext._attempt.CONNECT_TIMEOUT", 0.05)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Endless()))
+    with pytest.raises(OutcomeUnknownError, match="whole exchange took too long"):
+        start_callback(mode, transport=transport, timeout=0.05)
 
 
 # Proxies.

@@ -177,6 +177,24 @@ def test_leaving_the_loop_early_leaves_no_task_and_sends_nothing_more() -> None:
     asyncio.run(run())
 
 
+def test_leaving_the_loop_early_does_not_wait_for_responses() -> None:
+    async def respond_once(request: httpx.Request) -> httpx.Response:
+        if json.loads(request.content)["id"] != 1:
+            await asyncio.Event().wait()
+        return httpx.Response(200, json={"status": "DISCONNECTED"})
+
+    async def run() -> None:
+        async with AsyncTenios("KEY", CONFIG_ID, transport=httpx.MockTransport(respond_once)) as tenios:
+            updates = tenios.watch_many([2, 1, 3])
+            assert isinstance(updates, AsyncGenerator)
+            assert (await anext(updates)).outcome.handle.id == 1
+            async with asyncio.timeout(10):
+                await updates.aclose()
+            assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(run())
+
+
 def test_retry_after_is_honoured() -> None:
     script = Script([httpx.Response(429, headers={"Retry-After": "40"}), "DISCONNECTED"])
 
@@ -196,8 +214,8 @@ def test_callbacks_are_not_polled_during_their_delay() -> None:
 
     async def run() -> None:
         async with script.async_client() as tenios:
-            ended = [update.outcome.handle.id async for update in tenios.watch_many(handles)]
-            assert ended == [1, 2, 3]
+            updates = [(update.outcome.handle.id, script.elapsed) async for update in tenios.watch_many(handles)]
+            assert dict(updates) == pytest.approx({1: 100, 2: 200, 3: 300}), "each is yielded at once"
 
     asyncio.run(run())
     assert script.ids == [1, 2, 3]
