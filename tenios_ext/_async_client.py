@@ -17,7 +17,7 @@ from ._models import CallbackHandle, Outcome
 from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, PollState, default_poll_interval
 from ._settings import Secret, Settings
 from ._transport import TransportFactory, async_raise_for_status, http_options
-from ._watch_many import MAX_CONCURRENCY, MAX_REQUESTS_PER_SECOND, watch_many
+from ._watch_many import MAX_CONCURRENCY, watch_many
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable
@@ -206,7 +206,7 @@ class AsyncTenios:
         answer_timeout: float | None = ANSWER_TIMEOUT,
         end_timeout: float | None = END_TIMEOUT,
         max_concurrency: int = MAX_CONCURRENCY,
-        max_requests_per_second: float = MAX_REQUESTS_PER_SECOND,
+        max_requests_per_second: float | None = None,
     ) -> AsyncIterator[StatusUpdate]:
         """
         Watch any number of callbacks at once and yield each change as it is seen.
@@ -218,7 +218,7 @@ class AsyncTenios:
             answer_timeout: As in :meth:`AsyncCallback.watch`, for each callback.
             end_timeout: As in :meth:`AsyncCallback.watch`, for each callback.
             max_concurrency: The most requests at the same time.
-            max_requests_per_second: The most requests per second.
+            max_requests_per_second: The most requests per second; None for no limit.
 
         Raises:
             TypeError: One of *callbacks* is neither a handle nor an id.

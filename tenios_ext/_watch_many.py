@@ -7,7 +7,9 @@ import heapq
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
+
+from ._client_base import logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
     from ._polling import PollState
 
 MAX_CONCURRENCY = 20
-MAX_REQUESTS_PER_SECOND = 100.0
+# Polls that are later than this because of the caller's limits are worth a warning (seconds).
+_LATE = 1.0
 
 Poll = Callable[["PollState"], Awaitable["CallbackStatus | None"]]
+_Result = tuple[int, list["StatusUpdate"]]
 
 
 @frozen
@@ -34,11 +38,14 @@ class StatusUpdate:
         status: The new status; None if *error* is set.
         error: Why there will be no more updates of this callback: a CallbackTimeoutError, a StatusUnavailableError, or what the
             caller's poll interval raised; else None.
+        lateness: Seconds between the time at which the callback was to be polled and the time at which it was. It grows if the
+            limits of ``watch_many`` are too low for the number of callbacks, or if you take long over an update.
     """
 
     outcome: Outcome
     status: CallbackStatus | None = None
     error: Exception | None = None
+    lateness: float = field(default=0.0, eq=False)
 
 
 async def watch_many(
@@ -47,64 +54,98 @@ async def watch_many(
     clock: Clock,
     *,
     max_concurrency: int,
-    max_requests_per_second: float,
+    max_requests_per_second: float | None,
 ) -> AsyncIterator[StatusUpdate]:
     """Poll all *states* until they have ended, and yield each change."""
-    if max_concurrency < 1 or not max_requests_per_second > 0:
-        raise ValueError("max_concurrency must be at least 1, and max_requests_per_second greater than 0.")
-    start = clock.monotonic()
+    gap = _seconds_between_requests(max_concurrency, max_requests_per_second)
+    next_request = start = clock.monotonic()
     # The index of each state breaks ties, so that states are never compared.
     due = [(start + state.pause(start), index) for index, state in enumerate(states)]
     heapq.heapify(due)
-    polls: set[asyncio.Task[tuple[int, list[StatusUpdate]]]] = set()
-    next_request = start
+    polls: set[asyncio.Task[_Result]] = set()
+    alarm = _Alarm(clock)
+    has_warned = False
     try:
         while due or polls:
-            pause = max(due[0][0], next_request) - clock.monotonic() if due and len(polls) < max_concurrency else None
-            if pause is not None and pause <= 0:
-                _, index = heapq.heappop(due)
-                polls.add(asyncio.create_task(_poll(index, states[index], poll, clock)))
-                next_request = (
-                    max(next_request, clock.monotonic() - 1 / max_requests_per_second) + 1 / max_requests_per_second
+            alarm.clear()
+            now = clock.monotonic()
+            while due and len(polls) < max_concurrency and max(due[0][0], next_request) <= now:
+                at, index = heapq.heappop(due)
+                task = asyncio.create_task(_poll(index, states[index], now - at, poll, clock))
+                task.add_done_callback(alarm.ring)
+                polls.add(task)
+                next_request = max(next_request, now - gap) + gap
+            if due and not has_warned and now - due[0][0] > _LATE:
+                has_warned = True
+                logger.warning(
+                    "status polls are late: max_concurrency=%s or max_requests_per_second=%s is too low for %d callbacks",
+                    max_concurrency,
+                    max_requests_per_second,
+                    len(due) + len(polls),
                 )
-                continue
-            for index, updates in await _next_done(polls, pause, clock):
+            if due and len(polls) < max_concurrency:
+                alarm.set(max(due[0][0], next_request))
+            await alarm.wait()
+            for task in [task for task in polls if task.done()]:
+                polls.remove(task)
+                index, updates = task.result()
                 for update in updates:
                     yield update
                 if not states[index].outcome.ended and all(update.error is None for update in updates):
                     now = clock.monotonic()
                     heapq.heappush(due, (now + states[index].pause(now), index))
     finally:
+        alarm.cancel()
         for task in polls:
             task.cancel()
         await asyncio.gather(*polls, return_exceptions=True)
 
 
-async def _poll(index: int, state: PollState, poll: Poll, clock: Clock) -> tuple[int, list[StatusUpdate]]:
+def _seconds_between_requests(max_concurrency: int, max_requests_per_second: float | None) -> float:
+    if max_concurrency < 1 or not (max_requests_per_second is None or max_requests_per_second > 0):
+        raise ValueError("max_concurrency must be at least 1, and max_requests_per_second greater than 0.")
+    return 0.0 if max_requests_per_second is None else 1 / max_requests_per_second
+
+
+async def _poll(index: int, state: PollState, lateness: float, poll: Poll, clock: Clock) -> _Result:
     now = clock.monotonic()
     updates: list[StatusUpdate] = []
     try:
         if state.may_poll(now) and (status := await poll(state)):
-            updates.append(StatusUpdate(state.outcome, status))
+            updates.append(StatusUpdate(state.outcome, status, lateness=lateness))
         state.raise_if_expired(now)
     except Exception as error:  # noqa: BLE001 - also the caller's own poll interval may fail, and ends only this callback
-        updates.append(StatusUpdate(state.outcome, error=error))
+        updates.append(StatusUpdate(state.outcome, error=error, lateness=lateness))
     return index, updates
 
 
-async def _next_done(
-    polls: set[asyncio.Task[tuple[int, list[StatusUpdate]]]],
-    pause: float | None,
-    clock: Clock,
-) -> list[tuple[int, list[StatusUpdate]]]:
-    """Wait until a poll is done or *pause* seconds have passed; remove the polls that are done, and return their results."""
-    timer = [asyncio.create_task(clock.async_sleep(pause))] if pause is not None else []
-    try:
-        await asyncio.wait([*polls, *timer], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for sleeping in timer:
-            sleeping.cancel()
-        await asyncio.gather(*timer, return_exceptions=True)
-    done = {task for task in polls if task.done()}
-    polls -= done
-    return [task.result() for task in done]
+class _Alarm:
+    """Wakes one waiting task, when it is rung or at a time by the clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._event = asyncio.Event()
+        self._timer: asyncio.Task[None] | None = None
+        self._at = 0.0
+
+    def set(self, at: float) -> None:
+        if self._timer is not None and (self._timer.done() or at < self._at):
+            self.cancel()
+        if self._timer is None:
+            self._at = at
+            self._timer = asyncio.create_task(self._clock.async_sleep(max(0.0, at - self._clock.monotonic())))
+            self._timer.add_done_callback(self.ring)
+
+    def ring(self, _: object) -> None:
+        self._event.set()
+
+    def clear(self) -> None:
+        self._event.clear()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -122,7 +122,6 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
         "docs/errors.md": [f"at most {_client_base._MAX_RETRY_PAUSE:g} seconds"],
         "docs/many-callbacks.md": [
             f"at most {_watch_many.MAX_CONCURRENCY} concurrent requests",
-            f"{_watch_many.MAX_REQUESTS_PER_SECOND:g} requests per second",
         ],
     }
     for document, phrases in documented.items():

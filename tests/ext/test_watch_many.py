@@ -116,6 +116,19 @@ def test_requests_per_second_are_limited() -> None:
     assert all(later - earlier >= 1 - 1e-6 for earlier, later in windows), "no more than six polls in any second"
 
 
+def test_by_default_no_poll_is_late() -> None:
+    assert {update.lateness for update in watch_many(FakeFleet(), IDS[:500]) if update.status} == {0.0}
+
+
+def test_limit_that_makes_polls_late_is_logged_once_and_seen(caplog: pytest.LogCaptureFixture) -> None:
+    updates = watch_many(FakeFleet(), IDS[:100], max_requests_per_second=5)
+    warnings = [record.getMessage() for record in caplog.records if "late" in record.getMessage()]
+    assert warnings == [
+        "status polls are late: max_concurrency=20 or max_requests_per_second=5 is too low for 100 callbacks"
+    ]
+    assert max(update.lateness for update in updates) > 1
+
+
 def test_limits_of_one_callback_end_only_that_one() -> None:
     last = {
         update.outcome.handle.id: update
