@@ -89,6 +89,16 @@ def test_missing_extra_is_named(tmp_path: Path) -> None:
     assert run.stdout == "A ledger needs an extra: pip install 'tenios-callback[ledger]'\n", run.stderr
 
 
+def test_sqlalchemy_is_imported_when_a_ledger_is_made(tmp_path: Path) -> None:
+    code = (
+        "import sys; from tenios_ext import AsyncTenios, Tenios; from tenios_ext.ledger import Ledger\n"
+        "Tenios('KEY', 'CONFIG').close(); print('sqlalchemy' in sys.modules)\n"
+        "Ledger('sqlite:///callbacks.db'); print('sqlalchemy' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert run.stdout == "False\nTrue\n", run.stderr
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

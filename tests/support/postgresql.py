@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def postgresql(*options: str) -> Iterator[str]:
         ]
         subprocess.run(command, check=True, capture_output=True, user=user, cwd=folder)
         port = free_port()
+        url = f"postgresql://tenios:{PASSWORD}@127.0.0.1:{port}/postgres"
         with (
             Path(folder, "log").open("wb") as log,
             subprocess.Popen(
@@ -80,8 +82,8 @@ def postgresql(*options: str) -> Iterator[str]:
             ) as server,
         ):  # fmt: skip
             try:
-                wait_until_open(port, server)
-                yield f"postgresql://tenios:{PASSWORD}@127.0.0.1:{port}/postgres"
+                wait_until_open(url, server)
+                yield url
             finally:
                 server.send_signal(signal.SIGINT)  # Ends the sessions, too.
 
@@ -92,12 +94,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_open(port: int, server: subprocess.Popen[bytes]) -> None:
-    """Wait until the server accepts connections."""
+def wait_until_open(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until the server accepts sessions."""
     while server.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-        except OSError:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError:
             time.sleep(0.02)
         else:
             return
