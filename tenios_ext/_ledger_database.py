@@ -150,6 +150,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _parse(url)
         self._engine = _connect(self.url)
+        self._reader = self._engine.execution_options(read_only=True)
         self._pid = os.getpid()
         # Of the statement, not of the transaction, which may have waited for another one.
         since_epoch = "extract(epoch FROM statement_timestamp())" if self._is_postgresql else _JULIAN_SECONDS
@@ -193,7 +194,7 @@ class Database:
         if self._pid != os.getpid():  # Connections must not be shared after a fork.
             self._engine.dispose(close=False)
             self._pid = os.getpid()
-        return self._engine.execution_options(read_only=read_only).begin()
+        return (self._reader if read_only else self._engine).begin()
 
     def _run(self, work: Callable[[sa.Connection], Result], *, read_only: bool = False) -> Result:
         """Return what *work* returns in a transaction. An error has none of the frames that hold statements and passwords."""
@@ -249,7 +250,7 @@ class Database:
         """
         where = [entries.c.key == key, entries.c.token == token]
         where += [] if values["state"] == "placed" else [entries.c.state == "dialling"]
-        return self._change(sa.update(entries).where(*where).values(updated_at=self._now, **values), key)[0] > 0
+        return self._change(sa.update(entries).where(*where).values(updated_at=self._now, **values))[0] > 0
 
     def record_status(self, callback_id: int, status: str, *, later: Collection[str]) -> None:
         """Record the status of a callback, unless it has one of those that are *later*."""

@@ -17,7 +17,7 @@ from support.faults import FaultServer, respond
 from support.postgresql import PASSWORD, postgresql
 
 from tenios_ext import ConfigurationError, LedgerUnavailableError, NotSentError, Tenios
-from tenios_ext._ledger_database import file_system
+from tenios_ext._ledger_database import _reason, file_system
 from tenios_ext.ledger import Ledger
 
 PLACED = respond("200 OK", {"id": 10})
@@ -68,6 +68,13 @@ def test_wrong_password_is_not_shown(server: str) -> None:
     with pytest.raises(ConfigurationError, match="password authentication failed") as raised:
         Ledger(server.replace(PASSWORD, "s3cret"))
     assert "s3cret" not in str(raised.value)
+
+
+def test_password_is_removed_from_what_a_driver_says() -> None:
+    error = RuntimeError("cannot connect as user:s3cret\nDETAIL: more")
+    assert _reason(error, sa.make_url("postgresql://user:s3cret@host/database")) == (
+        "RuntimeError: cannot connect as user:***"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -144,16 +151,22 @@ def test_ledger_of_a_later_release_is_refused(url: str) -> None:
 
 
 def test_tables_are_created_once_by_many_at_once(url: str) -> None:
-    code = "import sys; from tenios_ext.ledger import Ledger; sys.stdin.read(1); Ledger(sys.argv[1]).close()"
-    started = [
-        subprocess.Popen([sys.executable, "-c", code, url], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(6)
-    ]
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write(b"x")
-        process.stdin.flush()
-    assert [process.communicate()[1].decode() for process in started] == [""] * 6
+    failures: list[ConfigurationError] = []
+    together = threading.Barrier(8)
+
+    def create() -> None:
+        together.wait()
+        try:
+            Ledger(url).close()
+        except ConfigurationError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=create) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
     with Ledger(url) as ledger, ledger._database._begin() as connection:
         assert connection.execute(sa.text("SELECT version FROM tenios_ledger_schema")).all() == [(1,)]
 
