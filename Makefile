@@ -19,7 +19,7 @@ JDK = Install a JDK 17 or later with Maven.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help install demo generate generate-check check lint types fix test contract clients mutants docs example pictures bench \
-	browser build artefacts compatible workflows lock ci clean
+	browser database build artefacts compatible workflows lock ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -96,6 +96,11 @@ browser: ## Install Chromium if there is none (Debian and Ubuntu, as root); the 
 	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install Chromium or Chrome in another way." >&2; exit 1; }; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
+database: ## Install PostgreSQL if there is none (Debian and Ubuntu, as root); the tests of the ledger need it
+	@ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null || command -v postgres || { \
+	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install PostgreSQL in another way." >&2; exit 1; }; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; }
+
 artefacts: $(READY) ## Write the contract as JSON, and as OpenAPI 3.0, into build/contract/
 	@$(BIN)/python scripts/artefacts.py build/contract
 
@@ -107,7 +112,7 @@ lock: ## Update the lock files in requirements/ (ARGS=--upgrade takes the newest
 	$(LOCK) pyproject.toml --all-extras --group dev -o requirements/dev.txt $(ARGS)
 	echo uv | $(LOCK) - -c requirements/dev.txt -o requirements/uv.txt
 
-ci: browser check test clients mutants ## Run everything that must pass before a merge (needs Go and a JDK with Maven)
+ci: browser database check test clients mutants ## Run everything that must pass before a merge (needs Go and a JDK with Maven)
 
 clean: ## Remove everything that the other targets have made
 	rm -rf .venv .nox tools/node_modules dist build .coverage .*_cache .hypothesis .schemathesis

@@ -35,6 +35,7 @@ REPLACEMENTS = [
     (r"\baclose\b", "close"),
     (r"\bAsync(?=[A-Z])", ""),
     (r"``async with``", "``with``"),
+    (r"\basyncio\.to_thread\(([\w.]+)(?:, )?", r"\1("),
     (r"\b(async|await) ", ""),
 ]
 

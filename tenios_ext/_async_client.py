@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio  # async only
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -11,6 +12,7 @@ from tenios_client.api.callback import get_callback_status, init_callback
 from . import _client_base, _mapping
 from ._async_transport import AsyncTransport
 from ._attempt import new_attempt
+from ._claim import Claim, ledger_of, record_status
 from ._clock import SYSTEM_CLOCK
 from ._exceptions import StatusUnavailableError, TeniosError
 from ._models import CallbackHandle, Outcome
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ._polling import PollInterval
     from ._transport import EventHooks
     from ._watch_many import StatusUpdate
+    from .ledger import Ledger
 
 
 class AsyncTenios:
@@ -54,6 +57,8 @@ class AsyncTenios:
             bodies. An exception in it makes the outcome unknown.
         event_hooks: httpx event hooks. They see requests without the access key. An exception in one makes the outcome unknown.
         clock: Replaces the system's clock in tests.
+        ledger: Where callbacks that are started with a key are recorded (``TENIOS_LEDGER``, the URL of its database); see
+            :class:`.Ledger`. The client closes it only if it comes from the variable.
         aiohttp: Whether to use aiohttp's connections, which take less CPU for many callbacks (the extra ``aiohttp``).
 
     Raises:
@@ -75,6 +80,7 @@ class AsyncTenios:
         transport: httpx.AsyncBaseTransport | None = None,
         event_hooks: EventHooks | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        ledger: Ledger | None = None,
         aiohttp: bool = False,  # async only
     ) -> None:
         key = None if access_key is None else Secret(access_key)
@@ -89,6 +95,7 @@ class AsyncTenios:
             timeout=timeout,
             poll_interval=poll_interval,
         )
+        self._ledger, self._owns_ledger = ledger_of(ledger)
         own_transport = AsyncTransport(
             TransportFactory(self._settings, proxy),
             transport,
@@ -99,7 +106,7 @@ class AsyncTenios:
         self._api = tenios_client.Client(base_url=self._settings.base_url).set_async_httpx_client(self._http)
         self._clock = clock
         self._has_hooks = bool(event_hooks)
-        self._poller = AsyncStatusPoller(self._api, self._settings, clock)
+        self._poller = AsyncStatusPoller(self._api, self._settings, clock, self._ledger)
 
     def __repr__(self) -> str:
         return _client_base.describe(self)
@@ -116,6 +123,8 @@ class AsyncTenios:
     async def aclose(self) -> None:
         """Close the connections. Calling it again does nothing."""
         await self._http.aclose()
+        if self._ledger is not None and self._owns_ledger:
+            self._ledger.close()
 
     @property
     def base_url(self) -> str:
@@ -140,9 +149,14 @@ class AsyncTenios:
         agent_announcement: str | None = None,
         dtmf_key: str | None = None,
         callback_config_id: str | None = None,
+        key: str | None = None,
     ) -> AsyncCallback:
         """
         Have TENIOS call the agent, then *number*, and connect them. At most one request is sent, whatever happens.
+
+        With a *key*, that holds for all calls with this key and ledger, in any process: the first one starts the callback, and
+        the others return it. If a callback was refused or not sent, the next call tries again. While the outcome is unknown,
+        each call raises OutcomeUnknownError and sends nothing.
 
         Args:
             number: The customer's phone number, in any usual spelling.
@@ -150,6 +164,8 @@ class AsyncTenios:
             agent_announcement: A text that is read to the agent first.
             dtmf_key: The key the agent must press before the customer is called: "0" to "9", "*" or "#".
             callback_config_id: Use this callback configuration instead of the client's.
+            key: What the call is for, such as an order or the submission of a form: 1 to 200 printable characters. Needs a
+                ledger.
 
         Raises:
             NotPlacedError: No callback was started (its subclasses say why). You may call again.
@@ -164,14 +180,23 @@ class AsyncTenios:
             dtmf_key=dtmf_key,
             callback_config_id=callback_config_id,
         )
-        handle = await self._send_init(request)
+        if key is None:
+            handle = await self._send_init(request)
+        else:
+            with Claim(self._ledger, self._settings, key, request) as claim:
+                if placed := await asyncio.to_thread(claim.make):
+                    return AsyncCallback(placed, self._poller)
+                handle = await self._send_init(request, claim)
+                await asyncio.to_thread(claim.record, handle)
         if isinstance(handle, TeniosError):
             _client_base.log_start_failure(handle)
             raise handle
         _client_base.log_start(handle.id)
         return AsyncCallback(handle, self._poller)
 
-    async def _send_init(self, request: InitCallbackRequest) -> CallbackHandle | TeniosError:
+    async def _send_init(
+        self, request: InitCallbackRequest, claim: Claim | None = None
+    ) -> CallbackHandle | TeniosError:
         """Send one init request. Errors are returned, so that no traceback has the frames that hold the response."""
         started_at = self._clock.now()
         with new_attempt(has_hooks=self._has_hooks) as attempt:
@@ -182,6 +207,8 @@ class AsyncTenios:
             except Exception as error:  # noqa: BLE001 - each failure must be mapped to one of two branches
                 return _mapping.map_init_error(error, self._settings.access_key, attempt)
             except BaseException as interruption:  # noqa: BLE001 - re-raised at once
+                if claim is not None:
+                    claim.may_have_left = not attempt.nothing_sent
                 note = None if attempt.nothing_sent else _mapping.UNKNOWN_HINT
                 _client_base.reraise(interruption, note=note)
 
@@ -327,7 +354,10 @@ class AsyncCallback:
 class AsyncStatusPoller:
     """Makes the status requests of a client and of its callbacks."""
 
-    def __init__(self, api: tenios_client.Client, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, api: tenios_client.Client, settings: Settings, clock: Clock, ledger: Ledger | None = None
+    ) -> None:
+        self._ledger = ledger
         self._api = api
         self._settings = settings
         self.clock = clock
@@ -361,7 +391,10 @@ class AsyncStatusPoller:
         except StatusUnavailableError as error:
             state.record_failure(error, self.clock.monotonic())
             return None
-        return _client_base.record_status(state, status, self.clock.monotonic())
+        change = _client_base.record_status(state, status, self.clock.monotonic())
+        if change is not None and self._ledger is not None:
+            await asyncio.to_thread(record_status, self._ledger, state.handle.id, change)
+        return change
 
     async def _request(self, callback_id: int, *, number: int, limit: float | None = None) -> CallbackStatus:
         result = await self._send(callback_id, limit)

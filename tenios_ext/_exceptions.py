@@ -12,7 +12,8 @@ The exceptions of this package.
     ├── OutcomeUnknownError             phones may be ringing; do not simply call again
     ├── StatusUnavailableError          the status of a callback could not be fetched
     ├── CallbackTimeoutError            the caller's limit has passed (also a TimeoutError); the callback goes on
-    └── ConfigurationError              a setting of a client is missing or wrong (also a ValueError)
+    ├── LedgerUnavailableError          the database of a ledger could not be read or changed
+    └── ConfigurationError              a setting of a client or ledger is missing or wrong (also a ValueError)
 
 ``start_callback`` raises errors from the first two branches only, and nothing else does. An ``except NotPlacedError`` around
 starting and watching a callback therefore never mistakes trouble with a running callback for permission to call again.
@@ -144,5 +145,9 @@ class CallbackTimeoutError(TeniosError, TimeoutError):
         return self.outcome.status
 
 
+class LedgerUnavailableError(TeniosError):
+    """The database of a ledger could not be read or changed. ``start_callback`` raises NotSentError instead."""
+
+
 class ConfigurationError(TeniosError, ValueError):
-    """A setting is missing or wrong. Raised when a client is made."""
+    """A setting is missing or wrong. Raised when a client or ledger is made."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PACKAGES = [tenios_ext, tenios_simulator]
 PUBLIC = {*tenios_ext.__all__, *tenios_simulator.__all__}
 #: Public modules besides the packages; what stands in them is reached through them.
-MODULES = {"tenios_ext.openapi", "tenios_simulator.faults"}
+MODULES = {"tenios_ext.ledger", "tenios_ext.openapi", "tenios_simulator.faults"}
 OURS = {"tenios_client", "tenios_ext", "tenios_simulator"}
 #: Exceptions that reach no caller, and the one that fails a test.
 INTERNAL_ERRORS = {
@@ -200,7 +200,10 @@ def test_docstrings_of_both_clients_are_complete(cls: type) -> None:
 
 
 def test_undocumented_parameter_is_noticed() -> None:
-    assert undocumented(Tenios.start_callback.__doc__, ["number", "key", "NotPlacedError"]) == ["key", "NotPlacedError"]
+    assert undocumented(Tenios.start_callback.__doc__, ["number", "colour", "NotPlacedError"]) == [
+        "colour",
+        "NotPlacedError",
+    ]
     assert undocumented("Return it.", ["number"]) == ["number"]
 
 

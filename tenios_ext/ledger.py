@@ -1,0 +1,178 @@
+"""
+Once per key: a ledger that keeps a callback from being started twice, whatever is repeated, pressed twice or crashes.
+
+::
+
+    from tenios_ext import Tenios
+    from tenios_ext.ledger import Ledger
+
+    with Ledger("sqlite:///callbacks.db") as ledger, Tenios(ledger=ledger) as tenios:
+        callback = tenios.start_callback("+49 221 4710123", key="order-4711")
+
+Needs the extra ``ledger``. A ledger never contains the access key.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+from attrs import frozen
+from tenios_client.models import CallbackStatus
+
+from ._exceptions import ConfigurationError
+from ._models import MAX_ID, CallbackHandle
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+LedgerState = Literal["dialling", "placed", "not_placed", "unknown"]
+
+
+@frozen(kw_only=True)
+class LedgerEntry:
+    """
+    What a ledger knows of a key. Times are in seconds since the epoch, by the database's clock.
+
+    Attributes:
+        key: What the callback is for.
+        state: ``dialling``: a request is being sent at this moment. ``placed``: there is a callback, which the key returns.
+            ``not_placed``: TENIOS refused, nothing was sent, or a person decided so; the key may dial again. ``unknown``:
+            phones may have rung, or the process that dialled has died; the key dials again only after :meth:`Ledger.resolve`.
+        number: The customer's number as E.164; None once it was forgotten.
+        attempts: How many times the key has dialled.
+        handle: The callback; None if its id is not known.
+        status: The newest status that was seen; None if none was.
+        created_at: When the key was first used.
+        dialled_at: When the newest attempt began.
+        updated_at: When the entry last changed.
+        last_error: Why the newest attempt returned no callback; None if it did, and once it was forgotten.
+    """
+
+    key: str
+    state: LedgerState
+    number: str | None
+    attempts: int
+    handle: CallbackHandle | None
+    status: CallbackStatus | None
+    created_at: float
+    dialled_at: float
+    updated_at: float
+    last_error: str | None
+
+
+def to_entry(row: Any) -> LedgerEntry:
+    """Return the entry in a row of the database."""
+    same = "key state number attempts created_at dialled_at updated_at last_error"
+    handle = None
+    if row.callback_id is not None:
+        handle = CallbackHandle(int(row.callback_id), delay=row.delay, started_at=row.started_at)
+    status = None if row.status is None else CallbackStatus(row.status)
+    return LedgerEntry(handle=handle, status=status, **{name: getattr(row, name) for name in same.split()})
+
+
+class Ledger:
+    """
+    Records what was dialled for each key, in SQLite (for one machine) or PostgreSQL (for any number).
+
+    Share it between clients, threads and tasks. A process that is forked, or is sent it pickled, makes its own connections;
+    the pickle contains the database's password.
+
+    Args:
+        url: The database, such as ``sqlite:///callbacks.db`` or ``postgresql://user:password@host/database``. Tables that are
+            missing are created.
+
+    Raises:
+        ConfigurationError: The URL is wrong, the database cannot be used, or the extra ``ledger`` is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        if not isinstance(url, str):
+            raise ConfigurationError(f"url must be a str, got {type(url).__name__}.")
+        if find_spec("sqlalchemy") is None:
+            raise ConfigurationError("A ledger needs an extra: pip install 'tenios-callback[ledger]'")
+        from ._ledger_database import Database  # noqa: PLC0415 - imports SQLAlchemy, which takes long
+
+        self._database = Database(url)
+
+    def __repr__(self) -> str:
+        return f"Ledger({str(self._database.url)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Ledger, (self._database.url.render_as_string(hide_password=False),)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. A ledger that is used again makes new ones."""
+        self._database.close()
+
+    def get(self, key: str) -> LedgerEntry | None:
+        """
+        Return the entry of a key; None if the key was never used.
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+        """
+        return next(map(to_entry, self._database.rows(key=key)), None)
+
+    def entries(self, *, state: LedgerState | None = None) -> list[LedgerEntry]:
+        """
+        Return all entries, the oldest first.
+
+        Args:
+            state: Only those in this state.
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+            ValueError: There is no such state.
+        """
+        if state is not None and state not in get_args(LedgerState):
+            raise ValueError(f"state must be one of {', '.join(get_args(LedgerState))}, got {state!r}.")
+        return list(map(to_entry, self._database.rows(state=state)))
+
+    def resolve(self, key: str, *, placed: bool, callback_id: int | None = None) -> LedgerEntry:
+        """
+        Record what a person has found out about a key whose outcome is unknown. Ask the agent or the customer first.
+
+        Args:
+            key: The key.
+            placed: Whether there was a call. If not, the key may dial again. If so, it never does.
+            callback_id: The id of the callback, if known. It can also be added later.
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+            LookupError: The key was never used.
+            ValueError: The outcome is not unknown, or *callback_id* is not valid.
+        """
+        if callback_id is not None and (type(callback_id) is not int or not 0 <= callback_id <= MAX_ID):
+            raise ValueError(f"callback_id must be a whole number from 0 to {MAX_ID}, got {callback_id!r}.")
+        if callback_id is not None and not placed:
+            raise ValueError("A callback that was not placed has no callback_id.")
+        is_resolved, row = self._database.resolve(key, is_placed=placed, callback_id=callback_id)
+        if row is None:
+            raise LookupError(f"The ledger has no key {key!r}.")
+        if not is_resolved:
+            raise ValueError(f"The outcome of {key!r} is not unknown: its state is {row.state}. Nothing was changed.")
+        return to_entry(row)
+
+    def forget(self, *, older_than: timedelta) -> int:
+        """
+        Erase the number, the announcement and the error of entries that have not changed for so long. Return how many.
+
+        The keys, their states and the ids of callbacks stay, so that no forgotten key dials again. What a forgotten key was
+        called with cannot be compared any more: it does what its state says, whatever the arguments. No hash is kept for that,
+        because phone numbers are so few that a hash gives them away.
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+            ValueError: *older_than* is negative.
+        """
+        seconds = older_than.total_seconds()
+        if seconds < 0:
+            raise ValueError(f"older_than must not be negative, got {older_than!r}.")
+        return self._database.forget(seconds)

@@ -1,0 +1,50 @@
+"""Fixtures of the ledger's tests: a new ledger in each database, and Hypothesis without its time limit per example."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import hypothesis
+import psycopg
+import pytest
+from support.postgresql import postgresql
+
+from tenios_ext.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of a PostgreSQL server."""
+    with postgresql() as url:
+        yield url
+
+
+def new_database(server: str) -> str:
+    """Return the URL of a new database on a server."""
+    name = f"ledger_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} STRATEGY wal_log".encode())
+    return server.rpartition("/")[0] + "/" + name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/callbacks.db"
+    return new_database(request.getfixturevalue("server"))
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    """A new ledger."""
+    with Ledger(url) as ledger:
+        yield ledger

@@ -1,0 +1,270 @@
+"""The ledger's database: which URLs are accepted, what is refused, and how a ledger behaves in several processes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from support.clients import CONFIG_ID, NUMBER
+from support.faults import FaultServer, respond
+from support.postgresql import PASSWORD, postgresql
+
+from tenios_ext import ConfigurationError, LedgerUnavailableError, NotSentError, Tenios
+from tenios_ext._ledger_database import _reason, file_system
+from tenios_ext.ledger import Ledger
+
+PLACED = respond("200 OK", {"id": 10})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "callbacks.db", "", "mysql://host/database", "sqlite+aiosqlite:///callbacks.db", "postgresql+asyncpg://host/database",
+        "postgresql://user:secret@host:port/database", "redis://localhost",
+    ],
+)  # fmt: skip
+def test_url_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"must look like sqlite:///callbacks.db or postgresql://") as raised:
+        Ledger(url)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"]
+)
+def test_ledger_in_memory_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="must outlive its process"):
+        Ledger(url)
+
+
+def test_url_that_is_not_text_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="url must be a str, got int"):
+        Ledger(1)  # type: ignore[arg-type] # wrong on purpose
+
+
+def test_sqlite_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="unable to open database file"):
+        Ledger(f"sqlite:///{tmp_path}/missing/callbacks.db")
+    (tmp_path / "text.db").write_text("not a database, but long enough to look like one" * 100)
+    with pytest.raises(ConfigurationError, match="file is not a database"):
+        Ledger(f"sqlite:///{tmp_path}/text.db")
+
+
+def test_postgresql_that_cannot_be_reached_is_refused_without_its_password() -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot be used .*refused") as raised:
+        Ledger("postgresql://user:s3cret@127.0.0.1:1/database")
+    assert "s3cret" not in str(raised.value)
+    assert raised.value.__context__ is None
+
+
+def test_wrong_password_is_not_shown(server: str) -> None:
+    with pytest.raises(ConfigurationError, match="password authentication failed") as raised:
+        Ledger(server.replace(PASSWORD, "s3cret"))
+    assert "s3cret" not in str(raised.value)
+
+
+def test_password_is_removed_from_what_a_driver_says() -> None:
+    error = RuntimeError("cannot connect as user:s3cret\nDETAIL: more")
+    assert _reason(error, sa.make_url("postgresql://user:s3cret@host/database")) == (
+        "RuntimeError: cannot connect as user:***"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_each_name_of_postgresql_is_accepted(scheme: str, server: str) -> None:
+    with Ledger(server.replace("postgresql", scheme, 1)) as ledger:
+        assert ledger.get("missing") is None
+        assert PASSWORD not in repr(ledger)
+
+
+def test_missing_extra_is_named(tmp_path: Path) -> None:
+    """The class can be imported without SQLAlchemy, and so can the client."""
+    code = (
+        "import sys; sys.modules['sqlalchemy'] = None; sys.meta_path.insert(0, type('F', (), {'find_spec': "
+        "staticmethod(lambda name, *_: None)})); from tenios_ext.ledger import Ledger\n"
+        "from tenios_ext import ConfigurationError\n"
+        "try: Ledger('sqlite:///x.db')\nexcept ConfigurationError as error: print(error)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert run.stdout == "A ledger needs an extra: pip install 'tenios-callback[ledger]'\n", run.stderr
+
+
+def test_sqlalchemy_is_imported_when_a_ledger_is_made(tmp_path: Path) -> None:
+    code = (
+        "import sys; from tenios_ext import AsyncTenios, Tenios; from tenios_ext.ledger import Ledger\n"
+        "Tenios('KEY', 'CONFIG').close(); print('sqlalchemy' in sys.modules)\n"
+        "Ledger('sqlite:///callbacks.db'); print('sqlalchemy' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert run.stdout == "False\nTrue\n", run.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/data/callbacks.db", "ext4"),
+        ("/mnt/share/callbacks.db", "nfs4"),
+        ("/mnt/share/local/callbacks.db", "xfs"),
+        ("/mnt/shared/callbacks.db", "ext4"),
+        ("/mnt/my share/callbacks.db", "cifs"),
+    ],
+)
+def test_file_system_of_a_path_is_that_of_the_innermost_mount(path: str, expected: str) -> None:
+    mounts = [
+        "/dev/sda1 / ext4 rw 0 0",
+        "server:/share /mnt/share nfs4 rw 0 0",
+        "/dev/sdb1 /mnt/share/local xfs rw 0 0",
+        r"//server/share /mnt/my\040share cifs rw 0 0",
+    ]
+    assert file_system(Path(path), mounts) == expected
+
+
+def test_sqlite_on_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenios_ext._ledger_database._mounts", lambda: [f"server:/ {tmp_path} nfs4 rw 0 0"])
+    with pytest.raises(ConfigurationError, match=r"network file system \(nfs4\).*Use PostgreSQL"):
+        Ledger(f"sqlite:///{tmp_path}/callbacks.db")
+
+
+def test_relative_path_stays_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the process changes its directory, as daemons do."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    ledger = Ledger("sqlite:///callbacks.db")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert ledger.entries() == []
+    assert pickle.loads(pickle.dumps(ledger)).entries() == []
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_ledger_of_a_later_release_is_refused(url: str) -> None:
+    with Ledger(url) as ledger, ledger._database._begin() as connection:
+        connection.execute(sa.text("INSERT INTO tenios_ledger_schema VALUES (2)"))
+    with pytest.raises(ConfigurationError, match=r"later release .*version 2; this release knows version 1"):
+        Ledger(url)
+
+
+def test_tables_are_created_once_by_many_at_once(url: str) -> None:
+    failures: list[ConfigurationError] = []
+    together = threading.Barrier(8)
+
+    def create() -> None:
+        together.wait()
+        try:
+            Ledger(url).close()
+        except ConfigurationError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=create) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with Ledger(url) as ledger, ledger._database._begin() as connection:
+        assert connection.execute(sa.text("SELECT version FROM tenios_ledger_schema")).all() == [(1,)]
+
+
+def test_unusable_database_is_an_error_of_its_own(ledger: Ledger) -> None:
+    with ledger._database._begin() as connection:
+        connection.execute(sa.text("DROP TABLE tenios_ledger"))
+    for call in (lambda: ledger.get("key"), ledger.entries, lambda: ledger.resolve("key", placed=True)):
+        with pytest.raises(LedgerUnavailableError, match="The ledger cannot be used") as raised:
+            call()
+        assert raised.value.reason
+        assert raised.value.__context__ is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of threads, from Python 3.12 on
+def test_ledger_is_used_on_both_sides_of_a_fork(ledger: Ledger) -> None:
+    def use(name: str) -> None:
+        for number in range(50):
+            key = f"{name}-{number}"
+            values = {"number": NUMBER, "arguments": "{}", "delay": 0}
+            assert ledger._database.claim(key, token=key, seconds=9, **values).token == key
+            found = ledger.get(key)
+            assert found is not None
+            assert found.key == key
+
+    use("before")
+    child = os.fork()
+    if child == 0:
+        try:
+            use("child")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    use("parent")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(ledger.entries()) == 150
+
+
+def test_pickled_ledger_is_the_same_ledger(ledger: Ledger) -> None:
+    copy = pickle.loads(pickle.dumps(ledger))
+    ledger._database.claim("key", token="t", seconds=9, number=NUMBER, arguments="{}", delay=0)
+    assert copy.get("key") == ledger.get("key")
+    copy.close()
+
+
+def test_closed_ledger_connects_again(ledger: Ledger) -> None:
+    ledger.close()
+    assert ledger.entries() == []
+
+
+def test_server_that_was_restarted_is_used_again() -> None:
+    """As after a failover: a kept connection that has died costs no call."""
+    with postgresql() as url, Ledger(url) as ledger:
+        ledger.get("key")
+        with Ledger(url) as other, other._database._begin() as connection:
+            connection.execute(
+                sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            )
+        assert ledger.get("key") is None
+        ledger.close()
+
+
+def test_lock_that_is_held_by_another_program_delays_a_call_only_so_long(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenios_ext._ledger_database.LIMIT", 0.2)
+    monkeypatch.setattr("tenios_ext._ledger_database._WAIT", "SET LOCAL statement_timeout = 200")
+    values: dict[str, Any] = {"number": NUMBER, "arguments": "{}", "delay": 0}
+    with Ledger(url) as ledger, FaultServer(PLACED) as server:
+        with Tenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger) as tenios:
+            ledger._database.claim("key", token="t", seconds=9, **values)
+            with ledger._database._begin() as connection:
+                connection.execute(sa.text("UPDATE tenios_ledger SET state = 'not_placed'"))
+                with pytest.raises(NotSentError, match=r"locked|timeout"):
+                    tenios.start_callback(NUMBER, key="key")
+        for thread in threading.enumerate():
+            if thread.name == "tenios-ledger":
+                thread.join()
+        assert not server.received
+
+
+# The setting.
+
+
+def test_ledger_is_taken_from_the_environment(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENIOS_LEDGER", url)
+    with FaultServer(PLACED) as server:
+        with Tenios("KEY", CONFIG_ID, base_url=server.url) as tenios:
+            tenios.start_callback(NUMBER, key="key")
+        with Tenios("KEY", CONFIG_ID, base_url=server.url) as tenios:
+            assert tenios.start_callback(NUMBER, key="key").id == 10
+        assert server.received == {"/callback/init": 1}
+
+
+def test_wrong_ledger_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="ledger must be a Ledger, got str"):
+        Tenios("KEY", ledger="sqlite:///callbacks.db")  # type: ignore[arg-type] # wrong on purpose
+    monkeypatch.setenv("TENIOS_LEDGER", "nonsense")
+    with pytest.raises(ConfigurationError, match="must look like"):
+        Tenios("KEY")

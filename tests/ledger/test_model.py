@@ -1,0 +1,223 @@
+"""The ledger against a model: any order of calls in two processes, crashes, late responses, decisions and forgetting."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import pytest
+import sqlalchemy as sa
+from attrs import define
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from support.clients import CONFIG_ID
+from support.faults import FaultServer, drop, respond, respond_error
+
+from tenios_ext import Tenios, TeniosError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tenios_ext.ledger import Ledger
+
+INIT = "/callback/init"
+NUMBERS = ["+492214710123", "+492214710124"]
+REFUSED_PORT = "http://127.0.0.1:1"
+
+
+def start(ledger: Ledger, base_url: str, key: str, number: str) -> str:
+    """Return the id of the callback, or the name of the error."""
+    with Tenios("ACCESS-KEY", CONFIG_ID, base_url=base_url, ledger=ledger) as tenios:
+        try:
+            return str(tenios.start_callback(number, key=key).id)
+        except TeniosError as error:
+            return type(error).__name__
+
+
+OTHER_PROCESS = """
+import json, sys
+sys.path.insert(0, "tests"); sys.path.insert(0, "tests/ledger")
+from tenios_ext.ledger import Ledger
+from test_model import start
+
+ledger = Ledger(sys.argv[1])
+for line in sys.stdin:
+    print(start(ledger, *json.loads(line)), flush=True)
+"""
+
+
+class OtherProcess:
+    """Calls :func:`start` in a process of its own."""
+
+    def __init__(self, url: str, root: Path) -> None:
+        command = [sys.executable, "-c", OTHER_PROCESS, url]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def start(self, *arguments: str) -> str:
+        """Return what it returns."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(arguments) + "\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline().strip()
+
+
+@define
+class Expected:
+    """What the model knows of a key."""
+
+    state: str
+    number: str | None
+    attempts: int = 1
+    callback_id: int | None = None
+
+
+class Machine(RuleBasedStateMachine):
+    """The rules, on the ledger and the server of a subclass."""
+
+    ledger: ClassVar[Ledger]
+    server: ClassVar[FaultServer]
+    elsewhere: ClassVar[OtherProcess]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model: dict[str, Expected] = {}
+        self.tokens: dict[str, tuple[str, str]] = {}
+        self.next_id = 1
+        self.dials = self.server.received[INIT]
+        self.execute("DELETE FROM tenios_ledger")
+
+    @rule(
+        key=st.sampled_from(["a", "b"]),
+        number=st.sampled_from(NUMBERS),
+        response=st.sampled_from(["placed", "refused", "lost", "not sent"]),
+        is_elsewhere=st.booleans(),
+    )
+    def call(self, key: str, number: str, response: str, *, is_elsewhere: bool) -> None:
+        """Start a callback, in this process or in another one."""
+        self.next_id += 1
+        self.server.fault = {
+            "placed": respond("200 OK", {"id": self.next_id}),
+            "refused": respond_error("400 Bad Request"),
+        }.get(response, drop)
+        expected = self.expect_call(key, number, response)
+        base_url = REFUSED_PORT if response == "not sent" else self.server.url
+        result = (
+            self.elsewhere.start(base_url, key, number) if is_elsewhere else start(self.ledger, base_url, key, number)
+        )
+        assert result == expected
+
+    def expect_call(self, key: str, number: str, response: str) -> str:
+        """Return what a call returns, and let the model follow."""
+        entry = self.model.get(key)
+        if entry is not None and entry.number not in {None, number}:
+            return "InvalidArgumentError"
+        if entry is not None and entry.state == "placed" and entry.callback_id is not None:
+            return str(entry.callback_id)
+        if entry is not None and entry.state != "not_placed":
+            return "OutcomeUnknownError"
+        self.dials += response != "not sent"
+        entry = self.model[key] = Expected("", number, entry.attempts + 1 if entry else 1)
+        self.tokens.pop(key, None)
+        entry.state = {"placed": "placed", "lost": "unknown"}.get(response, "not_placed")
+        entry.callback_id = self.next_id if response == "placed" else None
+        errors = {"refused": "RejectedError", "lost": "OutcomeUnknownError", "not sent": "NotSentError"}
+        return errors.get(response, str(self.next_id))
+
+    @rule(key=st.sampled_from(["a", "b"]), number=st.sampled_from(NUMBERS))
+    def crash_after_the_claim(self, key: str, number: str) -> None:
+        """Or be slow: the response may still come."""
+        entry, self.next_id = self.model.get(key), self.next_id + 1
+        document = {"callback_config_id": CONFIG_ID, "callback_number": number, "delay": 0}
+        row = self.ledger._database.claim(
+            key,
+            token=str(self.next_id),
+            seconds=1e6,
+            number=number,
+            arguments=json.dumps(document, sort_keys=True),
+            delay=0,
+        )
+        may_dial = entry is None or (entry.state == "not_placed" and entry.number in {None, number})
+        assert (row.token == str(self.next_id)) == may_dial
+        if may_dial:
+            self.model[key] = Expected("dialling", number, entry.attempts + 1 if entry else 1)
+            self.tokens[key] = (key, row.token)
+
+    @rule(key=st.sampled_from(["a", "b"]), is_placed=st.booleans())
+    def respond_late(self, key: str, *, is_placed: bool) -> None:
+        """The attempt that seemed to have crashed gets its response."""
+        if key not in self.tokens:
+            return
+        entry, self.next_id = self.model[key], self.next_id + 1
+        values: dict[str, Any] = {"state": "not_placed", "last_error": "refused"}
+        if is_placed:
+            values = {"state": "placed", "callback_id": str(self.next_id), "started_at": 1.0}
+        undecided = entry.state == "dialling" or (entry.state == "unknown" and entry.callback_id is None)
+        assert self.ledger._database.record(*self.tokens.pop(key), **values) == (is_placed or undecided)
+        if is_placed:
+            entry.state, entry.callback_id = "placed", self.next_id
+        elif undecided:
+            entry.state = "not_placed"
+
+    @rule()
+    def let_time_pass(self) -> None:
+        """No attempt can still get its response in time."""
+        self.execute("UPDATE tenios_ledger SET deadline = 0")
+        for entry in self.model.values():
+            entry.state = "unknown" if entry.state == "dialling" else entry.state
+
+    @rule(key=st.sampled_from(["a", "b", "c"]), placed=st.booleans(), has_id=st.booleans())
+    def resolve(self, key: str, *, placed: bool, has_id: bool) -> None:
+        """A person decides."""
+        entry, self.next_id = self.model.get(key), self.next_id + 1
+        callback_id = self.next_id if placed and has_id else None
+        adds_id = entry is not None and entry.state == "placed" and entry.callback_id is None and callback_id
+        if entry is None or not (entry.state == "unknown" or adds_id):
+            with pytest.raises(LookupError if entry is None else ValueError):
+                self.ledger.resolve(key, placed=placed, callback_id=callback_id)
+            return
+        self.ledger.resolve(key, placed=placed, callback_id=callback_id)
+        entry.state, entry.callback_id = "placed" if placed else "not_placed", callback_id
+
+    @rule()
+    def forget(self) -> None:
+        """Erase what is personal."""
+        self.ledger.forget(older_than=timedelta())
+        for entry in self.model.values():
+            entry.number = entry.number if entry.state == "dialling" else None
+
+    @invariant()
+    def ledger_is_as_expected(self) -> None:
+        """Compare the ledger and the requests with the model."""
+        assert self.server.received[INIT] == self.dials
+        found = {
+            entry.key: Expected(entry.state, entry.number, entry.attempts, entry.handle.id if entry.handle else None)
+            for entry in self.ledger.entries()
+        }
+        assert found == self.model
+
+    def execute(self, statement: str) -> None:
+        """Change the table."""
+        with self.ledger._database._begin() as connection:
+            connection.execute(sa.text(statement))
+
+
+def test_ledger_behaves_as_its_model(ledger: Ledger, url: str, pytestconfig: pytest.Config) -> None:
+    with FaultServer(drop) as server, OtherProcess(url, pytestconfig.rootpath) as elsewhere:
+        attributes = {"ledger": ledger, "server": server, "elsewhere": elsewhere}
+        machine = type("LedgerMachine", (Machine,), attributes)
+        checks = [HealthCheck.too_slow]
+        run_state_machine_as_test(
+            machine,
+            settings=settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=checks),
+        )
