@@ -18,6 +18,7 @@ import urllib.request
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -149,6 +150,8 @@ class TransportFactory:
         if self._is_plain:
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and made without loading certificates
         try:
+            if path := os.environ.get("SSL_CERT_FILE"):
+                Path(path).stat()  # httpx 0.27 ignores a file that is gone, and trusts its own certificates instead.
             return httpx.create_ssl_context()
         except OSError as error:
             named = " or ".join(name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name))
