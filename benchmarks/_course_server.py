@@ -41,7 +41,6 @@ def courses(count: int, begin: float) -> list[list[float]]:
 
 class _Protocol(asyncio.Protocol):
     times: list[list[float]]
-    requests = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -53,7 +52,6 @@ class _Protocol(asyncio.Protocol):
         if not separator or not body.endswith(b"}"):
             return
         self._received = b""
-        type(self).requests += 1
         callback_id = int(body.rpartition(b'"id":')[2].split(b",")[0].rstrip(b"} "))
         status = STATUSES[max(0, bisect_right(self.times[callback_id], time.time()) - 1)]
         content = f'{{"status":"{status}"}}'.encode()

@@ -1,8 +1,8 @@
 """
 Following many callbacks in real time: the share of a core, the memory, and how late the polls are.
 
-Each number of callbacks is followed in a process of its own, from a cold start as after a restart: all are polled at once, and
-measured is what comes after that.
+Each number of callbacks is followed in a process of its own. All are polled at once at first, as after a restart; the measurement
+begins after that.
 """
 
 from __future__ import annotations

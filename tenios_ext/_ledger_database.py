@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 #: The version of the tables. A later release that changes them counts up.
 SCHEMA = 1
-#: The longest that the database may take for one statement, or to let it begin (seconds).
+#: The time limit of each statement, and of waiting for a connection or a lock (seconds).
 LIMIT = 10
 #: File systems whose locks cannot be relied on between machines.
 _NETWORK = {"afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}

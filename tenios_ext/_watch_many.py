@@ -67,7 +67,6 @@ async def watch_many(
     has_warned = False
     try:
         while due or polls:
-            alarm.clear()
             now = clock.monotonic()
             while due and len(polls) < max_concurrency and max(due[0][0], next_request) <= now:
                 at, index = heapq.heappop(due)
@@ -139,11 +138,10 @@ class _Alarm:
     def ring(self, _: object) -> None:
         self._event.set()
 
-    def clear(self) -> None:
-        self._event.clear()
-
     async def wait(self) -> None:
+        """Wait until it rings, or return at once if it has since the last time."""
         await self._event.wait()
+        self._event.clear()
 
     def cancel(self) -> None:
         if self._timer is not None:

@@ -116,6 +116,24 @@ def test_requests_per_second_are_limited() -> None:
     assert all(later - earlier >= 1 - 1e-6 for earlier, later in windows), "no more than six polls in any second"
 
 
+def test_no_result_is_lost_while_the_caller_takes_its_time() -> None:
+    """The second poll ends while the caller is still busy with the update of the first."""
+    fleet = FakeFleet()
+
+    async def run() -> list[int]:
+        ended = []
+        async with fleet.client() as tenios:
+            handles = [CallbackHandle(number, started_at=fleet.start) for number in (1, 3)]
+            async for update in tenios.watch_many(handles):
+                for _ in range(100):
+                    await asyncio.sleep(0)
+                if update.outcome.ended:
+                    ended.append(update.outcome.handle.id)
+        return ended
+
+    assert sorted(asyncio.run(asyncio.wait_for(run(), 60))) == [1, 3]
+
+
 def test_by_default_no_poll_is_late() -> None:
     assert {update.lateness for update in watch_many(FakeFleet(), IDS[:500]) if update.status} == {0.0}
 

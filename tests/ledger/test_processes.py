@@ -1,4 +1,4 @@
-"""One dial per key, whoever races for it, and wherever a process is killed."""
+"""A key is dialled once, also by racing threads and processes, and by processes that are killed."""
 
 from __future__ import annotations
 
