@@ -339,6 +339,17 @@ def test_cancelled_request_is_unknown(*, aiohttp: bool, ledger: Ledger) -> None:
         assert server.received == {INIT: 1}
 
 
+async def cancel_start(ledger: Ledger, url: str, reached: threading.Event, go_on: threading.Event) -> None:
+    """Start a callback, cancel that once a thread has reached a point, and let the thread go on."""
+    async with AsyncTenios("ACCESS-KEY", CONFIG_ID, base_url=url, ledger=ledger) as client:
+        task = asyncio.create_task(client.start_callback(NUMBER, key=KEY))
+        await asyncio.to_thread(reached.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go_on.set()
+
+
 def test_cancelled_claim_is_released(ledger: Ledger, tenios: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The task is cancelled while a thread commits the claim: nothing was sent, and the key may dial again."""
     claiming, go_on = threading.Event(), threading.Event()
@@ -350,17 +361,8 @@ def test_cancelled_claim_is_released(ledger: Ledger, tenios: FaultServer, monkey
         go_on.wait()
         return row
 
-    async def run() -> None:
-        async with AsyncTenios("ACCESS-KEY", CONFIG_ID, base_url=tenios.url, ledger=ledger) as client:
-            task = asyncio.create_task(client.start_callback(NUMBER, key=KEY))
-            await asyncio.to_thread(claiming.wait)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            go_on.set()
-
     monkeypatch.setattr(ledger._database, "claim", slow_claim)
-    asyncio.run(run())
+    asyncio.run(cancel_start(ledger, tenios.url, claiming, go_on))
     wait_for_state(ledger, "not_placed")
     assert not tenios.received
     assert start("sync", ledger, tenios.url).id == 10
@@ -375,17 +377,8 @@ def test_result_whose_recording_is_cancelled_is_recorded(ledger: Ledger, tenios:
         go_on.wait()
         return original(*args, **kwargs)
 
-    async def run() -> None:
-        async with AsyncTenios("ACCESS-KEY", CONFIG_ID, base_url=tenios.url, ledger=ledger) as client:
-            task = asyncio.create_task(client.start_callback(NUMBER, key=KEY))
-            await asyncio.to_thread(recording.wait)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            go_on.set()
-
     monkeypatch.setattr(ledger._database, "record", slow_record)
-    asyncio.run(run())
+    asyncio.run(cancel_start(ledger, tenios.url, recording, go_on))
     wait_for_state(ledger, "placed")
 
 
