@@ -40,7 +40,7 @@ def _no_signal_is_ignored() -> Iterator[None]:
         each for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) == signal.SIG_IGN
     ]
     for each in ignored:
-        signal.signal(each, signal.SIG_DFL)
+        signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)
     yield
     for each in ignored:
         signal.signal(each, signal.SIG_IGN)

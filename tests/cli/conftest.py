@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,6 @@ from cli.command import TENIOS
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(autouse=True)
-def _commands_obey_ctrl_c() -> Iterator[None]:
-    """A test run in the background ignores SIGINT, as would the commands that it starts."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.fixture
