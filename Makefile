@@ -86,10 +86,11 @@ example: $(READY) ## Serve an example "call me back" page on the simulator
 
 pictures: $(READY) $(NODE_READY) ## Draw the pictures of the documents (needs Chromium)
 	$(BIN)/python scripts/pictures.py docs/pictures
+	$(BIN)/python benchmarks/poll_interval.py --chart docs/pictures/poll-intervals.svg
 	PICTURES=docs/pictures $(BIN)/pytest $(SCREENSHOTS) $(ARGS)
 
 bench: $(READY) $(NODE_READY) ## Measure the speed that the documents state
-	for each in benchmarks/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit; done
+	for each in benchmarks/[!_]*.py; do echo "$$each"; $(BIN)/python "$$each" || exit; done
 
 browser: ## Install Chromium if there is none (Debian and Ubuntu, as root); the tests of the web pages need it
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
