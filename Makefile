@@ -86,6 +86,7 @@ example: $(READY) ## Serve an example "call me back" page on the simulator
 
 pictures: $(READY) $(NODE_READY) ## Draw the pictures of the documents (needs Chromium)
 	$(BIN)/python scripts/pictures.py docs/pictures
+	$(BIN)/python benchmarks/poll_interval.py --chart docs/pictures/poll-intervals.svg
 	PICTURES=docs/pictures $(BIN)/pytest $(SCREENSHOTS) $(ARGS)
 
 bench: $(READY) $(NODE_READY) ## Measure the speed that the documents state

@@ -35,18 +35,14 @@ MIN_POLL_SECONDS = 1.0
 #: How many statuses that this version does not know are reported for one callback; more are ignored.
 MAX_UNKNOWN_STATUSES = 100
 
-# The shortest and the longest interval in seconds.
-_INTERVALS = {
-    None: (0.0, 0.0),
-    CallbackStatus.REQUESTED: (0.5, 5.0),
-    CallbackStatus.ACCEPTED: (0.5, 5.0),
-    CallbackStatus.CALLING_A: (1.0, 5.0),
-    CallbackStatus.CALLING_B: (1.0, 5.0),
-    CallbackStatus.CONNECTED: (2.0, 30.0),
-}
-_UNKNOWN_STATUS = (2.0, 30.0)
-# Within these limits, the interval is this share of the time that the status has lasted.
-_SHARE = 0.1
+# The default intervals in seconds, as found with benchmarks/poll_interval.py.
+_STARTING = 1.5
+_RINGING = 1.9
+_CONNECTED = 9.5
+# A phone that has just begun to ring is left alone for so long, because few people answer sooner.
+_FIRST_RING = 3.5
+# No phone rings for so long (seconds). A status that lasts longer costs no more requests than a conversation.
+_LONG = 120.0
 # Intervals are up to this much longer, so that callbacks that were started together are not polled together.
 _JITTER = 0.1
 # So many refusals in a row mean that TENIOS will not give the status at the next poll either.
@@ -56,14 +52,24 @@ _REFUSED = {400, 404, 405}
 
 def default_poll_interval(status: CallbackStatus | None, elapsed: float) -> float:
     """
-    Return the seconds until the next poll: a tenth of *elapsed*, within limits that depend on *status*.
+    Return the seconds until the next poll: 1.5 before a phone rings, 1.9 while one rings, 9.5 during the conversation.
+
+    A phone that has just begun to ring is left alone for 3.5 seconds. A status that this version does not know is polled like a
+    ringing phone, and one that has lasted for two minutes like a conversation.
 
     Args:
-        status: The newest status; None before the first.
+        status: The newest status; None before the first, which is polled at once.
         elapsed: Seconds since *status* was first seen.
     """
-    shortest, longest = _INTERVALS.get(status, _UNKNOWN_STATUS)
-    return min(max(shortest, elapsed * _SHARE), longest)
+    if status is None:
+        return 0.0
+    if status == CallbackStatus.CONNECTED or elapsed >= _LONG:
+        return _CONNECTED
+    if status in {CallbackStatus.REQUESTED, CallbackStatus.ACCEPTED}:
+        return _STARTING
+    if status in {CallbackStatus.CALLING_A, CallbackStatus.CALLING_B}:
+        return max(_RINGING, _FIRST_RING - elapsed)
+    return _RINGING
 
 
 def back_off(interval: float, *, failures: int, retry_after: float | None) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import quote, urlsplit
 
 from attrs import field, frozen
@@ -130,9 +130,16 @@ def _seconds(_: object, attribute: Attribute[Any], value: Any) -> None:
         )
 
 
-def _function(_: object, attribute: Attribute[Any], value: Any) -> None:
-    if not callable(value):
-        raise ConfigurationError(f"{attribute.name} must be a function, got {type(value).__name__}.")
+def _poll_interval(value: Any) -> PollInterval:
+    """Return the function for a poll interval, which may be given as a number."""
+    if callable(value):
+        return cast("PollInterval", value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_TIMEOUT:
+        raise ConfigurationError(
+            f"poll_interval must be a function, or a number of seconds greater than 0 and at most {MAX_TIMEOUT:g}, got {value!r}."
+        )
+    seconds = float(value)
+    return lambda *_: seconds
 
 
 def _base_url(url: Any) -> Any:
@@ -152,7 +159,7 @@ class Settings:
         region: The country of numbers without a country code, such as "DE"; None to refuse them.
         allowed_numbers: The only numbers that may be called, as E.164; None for all.
         timeout: Seconds to wait for a response.
-        poll_interval: When to poll a running callback.
+        poll_interval: When to poll a running callback; made of a number of seconds, too.
     """
 
     access_key: Secret
@@ -162,7 +169,7 @@ class Settings:
     region: str | None = field(default=None, validator=optional(and_(_one_line, _region)))
     allowed_numbers: frozenset[str] | None = None
     timeout: float = field(default=30.0, validator=_seconds)
-    poll_interval: PollInterval = field(default=default_poll_interval, validator=_function)
+    poll_interval: PollInterval = field(default=default_poll_interval, converter=_poll_interval)
 
     @classmethod
     def from_environment(

@@ -47,7 +47,8 @@ class Tenios:
         allowed_numbers: The only numbers that may be called (``TENIOS_ALLOWED_NUMBERS``, separated by commas), so that a
             staging system cannot call strangers; None for all.
         timeout: Seconds to wait for a response. A connection must be made within 5 of them.
-        poll_interval: When to poll a running callback; see :func:`default_poll_interval`.
+        poll_interval: When to poll a running callback: a function, or a number of seconds, of which the least is 0.25. See
+            :func:`default_poll_interval`.
         proxy: The URL of an HTTP proxy. By default the one that ``HTTPS_PROXY`` names.
         transport: An httpx transport to use instead of ours. It must not retry requests, and sees the access key in their
             bodies. An exception in it makes the outcome unknown.
@@ -70,7 +71,7 @@ class Tenios:
         region: str | None = None,
         allowed_numbers: Collection[str] | None = None,
         timeout: float = _client_base.DEFAULT_TIMEOUT,
-        poll_interval: PollInterval = default_poll_interval,
+        poll_interval: PollInterval | float = default_poll_interval,
         proxy: str | None = None,
         transport: httpx.BaseTransport | None = None,
         event_hooks: EventHooks | None = None,

@@ -112,6 +112,10 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
             f"`end_timeout` ({_polling.END_TIMEOUT / 3600:g} hours)",
             f"at most {_mapping._MAX_STATUS} characters",
             f"At most {_polling.MAX_UNKNOWN_STATUSES} such statuses",
+            f"every {_polling._STARTING:g} seconds before a phone rings, every {_polling._RINGING:g} seconds while one rings",
+            f"every {_polling._CONNECTED:g} seconds while agent and customer are connected",
+            f"left alone for {_polling._FIRST_RING:g} seconds",
+            f"No interval is shorter than {_polling.MIN_INTERVAL:g} seconds",
         ],
         "docs/simulator.md": [
             f"{_request_log._MAX_REQUESTS:,} requests and {_engine._MAX_CALLBACKS:,} callbacks",

@@ -39,31 +39,39 @@ def failure(http_status: int | None = 503, **details: Any) -> StatusUnavailableE
 # The intervals.
 
 
-@pytest.mark.parametrize(
-    ("status", "elapsed", "interval"),
-    [
-        (None, 0, 0),
-        (CallbackStatus.REQUESTED, 0, 0.5),
-        (CallbackStatus.CALLING_A, 0, 1),
-        (CallbackStatus.CALLING_A, 30, 3),
-        (CallbackStatus.CALLING_B, 50, 5),
-        (CallbackStatus.CALLING_B, 5000, 5),
-        (CallbackStatus.CONNECTED, 0, 2),
-        (CallbackStatus.CONNECTED, 100, 10),
-        (CallbackStatus.CONNECTED, 5000, 30),
-        (ON_HOLD, 5000, 30),
-    ],
-)
-def test_default_interval_is_a_tenth_of_the_elapsed_time_within_limits(
-    status: CallbackStatus | None, elapsed: float, interval: float
-) -> None:
-    assert default_poll_interval(status, elapsed) == pytest.approx(interval)
+@pytest.mark.parametrize("status", [CallbackStatus.REQUESTED, CallbackStatus.ACCEPTED])
+@pytest.mark.parametrize("elapsed", [0, 1, 100])
+def test_default_interval_is_short_before_a_phone_rings(status: CallbackStatus, elapsed: float) -> None:
+    assert default_poll_interval(status, elapsed) == 1.5
+
+
+@pytest.mark.parametrize("status", [CallbackStatus.CALLING_A, CallbackStatus.CALLING_B])
+def test_default_interval_is_short_while_a_phone_rings_except_for_the_first(status: CallbackStatus) -> None:
+    assert [default_poll_interval(status, elapsed) for elapsed in (0, 1, 3.5, 20, 60, 119)] == [3.5, 2.5, *[1.9] * 4]
+
+
+@pytest.mark.parametrize("elapsed", [0, 1, 100, 5000])
+def test_default_interval_is_even_during_the_conversation(elapsed: float) -> None:
+    assert default_poll_interval(CallbackStatus.CONNECTED, elapsed) == 9.5
+
+
+@pytest.mark.parametrize("elapsed", [0, 1, 100, 5000])
+def test_default_interval_before_the_first_status_is_none(elapsed: float) -> None:
+    assert default_poll_interval(None, elapsed) == 0
+
+
+def test_default_interval_of_an_unknown_status_is_short() -> None:
+    assert [default_poll_interval(ON_HOLD, elapsed) for elapsed in (0, 1, 100)] == [1.9] * 3
+
+
+@pytest.mark.parametrize("status", [*RANK, ON_HOLD])
+def test_default_interval_of_a_status_that_lasts_long_is_that_of_a_conversation(status: CallbackStatus) -> None:
+    assert [default_poll_interval(status, elapsed) for elapsed in (120, 5000)] == [9.5] * 2
 
 
 @given(st.sampled_from([None, *CallbackStatus, ON_HOLD]), st.floats(0, 1e6))
-def test_default_interval_is_bounded_and_never_shrinks(status: CallbackStatus | None, elapsed: float) -> None:
-    assert 0 <= default_poll_interval(status, elapsed) <= 30
-    assert default_poll_interval(status, elapsed) <= default_poll_interval(status, elapsed + 1)
+def test_default_interval_is_bounded(status: CallbackStatus | None, elapsed: float) -> None:
+    assert 0 <= default_poll_interval(status, elapsed) <= 9.5
 
 
 def test_back_off_doubles_with_each_failure_up_to_its_limit() -> None:

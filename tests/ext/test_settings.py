@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -107,6 +109,35 @@ def test_properties_show_the_defaults(kind: Any) -> None:
 def test_properties_are_read_only(kind: Any, name: str) -> None:
     with opened(kind, access_key="KEY") as client, pytest.raises(AttributeError):
         setattr(client, name, None)
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        0,
+        0.0,
+        -1,
+        -0.25,
+        math.inf,
+        -math.inf,
+        math.nan,
+        86401,
+        10**400,
+        True,
+        False,
+        "2",
+        b"2",
+        None,
+        timedelta(seconds=2),
+    ],
+    ids=lambda wrong: repr(wrong)[:20],
+)
+def test_poll_interval_that_is_neither_a_function_nor_a_usable_number_is_refused(kind: Any, wrong: Any) -> None:
+    expected = "poll_interval must be a function, or a number of seconds greater than 0 and at most 86400, got "
+    with pytest.raises(ConfigurationError, match=expected) as raised:
+        kind("KEY", poll_interval=wrong)
+    assert str(raised.value) == f"{expected}{wrong!r}."
 
 
 @pytest.mark.parametrize("allowed", [["+49 221 4710 124"], [], {"+49 30 23125000"}])

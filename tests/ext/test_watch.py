@@ -324,6 +324,25 @@ def test_poll_interval_of_the_caller_decides_down_to_the_minimum() -> None:
     assert [elapsed for _, elapsed in calls[:3]] == pytest.approx([0, 0.25, 0.5])
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize(("seconds", "at_least"), [(2.0, 2.0), (3, 3.0), (0.1, 0.25)])
+def test_poll_interval_may_be_a_number_of_seconds(mode: str, seconds: float, at_least: float) -> None:
+    script = Script(["CALLING_A", "CALLING_B", "CONNECTED", "CONNECTED", "DISCONNECTED"])
+
+    async def wait_async() -> None:
+        async with script.async_client(poll_interval=seconds) as tenios:
+            await tenios.callback(10).wait()
+
+    if mode == "async":
+        asyncio.run(wait_async())
+    else:
+        with script.client(poll_interval=seconds) as tenios:
+            tenios.callback(10).wait()
+    pauses = [later - earlier for earlier, later in itertools.pairwise(script.polled_at)]
+    assert len(pauses) == 4
+    assert all(at_least - 1e-6 <= pause <= at_least * 1.1 + 1e-6 for pause in pauses)
+
+
 RESPONSES = st.one_of(
     st.sampled_from([*ORDER, *FINAL, "ON_HOLD", "PARKED", ""]),
     st.integers(201, 599),

@@ -90,6 +90,8 @@ def functions() -> None:
     poll_interval: PollInterval = default_poll_interval
     clock: Clock = VirtualClock()
     Tenios("KEY", poll_interval=poll_interval, clock=clock)
+    Tenios("KEY", poll_interval=2.0)
+    AsyncTenios("KEY", poll_interval=2)
 
 
 def simulator() -> None:
