@@ -8,7 +8,7 @@ import aiohttp
 from httpx_aiohttp import AiohttpTransport
 
 from ._attempt import CURRENT_ATTEMPT
-from ._transport import KEEPALIVE_SECONDS, MAX_CONNECTIONS, MAX_HEADER_BYTES
+from ._transport import KEEPALIVE_SECONDS, MAX_HEADER_BYTES, MAX_INIT_CONNECTIONS
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -37,7 +37,7 @@ def aiohttp_transport(factory: TransportFactory, *, keep: bool) -> AiohttpTransp
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            limit=MAX_CONNECTIONS,
+            limit=0 if keep else MAX_INIT_CONNECTIONS,  # 0 is none
             ssl=factory.context,
             # The system's resolver, as in httpx: aiodns ignores the system's settings and a test suite's guard.
             resolver=aiohttp.ThreadedResolver(),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio  # async only
 from typing import TYPE_CHECKING, Self
 
-import httpx
 import tenios_client
 from tenios_client.api.callback import get_callback_status, init_callback
 
 from . import _client_base, _mapping
-from ._async_transport import AsyncTransport
+from ._async_transport import AsyncHttpClient, AsyncTransport
 from ._attempt import new_attempt
 from ._claim import Claim, ledger_of, record_status
 from ._clock import SYSTEM_CLOCK
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable
     from datetime import timedelta
 
+    import httpx
     from tenios_client.models import CallbackStatus, InitCallbackRequest
 
     from ._clock import Clock
@@ -103,7 +103,7 @@ class AsyncTenios:
             aiohttp=aiohttp,  # async only
         )
         options = http_options(self._settings, event_hooks, async_raise_for_status)
-        self._http = httpx.AsyncClient(transport=own_transport, **options)
+        self._http = AsyncHttpClient(transport=own_transport, **options)
         self._api = tenios_client.Client(base_url=self._settings.base_url).set_async_httpx_client(self._http)
         self._clock = clock
         self._has_hooks = bool(event_hooks)

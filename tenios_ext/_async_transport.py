@@ -11,7 +11,7 @@ import httpx
 
 from ._attempt import TOO_LONG, current_attempt
 from ._exceptions import ConfigurationError
-from ._transport import BoundedBody, is_init_request
+from ._transport import BoundedBody, SpareRequests, is_init_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 #: One for init requests and one for status requests.
 TransportPair = tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]
+
+
+class AsyncHttpClient(SpareRequests, httpx.AsyncClient):
+    """An httpx client for the requests of one API."""
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):

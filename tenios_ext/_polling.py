@@ -45,6 +45,8 @@ _FIRST_RING = 3.5
 _LONG = 120.0
 # Intervals are up to this much longer, so that callbacks that were started together are not polled together.
 _JITTER = 0.1
+# A callback that is first polled so long after it was due was picked up, perhaps with thousands after a restart (seconds).
+_PICKED_UP_AFTER = 10.0
 # So many refusals in a row mean that TENIOS will not give the status at the next poll either.
 _MAX_REFUSALS = 3
 _REFUSED = {400, 404, 405}
@@ -136,6 +138,7 @@ class PollState:
         _check_limit("end_timeout", end_timeout)
         self._wall_offset = wall_time - now
         self._due = min(handle.started_at + handle.delay - self._wall_offset, now + handle.delay)
+        self._is_picked_up = now - self._due > _PICKED_UP_AFTER
         self._answer_timeout, self._answer_by = _deadline(answer_timeout, self._due, now)
         self._end_timeout, self._end_by = _deadline(end_timeout, self._due, now)
 
@@ -169,7 +172,10 @@ class PollState:
             self._rank = rank
             change = StatusChange(status, now + self._wall_offset)
             self.outcome = Outcome(self.handle, (*self.outcome.history, change))
-        self._schedule(now, self._interval(now))
+        interval = self._interval(now)
+        if self._is_picked_up and not seen:
+            interval *= random.random()  # noqa: S311 - not a secret. All are polled at once; from then on, evenly.
+        self._schedule(now, interval)
         return is_change
 
     def record_failure(self, error: StatusUnavailableError, now: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-import httpx
 import tenios_client
 from tenios_client.api.callback import get_callback_status, init_callback
 
@@ -16,12 +15,13 @@ from ._exceptions import StatusUnavailableError, TeniosError
 from ._models import CallbackHandle, Outcome
 from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, PollState, default_poll_interval
 from ._settings import Secret, Settings
-from ._transport import Transport, TransportFactory, http_options, raise_for_status
+from ._transport import HttpClient, Transport, TransportFactory, http_options, raise_for_status
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import timedelta
 
+    import httpx
     from tenios_client.models import CallbackStatus, InitCallbackRequest
 
     from ._clock import Clock
@@ -96,7 +96,7 @@ class Tenios:
             transport,
         )
         options = http_options(self._settings, event_hooks, raise_for_status)
-        self._http = httpx.Client(transport=own_transport, **options)
+        self._http = HttpClient(transport=own_transport, **options)
         self._api = tenios_client.Client(base_url=self._settings.base_url).set_httpx_client(self._http)
         self._clock = clock
         self._has_hooks = bool(event_hooks)

@@ -35,15 +35,21 @@ if TYPE_CHECKING:
 #: httpx's event hooks: functions by "request" and "response".
 EventHooks = Mapping[str, Sequence[Callable[..., Any]]]
 
-# Few connections, as many kept as allowed: the cost of a request in httpx grows with the connections in its pool.
-MAX_CONNECTIONS = 20
+# The most connections for init requests. There is no limit for status requests: the caller's threads, or max_concurrency, are it.
+MAX_INIT_CONNECTIONS = 20
 KEEPALIVE_SECONDS = 30.0
 MAX_RESPONSE_BYTES = 1 << 20
 MAX_HEADER_BYTES = 100 * 1024
 _OK = 200
 _INIT_PATH = "/callback/init"
 _SOCKS = {"socks5", "socks5h"}
+_OF_THE_BODY = {b"content-encoding", b"content-length", b"transfer-encoding"}
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Look for none."""
 
 
 class UnexpectedStatusError(Exception):
@@ -71,6 +77,30 @@ def http_options(settings: Settings, event_hooks: EventHooks | None, last_hook: 
         "timeout": httpx.Timeout(read, connect=min(CONNECT_TIMEOUT, read)),
         "trust_env": False,
     }
+
+
+class SpareRequests:
+    """
+    Spares our httpx clients what they would do for each request, and the API does not need, which is a third of a poll's CPU:
+    merging the same URL, headers and time limits, and looking for cookies.
+    """
+
+    #: None, whatever a response sets: the API has none.
+    cookies: httpx.Cookies = _NoCookies()
+
+    def build_request(
+        self, method: str, url: httpx.URL | str, *, json: Any | None = None, **options: Any
+    ) -> httpx.Request:
+        """Return a request like the first one to *url*, which httpx builds, with another body."""
+        templates: dict[object, httpx.Request] = vars(self).setdefault("_templates", {})
+        if url not in templates:
+            templates[url] = cast("httpx.Client", super()).build_request(method, url, json=json, **options)
+        template = templates[url]
+        return _with_body(template, json, timeout=template.extensions["timeout"])
+
+
+class HttpClient(SpareRequests, httpx.Client):
+    """An httpx client for the requests of one API."""
 
 
 def _checked_hooks(event_hooks: EventHooks | None) -> dict[str, list[Callable[..., Any]]]:
@@ -123,25 +153,18 @@ class TransportFactory:
         """Return *request* as it is sent: with the access key, and with time limits of at most *seconds*."""
         document = json.loads(request.content)
         document["access_key"] = self.settings.access_key.reveal()
-        headers = request.headers.copy()
-        del headers["Content-Length"]
+        timeouts = {name: _least(each, seconds) for name, each in request.extensions.get("timeout", {}).items()}
+        prepared = _with_body(request, document, timeout=timeouts)
         if is_init_request(request):
             # A pool that keeps no connections may still reuse one that has just become idle in another thread.
-            headers["Connection"] = "close"
-        timeouts = {name: _least(each, seconds) for name, each in request.extensions.get("timeout", {}).items()}
-        return httpx.Request(
-            request.method,
-            request.url,
-            headers=headers,
-            content=json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(),
-            extensions={**request.extensions, "timeout": timeouts},
-        )
+            prepared.headers["Connection"] = "close"
+        return prepared
 
     def options(self, *, keep: bool) -> dict[str, Any]:
         """Return the arguments of httpx's own transports, which keep their connections for the next request or don't."""
         limits = httpx.Limits(
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS if keep else 0,
+            max_connections=None if keep else MAX_INIT_CONNECTIONS,
+            max_keepalive_connections=None if keep else 0,
             keepalive_expiry=KEEPALIVE_SECONDS,
         )
         return {"verify": self.context, "limits": limits, "retries": CONNECT_RETRIES, "proxy": self.proxy}
@@ -185,6 +208,21 @@ class TransportFactory:
                 "A proxy on another machine cannot be used with an http:// base_url: it would get the access key unencrypted."
             )
         return proxy
+
+
+def _with_body(request: httpx.Request, document: Any, *, timeout: Mapping[str, float | None]) -> httpx.Request:
+    """Return a copy of *request* with another body and other time limits."""
+    content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    copy = httpx.Request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        stream=httpx.ByteStream(content),
+        extensions={**request.extensions, "timeout": dict(timeout)},
+    )
+    copy.headers["Content-Length"] = str(len(content))
+    copy.read()
+    return copy
 
 
 def _least(timeout: float | None, seconds: float) -> float:
@@ -288,13 +326,11 @@ class BoundedBody:
 
     def complete(self, response: httpx.Response) -> httpx.Response:
         """Return the response with its body read: decompressed within the limit, and as UTF-8."""
-        headers = response.headers.copy()
-        encoding = headers.pop("Content-Encoding", "").strip().lower()
-        headers.pop("Content-Length", None)
-        headers.pop("Transfer-Encoding", None)
-        content = (
-            _decompressed(bytes(self._content)) if encoding in {"gzip", "x-gzip", "deflate"} else bytes(self._content)
-        )
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
+        headers = [each for each in response.headers.raw if each[0].lower() not in _OF_THE_BODY]
+        content = bytes(self._content)
+        if encoding in {"gzip", "x-gzip", "deflate"}:
+            content = _decompressed(content)
         # httpx logs the reason phrase, which is the server's; without it, it logs the standard one.
         extensions = {name: each for name, each in response.extensions.items() if name != "reason_phrase"}
         return httpx.Response(response.status_code, headers=headers, content=_as_utf8(content), extensions=extensions)

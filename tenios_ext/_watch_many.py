@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._models import Outcome
     from ._polling import PollState
 
-MAX_CONCURRENCY = 20
+MAX_CONCURRENCY = 100
 # Polls that are later than this because of the caller's limits are worth a warning (seconds).
 _LATE = 1.0
 

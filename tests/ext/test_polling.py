@@ -27,9 +27,10 @@ STATUSES = st.sampled_from([*CallbackStatus, ON_HOLD, CallbackStatus("PARKED")])
 
 
 def new_state(interval: float = 1.0, **settings: Any) -> PollState:
-    settings = {"delay": 0, "answer_timeout": 300.0, "end_timeout": 3600.0, **settings}
+    defaults = {"delay": 0, "answer_timeout": 300.0, "end_timeout": 3600.0, "wall_time": START, "now": START}
+    settings = {**defaults, **settings}
     handle = CallbackHandle(10, delay=settings.pop("delay"), started_at=START)
-    return PollState(handle, lambda *_: interval, **settings, wall_time=START, now=START)
+    return PollState(handle, lambda *_: interval, **settings)
 
 
 def failure(http_status: int | None = 503, **details: Any) -> StatusUnavailableError:
@@ -112,6 +113,20 @@ def test_interval_is_lengthened_by_up_to_a_tenth_and_is_never_below_the_minimum(
     assert max(pauses) <= at_least * 1.1
     # Callbacks that were started together must not be polled together.
     assert (len(pauses) > 50) == (interval > 0)
+
+
+def test_callbacks_that_are_picked_up_together_are_soon_polled_evenly() -> None:
+    """All of them are polled at once at first, as after a restart. In step they would stay a burst of requests."""
+    second, third = [], []
+    for _ in range(200):
+        state = new_state(10.0, now=START + 60, wall_time=START + 60)
+        state.record_status(CallbackStatus.CONNECTED, START + 60)
+        second.append(state.pause(START + 60))
+        state.record_status(CallbackStatus.CONNECTED, START + 70)
+        third.append(state.pause(START + 70))
+    assert min(second) >= MIN_INTERVAL
+    assert [sum(begin <= each < begin + 2.5 for each in second) > 10 for begin in (0, 2.5, 5, 7.5)] == [True] * 4
+    assert 10 <= min(third) <= max(third) <= 11
 
 
 def test_interval_function_is_given_the_status_and_its_age() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import json
 import re
 import signal
 import threading
@@ -163,6 +164,79 @@ def test_tasks_share_a_client(mode: str) -> None:
     with FaultServer(STARTED) as server:
         assert asyncio.run(run(server.url)) == [10] * 64
         assert server.received == {INIT: 64}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_as_many_status_requests_are_sent_at_once_as_the_caller_makes(mode: str) -> None:
+    """The server responds to none of them before it has them all."""
+    together = threading.Barrier(40)
+    ended = respond("200 OK", {"status": "DISCONNECTED"})
+
+    def fault(connection: Connection) -> None:
+        together.wait(30)
+        ended(connection)
+
+    async def run(url: str) -> None:
+        async with AsyncTenios(base_url=url, aiohttp=mode == "aiohttp") as tenios:
+            updates = [update async for update in tenios.watch_many(range(40), max_concurrency=40)]
+        assert [update.status for update in updates] == ["DISCONNECTED"] * 40
+
+    with FaultServer(fault) as server:
+        if mode == "sync":
+            with Tenios(base_url=server.url) as tenios, ThreadPoolExecutor(40) as pool:
+                statuses = list(pool.map(lambda number: tenios.callback(number).status(), range(40)))
+            assert statuses == ["DISCONNECTED"] * 40
+        else:
+            asyncio.run(run(server.url))
+        assert server.received == {STATUS: 40}
+
+
+# What a request has from an earlier one.
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_what_a_hook_changes_is_gone_in_the_next_request(mode: str) -> None:
+    sent: list[httpx.Request] = []
+
+    def change(request: httpx.Request) -> None:
+        request.headers["X-Number"] = str(len(sent))
+        request.headers["X-Trace"] = request.headers.get("X-Trace", "") + "hook"
+        request.extensions["timeout"]["read"] -= 1
+
+    async def async_change(request: httpx.Request) -> None:
+        change(request)
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={"status": "CONNECTED"})
+
+    settings: dict[str, Any] = {"transport": httpx.MockTransport(handle)}
+
+    async def run() -> None:
+        async with AsyncTenios(**settings, event_hooks={"request": [async_change]}) as tenios:
+            for number in (1, 12345):
+                await tenios.callback(number).status()
+
+    if mode == "sync":
+        with Tenios(**settings, event_hooks={"request": [change]}) as tenios:
+            for number in (1, 12345):
+                tenios.callback(number).status()
+    else:
+        asyncio.run(run())
+    assert [request.headers["X-Number"] for request in sent] == ["0", "1"]
+    assert [request.headers["X-Trace"] for request in sent] == ["hook", "hook"]
+    assert [request.extensions["timeout"]["read"] for request in sent] == [29, 29]
+    assert [json.loads(request.content)["id"] for request in sent] == [1, 12345]
+    assert [int(request.headers["Content-Length"]) for request in sent] == [len(request.content) for request in sent]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_cookies_are_not_kept(mode: str) -> None:
+    busy = respond("503 Service Unavailable", {}, "Set-Cookie: session=1; Path=/")
+    with HeadServer(in_turn(busy, respond("200 OK", {"status": "CONNECTED"}))) as server:
+        assert fetch_status(mode, base_url=server.url) == "CONNECTED"
+    assert len(server.heads) == 2
+    assert not any("cookie" in head.lower() for head in server.heads)
 
 
 # The client's life.
