@@ -8,6 +8,7 @@ service to which callbacks keep coming. The server is small, so that what is mea
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import subprocess
@@ -52,9 +53,9 @@ class _Protocol(asyncio.Protocol):
         if not separator or not body.endswith(b"}"):
             return
         self._received = b""
-        callback_id = int(body.rpartition(b'"id":')[2].split(b",")[0].rstrip(b"} "))
+        callback_id = json.loads(body).get("id", 0)
         status = STATUSES[max(0, bisect_right(self.times[callback_id], time.time()) - 1)]
-        content = f'{{"status":"{status}"}}'.encode()
+        content = f'{{"id":{callback_id},"status":"{status}"}}'.encode()
         headers = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)
         assert isinstance(self._transport, asyncio.Transport)
         self._transport.write(headers + content)

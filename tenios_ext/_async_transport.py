@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
@@ -47,6 +49,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             raise ConfigurationError("aiohttp=True needs an extra: pip install 'tenios-callback[aiohttp]'")
         if aiohttp and factory.proxy is not None and factory.proxy.url.scheme.startswith("socks"):
             raise ConfigurationError("aiohttp=True cannot be used with a SOCKS proxy. Use aiohttp=False.")
+        if custom is None:
+            _import_connections(aiohttp=aiohttp)
         self._factory = factory
         self._custom = custom
         self._custom_loop: asyncio.AbstractEventLoop | None = None
@@ -110,6 +114,16 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             httpx.AsyncHTTPTransport(**self._factory.options(keep=False)),
             httpx.AsyncHTTPTransport(**self._factory.options(keep=True)),
         )
+
+
+def _import_connections(*, aiohttp: bool) -> None:
+    # Otherwise it would be done at the first request, and hold the event loop for a tenth of a second or more.
+    if aiohttp:
+        import_module("._aiohttp_transport", __package__)
+        return
+    import_module("httpcore")
+    with suppress(ImportError):  # The name is anyio's own. If it changes, the first request is slower again.
+        import_module("anyio._backends._asyncio")
 
 
 class _Connections:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.faults import FaultServer, respond
 
 import tenios_ext
 import tenios_simulator
@@ -246,6 +247,30 @@ def imported_by(statement: str) -> set[str]:
     code = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"
     output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     return set(output.split())
+
+
+FIRST_POLL = """
+import asyncio, sys
+from tenios_ext import AsyncTenios
+
+async def main(url, aiohttp):
+    async with AsyncTenios("KEY", base_url=url, aiohttp=aiohttp) as tenios:
+        before = set(sys.modules)
+        await tenios.callback(10).status()
+        print(*{name.partition(".")[0] for name in set(sys.modules) - before})
+
+asyncio.run(main(sys.argv[1], sys.argv[2] == "aiohttp"))
+"""
+
+
+@pytest.mark.parametrize("connections", ["httpx", "aiohttp"])
+def test_async_client_imports_what_it_needs_when_it_is_made(connections: str) -> None:
+    """At the first request, it would hold the event loop."""
+    with FaultServer(respond("200 OK", {"status": "CONNECTED"})) as server:
+        command = [sys.executable, "-c", FIRST_POLL, server.url, connections]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    # httpx imports certifi with its TLS context, which is not made for plain HTTP; httpx-aiohttp asks httpx once more.
+    assert set(output.split()) - sys.stdlib_module_names <= {"certifi"}
 
 
 def test_import_loads_httpx_and_attrs_and_nothing_else_of_weight() -> None:
