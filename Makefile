@@ -111,6 +111,7 @@ build: $(READY) artefacts ## Build the wheel and the source distribution into di
 
 lock: ## Update the lock files in requirements/ (ARGS=--upgrade takes the newest versions)
 	$(LOCK) pyproject.toml --all-extras --group dev -o requirements/dev.txt $(ARGS)
+	$(LOCK) pyproject.toml --extra aiohttp --group bench -c requirements/dev.txt -o requirements/bench.txt $(ARGS)
 	echo uv | $(LOCK) - -c requirements/dev.txt -o requirements/uv.txt
 
 ci: browser database check test clients mutants ## Run everything that must pass before a merge (needs Go and a JDK with Maven)

@@ -1,40 +1,68 @@
-"""The time of `import tenios_ext`, compared with that of its dependencies in the same run, in an otherwise empty environment."""
+"""
+What our packages add to the start of a program, beside the same program without us, in an otherwise empty environment.
+
+- `import tenios_ext` beside its dependencies
+- `tenios --help` beside an empty click program
+- a test run with our pytest plugin beside one that does not load it
+"""
 
 from __future__ import annotations
 
-import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parent.parent
-ROUNDS = 40
-STATEMENTS = {"httpx and attrs": "import httpx, attrs", "tenios_ext": "import tenios_ext"}
+from _measure import ROOT, environment, machine, print_ratios
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROUNDS = 30
+CLICK = "import click; click.command()(lambda: None)(['--help'])"
 
 
-def seconds(python: Path, statement: str) -> float:
-    """Return the seconds that a process takes to run *statement*."""
+def seconds(command: Sequence[str | Path]) -> float:
+    """Return the seconds that a process takes."""
     began = time.perf_counter()
-    subprocess.run([python, "-I", "-c", statement], check=True)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
+def compare(title: str, commands: Mapping[str, Sequence[str | Path]]) -> None:
+    """Print how long each of *commands* takes; the first one is what the others are compared with."""
+    for command in commands.values():
+        seconds(command)
+    rows: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(ROUNDS):
+        for name, command in commands.items():
+            rows[name].append(seconds(command) * 1000)
+    print(f"\n{title}")
+    print_ratios(rows, next(iter(rows)), "ms")
+
+
 def main() -> None:
-    """Print the median of each, and the median of the ratios of the pairs."""
-    uv = Path(sys.executable).with_name("uv")
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-        constraint = ROOT / "requirements/dev.txt"
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", folder, "-c", constraint, ROOT], check=True)
-        python = Path(folder) / "bin/python"
-        for statement in STATEMENTS.values():
-            seconds(python, statement)
-        pairs = [[seconds(python, statement) for statement in STATEMENTS.values()] for _ in range(ROUNDS)]
-    for name, times in zip(STATEMENTS, zip(*pairs, strict=True), strict=True):
-        print(f"{name:16} {statistics.median(times) * 1000:6.0f} ms")
-    print(f"ratio            {statistics.median(ours / theirs for theirs, ours in pairs):6.2f}")
+    """Print a table for each."""
+    print(machine())
+    constraint: list[str | Path] = ["-c", ROOT / "requirements/dev.txt"]
+    with environment([*constraint, ROOT]) as python:
+        compare(
+            "import",
+            {
+                "httpx and attrs": [python, "-I", "-c", "import httpx, attrs"],
+                "tenios_ext": [python, "-I", "-c", "import tenios_ext"],
+            },
+        )
+    with environment([*constraint, f"{ROOT}[simulator]", "pytest"]) as python, tempfile.TemporaryDirectory() as folder:
+        compare(
+            "help",
+            {"an empty click program": [python, "-I", "-c", CLICK], "tenios": [python.with_name("tenios"), "--help"]},
+        )
+        test = Path(folder) / "test_nothing.py"
+        test.write_text("def test_nothing(): pass\n")
+        pytest: Sequence[str | Path] = [python, "-I", "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
+        compare("pytest", {"without the plugin": [*pytest, "-p", "no:tenios"], "with the plugin": pytest})
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if aiohttp and factory.proxy is not None and factory.proxy.url.scheme.startswith("socks"):
             raise ConfigurationError("aiohttp=True cannot be used with a SOCKS proxy. Use aiohttp=False.")
         if custom is None:
-            _import_connections(aiohttp=aiohttp)
+            _import_all(aiohttp=aiohttp)
         self._factory = factory
         self._custom = custom
         self._custom_loop: asyncio.AbstractEventLoop | None = None
@@ -116,8 +116,9 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         )
 
 
-def _import_connections(*, aiohttp: bool) -> None:
+def _import_all(*, aiohttp: bool) -> None:
     # Otherwise it would be done at the first request, and hold the event loop for a tenth of a second or more.
+    import_module("phonenumbers")
     if aiohttp:
         import_module("._aiohttp_transport", __package__)
         return

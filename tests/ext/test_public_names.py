@@ -249,15 +249,16 @@ def imported_by(statement: str) -> set[str]:
     return set(output.split())
 
 
-FIRST_POLL = """
+FIRST_REQUESTS = """
 import asyncio, sys
 from tenios_ext import AsyncTenios
 
 async def main(url, aiohttp):
-    async with AsyncTenios("KEY", base_url=url, aiohttp=aiohttp) as tenios:
+    async with AsyncTenios("KEY", "CONFIG", base_url=url, aiohttp=aiohttp) as tenios:
         before = set(sys.modules)
         await tenios.callback(10).status()
-        print(*{name.partition(".")[0] for name in set(sys.modules) - before})
+        await tenios.start_callback("+492214710123")
+        print(*set(sys.modules) - before)
 
 asyncio.run(main(sys.argv[1], sys.argv[2] == "aiohttp"))
 """
@@ -266,11 +267,13 @@ asyncio.run(main(sys.argv[1], sys.argv[2] == "aiohttp"))
 @pytest.mark.parametrize("connections", ["httpx", "aiohttp"])
 def test_async_client_imports_what_it_needs_when_it_is_made(connections: str) -> None:
     """At the first request, it would hold the event loop."""
-    with FaultServer(respond("200 OK", {"status": "CONNECTED"})) as server:
-        command = [sys.executable, "-c", FIRST_POLL, server.url, connections]
+    with FaultServer(respond("200 OK", {"id": 10, "status": "CONNECTED"})) as server:
+        command = [sys.executable, "-c", FIRST_REQUESTS, server.url, connections]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    # httpx imports certifi with its TLS context, which is not made for plain HTTP; httpx-aiohttp asks httpx once more.
-    assert set(output.split()) - sys.stdlib_module_names <= {"certifi"}
+    names = {name for name in output.split() if name.partition(".")[0] not in sys.stdlib_module_names}
+    # phonenumbers reads the rules of a country with its first number. httpx imports certifi with a TLS context, which is not made
+    # for plain HTTP; httpx-aiohttp asks httpx once more.
+    assert {name for name in names if not name.endswith("data.region_DE")} <= {"certifi", "certifi.core"}
 
 
 def test_import_loads_httpx_and_attrs_and_nothing_else_of_weight() -> None:
