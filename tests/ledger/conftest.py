@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 import hypothesis
-import psycopg
 import pytest
-from support.postgresql import postgresql
+from support.postgresql import new_database, postgresql
 
 from tenios_ext.ledger import Ledger
 
@@ -25,14 +23,6 @@ def server() -> Iterator[str]:
     """The URL of a PostgreSQL server."""
     with postgresql() as url:
         yield url
-
-
-def new_database(server: str) -> str:
-    """Return the URL of a new database on a server."""
-    name = f"ledger_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} STRATEGY wal_log".encode())
-    return server.rpartition("/")[0] + "/" + name
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
