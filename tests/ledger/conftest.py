@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from support.clients import wait_for_recording
 from support.postgresql import new_database, postgresql
 
 from tenios_ext.ledger import Ledger
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
 
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+
+@pytest.fixture(autouse=True)
+def _watchdog() -> Iterator[None]:
+    """End the process of a test that waits for a database which never responds: a failure, not a run without end."""
+    faulthandler.dump_traceback_later(600, exit=True, file=2)
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +48,4 @@ def ledger(url: str) -> Iterator[Ledger]:
     """A new ledger."""
     with Ledger(url) as ledger:
         yield ledger
+        wait_for_recording()

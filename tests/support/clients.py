@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import uuid
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,13 @@ def fetch_status(mode: str, callback_id: int | str = 10, **settings: Any) -> Cal
             return await tenios.callback(callback_id).status()
 
     return asyncio.run(run())
+
+
+def wait_for_recording() -> None:
+    """Wait until the threads have ended that record what was interrupted."""
+    for thread in threading.enumerate():
+        if thread.name == "tenios-ledger":
+            thread.join()
 
 
 class FakeTenios:
