@@ -97,10 +97,11 @@ browser: ## Install Chromium if there is none (Debian and Ubuntu, as root); the 
 	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install Chromium or Chrome in another way." >&2; exit 1; }; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
-database: ## Install PostgreSQL if there is none (Debian and Ubuntu, as root); the tests of the ledger need it
-	@ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null || command -v postgres || { \
-	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install PostgreSQL in another way." >&2; exit 1; }; \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; }
+database: ## Install PostgreSQL and pgbouncer if missing (Debian and Ubuntu, as root); the tests of the ledger need them
+	@{ ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null || command -v postgres; } && \
+	  { command -v pgbouncer || ls /usr/sbin/pgbouncer 2>/dev/null; } || { \
+	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install PostgreSQL and pgbouncer in another way." >&2; exit 1; }; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql pgbouncer; }
 
 artefacts: $(READY) ## Write the contract as JSON, and as OpenAPI 3.0, into build/contract/
 	@$(BIN)/python scripts/artefacts.py build/contract

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 import tenios_simulator
 from tenios_ext import AsyncTenios, Tenios
@@ -10,16 +11,20 @@ from tenios_ext import AsyncTenios, Tenios
 from ._extras import requires_extra
 from ._options import IN_PROCESS
 
+if TYPE_CHECKING:
+    from tenios_ext.ledger import Ledger
 
-def make_client(simulator: str | None, *, region: str | None = None) -> Tenios:
+
+def make_client(simulator: str | None, *, region: str | None = None, ledger: Ledger | None = None) -> Tenios:
     """
     Return a client. Raises ConfigurationError if a setting is missing or wrong.
 
     Args:
         simulator: The value of ``--simulator``; None for TENIOS.
         region: The value of ``--region``; None to take it from the environment.
+        ledger: The ledger of ``--ledger``; None to take it from the environment.
     """
-    return Tenios(region=region, **client_arguments(simulator))
+    return Tenios(region=region, ledger=ledger, **client_arguments(simulator))
 
 
 def make_async_client(simulator: str | None) -> AsyncTenios:
@@ -32,6 +37,7 @@ def client_arguments(simulator: str | None) -> dict[str, Any]:
     """Return the arguments that make a client use the simulator; none for TENIOS."""
     if simulator is None:
         return {}
+    os.environ.pop("TENIOS_LEDGER", None)  # It records real callbacks, and a simulator's have the same ids.
     arguments = {
         "access_key": tenios_simulator.ACCESS_KEY,
         "callback_config_id": tenios_simulator.CALLBACK_CONFIG_ID,

@@ -21,6 +21,7 @@ COMMANDS = {
     "numbers": "List the magic numbers and what the simulator does for each.",
     "contract": "Print the OpenAPI description of the TENIOS Callback API.",
     "doctor": "Check the settings and whether TENIOS can be reached.",
+    "ledger": "Look at a ledger, resolve what is unknown, and forget numbers.",
     "simulate": "Serve a simulator of TENIOS on this machine until Ctrl-C.",
 }
 
@@ -65,6 +66,6 @@ def main() -> None:
     Have TENIOS call two people and connect them.
 
     Settings come from the environment: TENIOS_ACCESS_KEY (or TENIOS_ACCESS_KEY_FILE, the name of a file with the key in it),
-    TENIOS_CALLBACK_CONFIG_ID, and optionally TENIOS_BASE_URL, TENIOS_REGION, TENIOS_ALLOWED_NUMBERS, TENIOS_INSECURE_HOSTS and
-    TENIOS_OFFLINE. Check them with `tenios doctor`. Without an account, add --simulator.
+    TENIOS_CALLBACK_CONFIG_ID, and optionally TENIOS_BASE_URL, TENIOS_REGION, TENIOS_ALLOWED_NUMBERS, TENIOS_INSECURE_HOSTS,
+    TENIOS_LEDGER and TENIOS_OFFLINE. Check them with `tenios doctor`. Without an account, add --simulator.
     """

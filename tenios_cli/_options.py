@@ -42,6 +42,9 @@ def _refuse_access_key(_: click.Context, __: click.Parameter, value: str | None)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+ledger_option = click.option(
+    "--ledger", metavar="URL", help="The ledger's database, such as sqlite:///callbacks.db. [default: TENIOS_LEDGER]"
+)
 _simulator_option = click.option(
     "--simulator",
     callback=_check_simulator,

@@ -13,7 +13,7 @@ from ._async_transport import AsyncHttpClient, AsyncTransport
 from ._attempt import new_attempt
 from ._claim import Claim, ledger_of, record_status
 from ._clock import SYSTEM_CLOCK
-from ._exceptions import StatusUnavailableError, TeniosError
+from ._exceptions import NotSentError, StatusUnavailableError, TeniosError
 from ._models import CallbackHandle, Outcome
 from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, PollState, default_poll_interval
 from ._settings import Secret, Settings
@@ -184,6 +184,7 @@ class AsyncTenios:
         if key is None:
             handle = await self._send_init(request)
         else:
+            _raise_if_no_event_loop()  # async only
             with Claim(self._ledger, self._settings, key, request) as claim:
                 if placed := await asyncio.to_thread(claim.make):
                     return AsyncCallback(placed, self._poller)
@@ -263,6 +264,21 @@ class AsyncTenios:
         )
 
     # async only: end
+
+
+# async only: begin
+def _raise_if_no_event_loop() -> None:
+    """Raise NotSentError in another framework's loop, where no thread can be waited for."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError as error:
+        reason = f"RuntimeError: {error}"
+    else:
+        return
+    raise NotSentError(f"A key needs asyncio ({reason}), so nothing was sent.", reason=reason)
+
+
+# async only: end
 
 
 class AsyncCallback:

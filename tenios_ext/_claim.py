@@ -151,7 +151,7 @@ class Claim:
             known = entry.last_error or "The process that dialled recorded no response."
             message = (
                 f"The key {self._key!r} was dialled at {at}, and the outcome is unknown. {known} Ask the agent or the customer, "
-                "then use ledger.resolve()."
+                "then use `tenios ledger resolve` or ledger.resolve()."
             )
         raise OutcomeUnknownError(f"{message} Nothing was sent now.", reason=entry.last_error)
 

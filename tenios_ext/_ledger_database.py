@@ -23,19 +23,13 @@ SCHEMA = 1
 LIMIT = 10
 #: File systems whose locks cannot be relied on between machines.
 _NETWORK = {"afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
-_DRIVERS = {
-    "sqlite": "sqlite",
-    "sqlite+pysqlite": "sqlite",
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-}
+_PSYCOPG = "postgresql+psycopg"
+_DRIVERS = {"sqlite": "sqlite", "postgres": _PSYCOPG, "postgresql": _PSYCOPG, _PSYCOPG: _PSYCOPG}
 _POSTGRESQL = {
     "connect_timeout": LIMIT,
     "tcp_user_timeout": LIMIT * 1000,
     "prepare_threshold": None,  # A pooler such as pgbouncer gives each transaction another connection.
 }
-_WAIT = f"SET LOCAL statement_timeout = {LIMIT * 1000}"
 _JULIAN_SECONDS = "(julianday('now') - 2440587.5) * 86400.0"
 # Any number that other programs are unlikely to use.
 _LOCK = 4_826_353_071
@@ -106,34 +100,32 @@ def _unescape(point: str) -> str:
 
 
 def _connect(url: sa.URL) -> sa.Engine:
+    options: dict[str, Any] = {"hide_parameters": True}
     if url.drivername == "sqlite":
         # No connection is kept: none is shared after a fork, and opening one takes a tenth of what a commit takes.
-        engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args={"timeout": LIMIT})
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-        return engine
+        options |= {"poolclass": sa.NullPool, "connect_args": {"timeout": LIMIT, "isolation_level": None}}
+    else:
+        arguments = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
+        options |= {
+            "isolation_level": "READ COMMITTED",
+            "connect_args": arguments,
+        }  # A claim must see a row that it met.
+        options |= {"pool_pre_ping": True, "pool_timeout": LIMIT}
     try:
-        engine = sa.create_engine(
-            url,
-            pool_pre_ping=True,
-            pool_timeout=LIMIT,
-            isolation_level="READ COMMITTED",
-            hide_parameters=True,
-            connect_args={name: value for name, value in _POSTGRESQL.items() if name not in url.query},
-        )
+        engine = sa.create_engine(url, **options)
     except ImportError:
         raise ConfigurationError("PostgreSQL needs psycopg: pip install 'tenios-callback[ledger]'") from None
-    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(_WAIT))
+    sa.event.listen(engine, "begin", _begin_sqlite if url.drivername == "sqlite" else _begin_postgresql)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # Transactions begin as _begin_sqlite says, not as Python's module decides.
-    connection.execute("PRAGMA synchronous = FULL")
-
-
 def _begin_sqlite(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("PRAGMA synchronous = FULL")
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("read_only") else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {LIMIT * 1000:.0f}")
 
 
 class Database:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tenios_ext import Clock
+    from tenios_ext.ledger import Ledger
 
     from ._engine import SimulatedCallback
     from ._request_log import RecordedRequest
@@ -217,15 +218,25 @@ class Simulator:
         """An httpx transport, sync and async, for clients with settings of your own. Give them ``clock``, too."""
         return InProcessTransport(self.handle_request, self.clock)
 
-    def client(self) -> Tenios:
-        """Return a client that is connected to this simulator."""
-        key, config_id = self.account
-        return Tenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock)
+    def client(self, *, ledger: Ledger | None = None) -> Tenios:
+        """
+        Return a client that is connected to this simulator.
 
-    def async_client(self) -> AsyncTenios:
-        """Return a client for asyncio that is connected to this simulator."""
+        Args:
+            ledger: Its ledger, for callbacks that are started with a key.
+        """
         key, config_id = self.account
-        return AsyncTenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock)
+        return Tenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock, ledger=ledger)
+
+    def async_client(self, *, ledger: Ledger | None = None) -> AsyncTenios:
+        """
+        Return a client for asyncio that is connected to this simulator.
+
+        Args:
+            ledger: Its ledger, for callbacks that are started with a key.
+        """
+        key, config_id = self.account
+        return AsyncTenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock, ledger=ledger)
 
     @property
     def account(self) -> tuple[str, str]:

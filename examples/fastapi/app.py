@@ -5,19 +5,21 @@ A "call me back" page with FastAPI: visitors enter a number and see the progress
 
 Without TENIOS_ACCESS_KEY the page uses a simulator in this process, and no phone rings.
 
-Each form carries a token and starts at most one call, even if it is sent twice at once, or again after an outcome that is
-unknown. The tokens and the limits are kept in the memory of this process. With several processes a form still starts at most
-one call, but a form that reaches another process than the one that served it is refused, as is any form after a restart, and
-each process counts calls by itself. So run one worker, or keep the forms and the limits in a shared store.
+Each form carries a token, which is the key of its call: a form starts at most one call, even if it is sent twice at once, to
+several workers, or again after an outcome that is unknown or a restart. The ledger that remembers the tokens is named by
+TENIOS_LEDGER. The limits are kept in the memory of this process, so each of several workers counts by itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import re
 import secrets
+import tempfile
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +31,17 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from phonenumbers import PhoneNumberType
 from pydantic import BaseModel, Field
 
-from tenios_ext import AsyncTenios, CallbackHandle, NotPlacedError, OutcomeUnknownError, TeniosError, to_e164
-from tenios_simulator import BASE_URL, Simulator
+from tenios_ext import (
+    AsyncTenios,
+    InvalidArgumentError,
+    LedgerUnavailableError,
+    NotPlacedError,
+    OutcomeUnknownError,
+    TeniosError,
+    to_e164,
+)
+from tenios_ext.ledger import Ledger
+from tenios_simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,7 +58,7 @@ ALLOWED_TYPES = {
 }
 CALLS_PER_NUMBER, CALLS_PER_VISITOR = 2, 5
 HOUR = 3600.0
-MAX_FORMS = 10_000
+TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 MAY_RING = "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
 PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 
@@ -65,41 +76,20 @@ MESSAGES = {
 
 
 class RateLimit:
-    """Allows a number of calls per hour for each key."""
+    """Allows a number of forms per hour for each key."""
 
-    def __init__(self, calls: int) -> None:
-        self._calls = calls
-        self._used: defaultdict[str, deque[float]] = defaultdict(deque)
+    def __init__(self, forms: int) -> None:
+        self._forms = forms
+        self._used: defaultdict[str, dict[str, float]] = defaultdict(dict)
 
-    def allows(self, key: str) -> bool:
-        """Return whether one more call is allowed, and count it if so."""
-        now, used = time.monotonic(), self._used[key]
-        while used and used[0] < now - HOUR:
-            used.popleft()
-        if len(used) >= self._calls:
+    def allows(self, key: str, token: str) -> bool:
+        """Return whether one more form is allowed, and count it if so. A form that is sent again does not count."""
+        now = time.monotonic()
+        used = self._used[key] = {each: at for each, at in self._used[key].items() if at > now - HOUR}
+        if token not in used and len(used) >= self._forms:
             return False
-        used.append(now)
+        used.setdefault(token, now)
         return True
-
-
-class Form:
-    """A form that was served. If it is used and has no handle, its call is being started or its outcome is unknown."""
-
-    def __init__(self) -> None:
-        self.used = False
-        self.handle: CallbackHandle | None = None
-
-
-class Forms(dict[str, Form]):
-    """The latest forms, by token. Forgetting one is safe, because an unknown token starts no call."""
-
-    def add(self) -> str:
-        """Return the token of a new form. It is random, because a visitor could guess the ids of other callbacks."""
-        token = secrets.token_urlsafe(16)
-        self[token] = Form()
-        if len(self) > MAX_FORMS:
-            del self[next(iter(self))]
-        return token
 
 
 class FormData(BaseModel):
@@ -109,13 +99,14 @@ class FormData(BaseModel):
     number: str = Field(max_length=40)
 
 
-def client() -> AsyncTenios:
-    """Return a client of TENIOS if there is an access key, else of a simulator in this process."""
+def connect() -> tuple[AsyncTenios, Ledger]:
+    """Return a client of TENIOS if there is an access key, else of a simulator in this process, and the client's ledger."""
     if os.environ.get("TENIOS_ACCESS_KEY"):
-        return AsyncTenios()
-    simulator = Simulator(real_time=True)
-    access_key, config_id = simulator.account
-    return AsyncTenios(access_key, config_id, base_url=BASE_URL, transport=simulator.transport)
+        ledger = Ledger(os.environ.get("TENIOS_LEDGER", "sqlite:///callbacks.db"))
+        return AsyncTenios(ledger=ledger), ledger
+    # Each simulator begins with the same ids, so each has a ledger of its own.
+    ledger = Ledger(f"sqlite:///{tempfile.mkdtemp()}/callbacks.db")
+    return Simulator(real_time=True).async_client(ledger=ledger), ledger
 
 
 def validated(text: str) -> str:
@@ -131,19 +122,17 @@ def validated(text: str) -> str:
     return number
 
 
-async def start_callback(tenios: AsyncTenios, form: Form, number: str) -> None:
-    """Start the callback once. If that fails, raise an error with a message for the visitor."""
-    # The form is marked before the call, without an await since it was checked, so that a second request finds the mark.
-    # It stays marked unless it is certain that no call was started.
-    form.used = True
+async def start_callback(tenios: AsyncTenios, token: str, number: str) -> None:
+    """Start the callback of a form once. If that fails, raise an error with a message for the visitor."""
+    announcement = "A visitor of the website asked for a call."
     try:
-        callback = await tenios.start_callback(number, agent_announcement="A visitor of the website asked for a call.")
+        await tenios.start_callback(number, agent_announcement=announcement, key=token)
     except OutcomeUnknownError:
         raise HTTPException(502, MAY_RING) from None
+    except InvalidArgumentError:  # such as another number than before
+        raise HTTPException(410, "This form cannot be used for this number. Please reload the page.") from None
     except NotPlacedError:
-        form.used = False
         raise HTTPException(503, "We cannot call you right now. Please try again later.") from None
-    form.handle = callback.handle
 
 
 async def stream(callback: AsyncCallback) -> AsyncIterator[str]:
@@ -157,48 +146,46 @@ async def stream(callback: AsyncCallback) -> AsyncIterator[str]:
         yield "event: end\ndata: unknown\n\n"
 
 
-def create_app(tenios: AsyncTenios | None = None) -> FastAPI:
-    """Return the application. Tests pass a client of their own."""
-    tenios = tenios or client()
-    forms = Forms()
+def create_app(tenios: AsyncTenios, ledger: Ledger) -> FastAPI:
+    """Return the application. It closes the client and the ledger at the end."""
     per_number, per_visitor = RateLimit(CALLS_PER_NUMBER), RateLimit(CALLS_PER_VISITOR)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with tenios:
             yield
+        ledger.close()
 
     app = FastAPI(title="Call me back", lifespan=lifespan)
 
     @app.get("/")
     async def page() -> HTMLResponse:
-        html = PAGE.replace("{{ token }}", forms.add())
+        html = PAGE.replace("{{ token }}", secrets.token_urlsafe(16))
         return HTMLResponse(html, headers={"Cache-Control": "no-store"})  # each visitor needs a token of their own
 
     @app.post("/callbacks", status_code=201)
     async def start(data: FormData, request: Request) -> dict[str, str]:
-        form = forms.get(data.token)
-        if form is None:
+        if not TOKEN.fullmatch(data.token):
             raise HTTPException(410, "This form has expired. Please reload the page.")
-        if form.used and form.handle is None:
-            raise HTTPException(409, MAY_RING)
-        if not form.used:
-            number = validated(data.number)
-            visitor = request.client.host if request.client else ""
-            if not (per_visitor.allows(visitor) and per_number.allows(number)):
-                raise HTTPException(429, "You have asked for several calls already. Please try again in an hour.")
-            await start_callback(tenios, form, number)
+        number = validated(data.number)
+        visitor = request.client.host if request.client else ""
+        if not (per_visitor.allows(visitor, data.token) and per_number.allows(number, data.token)):
+            raise HTTPException(429, "You have asked for several calls already. Please try again in an hour.")
+        await start_callback(tenios, data.token, number)
         return {"token": data.token}
 
     @app.get("/callbacks/{token}/events")
     async def events(token: str) -> StreamingResponse:
-        form = forms.get(token)
-        if form is None or form.handle is None:
+        try:
+            entry = await asyncio.to_thread(ledger.get, token)
+        except LedgerUnavailableError:
+            raise HTTPException(503, "We cannot show the progress of your call. The call itself goes on.") from None
+        if entry is None or entry.handle is None:
             raise HTTPException(404, "There is no such callback.")
-        return StreamingResponse(stream(tenios.callback(form.handle)), media_type="text/event-stream")
+        return StreamingResponse(stream(tenios.callback(entry.handle)), media_type="text/event-stream")
 
     return app
 
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(), port=int(os.environ.get("PORT", "8000")))
+    uvicorn.run(create_app(*connect()), port=int(os.environ.get("PORT", "8000")))

@@ -5,36 +5,29 @@ A "call me back" form with Flask, without asyncio or JavaScript: one request sta
 
 Without TENIOS_ACCESS_KEY the application uses a simulator in this process, and no phone rings.
 
-Each form carries a token and starts at most one call, even if it is sent twice at once, or again after an outcome that is
-unknown. The tokens are kept in the memory of this process. With several processes a form still starts at most one call, but
-a form that reaches another process than the one that served it is refused, as is any form after a restart. So run one worker
-with threads, or keep the forms in a shared store. One visitor may still open several forms: limit calls as the FastAPI
-example does.
+Each form carries a token, which is the key of its call: a form starts at most one call, even if it is sent twice at once, to
+several workers, or again after an outcome that is unknown or a restart. The ledger that remembers the tokens is named by
+TENIOS_LEDGER. One visitor may still open several forms: limit calls as the FastAPI example does.
 
-SECRET_KEY comes from the environment. It signs the cookie that holds the handle of the callback, so set the same value for
-all processes. If it is unset, each process makes a random one, and cookies are valid in that process only.
+SECRET_KEY comes from the environment. It signs the cookie that holds the token, so set the same value for all processes. If it
+is unset, each process makes a random one, and cookies are valid in that process only.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
-import threading
+import tempfile
 
 from flask import Flask, Response, make_response, render_template_string, request, session
 
-from tenios_ext import (
-    CallbackHandle,
-    InvalidArgumentError,
-    NotPlacedError,
-    OutcomeUnknownError,
-    Tenios,
-    TeniosError,
-    is_final,
-)
+from tenios_ext import InvalidArgumentError, NotPlacedError, OutcomeUnknownError, Tenios, TeniosError, is_final
+from tenios_ext.ledger import Ledger
 from tenios_simulator import BASE_URL, Simulator
 
-MAX_FORMS = 10_000
+TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
+WELCOME = "Enter your number and we will call you now."
 MAY_RING = "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
 PAGE = """<!doctype html>
 <html lang="en">
@@ -52,48 +45,16 @@ PAGE = """<!doctype html>
 """
 
 
-class Form:
-    """A form that was served. If it is used and has no handle, its call is being started or its outcome is unknown."""
-
-    def __init__(self) -> None:
-        self.used = False
-        self.handle: str | None = None
-
-
-class Forms:
-    """The latest forms, by token. Forgetting one is safe, because an unknown token starts no call."""
-
-    def __init__(self) -> None:
-        self._forms: dict[str, Form] = {}
-        self._lock = threading.Lock()
-
-    def add(self) -> str:
-        """Return the token of a new form."""
-        token = secrets.token_urlsafe(16)
-        with self._lock:
-            self._forms[token] = Form()
-            if len(self._forms) > MAX_FORMS:
-                del self._forms[next(iter(self._forms))]
-        return token
-
-    def get(self, token: str) -> Form | None:
-        """Return the form with this token."""
-        return self._forms.get(token)
-
-    def use(self, form: Form) -> bool:
-        """Mark the form as used. Return whether this request is the one that may start the call."""
-        with self._lock:
-            first, form.used = not form.used, True
-        return first
-
-
-def client() -> Tenios:
-    """Return a client of TENIOS if there is an access key, else of a simulator in this process."""
+def connect() -> tuple[Tenios, Ledger]:
+    """Return a client of TENIOS if there is an access key, else of a simulator in this process, and the client's ledger."""
     if os.environ.get("TENIOS_ACCESS_KEY"):
-        return Tenios(region="DE")
+        ledger = Ledger(os.environ.get("TENIOS_LEDGER", "sqlite:///callbacks.db"))
+        return Tenios(region="DE", ledger=ledger), ledger
+    # Each simulator begins with the same ids, so each has a ledger of its own.
+    ledger = Ledger(f"sqlite:///{tempfile.mkdtemp()}/callbacks.db")
     simulator = Simulator(real_time=True)
-    access_key, config_id = simulator.account
-    return Tenios(access_key, config_id, base_url=BASE_URL, region="DE", transport=simulator.transport)
+    key, config_id = simulator.account
+    return Tenios(key, config_id, base_url=BASE_URL, region="DE", transport=simulator.transport, ledger=ledger), ledger
 
 
 def page(message: str, status: int = 200, *, token: str = "", refresh: bool = False) -> Response:
@@ -105,28 +66,33 @@ def page(message: str, status: int = 200, *, token: str = "", refresh: bool = Fa
     return response
 
 
-def start_callback(tenios: Tenios, form: Form, token: str) -> Response:
-    """Start the callback of a form that has been marked as used. The mark is removed only if no call was started."""
+def start_callback(tenios: Tenios, ledger: Ledger, token: str) -> Response:
+    """Start the callback of a form once. If it has been started before, nothing is sent."""
+    session["token"], session.permanent = token, True
     try:
-        form.handle = tenios.start_callback(request.form.get("number", "")).handle.to_json()
+        tenios.start_callback(request.form.get("number", ""), key=token)
     except OutcomeUnknownError:
-        return page(MAY_RING, 502)
+        return page(MAY_RING, 502, refresh=True)
     except NotPlacedError as error:
-        form.used = False
         session.clear()
-        if isinstance(error, InvalidArgumentError):
+        if not isinstance(error, InvalidArgumentError):
+            return page("We cannot call you right now. Please try again later.", 503, token=token)
+        if ledger.get(token) is None:
             return page(str(error), 422, token=token)
-        return page("We cannot call you right now. Please try again later.", 503, token=token)
-    session["handle"] = form.handle
+        return page("This form was sent for another number. Please reload the page.", 409)
     return page("We are calling you.", 201, refresh=True)
 
 
-def progress(tenios: Tenios) -> Response:
+def progress(tenios: Tenios, ledger: Ledger, token: str) -> Response:
     """Return the page with the status of the visitor's callback."""
-    if "handle" not in session:
-        return page(MAY_RING, refresh=True)
     try:
-        status = tenios.callback(CallbackHandle.from_json(session["handle"])).status()
+        entry = ledger.get(token)
+        if entry is None or entry.state == "not_placed":
+            session.clear()
+            return page(WELCOME, token=token)
+        if entry.handle is None:
+            return page(MAY_RING, refresh=True)
+        status = tenios.callback(entry.handle).status()
     except TeniosError:
         return page("We cannot show the progress of your call. The call itself goes on.", refresh=True)
     if is_final(status):
@@ -134,10 +100,8 @@ def progress(tenios: Tenios) -> Response:
     return page(f"Your call: {status}", refresh=not is_final(status))
 
 
-def create_app(tenios: Tenios | None = None) -> Flask:
-    """Return the application. Tests pass a client of their own. One client serves all threads."""
-    tenios = tenios or client()
-    forms = Forms()
+def create_app(tenios: Tenios, ledger: Ledger) -> Flask:
+    """Return the application. One client serves all threads."""
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=os.environ.get("SECRET_KEY") or secrets.token_bytes(32),
@@ -148,31 +112,20 @@ def create_app(tenios: Tenios | None = None) -> Flask:
     @app.post("/callback")
     def start() -> Response:
         token = request.form.get("token", "")
-        form = forms.get(token)
         if session.get("token") not in {None, token}:
             return page("You have already asked for a call.", 409, refresh=True)
-        if form is None:
+        if not TOKEN.fullmatch(token):
             return page("This form has expired. Please reload the page.", 409)
-        first = forms.use(form)
-        session["token"], session.permanent = token, True
-        if first:
-            return start_callback(tenios, form, token)
-        return page("We are calling you." if form.handle else MAY_RING, refresh=True)
+        return start_callback(tenios, ledger, token)
 
     @app.get("/")
     def index() -> Response:
-        token = session.get("token")
-        form = forms.get(token or "")
-        if token is None or (form and not form.used):
-            session.clear()
-            return page("Enter your number and we will call you now.", token=token or forms.add())
-        # The cookie keeps the handle, so that the page shows the progress after a restart, too.
-        if form and form.handle:
-            session["handle"] = form.handle
-        return progress(tenios)
+        if token := session.get("token"):
+            return progress(tenios, ledger, token)
+        return page(WELCOME, token=secrets.token_urlsafe(16))
 
     return app
 
 
 if __name__ == "__main__":
-    create_app().run(port=int(os.environ.get("PORT", "8000")))
+    create_app(*connect()).run(port=int(os.environ.get("PORT", "8000")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ import click
 
 from tenios_cli._clients import make_client
 from tenios_cli._exit_codes import EPILOG, code_of_outcome
-from tenios_cli._options import client_options, seconds, timeout_options
+from tenios_cli._options import client_options, ledger_option, seconds, timeout_options
 from tenios_cli._output import make_output
 from tenios_ext import InvalidArgumentError, to_e164
+from tenios_ext.ledger import Ledger
 
 if TYPE_CHECKING:
     from tenios_cli._exit_codes import ExitCode
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     "--dtmf-key", metavar="KEY", help="Call the customer only after the agent has pressed KEY: 0 to 9, * or #."
 )
 @click.option("--region", metavar="CODE", help="The country of a NUMBER without a country code, such as DE.")
+@click.option(
+    "--key", metavar="KEY", help="Start one callback for KEY, however often this command is repeated. Needs a ledger."
+)
+@ledger_option
 @click.option("--no-wait", is_flag=True, help="Exit once the callback has started; `tenios watch` shows its progress.")
 @click.option("--yes", is_flag=True, help="Do not ask before real phones ring.")
 @timeout_options
@@ -41,6 +47,8 @@ def call(
     agent_announcement: str | None,
     dtmf_key: str | None,
     region: str | None,
+    key: str | None,
+    ledger: str | None,
     no_wait: bool,
     yes: bool,
     answer_timeout: int,
@@ -55,12 +63,17 @@ def call(
     """
     run.simulator = simulator
     run.output = output = make_output(run.stdout, as_json=as_json, live=not no_wait)
-    with make_client(simulator, region=region) as tenios:
+    with (
+        Ledger(ledger) if ledger else nullcontext() as opened,
+        make_client(simulator, region=region, ledger=opened) as tenios,
+    ):
         e164 = _to_e164(number, tenios.region)
         if not yes and not as_json and _rings_real_phones(tenios) and _is_at_terminal():
             import_module("tenios_cli._confirm").confirm(e164)
         run.is_calling = True
-        callback = tenios.start_callback(e164, delay=delay, agent_announcement=agent_announcement, dtmf_key=dtmf_key)
+        callback = tenios.start_callback(
+            e164, delay=delay, agent_announcement=agent_announcement, dtmf_key=dtmf_key, key=key
+        )
         run.started(callback.id)
         output.started(callback, e164)
         if no_wait:

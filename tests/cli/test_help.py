@@ -17,12 +17,20 @@ USAGES = {
     "numbers": "[OPTIONS]",
     "contract": "[OPTIONS]",
     "doctor": "[OPTIONS]",
+    "ledger": "[OPTIONS] COMMAND [ARGS]...",
+    "ledger list": "[OPTIONS]",
+    "ledger show": "[OPTIONS] KEY",
+    "ledger resolve": "[OPTIONS] KEY",
+    "ledger forget": "[OPTIONS]",
     "simulate": "[OPTIONS]",
 }
 
 
 def command(name: str) -> click.Command:
-    found = main.get_command(click.Context(main), name)
+    found: click.Command | None = main
+    for word in name.split():
+        assert isinstance(found, click.Group)
+        found = found.get_command(click.Context(found), word)
     assert found is not None
     return found
 
@@ -53,10 +61,19 @@ def test_each_module_in_commands_is_listed() -> None:
     assert modules == set(COMMANDS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_a_usage() -> None:
+    names = set(COMMANDS)
+    for name in COMMANDS:
+        if isinstance(group := command(name), click.Group):
+            names |= {f"{name} {each}" for each in group.commands}
+    assert names == set(USAGES)
+
+
+@pytest.mark.parametrize("name", USAGES)
 def test_help_of_a_command_has_its_usage_and_describes_each_option(name: str) -> None:
-    text = tenios(name, "-h").stdout
-    assert text.startswith(f"Usage: tenios {name} {USAGES[name]}\n\n  {COMMANDS[name]}\n")
+    text = tenios(*name.split(), "-h").stdout
+    short_help = COMMANDS.get(name) or command(name).get_short_help_str(limit=1000)
+    assert text.startswith(f"Usage: tenios {name} {USAGES[name]}\n\n  {short_help}\n")
     for option in command(name).params:
         if isinstance(option, click.Option) and not option.hidden:
             assert option.help, option.name

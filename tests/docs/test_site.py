@@ -40,6 +40,7 @@ def test_reference_has_each_public_name(site: dict[str, str]) -> None:
     names += [f"tenios_simulator.{name}" for name in tenios_simulator.__all__ if name != "faults"]
     names += [f"tenios_simulator.faults.{kind.__name__}" for kind in faults.KINDS.values()]
     names += ["tenios_ext.openapi.contract_text"]
+    names += [f"tenios_ext.ledger.{name}" for name in ("Ledger", "LedgerEntry", "LedgerState")]
     assert [name for name in names if f'id="{name}"' not in site["reference.html"]] == []
 
 
@@ -49,14 +50,15 @@ def test_reference_shows_no_private_module(site: dict[str, str]) -> None:
 
 
 def test_command_page_has_each_command(site: dict[str, str]) -> None:
-    assert [name for name in COMMANDS if f'id="tenios-{name}"' not in site["command.html"]] == []
+    names = [*COMMANDS, *(f"ledger-{name}" for name in ("list", "show", "resolve", "forget"))]
+    assert [name for name in names if f'id="tenios-{name}"' not in site["command.html"]] == []
 
 
 def test_man_page_has_each_command(tmp_path: Path) -> None:
     build(tmp_path, "-b", "man")
     page = (tmp_path / "tenios.1").read_text()
     assert page.startswith('.\\" Man page')
-    assert [name for name in COMMANDS if f"tenios {name}" not in page] == []
+    assert [name for name in [*COMMANDS, "ledger resolve"] if f"tenios {name}" not in page] == []
 
 
 def test_links_within_the_site_resolve(site: dict[str, str]) -> None:

@@ -63,8 +63,9 @@ def _fast_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def _simulator(_fast_time: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A running simulator, and the environment that ``tenios simulate`` prints."""
+def _simulator(_fast_time: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A running simulator, the environment that ``tenios simulate`` prints, and an empty folder for databases."""
+    monkeypatch.chdir(tmp_path)
     with serving(Simulator(clock=SystemClock())) as server:
         monkeypatch.setenv("TENIOS_BASE_URL", server.address)
         monkeypatch.setenv("TENIOS_ACCESS_KEY", ACCESS_KEY)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import pytest
@@ -23,14 +23,26 @@ from tenios_ext import (
     OutcomeUnknownError,
     RejectedError,
     _attempt,
+    _claim,
     _client_base,
+    _ledger_database,
     _mapping,
     _polling,
     _transport,
     _watch_many,
     is_final,
 )
-from tenios_simulator import MAGIC_NUMBERS, Scenario, _engine, _request_log, _simulator, faults, pytest_plugin
+from tenios_ext.ledger import Ledger, LedgerState
+from tenios_simulator import (
+    MAGIC_NUMBERS,
+    Scenario,
+    Simulator,
+    _engine,
+    _request_log,
+    _simulator,
+    faults,
+    pytest_plugin,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 TENIOS = Path(sys.executable).with_name("tenios")
@@ -98,6 +110,11 @@ def test_table_of_settings_has_each_argument_with_its_variable() -> None:
         assert not variable.startswith("`TENIOS_") or code(variable) == f"TENIOS_{code(keyword).upper()}"
 
 
+def test_table_of_states_has_each_state_of_a_key() -> None:
+    rows = table("docs/once-per-key.md", "state | how a key gets there")[1:]  # The first has no entry.
+    assert [code(name) for name, _, _ in rows] == list(get_args(LedgerState))
+
+
 def test_limits_in_the_text_are_those_of_the_code() -> None:
     exchange = f"twice `timeout` plus {_attempt.CONNECT_TIMEOUT * (_attempt.CONNECT_RETRIES + 1):g} seconds"
     documented = {
@@ -124,6 +141,11 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
             f"more than {_simulator._MAX_NUMBERS:,} numbers",
         ],
         "docs/errors.md": [f"at most {_client_base._MAX_RETRY_PAUSE:g} seconds"],
+        "docs/once-per-key.md": [
+            f"1 to {_claim.MAX_KEY} printable characters",
+            f"twice `timeout` plus {_attempt.Attempt().seconds(0) + _claim.CLAIM_SECONDS:g} seconds",
+            f"Each statement has {_ledger_database.LIMIT:g} seconds",
+        ],
         "docs/many-callbacks.md": [
             f"at most {_watch_many.MAX_CONCURRENCY} concurrent requests",
         ],
@@ -164,7 +186,9 @@ def test_table_of_commands_has_each_command() -> None:
 
 def test_command_line_page_names_each_option() -> None:
     text = (ROOT / "docs/command-line.md").read_text()
-    options = {name for command in COMMANDS.values() for option in command.params for name in option.opts}
+    commands = list(COMMANDS.values())
+    commands += [each for group in commands if isinstance(group, click.Group) for each in group.commands.values()]
+    options = {name for command in commands for option in command.params for name in option.opts}
     missing = {name for name in options if name.startswith("--") and name not in text}
     assert missing == {"--access-key"}  # It exists only to be refused.
 
@@ -175,16 +199,20 @@ def test_table_of_exit_codes_has_the_codes_of_the_help() -> None:
     assert sorted(codes) == sorted(set(re.findall(r"\b(\d+) [a-z]", epilog)))
 
 
-def test_table_of_json_events_has_the_fields_of_each_event() -> None:
+def test_table_of_json_events_has_the_fields_of_each_event(tmp_path: Path) -> None:
     documented = {
         code(event): set(re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", fields)))
         for event, fields in table("docs/command-line.md", "`event` | fields")
     }
     ended: Any = [TENIOS, "call", "+49 30 23125 101", "--simulator", "--json"]
     refused: Any = [TENIOS, "call", "+49 30 23125 500", "--simulator", "--json"]
+    with Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger, Simulator().client(ledger=ledger) as tenios:
+        tenios.start_callback("+49 30 23125 101", key="order-4711")
+    list_: Any = [TENIOS, "ledger", "list", "--ledger", f"sqlite:///{tmp_path}/callbacks.db", "--json"]
+    forget: Any = [TENIOS, "ledger", "forget", "--older-than", "90d", *list_[3:]]
     lines = [
         line
-        for command in (ended, refused)
+        for command in (ended, refused, list_, forget)
         for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
     ]
     printed = {event["event"]: event.keys() - {"event"} for event in map(json.loads, lines)}

@@ -103,6 +103,7 @@ def send_body_slowly(connection: Connection) -> None:
 SLOW = [send_headers_slowly, send_interim_responses, send_one_header_slowly, send_body_slowly, never_respond]
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("slow", SLOW, ids=lambda slow: slow.__name__)
 def test_whole_exchange_is_limited(mode: str, slow: Any, monkeypatch: pytest.MonkeyPatch) -> None:

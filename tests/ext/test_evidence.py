@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import trio
-from support.clients import CONFIG_ID, MODES, NUMBER, start_callback
+from support.clients import CONFIG_ID, MODES, NUMBER, new_key, start_callback
 from support.faults import Connection, FaultServer, drop, respond, respond_raw
 
 from tenios_ext import (
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INIT = "/callback/init"
+
+pytestmark = pytest.mark.usefixtures("with_and_without_key")
 STARTED = respond("200 OK", {"id": 10})
 #: What httpx raises, among others, if no connection was made.
 CONNECT_ERRORS = [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, OSError]
@@ -146,14 +148,14 @@ def test_argument_that_cannot_be_sent_is_invalid(mode: str, wrong: dict[str, Any
 
         async def start_async() -> None:
             async with AsyncTenios("KEY", CONFIG_ID, base_url=server.url, aiohttp=mode == "aiohttp") as tenios:
-                await tenios.start_callback(**arguments)
+                await tenios.start_callback(**arguments, key=new_key())
 
         def start() -> None:
             if mode != "sync":
                 asyncio.run(start_async())
                 return
             with Tenios("KEY", CONFIG_ID, base_url=server.url) as tenios:
-                tenios.start_callback(**arguments)
+                tenios.start_callback(**arguments, key=new_key())
 
         with pytest.raises(InvalidArgumentError):
             start()
@@ -250,7 +252,7 @@ def test_proxy_for_a_service_on_this_machine_must_be_on_this_machine(mode: str) 
 def test_async_client_in_trio_means_not_sent(*, aiohttp: bool) -> None:
     async def run() -> None:
         async with AsyncTenios("KEY", CONFIG_ID, base_url="http://127.0.0.1:1", aiohttp=aiohttp) as tenios:
-            await tenios.start_callback(NUMBER)
+            await tenios.start_callback(NUMBER, key=new_key())
 
     with pytest.raises(NotSentError, match="event loop"):
         trio.run(run)
@@ -263,7 +265,7 @@ def test_closing_the_client_tells_each_call_that_is_under_way(*, aiohttp: bool) 
 
     async def run(url: str) -> list[object]:
         tenios = AsyncTenios("KEY", CONFIG_ID, base_url=url, aiohttp=aiohttp, timeout=2)
-        calls = [asyncio.create_task(tenios.start_callback(NUMBER)) for _ in range(40)]
+        calls = [asyncio.create_task(tenios.start_callback(NUMBER, key=new_key())) for _ in range(40)]
         for _ in range(20):
             await asyncio.to_thread(received.acquire)
         await tenios.aclose()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 INIT = "/callback/init"
 
+pytestmark = pytest.mark.usefixtures("with_and_without_key")
+
 
 @pytest.fixture(autouse=True)
 def _access_key(monkeypatch: pytest.MonkeyPatch) -> None:

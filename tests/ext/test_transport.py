@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from support.clients import CONFIG_ID, MODES, NUMBER, fetch_status, start_callback
+from support.clients import CONFIG_ID, MODES, NUMBER, fetch_status, new_key, start_callback
 from support.faults import Connection, FaultServer, drop, in_turn, reset_on_reuse, respond
 
 import tenios_ext
@@ -80,6 +80,7 @@ class HeadServer(FaultServer):
 # Which connection is used.
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 @pytest.mark.parametrize("mode", MODES)
 def test_init_request_never_uses_a_kept_connection(mode: str) -> None:
     """
@@ -93,20 +94,21 @@ def test_init_request_never_uses_a_kept_connection(mode: str) -> None:
             async with AsyncTenios(base_url=server.url, aiohttp=mode == "aiohttp") as tenios:
                 await tenios.callback(10).status()
                 for _ in range(3):
-                    await tenios.start_callback(NUMBER)
+                    await tenios.start_callback(NUMBER, key=new_key())
                 await tenios.callback(10).status()
 
         if mode == "sync":
             with Tenios(base_url=server.url) as tenios:
                 tenios.callback(10).status()
                 for _ in range(3):
-                    tenios.start_callback(NUMBER)
+                    tenios.start_callback(NUMBER, key=new_key())
                 tenios.callback(10).status()
         else:
             asyncio.run(run())
         assert server.received == {INIT: 3, STATUS: 3}
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 @pytest.mark.parametrize("mode", ["async", "aiohttp"])
 def test_client_can_be_used_in_a_second_event_loop(mode: str) -> None:
     """A connection of the first loop would send the request and then fail."""
@@ -114,7 +116,7 @@ def test_client_can_be_used_in_a_second_event_loop(mode: str) -> None:
         tenios = AsyncTenios(base_url=server.url, aiohttp=mode == "aiohttp")
 
         async def run() -> None:
-            await tenios.start_callback(NUMBER)
+            await tenios.start_callback(NUMBER, key=new_key())
             await tenios.callback(10).status()
 
         with warnings.catch_warnings():
@@ -127,6 +129,7 @@ def test_client_can_be_used_in_a_second_event_loop(mode: str) -> None:
         assert server.received == {INIT: 2, STATUS: 2}
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 def test_transport_of_the_caller_is_refused_in_a_second_event_loop() -> None:
     sent: list[httpx.Request] = []
 
@@ -137,7 +140,7 @@ def test_transport_of_the_caller_is_refused_in_a_second_event_loop() -> None:
     tenios = AsyncTenios(transport=httpx.MockTransport(handle))
 
     async def run() -> None:
-        await tenios.start_callback(NUMBER)
+        await tenios.start_callback(NUMBER, key=new_key())
 
     asyncio.run(run())
     with pytest.raises(NotSentError, match="belongs to another event loop"):
@@ -146,19 +149,21 @@ def test_transport_of_the_caller_is_refused_in_a_second_event_loop() -> None:
     asyncio.run(tenios.aclose())
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 def test_threads_share_a_client() -> None:
     """The server closes each connection though it promises to keep it, so a connection that is used again would fail."""
     with FaultServer(STARTED) as server, Tenios(base_url=server.url) as tenios, ThreadPoolExecutor(16) as pool:
-        started = list(pool.map(lambda _: tenios.start_callback(NUMBER).id, range(64)))
+        started = list(pool.map(lambda _: tenios.start_callback(NUMBER, key=new_key()).id, range(64)))
         assert started == [10] * 64
         assert server.received == {INIT: 64}
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 @pytest.mark.parametrize("mode", ["async", "aiohttp"])
 def test_tasks_share_a_client(mode: str) -> None:
     async def run(url: str) -> list[int]:
         async with AsyncTenios(base_url=url, aiohttp=mode == "aiohttp") as tenios:
-            callbacks = await asyncio.gather(*(tenios.start_callback(NUMBER) for _ in range(64)))
+            callbacks = await asyncio.gather(*(tenios.start_callback(NUMBER, key=new_key()) for _ in range(64)))
             return [callback.id for callback in callbacks]
 
     with FaultServer(STARTED) as server:
@@ -242,23 +247,25 @@ def test_cookies_are_not_kept(mode: str) -> None:
 # The client's life.
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 def test_closed_client_sends_nothing() -> None:
     tenios = Tenios(base_url="http://127.0.0.1:1")
     tenios.close()
     tenios.close()
     with pytest.raises(NotSentError, match="client is closed, so nothing was sent"):
-        tenios.start_callback(NUMBER)
+        tenios.start_callback(NUMBER, key=new_key())
     with pytest.raises(StatusUnavailableError, match="closed"):
         tenios.callback(10).status()
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 def test_closed_async_client_sends_nothing() -> None:
     async def run() -> None:
         tenios = AsyncTenios(base_url="http://127.0.0.1:1")
         await tenios.aclose()
         await tenios.aclose()
         with pytest.raises(NotSentError, match="client is closed, so nothing was sent"):
-            await tenios.start_callback(NUMBER)
+            await tenios.start_callback(NUMBER, key=new_key())
         with pytest.raises(StatusUnavailableError, match="closed"):
             await tenios.callback(10).status()
 
@@ -293,6 +300,7 @@ def test_aiohttp_without_the_extra_says_what_to_install(monkeypatch: pytest.Monk
 # What counts as sent.
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 def test_aiohttp_timeout_while_connecting_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     import aiohttp  # noqa: PLC0415 - the other tests run without the extra
 
@@ -308,6 +316,7 @@ def all_subclasses(cls: type[Exception]) -> set[type[Exception]]:
     return {cls}.union(*(all_subclasses(each) for each in cls.__subclasses__()))
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("kind", sorted(all_subclasses(httpx.TransportError), key=str))
 def test_no_exception_of_a_custom_transport_is_evidence_that_nothing_was_sent(mode: str, kind: type[Exception]) -> None:
@@ -319,6 +328,7 @@ def test_no_exception_of_a_custom_transport_is_evidence_that_nothing_was_sent(mo
     assert (raised.value.http_status, raised.value.reason) == (None, f"{kind.__name__}: some text")
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_unexpected_exception_leaves_the_outcome_unknown(mode: str) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
@@ -330,6 +340,7 @@ def test_unexpected_exception_leaves_the_outcome_unknown(mode: str) -> None:
         fetch_status(mode, transport=httpx.MockTransport(fail), clock=VirtualClock())
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 def test_ctrl_c_during_an_init_request_is_raised_with_a_note() -> None:
     def interrupt(connection: Connection) -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
@@ -337,13 +348,14 @@ def test_ctrl_c_during_an_init_request_is_raised_with_a_note() -> None:
 
     with FaultServer(interrupt) as server, Tenios(base_url=server.url) as tenios:
         with pytest.raises(KeyboardInterrupt) as raised:
-            tenios.start_callback(NUMBER)
+            tenios.start_callback(NUMBER, key=new_key())
         assert server.received == {INIT: 1}
     assert raised.value.__notes__ == [
         "Phones may be ringing: do not simply call again, or the same person may be called twice."
     ]
 
 
+@pytest.mark.usefixtures("with_and_without_key")
 @pytest.mark.parametrize("mode", ["async", "aiohttp"])
 def test_cancelled_init_request_has_a_note_and_the_client_stays_usable(mode: str) -> None:
     received = threading.Event()
@@ -354,13 +366,13 @@ def test_cancelled_init_request_has_a_note_and_the_client_stays_usable(mode: str
 
     async def run(url: str) -> None:
         async with AsyncTenios(base_url=url, aiohttp=mode == "aiohttp") as tenios:
-            task = asyncio.create_task(tenios.start_callback(NUMBER))
+            task = asyncio.create_task(tenios.start_callback(NUMBER, key=new_key()))
             await asyncio.to_thread(received.wait)
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as raised:
                 await task
             assert "Phones may be ringing" in raised.value.__notes__[0]
-            assert (await tenios.start_callback(NUMBER)).id == 10
+            assert (await tenios.start_callback(NUMBER, key=new_key())).id == 10
 
     with FaultServer(in_turn(stay_silent, STARTED)) as server:
         asyncio.run(run(server.url))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
+import faulthandler
 from typing import TYPE_CHECKING
 
 import hypothesis
-import psycopg
 import pytest
-from support.postgresql import postgresql
+from support.clients import wait_for_recording
+from support.postgresql import new_database, postgresql
 
 from tenios_ext.ledger import Ledger
 
@@ -20,19 +20,19 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 
+@pytest.fixture(autouse=True)
+def _watchdog() -> Iterator[None]:
+    """End the process of a test that waits for a database which never responds: a failure, not a run without end."""
+    faulthandler.dump_traceback_later(600, exit=True, file=2)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The URL of a PostgreSQL server."""
     with postgresql() as url:
         yield url
-
-
-def new_database(server: str) -> str:
-    """Return the URL of a new database on a server."""
-    name = f"ledger_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} STRATEGY wal_log".encode())
-    return server.rpartition("/")[0] + "/" + name
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -48,3 +48,4 @@ def ledger(url: str) -> Iterator[Ledger]:
     """A new ledger."""
     with Ledger(url) as ledger:
         yield ledger
+        wait_for_recording()

@@ -7,14 +7,17 @@ import pickle
 import subprocess
 import sys
 import threading
+import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
-from support.clients import CONFIG_ID, NUMBER
+from support.clients import CONFIG_ID, NUMBER, wait_for_recording
 from support.faults import FaultServer, respond
-from support.postgresql import PASSWORD, postgresql
+from support.postgresql import PASSWORD, new_database, postgresql
 
 from tenios_ext import ConfigurationError, LedgerUnavailableError, NotSentError, Tenios
 from tenios_ext._ledger_database import _reason, file_system
@@ -230,11 +233,38 @@ def test_server_that_was_restarted_is_used_again() -> None:
         ledger.close()
 
 
+def test_default_isolation_of_the_database_does_not_matter(server: str) -> None:
+    """In a stricter one, a claim that loses a race would not see the row of the winner."""
+    with psycopg.connect(url := new_database(server), autocommit=True) as connection:
+        connection.execute(
+            f"ALTER DATABASE {connection.info.dbname} SET default_transaction_isolation = 'serializable'".encode()
+        )
+    with Ledger(url) as ledger, ledger._database._begin() as database:
+        assert database.scalar(sa.text("SHOW transaction_isolation")) == "read committed"
+
+
+def test_user_who_may_not_create_tables_can_use_those_that_exist(server: str) -> None:
+    url = new_database(server)
+    with Ledger(url), psycopg.connect(url, autocommit=True) as connection:
+        role = f"limited_{uuid.uuid4().hex}"
+        for statement in (
+            f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'",
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+            f"GRANT SELECT ON tenios_ledger_schema TO {role}",
+            f"GRANT SELECT, INSERT, UPDATE ON tenios_ledger TO {role}",
+        ):
+            connection.execute(statement.encode())
+    with Ledger(url.replace("//tenios:", f"//{role}:")) as ledger:
+        values: dict[str, Any] = {"number": NUMBER, "arguments": "{}", "delay": 0}
+        ledger._database.claim("key", token="t", seconds=9, **values)
+        assert len(ledger.entries()) == 1
+        assert ledger.forget(older_than=timedelta()) == 0
+
+
 def test_lock_that_is_held_by_another_program_delays_a_call_only_so_long(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tenios_ext._ledger_database.LIMIT", 0.2)
-    monkeypatch.setattr("tenios_ext._ledger_database._WAIT", "SET LOCAL statement_timeout = 200")
     values: dict[str, Any] = {"number": NUMBER, "arguments": "{}", "delay": 0}
     with Ledger(url) as ledger, FaultServer(PLACED) as server:
         with Tenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger) as tenios:
@@ -243,9 +273,7 @@ def test_lock_that_is_held_by_another_program_delays_a_call_only_so_long(
                 connection.execute(sa.text("UPDATE tenios_ledger SET state = 'not_placed'"))
                 with pytest.raises(NotSentError, match=r"locked|timeout"):
                     tenios.start_callback(NUMBER, key="key")
-        for thread in threading.enumerate():
-            if thread.name == "tenios-ledger":
-                thread.join()
+        wait_for_recording()
         assert not server.received
 
 

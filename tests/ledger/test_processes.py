@@ -8,21 +8,22 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import sqlalchemy as sa
 from support.clients import CONFIG_ID, NUMBER
 from support.faults import FaultServer, respond
+from support.postgresql import new_database, pgbouncer
 
 from tenios_ext import OutcomeUnknownError, Tenios
+from tenios_ext.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.faults import Connection
-
-    from tenios_ext.ledger import Ledger
 
 INIT = "/callback/init"
 KEYS = 100
@@ -75,7 +76,8 @@ def check_one_dial_per_key(ledger: Ledger, server: FaultServer, seen: dict[str, 
     assert len(seen) == KEYS
 
 
-def test_threads_that_race_for_keys_dial_once_each(ledger: Ledger, tenios: FaultServer) -> None:
+def race_threads(ledger: Ledger, tenios: FaultServer) -> None:
+    """Let 16 threads start callbacks with the same keys at once."""
     seen: dict[str, set[int]] = {}
     together = threading.Barrier(16)
 
@@ -96,6 +98,21 @@ def test_threads_that_race_for_keys_dial_once_each(ledger: Ledger, tenios: Fault
     ):
         list(threads.map(race, [client] * 16))
     check_one_dial_per_key(ledger, tenios, seen)
+
+
+def test_threads_that_race_for_keys_dial_once_each(ledger: Ledger, tenios: FaultServer) -> None:
+    race_threads(ledger, tenios)
+
+
+def test_threads_that_race_behind_pgbouncer_dial_once_each(server: str, tenios: FaultServer) -> None:
+    """Each transaction may get another connection, so nothing may be kept in a session: no setting, no prepared statement."""
+    with pgbouncer(new_database(server)) as url, Ledger(url) as ledger:
+        race_threads(ledger, tenios)
+        ledger.forget(older_than=timedelta())
+        with pytest.raises(ValueError, match="its state is placed"):
+            ledger.resolve("key-1", placed=False)
+        for entry in ledger.entries(state="placed"):
+            assert ledger.get(entry.key) == entry
 
 
 def test_processes_that_race_for_keys_dial_once_each(url: str, ledger: Ledger, tenios: FaultServer) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
-from support.clients import CONFIG_ID, MODES, NUMBER
+from support.clients import CONFIG_ID, MODES, NUMBER, wait_for_recording
 from support.faults import FAILURES_AFTER_SENDING, Case, Fault, FaultServer, drop, in_turn, respond, respond_error
 
 from tenios_ext import (
@@ -272,9 +272,7 @@ def test_nothing_is_sent_if_the_claim_took_too_long(
 
 def wait_for_state(ledger: Ledger, state: str) -> None:
     """Wait for what a thread records."""
-    for thread in threading.enumerate():
-        if thread.name == "tenios-ledger":
-            thread.join()
+    wait_for_recording()
     entry = ledger.get(KEY)
     assert entry is not None
     assert entry.state == state

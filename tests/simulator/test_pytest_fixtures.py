@@ -69,6 +69,7 @@ def test_fixtures_ignore_the_developers_own_settings(
 ) -> None:
     monkeypatch.setenv("TENIOS_ALLOWED_NUMBERS", "+498999998001")
     monkeypatch.setenv("TENIOS_REGION", "DE")
+    monkeypatch.setenv("TENIOS_LEDGER", f"sqlite:///{pytester.path}/callbacks.db")
     result = run(
         pytester,
         """
@@ -84,3 +85,4 @@ def test_fixtures_ignore_the_developers_own_settings(
         """,
     )
     assert counts(result) == {"passed": 2}, result.stdout.str()
+    assert not (pytester.path / "callbacks.db").exists()

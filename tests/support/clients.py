@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
+import uuid
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -22,19 +25,24 @@ CONFIG_ID = "CONFIG"
 MODES = ["sync", "async", "aiohttp"]
 
 
+def new_key() -> str | None:
+    """Return a new key if TENIOS_LEDGER names a ledger, so that the same test proves the same with a key and without one."""
+    return uuid.uuid4().hex if os.environ.get("TENIOS_LEDGER") else None
+
+
 def start_callback(mode: str, **settings: Any) -> Callback | AsyncCallback:
     """
-    Start one callback.
+    Start one callback, with a key if there is a ledger.
 
     The access key must come from the environment: a test that looks for it in tracebacks must not have it in a variable.
     """
     if mode == "sync":
         with Tenios(callback_config_id=CONFIG_ID, **settings) as tenios:
-            return tenios.start_callback(NUMBER)
+            return tenios.start_callback(NUMBER, key=new_key())
 
     async def run() -> AsyncCallback:
         async with AsyncTenios(callback_config_id=CONFIG_ID, aiohttp=mode == "aiohttp", **settings) as tenios:
-            return await tenios.start_callback(NUMBER)
+            return await tenios.start_callback(NUMBER, key=new_key())
 
     return asyncio.run(run())
 
@@ -50,6 +58,13 @@ def fetch_status(mode: str, callback_id: int | str = 10, **settings: Any) -> Cal
             return await tenios.callback(callback_id).status()
 
     return asyncio.run(run())
+
+
+def wait_for_recording() -> None:
+    """Wait until the threads have ended that record what was interrupted."""
+    for thread in threading.enumerate():
+        if thread.name == "tenios-ledger":
+            thread.join()
 
 
 class FakeTenios:

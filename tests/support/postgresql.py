@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, from the system's packages."""
+"""A PostgreSQL server of the tests' own, and a pgbouncer in front of it, from the system's packages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -46,10 +48,7 @@ def postgresql(*options: str) -> Iterator[str]:
     """Yield the URL of a new server's database. If PostgreSQL is missing, skip the test, or fail it in CI."""
     initdb, postgres = program("initdb"), program("postgres")
     if initdb is None or postgres is None:
-        missing = "PostgreSQL is missing. `make database` installs it on Debian and Ubuntu."
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+        skip_or_fail("PostgreSQL")
     user = unprivileged_user()
     with tempfile.TemporaryDirectory(prefix="tenios-postgresql-", ignore_cleanup_errors=True) as folder:
         password = Path(folder, "password")
@@ -88,6 +87,67 @@ def postgresql(*options: str) -> Iterator[str]:
                 server.send_signal(signal.SIGINT)  # Ends the sessions, too.
 
 
+@contextmanager
+def pgbouncer(url: str) -> Iterator[str]:
+    """
+    Yield the URL of the same database behind a pgbouncer, which gives each transaction one of two connections.
+
+    If pgbouncer is missing, skip the test, or fail it in CI.
+    """
+    command = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    if command is None:
+        skip_or_fail("pgbouncer")
+    user = unprivileged_user()
+    parsed = urlsplit(url)
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="tenios-pgbouncer-", ignore_cleanup_errors=True) as folder:
+        users, settings = Path(folder, "users"), Path(folder, "pgbouncer.ini")
+        users.write_text(f'"{parsed.username}" "{parsed.password}"\n')
+        settings.write_text(
+            f"""
+            [databases]
+            * = host=127.0.0.1 port={parsed.port}
+            [pgbouncer]
+            listen_addr = 127.0.0.1
+            listen_port = {port}
+            unix_socket_dir =
+            auth_type = scram-sha-256
+            auth_file = {users}
+            pool_mode = transaction
+            default_pool_size = 2
+            """
+        )
+        if user is not None:
+            for path in (folder, users, settings):
+                shutil.chown(path, user)
+        with (
+            Path(folder, "log").open("wb") as log,
+            subprocess.Popen([command, str(settings)], stdout=log, stderr=log, user=user, cwd=folder) as pooler,
+        ):
+            pooled = url.replace(f":{parsed.port}/", f":{port}/")
+            try:
+                wait_until_open(pooled, pooler)
+                yield pooled
+            finally:
+                pooler.send_signal(signal.SIGTERM)
+
+
+def new_database(server: str) -> str:
+    """Return the URL of a new database on a server."""
+    name = f"ledger_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} STRATEGY wal_log".encode())
+    return server.rpartition("/")[0] + "/" + name
+
+
+def skip_or_fail(program: str) -> NoReturn:
+    """Skip the test, or fail it in CI, because a program is missing."""
+    missing = f"{program} is missing. `make database` installs it on Debian and Ubuntu."
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
 def free_port() -> int:
     """Return a port that nothing listens on."""
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
@@ -103,4 +163,4 @@ def wait_until_open(url: str, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.02)
         else:
             return
-    pytest.fail("PostgreSQL has ended at once.")
+    pytest.fail("The server has ended at once.")

@@ -1,0 +1,177 @@
+"""``tenios ledger``."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+from attrs import asdict
+
+from tenios_cli._errors import CommandError
+from tenios_cli._options import CALLBACK_ID, json_option, ledger_option
+from tenios_cli._output import describe_status, make_output, one_line, print_json
+from tenios_ext import ConfigurationError
+from tenios_ext.ledger import Ledger, LedgerState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenios_cli._run import Run
+    from tenios_ext.ledger import LedgerEntry
+
+_MEANINGS = {
+    "dialling": "a request is being sent",
+    "placed": "the key returns this callback",
+    "not_placed": "no phone has rung; the key may dial again",
+    "unknown": "phones may have rung; the key does not dial again until it is resolved",
+}
+
+
+@click.group()
+def ledger() -> None:
+    """
+    Look at a ledger, resolve what is unknown, and forget numbers.
+
+    A ledger records the callbacks that were started with a key, such as `tenios call NUMBER --key order-4711`. It is named by
+    --ledger or TENIOS_LEDGER.
+    """
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    return ledger_option(json_option(click.pass_obj(command)))
+
+
+@ledger.command("list")
+@click.option(
+    "--state",
+    type=click.Choice(get_args(LedgerState)),
+    metavar="STATE",
+    help=f"List only the keys in this state: {', '.join(get_args(LedgerState))}.",
+)
+@_options
+def list_entries(run: Run, *, state: LedgerState | None, ledger: str | None, as_json: bool) -> None:
+    """List the keys, the oldest first."""
+    with _open(run, ledger, as_json=as_json) as opened:
+        for entry in opened.entries(state=state):
+            if as_json:
+                _print_json(entry)
+            else:
+                click.echo(_line(entry))
+
+
+@ledger.command()
+@click.argument("key")
+@_options
+def show(run: Run, key: str, *, ledger: str | None, as_json: bool) -> None:
+    """Show what is known of KEY."""
+    with _open(run, ledger, as_json=as_json) as opened:
+        entry = opened.get(key)
+    if entry is None:
+        raise CommandError(f"The ledger has no key {key!r}.")
+    _print(entry, as_json=as_json)
+
+
+@ledger.command()
+@click.argument("key")
+@click.option("--placed", is_flag=True, help="There was a call: KEY never dials again.")
+@click.option("--not-placed", is_flag=True, help="There was no call: KEY may dial again.")
+@click.option("--id", "callback_id", type=CALLBACK_ID, metavar="ID", help="The id of the callback, if it is known.")
+@_options
+def resolve(
+    run: Run, key: str, *, placed: bool, not_placed: bool, callback_id: int | None, ledger: str | None, as_json: bool
+) -> None:
+    """
+    Record whether KEY, whose outcome is unknown, was called.
+
+    Ask the agent or the customer first: no program can find it out.
+    """
+    if placed == not_placed:
+        raise click.UsageError("Say either --placed or --not-placed.")
+    if callback_id is not None and not placed:
+        raise click.UsageError("--id needs --placed.")
+    with _open(run, ledger, as_json=as_json) as opened:
+        try:
+            entry = opened.resolve(key, placed=placed, callback_id=callback_id)
+        except (LookupError, ValueError) as error:
+            raise CommandError(str(error)) from None
+    _print(entry, as_json=as_json)
+
+
+def _days(value: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,5})d", value.strip(), re.ASCII)
+    if not found:
+        raise click.BadParameter(f"{value!r} is not a number of days. Write it like 90d.")
+    return timedelta(days=int(found[1]))
+
+
+@ledger.command()
+@click.option(
+    "--older-than",
+    type=_days,
+    required=True,
+    metavar="DAYS",
+    help="Forget keys that have not changed for so many days: 90d.",
+)
+@_options
+def forget(run: Run, *, older_than: timedelta, ledger: str | None, as_json: bool) -> None:
+    """
+    Erase the numbers and announcements of old keys.
+
+    The keys and their states stay, so that none is called again by accident.
+    """
+    with _open(run, ledger, as_json=as_json) as opened:
+        count = opened.forget(older_than=older_than)
+    if as_json:
+        print_json({"event": "forgotten", "entries": count})
+    else:
+        click.echo(f"{count} {'key has' if count == 1 else 'keys have'} been forgotten.")
+
+
+def _open(run: Run, url: str | None, *, as_json: bool) -> Ledger:
+    run.output = make_output(run.stdout, as_json=as_json)
+    url = url or os.environ.get("TENIOS_LEDGER")
+    if not url:
+        raise ConfigurationError("No ledger is named. Set TENIOS_LEDGER or use --ledger, as in sqlite:///callbacks.db.")
+    scheme, _, path = url.partition(":///")
+    if scheme == "sqlite" and not Path(path).expanduser().exists():  # Ledger would create it.
+        raise ConfigurationError(f"There is no ledger {Path(path).expanduser().absolute()}.")
+    return Ledger(url)
+
+
+def _print_json(entry: LedgerEntry) -> None:
+    print_json({"event": "entry", "id": entry.handle and entry.handle.id, **asdict(entry)})
+
+
+def _line(entry: LedgerEntry) -> str:
+    texts = [_time(entry.dialled_at), f"{entry.state:10}", one_line(entry.key), entry.number or "(forgotten)"]
+    texts += [f"callback {entry.handle.id}"] if entry.handle else []
+    return "  ".join([*texts, *([one_line(entry.status)] if entry.status else [])])
+
+
+def _print(entry: LedgerEntry, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(entry)
+        return
+    lines = {
+        "key": one_line(entry.key),
+        "state": f"{entry.state}: {_MEANINGS[entry.state]}",
+        "number": entry.number or "(forgotten)",
+        "attempts": entry.attempts,
+        "callback": entry.handle and entry.handle.id,
+        "status": entry.status and describe_status(entry.status),
+        "first used": _time(entry.created_at),
+        "dialled": _time(entry.dialled_at),
+        "changed": _time(entry.updated_at),
+        "last error": entry.last_error and one_line(entry.last_error),
+    }
+    for name, value in lines.items():
+        if value is not None:
+            click.echo(f"{name:10}  {value}")
+
+
+def _time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
