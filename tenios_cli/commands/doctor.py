@@ -19,12 +19,24 @@ from tenios_cli._exit_codes import ExitCode
 from tenios_cli._options import client_options
 from tenios_cli._output import describe_error, print_json
 from tenios_cli._streams import escape_controls
-from tenios_ext import ConfigurationError, Tenios
+from tenios_ext import ConfigurationError, LedgerUnavailableError, Tenios
+from tenios_ext.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PACKAGES = ("httpx", "attrs", "phonenumbers", "aiohttp", "httpx-aiohttp", "starlette", "uvicorn", "rich")
+_PACKAGES = (
+    "httpx",
+    "attrs",
+    "phonenumbers",
+    "aiohttp",
+    "httpx-aiohttp",
+    "sqlalchemy",
+    "psycopg",
+    "starlette",
+    "uvicorn",
+    "rich",
+)
 _NO_CONFIG_ID = (
     "not set. Set TENIOS_CALLBACK_CONFIG_ID; you find the id in the TENIOS portal on the page Callback Configurations."
 )
@@ -75,7 +87,21 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
             yield Check("allowed numbers", ok=True, text=text)
         if hosts := os.environ.get("TENIOS_INSECURE_HOSTS"):
             yield Check("insecure hosts", ok=True, text=f"{hosts}: the access key may be sent to them unencrypted")
+        yield from _ledger()
         yield from _connection(tenios.base_url, arguments.get("transport"))
+
+
+def _ledger() -> Iterator[Check]:
+    if not (url := os.environ.get("TENIOS_LEDGER")):
+        return
+    with Ledger(url) as ledger:
+        try:
+            count = len(ledger.entries(state="unknown"))
+        except LedgerUnavailableError as error:
+            yield Check("ledger", ok=False, text=f"{ledger!r}: {error}")
+            return
+        hint = "; see `tenios ledger list --state unknown`" if count else ""
+        yield Check("ledger", ok=True, text=f"{ledger!r}, keys whose outcome is unknown: {count}{hint}")
 
 
 def _access_key_file() -> Iterator[Check]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from cli.command import objects, tenios
 
+from tenios_ext.ledger import Ledger
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -169,3 +171,22 @@ def test_doctor_reports_a_missing_access_key_as_json() -> None:
     assert (versions["check"], versions["ok"]) == ("versions", True)
     assert (settings["check"], settings["ok"]) == ("settings", False)
     assert "TENIOS_ACCESS_KEY" in settings["text"]
+
+
+def test_doctor_says_how_many_keys_have_an_unknown_outcome(tmp_path: Path) -> None:
+    with recording() as (base_url, _), Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger:
+        settings = {**SETTINGS, "TENIOS_BASE_URL": base_url, "TENIOS_LEDGER": f"sqlite:///{tmp_path}/callbacks.db"}
+        ledger._database.claim("order-4711", token="T", seconds=-1, number=None, arguments="{}", delay=0)
+        checked = tenios("doctor", settings=settings).stdout
+        assert f"ok   ledger: {ledger!r}, keys whose outcome is unknown: 1; see `tenios ledger list" in checked
+        with ledger._database._begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE tenios_ledger DROP COLUMN last_error")
+        checked = tenios("doctor", settings=settings).stdout
+        assert f"FAIL ledger: {ledger!r}: The ledger cannot be used (" in checked
+
+
+def test_doctor_does_not_show_the_password_of_the_ledger() -> None:
+    result = tenios("doctor", settings={**SETTINGS, "TENIOS_LEDGER": "postgresql://user:s3cret@127.0.0.1:1/x"})
+    assert result.returncode == 1
+    assert "FAIL settings: The ledger 'postgresql+psycopg://user:***@127.0.0.1:1/x' cannot be used (" in result.stdout
+    assert "s3cret" not in result.stdout + result.stderr

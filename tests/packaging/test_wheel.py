@@ -106,12 +106,20 @@ def test_wheel_with_the_command_only_names_the_extra_of_the_simulator(wheel: Pat
     assert "pip install 'tenios-callback[simulator]'" in lacking.stderr
 
 
+def test_wheel_with_the_command_only_names_the_extra_of_the_ledger(wheel: Path, tmp_path: Path) -> None:
+    programs = install(wheel, tmp_path / "command", "[cli]")
+    (tmp_path / "callbacks.db").touch()
+    lacking = run(programs / "tenios", "ledger", "list", "--ledger", "sqlite:///callbacks.db", cwd=tmp_path)
+    assert lacking.returncode == 5
+    assert "pip install 'tenios-callback[ledger]'" in lacking.stderr
+
+
 @pytest.mark.parametrize("versions", ["locked", "oldest"])
 def test_wheel_with_extras_runs_callbacks(wheel: Path, versions: str, tmp_path: Path) -> None:
     constraints = LOCK
     if versions == "oldest":
         constraints = tmp_path / "oldest.txt"
         constraints.write_text(oldest_versions(wheel), encoding="utf-8")
-    programs = install(wheel, tmp_path / "full", "[aiohttp,simulator]", constraints)
+    programs = install(wheel, tmp_path / "full", "[aiohttp,ledger,simulator]", constraints)
     tried = run(programs / "python", "-I", ROOT / "tests/packaging/try_wheel.py", cwd=tmp_path)
     assert tried.returncode == 0, tried.stdout + tried.stderr

@@ -1,11 +1,13 @@
-"""Try an installed wheel with the extras aiohttp and simulator: both clients, the command and the served simulator."""
+"""Try an installed wheel with its extras: both clients, the ledger, the command and the served simulator."""
 
 import asyncio
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -14,7 +16,8 @@ import tenios_client
 import tenios_cli
 import tenios_ext
 import tenios_simulator
-from tenios_ext import AsyncTenios, CallbackStatus
+from tenios_ext import AsyncTenios, CallbackStatus, ConfigurationError
+from tenios_ext.ledger import Ledger
 from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Scenario, Simulator
 from tenios_simulator._clocks import ScaledClock
 from tenios_simulator.server import Server
@@ -29,6 +32,8 @@ def main() -> None:
     with Simulator().client() as tenios:
         assert list(tenios.start_callback(NUMBER, delay=30).watch())[-1] == CallbackStatus.DISCONNECTED
     asyncio.run(watch_a_callback())
+    with tempfile.TemporaryDirectory() as folder:
+        start_once_per_key(f"sqlite:///{folder}/callbacks.db")
     with serving(Simulator(clock=ScaledClock(20))) as address:
         fetch_pages(address)
         run_command("--help")
@@ -41,6 +46,23 @@ async def watch_a_callback() -> None:
     async with Simulator(scenario=Scenario.customer_no_answer()).async_client() as tenios:
         callback = await tenios.start_callback(NUMBER)
         assert (await callback.wait()).failed_party == "customer"
+
+
+def start_once_per_key(url: str) -> None:
+    """Start one callback with two calls, look at it with the command, and load PostgreSQL's driver."""
+    simulator = Simulator()
+    with Ledger(url) as ledger, simulator.client(ledger=ledger) as tenios:
+        started = [tenios.start_callback(NUMBER, key="order-4711").id for _ in range(2)]
+        assert started[0] == started[1]
+        assert len(simulator.dialled) == 1
+        assert ledger.forget(older_than=timedelta()) == 1
+    run_command("ledger", "show", "order-4711", "--ledger", url)
+    reason = ""
+    try:
+        Ledger("postgresql://user@127.0.0.1:1/database")
+    except ConfigurationError as error:
+        reason = str(error)
+    assert "refused" in reason, reason
 
 
 @contextmanager
