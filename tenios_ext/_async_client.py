@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio  # async only
+from collections.abc import AsyncIterable  # async only
 from typing import TYPE_CHECKING, Self
 
 import tenios_client
@@ -230,7 +231,7 @@ class AsyncTenios:
     # async only: begin
     def watch_many(
         self,
-        callbacks: Iterable[int | str | CallbackHandle],
+        callbacks: Iterable[int | str | CallbackHandle] | AsyncIterable[int | str | CallbackHandle],
         *,
         answer_timeout: float | None = ANSWER_TIMEOUT,
         end_timeout: float | None = END_TIMEOUT,
@@ -243,7 +244,8 @@ class AsyncTenios:
         An error of one callback is an update with ``error`` set, and the last one for that callback. The others go on.
 
         Args:
-            callbacks: Handles or ids.
+            callbacks: Handles or ids. An async iterable may yield more of them while others are watched. It is read in a task
+                of its own, closed at the end if it is a generator, and what it raises is raised here.
             answer_timeout: As in :meth:`AsyncCallback.watch`, for each callback.
             end_timeout: As in :meth:`AsyncCallback.watch`, for each callback.
             max_concurrency: The most requests at the same time.
@@ -253,12 +255,17 @@ class AsyncTenios:
             TypeError: One of *callbacks* is neither a handle nor an id.
             ValueError: A limit or an id is not valid.
         """
-        handles = [_client_base.to_handle(callback, self._clock) for callback in callbacks]
-        states = [self._poller.new_state(handle, answer_timeout, end_timeout) for handle in handles]
+
+        def new_state(callback: int | str | CallbackHandle) -> PollState:
+            handle = _client_base.to_handle(callback, self._clock)
+            return self._poller.new_state(handle, answer_timeout, end_timeout)
+
         return watch_many(
-            states,
+            [] if isinstance(callbacks, AsyncIterable) else list(map(new_state, callbacks)),
             self._poller.poll,
             self._clock,
+            later=callbacks if isinstance(callbacks, AsyncIterable) else None,
+            new_state=new_state,
             max_concurrency=max_concurrency,
             max_requests_per_second=max_requests_per_second,
         )

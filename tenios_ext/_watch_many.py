@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import field, frozen
 
 from ._client_base import logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable
 
     from tenios_client.models import CallbackStatus
 
@@ -25,7 +26,8 @@ MAX_CONCURRENCY = 100
 _LATE = 1.0
 
 Poll = Callable[["PollState"], Awaitable["CallbackStatus | None"]]
-_Result = tuple[int, list["StatusUpdate"]]
+_Result = tuple[list["StatusUpdate"], "PollState | None"]
+T = TypeVar("T")
 
 
 @frozen
@@ -49,28 +51,37 @@ class StatusUpdate:
 
 
 async def watch_many(
-    states: Sequence[PollState],
+    states: Iterable[PollState],
     poll: Poll,
     clock: Clock,
     *,
+    later: AsyncIterable[T] | None = None,
+    new_state: Callable[[T], PollState],
     max_concurrency: int,
     max_requests_per_second: float | None,
 ) -> AsyncIterator[StatusUpdate]:
-    """Poll all *states* until they have ended, and yield each change."""
+    """Poll all *states*, and those of the callbacks that come *later*, until all have ended, and yield each change."""
     gap = _seconds_between_requests(max_concurrency, max_requests_per_second)
-    next_request = start = clock.monotonic()
-    # The index of each state breaks ties, so that states are never compared.
-    due = [(start + state.pause(start), index) for index, state in enumerate(states)]
-    heapq.heapify(due)
+    next_request = clock.monotonic()
+    due: list[tuple[float, int, PollState]] = []
+    order = count()  # breaks ties, so that states are never compared
     polls: set[asyncio.Task[_Result]] = set()
     alarm = _Alarm(clock)
     has_warned = False
+
+    def add(state: PollState) -> None:
+        now = clock.monotonic()
+        heapq.heappush(due, (now + state.pause(now), next(order), state))
+
+    for state in states:
+        add(state)
+    reader = _Reader(later, new_state, add, alarm)
     try:
-        while due or polls:
+        while reader.is_open() or due or polls:
             now = clock.monotonic()
             while due and len(polls) < max_concurrency and max(due[0][0], next_request) <= now:
-                at, index = heapq.heappop(due)
-                task = asyncio.create_task(_poll(index, states[index], now - at, poll, clock))
+                at, _, state = heapq.heappop(due)
+                task = asyncio.create_task(_poll(state, now - at, poll, clock))
                 task.add_done_callback(alarm.ring)
                 polls.add(task)
                 next_request = max(next_request, now - gap) + gap
@@ -87,17 +98,21 @@ async def watch_many(
             await alarm.wait()
             for task in [task for task in polls if task.done()]:
                 polls.remove(task)
-                index, updates = task.result()
+                updates, unfinished = task.result()
                 for update in updates:
                     yield update
-                if not states[index].outcome.ended and all(update.error is None for update in updates):
-                    now = clock.monotonic()
-                    heapq.heappush(due, (now + states[index].pause(now), index))
+                if unfinished is not None:
+                    add(unfinished)
     finally:
         alarm.cancel()
-        for task in polls:
-            task.cancel()
-        await asyncio.gather(*polls, return_exceptions=True)
+        await _cancel(polls)
+        await reader.close()
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _seconds_between_requests(max_concurrency: int, max_requests_per_second: float | None) -> float:
@@ -106,7 +121,7 @@ def _seconds_between_requests(max_concurrency: int, max_requests_per_second: flo
     return 0.0 if max_requests_per_second is None else 1 / max_requests_per_second
 
 
-async def _poll(index: int, state: PollState, lateness: float, poll: Poll, clock: Clock) -> _Result:
+async def _poll(state: PollState, lateness: float, poll: Poll, clock: Clock) -> _Result:
     now = clock.monotonic()
     updates: list[StatusUpdate] = []
     try:
@@ -115,7 +130,49 @@ async def _poll(index: int, state: PollState, lateness: float, poll: Poll, clock
         state.raise_if_expired(now)
     except Exception as error:  # noqa: BLE001 - also the caller's own poll interval may fail, and ends only this callback
         updates.append(StatusUpdate(state.outcome, error=error, lateness=lateness))
-    return index, updates
+        return updates, None
+    return updates, None if state.outcome.ended else state
+
+
+class _Reader:
+    """Adds the state of each item of an async iterable, if there is one, in a task of its own."""
+
+    def __init__(
+        self,
+        items: AsyncIterable[T] | None,
+        new_state: Callable[[T], PollState],
+        add: Callable[[PollState], None],
+        alarm: _Alarm,
+    ) -> None:
+        self._add = add
+        self._alarm = alarm
+        self._task = None
+        if items is not None:
+            self._task = asyncio.create_task(self._read(items, new_state))
+            self._task.add_done_callback(alarm.ring)
+
+    def is_open(self) -> bool:
+        """Return whether more may come. Raises what the iterable has raised."""
+        if self._task is not None and self._task.done():
+            self._task.result()
+        return self._task is not None and not self._task.done()
+
+    async def close(self) -> None:
+        """Close the iterable. Raises what it has raised, also while it was closed."""
+        if self._task is not None:
+            await _cancel([self._task])
+            if not self._task.cancelled():
+                self._task.result()
+
+    async def _read(self, items: AsyncIterable[T], new_state: Callable[[T], PollState]) -> None:
+        iterator = aiter(items)
+        try:
+            async for item in iterator:
+                self._add(new_state(item))
+                self._alarm.ring()
+        finally:
+            if (aclose := getattr(iterator, "aclose", None)) is not None:  # An id was wrong.
+                await aclose()
 
 
 class _Alarm:
@@ -135,7 +192,7 @@ class _Alarm:
             self._timer = asyncio.create_task(self._clock.async_sleep(max(0.0, at - self._clock.monotonic())))
             self._timer.add_done_callback(self.ring)
 
-    def ring(self, _: object) -> None:
+    def ring(self, _: object = None) -> None:
         self._event.set()
 
     async def wait(self) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import math
+import weakref
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Any
 
 import httpx
 import pytest
-from support.clients import CONFIG_ID, Script
+from support.clients import CONFIG_ID, NUMBER, Script
 
 from tenios_ext import (
     AsyncTenios,
@@ -20,7 +22,7 @@ from tenios_ext import (
     StatusUnavailableError,
     StatusUpdate,
 )
-from tenios_simulator import Scenario, VirtualClock
+from tenios_simulator import Scenario, Simulator, VirtualClock
 
 IDS = range(1, 1001)
 
@@ -254,3 +256,212 @@ def test_callbacks_are_not_polled_during_their_delay() -> None:
     asyncio.run(run())
     assert script.ids == [1, 2, 3]
     assert script.polled_at == pytest.approx([100, 200, 300])
+
+
+# Callbacks that come while it runs.
+
+
+def test_callbacks_that_come_while_it_runs_are_watched_to_their_end() -> None:
+    """Each next one is started when the one before has ended, also after a pause in which nothing is watched."""
+    simulator = Simulator(scenario=Scenario.answered(talking=30))
+
+    async def run() -> list[tuple[int, str]]:
+        ended = asyncio.Queue[int]()
+
+        async def start_in_turn() -> AsyncIterator[CallbackHandle]:
+            for pause in (0, 100, 0):
+                await simulator.clock.async_sleep(pause)
+                callback = await tenios.start_callback(NUMBER)
+                yield callback.handle
+                assert await ended.get() == callback.id
+
+        seen = []
+        async with simulator.async_client() as tenios:
+            async for update in tenios.watch_many(start_in_turn()):
+                seen.append((update.outcome.handle.id, str(update.status)))
+                if update.outcome.ended:
+                    ended.put_nowait(update.outcome.handle.id)
+        return seen
+
+    seen = asyncio.run(asyncio.wait_for(run(), 60))
+    assert {status for _, status in seen} >= {"CALLING_A", "CALLING_B", "DISCONNECTED"}
+    assert [number for number, status in seen if status == "DISCONNECTED"] == [10, 11, 12]
+
+
+def test_callback_that_comes_is_polled_before_those_that_are_due_later() -> None:
+    async def run() -> dict[int, float]:
+        async def handles() -> AsyncIterator[CallbackHandle]:
+            yield CallbackHandle(1, delay=1000, started_at=script.clock.now())
+            await script.clock.async_sleep(10)
+            yield CallbackHandle(2, started_at=script.clock.now())
+
+        async with script.async_client() as tenios:
+            return {update.outcome.handle.id: script.elapsed async for update in tenios.watch_many(handles())}
+
+    script = Script(["DISCONNECTED"])
+    assert asyncio.run(run()) == pytest.approx({2: 10, 1: 1000})
+
+
+def test_callback_that_comes_while_the_caller_takes_its_time_is_polled() -> None:
+    async def run() -> list[int]:
+        gate = asyncio.Event()
+
+        async def ids() -> AsyncIterator[int]:
+            yield 1
+            await gate.wait()
+            yield 2
+
+        async with Script(["DISCONNECTED"]).async_client() as tenios:
+            ended = []
+            async for update in tenios.watch_many(ids()):
+                gate.set()
+                for _ in range(100):
+                    await asyncio.sleep(0)
+                ended.append(update.outcome.handle.id)
+            return ended
+
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == [1, 2]
+
+
+def test_no_callbacks_at_all_end_the_loop() -> None:
+    async def run() -> list[StatusUpdate]:
+        async def ids() -> AsyncIterator[int]:
+            await script.clock.async_sleep(10)
+            for number in range(0):
+                yield number
+
+        async with script.async_client() as tenios:
+            return [update async for update in tenios.watch_many(ids())]
+
+    script = Script(["DISCONNECTED"])
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == []
+
+
+class Source:
+    """
+    Yields ids, then waits until it is closed.
+
+    Attributes:
+        closed: Whether it was closed.
+        failure: What it raises then.
+    """
+
+    def __init__(self, *ids: Any, failure: Exception | None = None) -> None:
+        self.closed = False
+        self.failure = failure
+        self._ids = ids
+
+    async def __aiter__(self) -> AsyncGenerator[Any]:
+        try:
+            for each in self._ids:
+                yield each
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            self.closed = True
+            if self.failure is not None:
+                raise self.failure
+
+
+def test_leaving_the_loop_early_closes_the_iterable() -> None:
+    source = Source(1, 2)
+
+    async def run() -> None:
+        async with Script(["CALLING_A"]).async_client() as tenios:
+            updates = tenios.watch_many(source)
+            assert isinstance(updates, AsyncGenerator)
+            await anext(updates)
+            assert not source.closed
+            await updates.aclose()
+            assert source.closed
+            assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(run())
+
+
+def test_cancellation_closes_the_iterable() -> None:
+    source = Source(1)
+
+    async def watch() -> None:
+        async with Script(["DISCONNECTED"]).async_client() as tenios:
+            async for _ in tenios.watch_many(source):
+                ended.set()
+
+    async def run() -> None:
+        task = asyncio.create_task(watch())
+        await ended.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert source.closed
+        assert len(asyncio.all_tasks()) == 1
+
+    ended = asyncio.Event()
+    asyncio.run(run())
+
+
+def test_error_while_the_iterable_is_closed_is_raised() -> None:
+    source = Source(1, failure=RuntimeError("cannot close"))
+
+    async def run() -> None:
+        async with Script(["CALLING_A"]).async_client() as tenios:
+            updates = tenios.watch_many(source)
+            assert isinstance(updates, AsyncGenerator)
+            await anext(updates)
+            with pytest.raises(RuntimeError, match="cannot close"):
+                await updates.aclose()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("error", [ValueError("no more rows"), asyncio.CancelledError()])
+def test_error_of_the_iterable_is_raised_and_ends_all_polls(error: BaseException) -> None:
+    async def run() -> None:
+        async def ids() -> AsyncIterator[int]:
+            yield 1
+            await script.clock.async_sleep(100)
+            raise error
+
+        async with asyncio.timeout(60), script.async_client() as tenios:
+            updates = tenios.watch_many(ids())
+            assert (await anext(updates)).status == "CALLING_A"
+            with pytest.raises(type(error)):
+                await anext(updates)
+            assert len(asyncio.all_tasks()) == 1
+
+    script = Script(["CALLING_A"])
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("callback", "error"), [(-1, ValueError), (1.5, TypeError)])
+def test_callback_that_comes_with_a_wrong_id_is_refused(callback: Any, error: type[Exception]) -> None:
+    source = Source(callback)
+
+    async def run() -> None:
+        async with Script(["CALLING_A"]).async_client() as tenios:
+            with pytest.raises(error, match="callback"):
+                await anext(tenios.watch_many(source))
+            assert source.closed
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_callbacks_that_have_ended_are_not_kept() -> None:
+    """So that a worker may watch what comes for weeks."""
+    handles = [CallbackHandle(number, started_at=0) for number in range(100)]
+    references = [weakref.ref(handle) for handle in handles]
+
+    async def run() -> None:
+        async def come() -> AsyncIterator[CallbackHandle]:
+            while handles:
+                yield handles.pop()
+                await script.clock.async_sleep(10)
+            gc.collect()
+            assert sum(reference() is not None for reference in references) <= 2
+
+        async with script.async_client() as tenios:
+            async for _ in tenios.watch_many(come()):
+                pass
+
+    script = Script(["DISCONNECTED"])
+    asyncio.run(run())
