@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import trustme
-from _measure import machine, print_ratios, serving
+from _measure import machine, print_ratios
+from _server import serving
 
 from tenios_ext import AsyncTenios, Tenios
 

@@ -12,7 +12,8 @@ import statistics
 import subprocess
 from typing import TYPE_CHECKING
 
-from _measure import ROOT, environment, machine, serving
+from _measure import ROOT, environment, machine
+from _server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -38,7 +38,7 @@ async def follow(url: str, count: int, begin: float, *, aiohttp: bool) -> dict[s
         polls += 1
 
     async def watch(tenios: AsyncTenios) -> None:
-        async for update in tenios.watch_many(handles):
+        async for update in tenios.watch_many(handles, answer_timeout=None, end_timeout=None):
             if update.error is not None:
                 raise update.error
             lateness.append(update.lateness)

@@ -20,7 +20,8 @@ from contextlib import ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from _measure import ROOT, environment, machine, print_ratios, serving
+from _measure import ROOT, environment, machine, print_ratios
+from _server import serving
 
 from tenios_ext import AsyncTenios, Tenios
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import tenios_simulator
@@ -24,7 +23,10 @@ def make_client(simulator: str | None, *, region: str | None = None, ledger: Led
         region: The value of ``--region``; None to take it from the environment.
         ledger: The ledger of ``--ledger``; None to take it from the environment.
     """
-    return Tenios(region=region, ledger=ledger, **client_arguments(simulator))
+    arguments = client_arguments(simulator)
+    if ledger is not None:
+        arguments["ledger"] = ledger
+    return Tenios(region=region, **arguments)
 
 
 def make_async_client(simulator: str | None) -> AsyncTenios:
@@ -37,11 +39,11 @@ def client_arguments(simulator: str | None) -> dict[str, Any]:
     """Return the arguments that make a client use the simulator; none for TENIOS."""
     if simulator is None:
         return {}
-    os.environ.pop("TENIOS_LEDGER", None)  # It records real callbacks, and a simulator's have the same ids.
     arguments = {
         "access_key": tenios_simulator.ACCESS_KEY,
         "callback_config_id": tenios_simulator.CALLBACK_CONFIG_ID,
         "base_url": tenios_simulator.BASE_URL if simulator == IN_PROCESS else simulator,
+        "ledger": False,  # TENIOS_LEDGER records real callbacks, and a simulator's have the same ids.
     }
     if simulator != IN_PROCESS:
         return arguments

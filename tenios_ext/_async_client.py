@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio  # async only
 from collections.abc import AsyncIterable  # async only
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import tenios_client
 from tenios_client.api.callback import get_callback_status, init_callback
@@ -60,7 +60,7 @@ class AsyncTenios:
         event_hooks: httpx event hooks. They see requests without the access key. An exception in one makes the outcome unknown.
         clock: Replaces the system's clock in tests.
         ledger: Where callbacks that are started with a key are recorded (``TENIOS_LEDGER``, the URL of its database); see
-            :class:`.Ledger`. The client closes it only if it comes from the variable.
+            :class:`.Ledger`. The client closes it only if it comes from the variable. False for none, whatever the variable says.
         aiohttp: Whether to use aiohttp's connections, which take less CPU for many callbacks (the extra ``aiohttp``).
 
     Raises:
@@ -82,7 +82,7 @@ class AsyncTenios:
         transport: httpx.AsyncBaseTransport | None = None,
         event_hooks: EventHooks | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        ledger: Ledger | None = None,
+        ledger: Ledger | Literal[False] | None = None,
         aiohttp: bool = False,  # async only
     ) -> None:
         key = None if access_key is None else Secret(access_key)

@@ -13,7 +13,7 @@ import httpx
 
 from ._attempt import TOO_LONG, current_attempt
 from ._exceptions import ConfigurationError
-from ._transport import BoundedBody, SpareRequests, is_init_request
+from ._transport import BoundedBody, LeanClient, is_init_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TransportPair = tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]
 
 
-class AsyncHttpClient(SpareRequests, httpx.AsyncClient):
+class AsyncHttpClient(LeanClient, httpx.AsyncClient):
     """An httpx client for the requests of one API."""
 
 

@@ -7,7 +7,6 @@ import logging
 import os
 import threading
 import time
-import uuid
 from typing import TYPE_CHECKING, Any, Self
 
 from ._attempt import Attempt
@@ -49,7 +48,9 @@ def check_key(key: object, settings: Settings) -> str:
 
 
 def ledger_of(ledger: object) -> tuple[Ledger | None, bool]:
-    """Return a client's ledger, else the one that ``TENIOS_LEDGER`` names; and whether it is the client's own."""
+    """Return a client's ledger, else the one that ``TENIOS_LEDGER`` names; and whether it is the client's own. False is none."""
+    if ledger is False:
+        return None, False
     if ledger is None and (url := os.environ.get("TENIOS_LEDGER")):
         return Ledger(url), True
     if ledger is not None and not isinstance(ledger, Ledger):
@@ -87,7 +88,7 @@ class Claim:
             "arguments": settings.access_key.redact(json.dumps(arguments, sort_keys=True)),
             "delay": request.delay,
         }
-        self._token = uuid.uuid4().hex
+        self._token = os.urandom(16).hex()
         self._lock = threading.Lock()  # so that interrupted work is over before what is known is recorded
         self._is_open = False
         self._is_over = False

@@ -105,12 +105,12 @@ def _connect(url: sa.URL) -> sa.Engine:
         # No connection is kept: none is shared after a fork, and opening one takes a tenth of what a commit takes.
         options |= {"poolclass": sa.NullPool, "connect_args": {"timeout": LIMIT, "isolation_level": None}}
     else:
-        arguments = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
         options |= {
-            "isolation_level": "READ COMMITTED",
-            "connect_args": arguments,
-        }  # A claim must see a row that it met.
-        options |= {"pool_pre_ping": True, "pool_timeout": LIMIT}
+            "connect_args": {name: value for name, value in _POSTGRESQL.items() if name not in url.query},
+            "isolation_level": "READ COMMITTED",  # A claim must see a row that it met.
+            "pool_pre_ping": True,
+            "pool_timeout": LIMIT,
+        }
     try:
         engine = sa.create_engine(url, **options)
     except ImportError:

@@ -174,7 +174,8 @@ class PollState:
             self.outcome = Outcome(self.handle, (*self.outcome.history, change))
         interval = self._interval(now)
         if self._is_picked_up and not seen:
-            interval *= random.random()  # noqa: S311 - not a secret. All are polled at once; from then on, evenly.
+            # Those that were picked up together have been polled together, and would stay in step.
+            interval *= random.random()  # noqa: S311 - not a secret
         self._schedule(now, interval)
         return is_change
 

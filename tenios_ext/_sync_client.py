@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import tenios_client
 from tenios_client.api.callback import get_callback_status, init_callback
@@ -55,7 +55,7 @@ class Tenios:
         event_hooks: httpx event hooks. They see requests without the access key. An exception in one makes the outcome unknown.
         clock: Replaces the system's clock in tests.
         ledger: Where callbacks that are started with a key are recorded (``TENIOS_LEDGER``, the URL of its database); see
-            :class:`.Ledger`. The client closes it only if it comes from the variable.
+            :class:`.Ledger`. The client closes it only if it comes from the variable. False for none, whatever the variable says.
 
     Raises:
         ConfigurationError: A setting is missing or wrong.
@@ -76,7 +76,7 @@ class Tenios:
         transport: httpx.BaseTransport | None = None,
         event_hooks: EventHooks | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        ledger: Ledger | None = None,
+        ledger: Ledger | Literal[False] | None = None,
     ) -> None:
         key = None if access_key is None else Secret(access_key)
         access_key = None  # Tracebacks show this variable.

@@ -171,7 +171,8 @@ class _Reader:
                 self._add(new_state(item))
                 self._alarm.ring()
         finally:
-            if (aclose := getattr(iterator, "aclose", None)) is not None:  # An id was wrong.
+            # An id that is not valid, or a cancellation, ends the loop before the iterable has ended.
+            if (aclose := getattr(iterator, "aclose", None)) is not None:
                 await aclose()
 
 

@@ -223,20 +223,26 @@ class Simulator:
         Return a client that is connected to this simulator.
 
         Args:
-            ledger: Its ledger, for callbacks that are started with a key.
+            ledger: Its ledger, for callbacks that are started with a key. By default it has none: ``TENIOS_LEDGER`` is for
+                TENIOS's callbacks, which have the same ids.
         """
         key, config_id = self.account
-        return Tenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock, ledger=ledger)
+        return Tenios(
+            key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock, ledger=ledger or False
+        )
 
     def async_client(self, *, ledger: Ledger | None = None) -> AsyncTenios:
         """
         Return a client for asyncio that is connected to this simulator.
 
         Args:
-            ledger: Its ledger, for callbacks that are started with a key.
+            ledger: Its ledger, for callbacks that are started with a key. By default it has none: ``TENIOS_LEDGER`` is for
+                TENIOS's callbacks, which have the same ids.
         """
         key, config_id = self.account
-        return AsyncTenios(key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock, ledger=ledger)
+        return AsyncTenios(
+            key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock, ledger=ledger or False
+        )
 
     @property
     def account(self) -> tuple[str, str]:

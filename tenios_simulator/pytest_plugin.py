@@ -143,8 +143,8 @@ def async_tenios(tenios_simulator: Simulator) -> Iterator[AsyncTenios]:
 
 @contextmanager
 def _without_client_settings() -> Iterator[None]:
-    """Hide the developer's own region, allowed numbers and ledger."""
+    """Hide the developer's own region and allowed numbers."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("TENIOS_ALLOWED_NUMBERS", "TENIOS_LEDGER", "TENIOS_REGION"):
+        for name in ("TENIOS_ALLOWED_NUMBERS", "TENIOS_REGION"):
             patch.delenv(name, raising=False)
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import subprocess
@@ -19,9 +20,10 @@ from support.clients import CONFIG_ID, NUMBER, wait_for_recording
 from support.faults import FaultServer, respond
 from support.postgresql import PASSWORD, new_database, postgresql
 
-from tenios_ext import ConfigurationError, LedgerUnavailableError, NotSentError, Tenios
+from tenios_ext import AsyncTenios, ConfigurationError, LedgerUnavailableError, NotSentError, Tenios
 from tenios_ext._ledger_database import _reason, file_system
 from tenios_ext.ledger import Ledger
+from tenios_simulator import Simulator
 
 PLACED = respond("200 OK", {"id": 10})
 
@@ -92,7 +94,7 @@ def test_missing_extra_is_named(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['sqlalchemy'] = None; sys.meta_path.insert(0, type('F', (), {'find_spec': "
         "staticmethod(lambda name, *_: None)})); from tenios_ext.ledger import Ledger\n"
-        "from tenios_ext import ConfigurationError\n"
+        "from tenios_ext import AsyncTenios, ConfigurationError\n"
         "try: Ledger('sqlite:///x.db')\nexcept ConfigurationError as error: print(error)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
@@ -288,6 +290,40 @@ def test_ledger_is_taken_from_the_environment(url: str, monkeypatch: pytest.Monk
         with Tenios("KEY", CONFIG_ID, base_url=server.url) as tenios:
             assert tenios.start_callback(NUMBER, key="key").id == 10
         assert server.received == {"/callback/init": 1}
+
+
+@pytest.mark.parametrize("make", [Tenios, AsyncTenios])
+def test_false_is_no_ledger_whatever_the_variable_says(
+    make: type[Tenios | AsyncTenios], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENIOS_LEDGER", url)
+    tenios = make("KEY", CONFIG_ID, ledger=False)
+    assert tenios._ledger is None
+    if isinstance(tenios, AsyncTenios):
+        asyncio.run(tenios.aclose())
+    else:
+        tenios.close()
+
+
+def test_simulator_leaves_the_ledger_of_real_callbacks_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its ids begin at 10, too, so it would change the status of another callback."""
+    monkeypatch.setenv("TENIOS_LEDGER", url)
+    with Ledger(url) as ledger:
+        with FaultServer(PLACED) as server, Tenios("KEY", CONFIG_ID, base_url=server.url) as tenios:
+            placed = tenios.start_callback(NUMBER, key="order-4711").id
+        before = ledger.entries()
+        simulator = Simulator()
+
+        async def run() -> None:
+            async with simulator.async_client() as tenios:
+                await tenios.callback(placed).wait()
+
+        with simulator.client() as tenios:
+            callback = tenios.start_callback(NUMBER)
+            assert callback.id == placed
+            callback.wait()
+        asyncio.run(run())
+        assert ledger.entries() == before
 
 
 def test_wrong_ledger_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
