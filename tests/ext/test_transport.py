@@ -178,12 +178,12 @@ def test_as_many_status_requests_are_sent_at_once_as_the_caller_makes(mode: str)
     ended = respond("200 OK", {"status": "DISCONNECTED"})
 
     def fault(connection: Connection) -> None:
-        together.wait(30)
+        together.wait(20)
         ended(connection)
 
     async def run(url: str) -> None:
         async with AsyncTenios(base_url=url, aiohttp=mode == "aiohttp") as tenios:
-            updates = [update async for update in tenios.watch_many(range(40), max_concurrency=40)]
+            updates = [update async for update in tenios.watch_many(range(40), max_concurrency=40, answer_timeout=40)]
         assert [update.status for update in updates] == ["DISCONNECTED"] * 40
 
     with FaultServer(fault) as server:
