@@ -102,7 +102,7 @@ database: ## Install PostgreSQL if there is none (Debian and Ubuntu, as root); t
 	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install PostgreSQL in another way." >&2; exit 1; }; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; }
 
-artefacts: $(READY) ## Write the contract as JSON, and as OpenAPI 3.0, into build/contract/
+artefacts: $(READY) ## Write the contract for other tools into build/contract/
 	@$(BIN)/python scripts/artefacts.py build/contract
 
 build: $(READY) artefacts ## Build the wheel and the source distribution into dist/

@@ -14,7 +14,7 @@ from tenios_client.models import (
     CallbackStatusRequest,
     CallbackStatusResponse,
     InitCallbackRequest,
-    InitCallbackResponse,
+    StartedCallback,
 )
 from tenios_client.types import UNSET
 
@@ -150,7 +150,7 @@ def _whole_seconds(delay: object) -> int:
 
 def callback_id(response: object) -> int:
     """Return the id in an init response, which may be a number or decimal text. Raises ValueError if there is none."""
-    value = response.id if isinstance(response, InitCallbackResponse) else None
+    value = response.id if isinstance(response, StartedCallback) else None
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MAX_DIGITS:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_ID:

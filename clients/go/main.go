@@ -156,7 +156,7 @@ func read(response *http.Response, err error) (*http.Response, []byte, error) {
 }
 
 // parseError returns an empty error if the body is something else, such as a proxy's page.
-func parseError(body []byte) (parsed tenios.ErrorResponse) {
+func parseError(body []byte) (parsed tenios.CallbackError) {
 	_ = json.Unmarshal(body, &parsed)
 	return parsed
 }
