@@ -71,31 +71,23 @@ def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
         "callback_number": "+493023125100",
         "id": "10",
     }
-    bodies = {
-        "/callback/init": """{
-  "access_key": "{{access_key}}",
-  "callback_config_id": "{{callback_config_id}}",
-  "callback_number": "{{callback_number}}",
-  "delay": 0
-}""",
-        "/callback/status": """{
-  "access_key": "{{access_key}}",
-  "id": {{id}}
-}""",
-    }
     keep_id = "if (pm.response.code === 200) pm.collectionVariables.set('id', pm.response.json().id);"
-    items = [
-        {
-            "name": document["paths"][path]["post"]["summary"],
-            "request": {
-                "method": "POST",
-                "url": "{{base_url}}" + path,
-                "header": [{"key": "Content-Type", "value": "application/json"}],
-                "body": {"mode": "raw", "raw": body, "options": {"raw": {"language": "json"}}},
-            },
+    items: list[dict[str, Any]] = []
+    for path, operations in document["paths"].items():
+        [(method, operation)] = operations.items()
+        reference = operation["requestBody"]["$ref"].rpartition("/")[2]
+        [content] = document["components"]["requestBodies"][reference]["content"].values()
+        example = content["examples"]["documented"]["value"]
+        fields = {name: f"{{{{{name}}}}}" if name in variables else value for name, value in example.items()}
+        # An id is a number, so its variable has no quotes.
+        body = json.dumps(fields, indent=2).replace('"{{id}}"', "{{id}}")
+        request = {
+            "method": method.upper(),
+            "url": "{{base_url}}" + path,
+            "header": [{"key": "Content-Type", "value": "application/json"}],
+            "body": {"mode": "raw", "raw": body, "options": {"raw": {"language": "json"}}},
         }
-        for path, body in bodies.items()
-    ]
+        items.append({"name": operation["summary"], "request": request})
     items[0]["event"] = [{"listen": "test", "script": {"type": "text/javascript", "exec": [keep_id]}}]
     return {
         "info": {
