@@ -15,11 +15,12 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 require = @command -v $(1) >/dev/null || { echo "$(1) is missing, but make $@ needs it. $(2)" >&2; exit 1; }
 GO = Install Go 1.26 or later.
 JDK = Install a JDK 17 or later with Maven.
+PHP = Install PHP 8.1 or later with its curl extension, or run make php.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help install demo generate generate-check check lint types fix test contract clients mutants docs example pictures bench \
-	browser database build artefacts compatible workflows lock ci clean
+	browser database php build artefacts compatible workflows lock ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,9 +69,10 @@ workflows: $(READY) ## Lint the GitHub workflows (needs Go)
 contract: $(READY) $(NODE_READY) ## Run the contract tests
 	$(BIN)/pytest tests/contract $(ARGS)
 
-clients: $(READY) $(NODE_READY) artefacts ## Build and test the clients in other languages (needs Go and a JDK with Maven)
+clients: $(READY) $(NODE_READY) artefacts ## Build and test the clients in other languages (needs Go, a JDK with Maven, and PHP)
 	$(call require,go,$(GO))
 	$(call require,mvn,$(JDK))
+	$(call require,php,$(PHP))
 	$(BIN)/pytest $(PARALLEL) tests/clients $(ARGS)
 
 mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in many ways and see that the checks notice (needs Go)
@@ -103,7 +105,12 @@ database: ## Install PostgreSQL and pgbouncer if missing (Debian and Ubuntu, as 
 	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install PostgreSQL and pgbouncer in another way." >&2; exit 1; }; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql pgbouncer; }
 
-artefacts: $(READY) ## Write the contract as JSON, and as OpenAPI 3.0, into build/contract/
+php: ## Install PHP with its curl extension if there is none (Debian and Ubuntu, as root); the PHP client needs it
+	@php -m 2>/dev/null | grep -x curl || { \
+	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install PHP and its curl extension in another way." >&2; exit 1; }; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends php-cli php-curl; }
+
+artefacts: $(READY) ## Write the contract for other tools into build/contract/
 	@$(BIN)/python scripts/artefacts.py build/contract
 
 build: $(READY) artefacts ## Build the wheel and the source distribution into dist/
@@ -115,7 +122,7 @@ lock: ## Update the lock files in requirements/ (ARGS=--upgrade takes the newest
 	$(LOCK) pyproject.toml --extra aiohttp --group bench -c requirements/dev.txt -o requirements/bench.txt $(ARGS)
 	echo uv | $(LOCK) - -c requirements/dev.txt -o requirements/uv.txt
 
-ci: browser database check test clients mutants ## Run everything that must pass before a merge (needs Go and a JDK with Maven)
+ci: browser database php check test clients mutants ## Run everything that must pass before a merge (needs Go and a JDK with Maven)
 
 clean: ## Remove everything that the other targets have made
 	rm -rf .venv .nox tools/node_modules dist build .coverage .*_cache .hypothesis .schemathesis

@@ -1,9 +1,13 @@
 """
-Write the contract for tools that do not read openapi.yaml: as JSON, and as an OpenAPI 3.0 copy for older tools.
+Write the contract for tools that do not read openapi.yaml.
 
-    artefacts.py FOLDER    write both files and their checksums
+    artefacts.py FOLDER    write the files and their checksums
 
-Hatch runs this module when it builds the wheel, which contains both files.
+openapi.json is the contract without links: openapi-generator refuses one whose request body is an object. openapi-3.0.json is
+OpenAPI 3.0, also without links, and with an open list of statuses: most generated clients throw at a status that their list
+lacks, after the call was placed. The Postman collection is for trying requests on the simulator.
+
+Hatch runs this module when it builds the wheel, which contains the files.
 """
 
 from __future__ import annotations
@@ -25,29 +29,78 @@ _LICENCE_URLS = {"Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0"}
 
 def artefacts(contract: str) -> dict[str, str]:
     """Return the text of each file by its name."""
-    document: dict[str, Any] = yaml.safe_load(contract)
-    files = {
-        f"openapi{suffix}.json": json.dumps(each, indent=2, ensure_ascii=False) + "\n"
-        for suffix, each in {"": document, "-3.0": _to_3_0(document)}.items()
+    document = _without_links(yaml.safe_load(contract))
+    documents = {
+        "openapi.json": document,
+        "openapi-3.0.json": _to_3_0(document),
+        "callback.postman_collection.json": _postman_collection(document),
     }
+    files = {name: json.dumps(each, indent=2, ensure_ascii=False) + "\n" for name, each in documents.items()}
     sums = [f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in files.items()]
     return {**files, "SHA256SUMS": "".join(sums)}
 
 
-def _to_3_0(document: dict[str, Any]) -> dict[str, Any]:
-    """
-    Return *document* in OpenAPI 3.0. If it uses more of 3.1 than is converted here, the linters report it.
+def _without_links(document: dict[str, Any]) -> dict[str, Any]:
+    del document["components"]["links"]
+    for response in document["components"]["responses"].values():
+        response.pop("links", None)
+    return document
 
-    Links are left out: openapi-generator refuses one whose request body is an object, and schemathesis follows no others.
-    """
+
+def _to_3_0(document: dict[str, Any]) -> dict[str, Any]:
+    """Return *document* in OpenAPI 3.0. If it uses more of 3.1 than is converted here, the linters report it."""
     older = copy.deepcopy(document)
     older["openapi"] = "3.0.3"
     del older["info"]["summary"]
     older["info"]["license"]["url"] = _LICENCE_URLS[older["info"]["license"].pop("identifier")]
-    del older["components"]["links"]
-    for response in older["components"]["responses"].values():
-        response.pop("links", None)
+    status = older["components"]["schemas"]["CallbackStatus"]
+    status["x-extensible-enum"] = status.pop("enum")
     return older
+
+
+def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return a Postman collection that calls a reserved number on the simulator.
+
+    Postman's importer would make up a number from its pattern, and send it to the first server of the contract.
+    """
+    variables = {
+        "base_url": document["servers"][1]["url"],
+        "access_key": "SIMULATOR-ACCESS-KEY",
+        "callback_config_id": "SIMULATOR-CONFIG",
+        "callback_number": "+493023125100",
+        "id": "10",
+    }
+    keep_id = "if (pm.response.code === 200) pm.collectionVariables.set('id', pm.response.json().id);"
+    items: list[dict[str, Any]] = []
+    for path, operations in document["paths"].items():
+        [(method, operation)] = operations.items()
+        reference = operation["requestBody"]["$ref"].rpartition("/")[2]
+        [content] = document["components"]["requestBodies"][reference]["content"].values()
+        example = content["examples"]["documented"]["value"]
+        fields = {name: f"{{{{{name}}}}}" if name in variables else value for name, value in example.items()}
+        # An id is a number, so its variable has no quotes.
+        body = json.dumps(fields, indent=2).replace('"{{id}}"', "{{id}}")
+        request = {
+            "method": method.upper(),
+            "url": "{{base_url}}" + path,
+            "header": [{"key": "Content-Type", "value": "application/json"}],
+            "body": {"mode": "raw", "raw": body, "options": {"raw": {"language": "json"}}},
+        }
+        items.append({"name": operation["summary"], "request": request})
+    items[0]["event"] = [{"listen": "test", "script": {"type": "text/javascript", "exec": [keep_id]}}]
+    return {
+        "info": {
+            "name": document["info"]["title"],
+            "description": "Starts a callback on the simulator (`tenios simulate`) and gets its status. No phone rings.",
+            "version": document["info"]["version"],
+            "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
+        },
+        # A redirect would repeat the init request.
+        "protocolProfileBehavior": {"followRedirects": False},
+        "variable": [{"key": key, "value": value} for key, value in variables.items()],
+        "item": items,
+    }
 
 
 def write(folder: Path) -> None:

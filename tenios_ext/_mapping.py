@@ -6,6 +6,7 @@ Every failure of an init request maps to one of two facts: the callback was not 
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from tenios_client.models import (
     CallbackStatusRequest,
     CallbackStatusResponse,
     InitCallbackRequest,
-    InitCallbackResponse,
+    StartedCallback,
 )
 from tenios_client.types import UNSET
 
@@ -47,6 +48,8 @@ _MAX_TEXT = 2000
 _MAX_FIELDS = 20
 _MAX_STATUS = 64
 _MAX_DIGITS = 19
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
+_LARGEST_EXACT = 2**53 - 1  # The floats from here on may be rounded numbers.
 _DTMF_KEYS = frozenset("0123456789*#")
 
 #: What stands in for the access key until the transport builds the body.
@@ -149,9 +152,15 @@ def _whole_seconds(delay: object) -> int:
 
 
 def callback_id(response: object) -> int:
-    """Return the id in an init response, which may be a number or decimal text. Raises ValueError if there is none."""
-    value = response.id if isinstance(response, InitCallbackResponse) else None
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MAX_DIGITS:
+    """
+    Return the id in an init response. Raises ValueError if there is none that can be trusted.
+
+    It may be a number, also one such as 10.0, or digits as text. Other text, such as "010", may be an id of another kind.
+    """
+    value: object = response.id if isinstance(response, StartedCallback) else None
+    if (isinstance(value, str) and _DECIMAL.fullmatch(value)) or (
+        isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT
+    ):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_ID:
         raise ValueError("The response has no callback id.")

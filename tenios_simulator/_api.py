@@ -28,19 +28,20 @@ if TYPE_CHECKING:
 #: Bytes. The body of a valid request has a few hundred.
 LARGEST_BODY = 1 << 16
 _MAX_LEVELS = 100
-# The codes and messages of TENIOS's sister APIs, and for what TENIOS does not document two of our own: BODY_TOO_LARGE and
-# INVALID_CONTENT_TYPE.
+# The codes and messages that TENIOS documents for this and its other APIs, and for what it does not document our own:
+# BODY_TOO_LARGE, INVALID_CONTENT_TYPE and UNKNOWN_FIELD.
 _MESSAGES = {
     "BAD_CREDENTIALS": "Bad credentials",
     "BODY_TOO_LARGE": f"The body has more than {LARGEST_BODY} bytes",
     "FIELD_IS_REQUIRED": "Field is required",
     "INVALID_CONTENT_TYPE": "The content type is not application/json",
-    "INVALID_FIELD": "Invalid field",
     "INVALID_JSON": "Invalid JSON",
-    "INVALID_VALUE": "Invalid value",
+    "INVALID_VALUE": "Invalid parameter type or format",
     "METHOD_NOT_ALLOWED": "Method not allowed",
     "NOT_FOUND": "Unknown method",
+    "UNKNOWN_FIELD": "Unknown field",
 }
+_CODES = {"missing": "FIELD_IS_REQUIRED", "unknown": "UNKNOWN_FIELD", "form": "INVALID_VALUE"}
 _OPERATIONS: dict[str, Operation] = {"/callback/init": "init", "/callback/status": "status"}
 
 
@@ -76,7 +77,7 @@ class ApiHandler:
         """Return the response to a request, and record both."""
         operation = _OPERATIONS.get(path)
         if operation is None:
-            return _error(404, "NOT_FOUND")
+            return _not_found(path)
         if method != "POST":
             return _error(405, "METHOD_NOT_ALLOWED", Allow="POST")
         parsed = _parse(body, content_type)
@@ -89,15 +90,16 @@ class ApiHandler:
     def _respond(self, operation: Operation, document: Mapping[str, Any], redactor: Redactor) -> _Result:
         schema = _schemas()[operation]
         document = schema.with_integers(schema.with_numbers(document))
-        if found := schema.error(document):
-            code, fields = found
-            return _Result(_error(400, code, *fields))
+        if violation := schema.violation(document):
+            if violation.kind == "value":
+                return _Result(_invalid_field(document, *violation.fields))
+            return _Result(_error(400, _CODES[violation.kind], *violation.fields))
         try:
             return self._init(document, redactor) if operation == "init" else self._status(document)
         except UnknownCredentialsError:
             return _Result(_error(400, "BAD_CREDENTIALS"))
         except UnknownCallbackError:
-            return _Result(_error(400, "INVALID_VALUE", "id"))
+            return _Result(_invalid_field(document, "id"))
 
     def _init(self, document: Mapping[str, Any], redactor: Redactor) -> _Result:
         access_key, config_id = document["access_key"], document["callback_config_id"]
@@ -144,8 +146,22 @@ def _schemas() -> dict[Operation, RequestSchema]:
     }
 
 
-def _error(status: int, code: str, *fields: str, **headers: str) -> Response:
-    return Response(status, {"error_code": code, "error_message": _MESSAGES[code], "fields": list(fields)}, headers)
+def _error(status: int, code: str, *fields: str, message: str | None = None, **headers: str) -> Response:
+    body = {"error_code": code, "error_message": message or _MESSAGES[code], "fields": list(fields)}
+    return Response(status, body, headers)
+
+
+def _invalid_field(document: Mapping[str, Any], field: str) -> Response:
+    message = f"Invalid '{field}' input parameter. Invalid value - '{document[field]}'"
+    return _error(400, "INVALID_FIELD", field, message=message)
+
+
+def _not_found(path: str) -> Response:
+    intended = "/" + "/".join(part for part in path.split("/") if part)
+    if intended not in _OPERATIONS:
+        return _error(404, "NOT_FOUND")
+    message = f"Unknown method: the path is {intended}, not {path}. Does the base URL end with a slash?"
+    return _error(404, "NOT_FOUND", message=message)
 
 
 def _parse(body: bytes, content_type: str) -> dict[str, Any] | Response:

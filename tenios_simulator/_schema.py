@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import yaml
 from jsonschema_rs import Draft202012Validator
@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MAX_DIGITS = 19  # of a 64-bit integer
+_FORM = {"type", "pattern", "format"}
+
+
+class Violation(NamedTuple):
+    """
+    What is wrong with an object.
+
+    Attributes:
+        kind: A required field is missing, a field is unknown, its type or format is wrong, or its value is not allowed.
+        fields: The names of the wrong fields.
+    """
+
+    kind: Literal["missing", "unknown", "form", "value"]
+    fields: list[str]
 
 
 @cache
@@ -52,16 +66,20 @@ class RequestSchema:
             for key, value in document.items()
         }
 
-    def error(self, document: Mapping[str, Any]) -> tuple[str, list[str]] | None:
-        """Return TENIOS's error code and the names of the wrong fields; None if *document* is valid."""
+    def violation(self, document: Mapping[str, Any]) -> Violation | None:
+        """Return the first thing that is wrong with *document*; None if it is valid."""
         if self._validator.is_valid(document):
             return None
         if missing := [name for name in self._required if name not in document]:
-            return "FIELD_IS_REQUIRED", missing
+            return Violation("missing", missing)
         if unknown := [name for name in document if name not in self.fields]:
-            return "INVALID_FIELD", unknown
-        fields = {str(error.instance_path[0]) for error in self._validator.iter_errors(document)}
-        return "INVALID_VALUE", [min(fields)]
+            return Violation("unknown", unknown)
+        errors = [
+            (str(error.instance_path[0]), str(error.schema_path[-1])) for error in self._validator.iter_errors(document)
+        ]
+        field = min(field for field, _ in errors)
+        has_form = not any(keyword in _FORM for name, keyword in errors if name == field)
+        return Violation("value" if has_form else "form", [field])
 
 
 def decimal(text: str) -> int | None:

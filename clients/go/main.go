@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -19,40 +21,70 @@ import (
 	"callback/generated/tenios"
 )
 
-const maxPause = time.Hour
-
 var accessKey = os.Getenv("TENIOS_ACCESS_KEY")
 
 var exitCodes = map[string]int{
 	"connected": 0, "agent_failed": 1, "customer_failed": 1, "rejected": 2, "unknown": 3, "status_unavailable": 4,
 }
 
-func main() {
-	given := append(os.Args[1:], "", "", "", "")
-	outcome := run(context.Background(), given[0], given[1], given[2], given[3])
-	fmt.Println(outcome)
-	os.Exit(exitCodes[outcome])
+// settings are what the environment says, apart from the access key.
+type settings struct {
+	server, configID         string
+	poll, maxPause, timeout time.Duration
 }
 
-func run(ctx context.Context, number, delay, announcement, key string) string {
-	server := cmp.Or(os.Getenv("TENIOS_BASE_URL"), "https://api.tenios.com")
-	base, urlErr := url.Parse(server)
-	client, clientErr := tenios.NewClient(server, tenios.WithHTTPClient(newHTTPClient()))
-	seconds, delayErr := strconv.ParseUint(cmp.Or(delay, "0"), 10, 31)
-	pause, pauseErr := strconv.ParseFloat(cmp.Or(os.Getenv("POLL_SECONDS"), "2"), 64)
-	switch err := errors.Join(urlErr, clientErr, delayErr, pauseErr); {
-	case err != nil:
-		return logged("rejected", "Nothing was sent: ", err)
-	case base.Host == "":
-		return logged("rejected", "Nothing was sent: TENIOS_BASE_URL must be an http(s) URL, got ", server)
-	case !(0 <= pause && pause <= maxPause.Seconds()):
-		return logged("rejected", "Nothing was sent: POLL_SECONDS must be from 0 to ", maxPause.Seconds(), ", got ", pause)
-	case number == "":
+// main starts the callbacks one after another, with one client. Each has up to four arguments.
+func main() {
+	exitCode := 0
+	set, settingsErr := readSettings()
+	client, clientErr := tenios.NewClient(set.server, tenios.WithHTTPClient(newHTTPClient(set.timeout)))
+	given := append(os.Args[1:], "", "", "", "")
+	for first := 0; first == 0 || first+4 < len(given); first += 4 {
+		var outcome string
+		if err := errors.Join(settingsErr, clientErr); err != nil {
+			outcome = logged("rejected", "Nothing was sent: ", err)
+		} else {
+			outcome = run(context.Background(), client, set, given[first:first+4])
+		}
+		fmt.Println(outcome)
+		exitCode = max(exitCode, exitCodes[outcome])
+	}
+	os.Exit(exitCode)
+}
+
+func readSettings() (settings, error) {
+	set := settings{server: cmp.Or(os.Getenv("TENIOS_BASE_URL"), "https://api.tenios.com"), configID: os.Getenv("TENIOS_CALLBACK_CONFIG_ID")}
+	base, urlErr := url.Parse(set.server)
+	if urlErr == nil && base.Host == "" {
+		urlErr = fmt.Errorf("TENIOS_BASE_URL must be an http(s) URL, got %s", set.server)
+	}
+	return set, errors.Join(
+		urlErr,
+		readSeconds(&set.poll, "POLL_SECONDS", "2", 0),
+		readSeconds(&set.maxPause, "MAX_PAUSE_SECONDS", "3600", 0),
+		readSeconds(&set.timeout, "TIMEOUT_SECONDS", "30", 0.001),
+	)
+}
+
+func readSeconds(setting *time.Duration, name, fallback string, least float64) error {
+	text := cmp.Or(os.Getenv(name), fallback)
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(least <= seconds && seconds <= 3600) {
+		return fmt.Errorf("%s must be from %v to 3600, got %s", name, least, text)
+	}
+	*setting = time.Duration(seconds * float64(time.Second))
+	return nil
+}
+
+func run(ctx context.Context, client *tenios.Client, set settings, given []string) string {
+	number, delay, announcement, key := given[0], given[1], given[2], given[3]
+	seconds, err := strconv.ParseUint(cmp.Or(delay, "0"), 10, 31)
+	if err != nil || number == "" {
 		return logged("rejected", "Nothing was sent. Usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]")
 	}
 	id, outcome := start(ctx, client, tenios.InitCallbackRequest{
 		AccessKey:                    accessKey,
-		CallbackConfigId:             os.Getenv("TENIOS_CALLBACK_CONFIG_ID"),
+		CallbackConfigId:             set.configID,
 		CallbackNumber:               number,
 		Delay:                        int32(seconds),
 		AgentAnnouncement:            announcement,
@@ -61,23 +93,23 @@ func run(ctx context.Context, number, delay, announcement, key string) string {
 	if outcome != "" {
 		return outcome
 	}
-	return poll(ctx, client, tenios.CallbackStatusRequest{AccessKey: accessKey, Id: id}, time.Duration(pause*float64(time.Second)))
+	return poll(ctx, client, tenios.CallbackStatusRequest{AccessKey: accessKey, Id: id}, set)
 }
 
 // newHTTPClient returns a client that sends each request once. net/http may repeat a POST if a kept connection is lost, and
 // with HTTP/2 also if the server resets the stream of a new one, so it uses neither. The timeout for connecting is shorter
 // than the timeout for the whole request, so that it is certain that nothing was sent to a host that does not respond.
-func newHTTPClient() *http.Client {
+func newHTTPClient(timeout time.Duration) *http.Client {
 	transport := &http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
-		DialContext:       (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		DialContext:       (&net.Dialer{Timeout: min(10*time.Second, timeout)}).DialContext,
 		DisableKeepAlives: true,
 		Protocols:         new(http.Protocols),
 	}
 	transport.Protocols.SetHTTP1(true)
 	return &http.Client{
 		Transport:     transport,
-		Timeout:       30 * time.Second,
+		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -95,12 +127,11 @@ func start(ctx context.Context, client *tenios.Client, request tenios.InitCallba
 	case 400, 401, 403, 404, 405, 413, 415, 422, 429:
 		return 0, logged("rejected", "TENIOS refused to start the callback: ", response.Status, " ", parseError(body).ErrorMessage)
 	case 200:
-		// The contract says number; json.Number also accepts decimal text.
 		var started struct {
-			ID json.Number `json:"id"`
+			ID json.RawMessage `json:"id"`
 		}
 		if json.Unmarshal(body, &started) == nil {
-			if id, err := started.ID.Int64(); err == nil && id >= 0 {
+			if id, err := parseID(string(started.ID)); err == nil {
 				return id, ""
 			}
 		}
@@ -108,10 +139,25 @@ func start(ctx context.Context, client *tenios.Client, request tenios.InitCallba
 	return 0, logged("unknown", "Phones may be ringing: no usable id in the response, ", response.Status)
 }
 
+var decimalText = regexp.MustCompile(`^"(?:0|[1-9][0-9]{0,18})"$`)
+
+// parseID reads an id exactly or not at all. The contract says number. Decimal text is accepted, too, but not "010", which
+// may be an id of another kind.
+func parseID(text string) (int64, error) {
+	if decimalText.MatchString(text) {
+		text = strings.Trim(text, `"`)
+	}
+	if whole, fraction, found := strings.Cut(text, "."); found && strings.Trim(fraction, "0") == "" {
+		text = whole
+	}
+	id, err := strconv.ParseUint(text, 10, 63)
+	return int64(id), err
+}
+
 // poll sends status requests until the callback has ended. Failed ones are repeated.
-func poll(ctx context.Context, client *tenios.Client, request tenios.CallbackStatusRequest, pause time.Duration) string {
+func poll(ctx context.Context, client *tenios.Client, request tenios.CallbackStatusRequest, set settings) string {
 	for last := tenios.CallbackStatus(""); ; {
-		wait := pause
+		wait := set.poll
 		response, body, err := read(client.GetCallbackStatus(ctx, request))
 		var current tenios.CallbackStatusResponse
 		switch {
@@ -123,7 +169,7 @@ func poll(ctx context.Context, client *tenios.Client, request tenios.CallbackSta
 		case response.StatusCode != 200:
 			log("Status request failed, polling again: ", response.Status)
 			retryAfter, _ := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 31) // 0 for a date, which is ignored.
-			wait = max(pause, min(time.Duration(retryAfter)*time.Second, maxPause))
+			wait = max(set.poll, min(time.Duration(retryAfter)*time.Second, set.maxPause))
 		case json.Unmarshal(body, &current) != nil || current.Status == "":
 			log("Status request failed, polling again: no status in the response")
 		case current.Status != last:
@@ -152,11 +198,11 @@ func read(response *http.Response, err error) (*http.Response, []byte, error) {
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	return response, body, err
+	return response, bytes.TrimPrefix(body, []byte("\ufeff")), err
 }
 
 // parseError returns an empty error if the body is something else, such as a proxy's page.
-func parseError(body []byte) (parsed tenios.ErrorResponse) {
+func parseError(body []byte) (parsed tenios.CallbackError) {
 	_ = json.Unmarshal(body, &parsed)
 	return parsed
 }

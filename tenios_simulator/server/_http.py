@@ -30,9 +30,10 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _FIELD_ERRORS = {
-    "FIELD_IS_REQUIRED": "Missing field",
-    "INVALID_FIELD": "Unknown field",
-    "INVALID_VALUE": "Invalid value",
+    "missing": ("FIELD_IS_REQUIRED", "Missing field"),
+    "unknown": ("INVALID_FIELD", "Unknown field"),
+    "form": ("INVALID_VALUE", "Invalid value"),
+    "value": ("INVALID_VALUE", "Invalid value"),
 }
 _ROUTER_ERRORS = {
     404: ("NOT_FOUND", f"There is no such path. See {PREFIX}/openapi.json."),
@@ -85,10 +86,10 @@ async def read_document(request: Request, schema_name: str) -> dict[str, Any]:
         raise HTTPProblem(400, "INVALID_JSON", "The body must be a JSON object.")
     schema = _schema(schema_name)
     document = schema.with_integers(document)
-    if error := schema.error(document):
-        code, fields = error
-        message = f"{_FIELD_ERRORS[code]}: {', '.join(fields)}. See {schema_name} in {PREFIX}/openapi.json."
-        raise HTTPProblem(400, code, message, *fields)
+    if violation := schema.violation(document):
+        code, text = _FIELD_ERRORS[violation.kind]
+        message = f"{text}: {', '.join(violation.fields)}. See {schema_name} in {PREFIX}/openapi.json."
+        raise HTTPProblem(400, code, message, *violation.fields)
     return document
 
 

@@ -1,7 +1,7 @@
 """
 The example clients in other languages: built from the contract, then run against the vectors, the simulator and Prism.
 
-``make clients`` runs these tests, which need Node.js, Go and a JDK with Maven. ``make test`` does not.
+``make clients`` runs these tests, which need Node.js, Go, a JDK with Maven, and PHP. ``make test`` does not.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from support.prism import ROOT, prism_mock
 from support.serving import serving
 from support.vectors import ACCESS_KEY, CALLBACK_CONFIG_ID, Vector, vectors
 
+from conformance.run import EXIT_CODES, problems_of, run_program
 from tenios_simulator import Simulator
 from tenios_simulator._clocks import ScaledClock
 
@@ -27,24 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.faults import Fault
-
     from tenios_simulator import Server
 
 # As it was before a fixture removed the proxies, which building may need to download packages.
 ENVIRONMENT = dict(os.environ)
-EXIT_CODES = {
-    "connected": 0,
-    "agent_failed": 1,
-    "customer_failed": 1,
-    "rejected": 2,
-    "unknown": 3,
-    "status_unavailable": 4,
-}
 STARTED = respond("200 OK", {"id": 10})
 ENDED = respond("200 OK", {"status": "DISCONNECTED"})
-ERROR_WITH_KEY = {"error_code": "INVALID_VALUE", "error_message": f"{ACCESS_KEY} is wrong", "fields": []}
-TEXT_WITH_KEY = respond_raw("200 OK", f"{ACCESS_KEY} is wrong".encode())
 
 
 class ExampleClient(NamedTuple):
@@ -75,13 +64,13 @@ class ExampleClient(NamedTuple):
             built = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         assert built.returncode == 0, built.stdout + built.stderr
 
-    def call(self, url: str, *arguments: str, key: str = ACCESS_KEY, poll_seconds: str = "0.02") -> list[str]:
+    def call(self, url: str, *arguments: str, key: str = ACCESS_KEY, **variables: str) -> list[str]:
         """Run it and return the lines it printed. Fail if its exit code disagrees with the last one, or if it shows *key*."""
         settings = {"TENIOS_BASE_URL": url, "TENIOS_ACCESS_KEY": key, "TENIOS_CALLBACK_CONFIG_ID": CALLBACK_CONFIG_ID}
         ran = subprocess.run(
             [*self.command, *arguments],
             cwd=self.folder,
-            env={**os.environ, **settings, "POLL_SECONDS": poll_seconds},
+            env={**os.environ, **settings, "POLL_SECONDS": "0.02", **variables},
             capture_output=True,
             text=True,
             check=False,
@@ -99,6 +88,7 @@ CLIENTS = [
     ExampleClient("typescript", ("node", "npm"), ("node", "build/callback.js")),
     ExampleClient("java", ("java", "mvn"), ("java", "-jar", "target/callback.jar")),
     ExampleClient("go", ("go",), ("build/callback",)),
+    ExampleClient("php", ("php",), ("php", "callback.php")),
 ]
 
 
@@ -124,18 +114,8 @@ def server() -> Iterator[Server]:
 
 @pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector.name)
 def test_client_conforms_to_vector(client: ExampleClient, vector: Vector) -> None:
-    call = vector.call
-    arguments = [
-        call["number"],
-        str(call.get("delay", 0)),
-        call.get("agent_announcement", ""),
-        call.get("dtmf_key", ""),
-    ]
-    with vector.server() as server:
-        *statuses, outcome = client.call(server.url, *arguments)
-    assert outcome == vector.expect["outcome"]
-    assert statuses == vector.expect.get("statuses", statuses)
-    vector.check_requests(server)
+    result = run_program(client.command, vector, cwd=str(client.folder))
+    assert problems_of(result, vector) == [], result.stderr
 
 
 @pytest.mark.parametrize(
@@ -166,7 +146,7 @@ def test_client_reports_wrong_key_as_rejected(client: ExampleClient, server: Ser
 
 @pytest.mark.parametrize("callback_id", [2**53 + 1, 2**63 - 1])
 def test_client_polls_large_id_exactly_or_not_at_all(client: ExampleClient, callback_id: int) -> None:
-    """JavaScript would round these ids. The TypeScript client must not poll another callback instead."""
+    """JavaScript would round these ids. The TypeScript client must not poll another callback instead. The others can."""
     with FaultServer(in_turn(respond("200 OK", {"id": callback_id}), ENDED)) as server:
         outcome = client.call(server.url, NUMBER)[-1]
     polled = [json.loads(body)["id"] for body in server.bodies[1:]]
@@ -174,35 +154,24 @@ def test_client_polls_large_id_exactly_or_not_at_all(client: ExampleClient, call
     assert (outcome, polled) == expected
 
 
-@pytest.mark.parametrize(
-    ("responses", "outcome"),
-    [
-        ([respond("400 Bad Request", ERROR_WITH_KEY)], "rejected"),
-        ([TEXT_WITH_KEY], "unknown"),
-        (
-            [
-                STARTED,
-                TEXT_WITH_KEY,
-                respond("503 Service Unavailable", ERROR_WITH_KEY),
-                respond("200 OK", {"status": f"SEEN_BY_{ACCESS_KEY}"}),
-                ENDED,
-            ],
-            "connected",
-        ),
-    ],
-    ids=["error to init", "invalid JSON to init", "polling"],
-)
-def test_client_does_not_show_a_key_in_a_response(client: ExampleClient, responses: list[Fault], outcome: str) -> None:
-    with FaultServer(in_turn(*responses)) as server:
-        assert client.call(server.url, NUMBER)[-1] == outcome
-    assert len(server.bodies) == len(responses)
-
-
-@pytest.mark.parametrize("poll_seconds", ["NaN", "-1", "Infinity", "99999999999", "soon", "5m"])
-def test_client_sends_nothing_if_poll_seconds_is_invalid(client: ExampleClient, poll_seconds: str) -> None:
+@pytest.mark.parametrize("variable", ["POLL_SECONDS", "MAX_PAUSE_SECONDS", "TIMEOUT_SECONDS"])
+@pytest.mark.parametrize("seconds", ["NaN", "-1", "Infinity", "99999999999", "soon", "5m"])
+def test_client_sends_nothing_if_a_setting_is_invalid(client: ExampleClient, variable: str, seconds: str) -> None:
     with FaultServer(STARTED) as server:
-        assert client.call(server.url, NUMBER, poll_seconds=poll_seconds) == ["rejected"]
+        assert client.call(server.url, NUMBER, **{variable: seconds}) == ["rejected"]
     assert server.bodies == []
+
+
+def test_client_sends_nothing_if_no_number_is_given(client: ExampleClient) -> None:
+    with FaultServer(STARTED) as server:
+        assert client.call(server.url) == ["rejected"]
+    assert server.bodies == []
+
+
+def test_client_calls_nobody_if_it_cannot_connect(client: ExampleClient) -> None:
+    with FaultServer(STARTED) as server:
+        closed = server.url
+    assert client.call(closed, NUMBER) == ["rejected"]
 
 
 @pytest.mark.parametrize("retry_after", ["-5", "NaN", "Infinity", "1e3", "1h", "soon"])

@@ -43,7 +43,7 @@ def test_output_does_not_depend_on_the_ruff_settings_of_the_repository(copy: Pat
 
 @pytest.mark.parametrize("damage", ["edited", "stale", "missing", "stale at the root"])
 def test_check_reports_drift_and_generate_repairs_it(copy: Path, damage: str) -> None:
-    model = PACKAGE / "models/error_response.py"
+    model = PACKAGE / "models/callback_error.py"
     if damage == "edited":
         (copy / model).write_text((copy / model).read_text() + "\n# by hand\n")
     elif damage == "missing":

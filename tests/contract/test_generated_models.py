@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from tenios_client.models import CallbackStatus, CallbackStatusResponse, ErrorResponse
+from tenios_client.models import CallbackError, CallbackStatus, CallbackStatusResponse
 
 
 def test_unknown_status_is_kept_as_a_callback_status() -> None:
@@ -28,5 +28,5 @@ def test_status_that_is_not_text_is_refused() -> None:
 
 
 def test_unknown_error_code_is_kept() -> None:
-    response = ErrorResponse.from_dict({"error_code": "UNDOCUMENTED_CODE", "error_message": "Some text"})
+    response = CallbackError.from_dict({"error_code": "UNDOCUMENTED_CODE", "error_message": "Some text"})
     assert response.error_code == "UNDOCUMENTED_CODE"

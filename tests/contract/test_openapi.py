@@ -39,12 +39,19 @@ def test_contract_has_the_examples_of_tenios_documentation(contract: dict[str, A
         ("requestBodies", "GetCallbackStatus"): {"access_key": "XXXXX-XXXX-XXXXXX", "id": 10},
         ("responses", "CallbackInitialized"): {"id": 10},
         ("responses", "CallbackStatusFound"): {"status": "REQUESTED"},
-        ("responses", "BadRequest"): {
+        ("responses", "BadInitRequest"): {
             "error_code": "BAD_CREDENTIALS",
             "error_message": "Bad credentials",
             "fields": [],
         },
     }
+
+
+def test_contract_has_an_example_of_all_fields_that_is_not_only_ascii(contract: dict[str, Any]) -> None:
+    examples = contract["components"]["requestBodies"]["InitCallback"]["content"]["application/json"]["examples"]
+    value = examples["announcement"]["value"]
+    assert set(value) == set(schemas_of(contract)["InitCallbackRequest"]["properties"])
+    assert not value["agent_announcement"].isascii()
 
 
 def test_every_status_has_a_description_and_an_example(contract: dict[str, Any]) -> None:
@@ -101,7 +108,7 @@ def test_check_of_examples_finds_a_violation(contract: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", ["/callback/init", "/callback/status"])
 def test_operation_is_post_with_every_documented_http_status(contract: dict[str, Any], path: str) -> None:
     assert list(contract["paths"][path]) == ["post"]
-    assert list(contract["paths"][path]["post"]["responses"]) == ["200", "400", "403", "404", "500"]
+    assert list(contract["paths"][path]["post"]["responses"]) == ["200", "400", "403", "404", "500", "default"]
 
 
 def test_link_leads_from_init_response_to_status_request(contract: dict[str, Any]) -> None:
@@ -122,11 +129,12 @@ def test_changelog_has_unreleased_changes_or_the_current_version() -> None:
     assert "\n- " in unreleased.partition("## [Unreleased]")[2] or released[0].startswith(f"{tenios_ext.__version__}]")
 
 
-def test_server_is_the_default_base_url_of_the_client(contract: dict[str, Any]) -> None:
-    assert [server["url"] for server in contract["servers"]] == [SERVICE]
+def test_servers_are_the_default_base_url_of_the_client_and_of_the_simulator(contract: dict[str, Any]) -> None:
+    assert [server["url"] for server in contract["servers"]] == [SERVICE, "http://127.0.0.1:8311"]
 
 
-def test_access_key_has_the_format_password_which_tools_mask(contract: dict[str, Any]) -> None:
-    assert schemas_of(contract)["AccessKey"]["format"] == "password"
+def test_access_key_has_no_format_that_makes_clients_send_asterisks(contract: dict[str, Any]) -> None:
+    """Clients with pydantic's SecretStr do, which generators use for the format password."""
+    assert "format" not in schemas_of(contract)["AccessKey"]
     for name in ("InitCallbackRequest", "CallbackStatusRequest"):
         assert schemas_of(contract)[name]["properties"]["access_key"] == {"$ref": "#/components/schemas/AccessKey"}

@@ -16,10 +16,9 @@ import yaml
 from attrs import evolve
 from jsonschema_rs import Draft202012Validator
 from support.clients import MODES, NUMBER
-from support.faults import FaultServer, drop
 from support.prism import ROOT, Prism, prism_proxy
 from support.serving import serving
-from support.vectors import ACCESS_KEY, CALLBACK_CONFIG_ID, Vector, run_vector, vectors
+from support.vectors import ACCESS_KEY, CALLBACK_CONFIG_ID, Vector, VectorServer, request_problems, run_vector, vectors
 
 from tenios_ext import (
     AsyncTenios,
@@ -64,7 +63,7 @@ class ProxiedSimulator(NamedTuple):
 class ProxiedServer(NamedTuple):
     """A server for any vector behind Prism."""
 
-    server: FaultServer
+    server: VectorServer
     prism: Prism
 
 
@@ -82,7 +81,7 @@ def proxied_simulator() -> Iterator[ProxiedSimulator]:
 
 @pytest.fixture(scope="module")
 def proxied_server() -> Iterator[ProxiedServer]:
-    with FaultServer(drop) as server, prism_proxy(ROOT / "openapi.yaml", server.url) as prism:
+    with VectorServer() as server, prism_proxy(ROOT / "openapi.yaml", server.url) as prism:
         yield ProxiedServer(server, prism)
 
 
@@ -142,11 +141,10 @@ KEEPING = [vector for vector in vectors() if keeps_the_contract(vector)]
 @pytest.mark.parametrize("vector", KEEPING, ids=lambda vector: vector.name)
 def test_client_conforms_to_vector_through_prism(proxied_server: ProxiedServer, mode: str, vector: Vector) -> None:
     server, prism = proxied_server
-    server.fault = vector.fault()
-    server.paths.clear()
-    server.bodies.clear()
-    assert run_vector(mode, prism.url, vector.call)[0] == vector.expect["outcome"]
-    vector.check_requests(server)
+    server.load(vector.exchanges)
+    outcomes = [outcome for outcome, _ in run_vector(mode, prism.url, vector)]
+    assert outcomes == [part.expect["outcome"] for part in vector.parts]
+    assert request_problems(server.requests, vector.exchanges) == []
 
 
 class IncorrectSimulator(Simulator):

@@ -105,14 +105,25 @@ def test_any_response_to_a_status_request_is_a_status_or_status_unavailable(mode
 
 @pytest.mark.parametrize(
     ("value", "callback_id"),
-    [(0, 0), (10, 10), ("10", 10), ("0010", 10), (2**63 - 1, 2**63 - 1), ("9" * 19, 10**19 - 1)],
+    [
+        (0, 0),
+        (10, 10),
+        ("0", 0),
+        ("10", 10),
+        (10.0, 10),
+        (2.0**53 - 1, 2**53 - 1),
+        (2**63 - 1, 2**63 - 1),
+        ("9" * 19, 10**19 - 1),
+    ],
 )
 def test_id_in_the_response_may_be_a_number_or_its_digits(value: object, callback_id: int) -> None:
     transport = sending_json(200, {"id": value})
     assert start_callback("sync", access_key="KEY", transport=transport).id == callback_id
 
 
-@pytest.mark.parametrize("value", ["9" * 20, "+1", " 1", "\u0661", "1.0", 1.0, False])
+@pytest.mark.parametrize(
+    "value", ["9" * 20, "+1", " 1", "010", "00", "\u0661", "1.0", 1.5, -1.0, 2.0**53, 1e300, False]
+)
 def test_outcome_is_unknown_if_the_response_has_no_usable_id(value: object) -> None:
     with pytest.raises(OutcomeUnknownError, match="The response has no callback id"):
         start_callback("sync", access_key="KEY", transport=sending_json(200, {"id": value}))

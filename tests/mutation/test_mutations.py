@@ -116,15 +116,19 @@ MUTATIONS = [
     ),
     Mutation(
         "400 response removed",
-        r"        '400':\n          \$ref: '#/components/responses/BadRequest'\n(?=(?:.*\n)+  /callback/status)",
+        r"        '400':\n          \$ref: '#/components/responses/BadInitRequest'\n",
         "",
     ),
     Mutation("operation renamed", r"operationId: initCallback", "operationId: startCallback"),
     Mutation("link removed", r"      links:\n        statusOfThisCallback:\n          \$ref: .*\n", ""),
     Mutation("link changed to a fixed id", r"id: \$response\.body#/id", "id: 999999"),
     Mutation("server URL changed", r"https://api\.tenios\.com", "https://api.tenios.example"),
-    Mutation("format of the access key removed", r"      format: password\n", ""),
-    Mutation("example of the wrong type", r"delay: 30\n(?=            everyField)", "delay: soon\n"),
+    Mutation(
+        "access key masked",
+        r"instead\.\n      type: string\n",
+        "instead.\n      type: string\n      format: password\n",
+    ),
+    Mutation("example of the wrong type", r"delay: 30\n(?=            announcement)", "delay: soon\n"),
 ]
 
 

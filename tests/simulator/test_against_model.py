@@ -173,7 +173,7 @@ class SimulatorMachine(RuleBasedStateMachine):
     def start_callback_with_a_wrong_key(self, key: str, config: str) -> None:
         """Send an init request that starts no callback."""
         response = self.post("init", access_key=key, callback_config_id=config, callback_number=NUMBERS[0], delay=0)
-        expected = "BAD_CREDENTIALS" if key else "INVALID_VALUE"
+        expected = "BAD_CREDENTIALS" if key else "INVALID_FIELD"
         assert (response.status, response.body["error_code"]) == (400, expected)
 
     @rule(seconds=SECONDS)

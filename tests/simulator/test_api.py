@@ -85,13 +85,17 @@ def test_body_with_100_levels_is_parsed_and_recorded() -> None:
     ("change", "code", "fields"),
     [
         ({"delay": None}, "INVALID_VALUE", ["delay"]),
-        ({"delay": -1}, "INVALID_VALUE", ["delay"]),
+        ({"delay": -1}, "INVALID_FIELD", ["delay"]),
         ({"delay": "soon"}, "INVALID_VALUE", ["delay"]),
-        ({"delay": 2**31}, "INVALID_VALUE", ["delay"]),  # found by schemathesis
+        ({"delay": 2**31}, "INVALID_FIELD", ["delay"]),  # found by schemathesis
         ({"callback_number": "0221"}, "INVALID_VALUE", ["callback_number"]),
         ({"callback_number": "+492214710123\n"}, "INVALID_VALUE", ["callback_number"]),
         ({"agent_announcement": "\ud800"}, "INVALID_JSON", []),
-        ({"colour": "red"}, "INVALID_FIELD", ["colour"]),
+        ({"agent_announcement": ""}, "INVALID_FIELD", ["agent_announcement"]),
+        ({"agent_announcement": None}, "INVALID_VALUE", ["agent_announcement"]),
+        ({"dtmf_key_to_trigger_customer_call": None}, "INVALID_VALUE", ["dtmf_key_to_trigger_customer_call"]),
+        ({"dtmf_key_to_trigger_customer_call": ""}, "INVALID_VALUE", ["dtmf_key_to_trigger_customer_call"]),
+        ({"colour": "red"}, "UNKNOWN_FIELD", ["colour"]),
         ({"access_key": "wrong"}, "BAD_CREDENTIALS", []),
         ({"callback_config_id": "wrong"}, "BAD_CREDENTIALS", []),
     ],
@@ -101,6 +105,16 @@ def test_init_request_with_a_wrong_field_is_rejected(change: dict[str, Any], cod
     status, error = post(simulator, INIT, {**INIT_BODY, **change})
     assert (status, error["error_code"], error["fields"]) == (400, code, fields)
     assert not simulator.dialled
+
+
+def test_error_about_a_value_quotes_the_value() -> None:
+    _, error = post(Simulator(), INIT, {**INIT_BODY, "delay": -1})
+    assert error["error_message"] == "Invalid 'delay' input parameter. Invalid value - '-1'"
+
+
+def test_error_about_a_type_does_not_quote_the_value() -> None:
+    _, error = post(Simulator(), STATUS, {"access_key": ACCESS_KEY, "id": ACCESS_KEY})
+    assert error["error_message"] == "Invalid parameter type or format"
 
 
 def test_error_names_all_missing_fields() -> None:
@@ -125,25 +139,39 @@ def test_integers_may_be_sent_as_floats_without_a_fraction() -> None:
 
 
 @pytest.mark.parametrize(
-    "callback_id",
+    ("callback_id", "code"),
     [
-        2**63,  # found by schemathesis
-        *("9" * 19, "9" * 5000, 1e300, -1, True, None, 10.5),
+        (2**63, "INVALID_FIELD"),  # found by schemathesis
+        ("9" * 19, "INVALID_FIELD"),
+        ("9" * 5000, "INVALID_VALUE"),
+        (1e300, "INVALID_FIELD"),
+        (-1, "INVALID_FIELD"),
+        (True, "INVALID_VALUE"),
+        (None, "INVALID_VALUE"),
+        (10.5, "INVALID_VALUE"),
     ],
 )
-def test_status_request_with_an_invalid_id_is_rejected(callback_id: object) -> None:
+def test_status_request_with_an_invalid_id_is_rejected(callback_id: object, code: str) -> None:
     status, error = poll(Simulator(), callback_id)
-    assert (status, error["error_code"], error["fields"]) == (400, "INVALID_VALUE", ["id"])
+    assert (status, error["error_code"], error["fields"]) == (400, code, ["id"])
 
 
 def test_status_request_with_an_unknown_id_is_rejected() -> None:
     status, error = poll(Simulator(), 999)
-    assert (status, error["error_code"], error["fields"]) == (400, "INVALID_VALUE", ["id"])
+    assert (status, error["error_code"], error["fields"]) == (400, "INVALID_FIELD", ["id"])
 
 
 def test_unknown_path_is_404() -> None:
     status, error = post(Simulator(), "/callback/cancel", INIT_BODY)
-    assert (status, error["error_code"]) == (404, "NOT_FOUND")
+    assert (status, error["error_code"], error["error_message"]) == (404, "NOT_FOUND", "Unknown method")
+
+
+@pytest.mark.parametrize("path", ["//callback/init", "/callback/init/", "/callback//init"])
+def test_path_with_a_surplus_slash_is_404_that_names_the_path(path: str) -> None:
+    simulator = Simulator()
+    status, error = post(simulator, path, INIT_BODY)
+    expected = f"Unknown method: the path is /callback/init, not {path}. Does the base URL end with a slash?"
+    assert (status, error["error_message"], simulator.dialled) == (404, expected, [])
 
 
 def test_other_method_than_post_is_405() -> None:

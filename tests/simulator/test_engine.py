@@ -44,7 +44,7 @@ def test_running_callbacks_are_forgotten_if_there_are_too_many(monkeypatch: pyte
     assert 18 <= len(ids) <= 20
     assert len(simulator._faults._counts) == len(ids)
     status, error = poll(simulator, 10)
-    assert (status, error["error_code"], error["fields"]) == (400, "INVALID_VALUE", ["id"])
+    assert (status, error["error_code"], error["fields"]) == (400, "INVALID_FIELD", ["id"])
 
 
 def test_callbacks_are_limited_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_account_uses_only_its_own_callbacks_and_config_ids() -> None:
         assert callback.status() is CallbackStatus.REQUESTED
         with pytest.raises(StatusUnavailableError) as unavailable:
             second.callback(callback.id).status()
-        assert (unavailable.value.error_code, unavailable.value.fields) == ("INVALID_VALUE", ("id",))
+        assert (unavailable.value.error_code, unavailable.value.fields) == ("INVALID_FIELD", ("id",))
         with pytest.raises(RejectedError) as rejected:
             second.start_callback(NUMBER, callback_config_id="SUPPORT")
         assert rejected.value.error_code == "BAD_CREDENTIALS"

@@ -26,12 +26,13 @@ const MEANINGS: Record<Status, Meaning> = {
 
 const REJECTIONS = new Set([400, 401, 403, 404, 405, 413, 415, 422, 429]);
 const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
-const MAX_PAUSE = 3600; // Seconds. Node's timers fire at once if they are set to more than 24 days.
 
-const [number, delay, announcement, key] = process.argv.slice(2);
-const { TENIOS_BASE_URL, TENIOS_ACCESS_KEY = "", TENIOS_CALLBACK_CONFIG_ID = "", POLL_SECONDS } = process.env;
+const { TENIOS_BASE_URL, TENIOS_ACCESS_KEY = "", TENIOS_CALLBACK_CONFIG_ID = "" } = process.env;
 const baseUrl = TENIOS_BASE_URL || "https://api.tenios.com";
-const pollSeconds = Number(POLL_SECONDS || 2);
+// None may be over 3600: Node's timers fire at once if they are set to more than 24 days.
+const pollSeconds = Number(process.env.POLL_SECONDS || 2);
+const maxPauseSeconds = Number(process.env.MAX_PAUSE_SECONDS || 3600);
+const timeoutSeconds = Number(process.env.TIMEOUT_SECONDS || 30);
 const client = createClient<paths>({ baseUrl });
 
 // A response may repeat the access key.
@@ -50,7 +51,7 @@ function nameOf(error: unknown): string {
 }
 
 // Following a redirect would send the access key elsewhere, and the init request twice.
-const withoutRedirects = () => ({ redirect: "manual", signal: AbortSignal.timeout(30_000) }) as const;
+const withoutRedirects = () => ({ redirect: "manual", signal: AbortSignal.timeout(timeoutSeconds * 1000) }) as const;
 
 /** Node's fetch repeats a POST after a 421, unless its body is a stream, which cannot be read twice. */
 function sentOnce(body: object) {
@@ -67,9 +68,12 @@ async function start(body: components["schemas"]["InitCallbackRequest"]): Promis
     if (REJECTIONS.has(response.status)) {
       return logged("rejected", "TENIOS refused to start the callback:", response.status, error?.error_message);
     }
-    // The contract says number, but decimal text is accepted, too. An id beyond 2 ** 53 may have been rounded to another one.
+    // The contract says number. Decimal text is accepted, too, but not "010", which may be an id of another kind. An id beyond
+    // 2 ** 53 may have been rounded to another one.
     const id: unknown = response.status === 200 ? data?.id : undefined;
-    if (typeof id !== "object" && /^\d+$/.test(String(id)) && Number.isSafeInteger(Number(id))) return Number(id);
+    if (["number", "string"].includes(typeof id) && /^(0|[1-9]\d*)$/.test(String(id)) && Number.isSafeInteger(Number(id))) {
+      return Number(id);
+    }
     return logged("unknown", "Phones may be ringing: no usable id in the response,", response.status);
   } catch (error) {
     if (NOT_CONNECTED.has(nameOf(error))) return logged("rejected", "No connection was made, nothing was sent:", nameOf(error));
@@ -92,7 +96,7 @@ async function poll(body: components["schemas"]["CallbackStatusRequest"]): Promi
         log("Status request failed, polling again:", response.status);
         const retryAfter = response.headers.get("Retry-After") ?? "";
         // A date is ignored.
-        if (/^\d+$/.test(retryAfter)) pause = Math.max(pollSeconds, Math.min(Number(retryAfter), MAX_PAUSE));
+        if (/^\d+$/.test(retryAfter)) pause = Math.max(pollSeconds, Math.min(Number(retryAfter), maxPauseSeconds));
       } else if (status !== last) {
         last = status;
         console.log(redact(status));
@@ -107,12 +111,15 @@ async function poll(body: components["schemas"]["CallbackStatusRequest"]): Promi
   }
 }
 
-async function main(): Promise<Outcome> {
+async function run([number, delay, announcement, key]: string[]): Promise<Outcome> {
   if (!/^https?:\/\//i.test(baseUrl) || !URL.canParse(baseUrl)) {
     return logged("rejected", "Nothing was sent: TENIOS_BASE_URL must be an http(s) URL, got", baseUrl);
   }
-  if (!(pollSeconds >= 0 && pollSeconds <= MAX_PAUSE)) {
-    return logged("rejected", `Nothing was sent: POLL_SECONDS must be from 0 to ${MAX_PAUSE}, got`, POLL_SECONDS);
+  const settings = [["POLL_SECONDS", pollSeconds, 0], ["MAX_PAUSE_SECONDS", maxPauseSeconds, 0], ["TIMEOUT_SECONDS", timeoutSeconds, 0.001]] as const;
+  for (const [name, seconds, least] of settings) {
+    if (!(seconds >= least && seconds <= 3600)) {
+      return logged("rejected", `Nothing was sent: ${name} must be from ${least} to 3600, got`, process.env[name]);
+    }
   }
   if (!number || !/^\d{0,9}$/.test(delay ?? "")) {
     return logged("rejected", "Nothing was sent. Usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]");
@@ -128,6 +135,11 @@ async function main(): Promise<Outcome> {
   return typeof started === "string" ? started : poll({ access_key: TENIOS_ACCESS_KEY, id: started });
 }
 
-const outcome = await main();
-console.log(outcome);
-process.exitCode = EXIT_CODES[outcome];
+// The callbacks are started one after another, with one client. Each has up to four arguments.
+const given = process.argv.slice(2);
+process.exitCode = 0;
+for (let first = 0; first === 0 || first < given.length; first += 4) {
+  const outcome = await run(given.slice(first, first + 4));
+  console.log(outcome);
+  process.exitCode = Math.max(process.exitCode, EXIT_CODES[outcome]);
+}

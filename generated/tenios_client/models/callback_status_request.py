@@ -15,10 +15,12 @@ class CallbackStatusRequest:
 
     Attributes:
         access_key (str): The secret that identifies the account. It is shown in TENIOS's customer portal under General
-            Settings, section API. Example: XXXXX-XXXX-XXXXXX.
+            Settings, section API. Keep it out of logs, as you do with passwords. It has no `format: password`, because some
+            generated clients then send asterisks instead. Example: XXXXX-XXXX-XXXXXX.
         id (int): The id of a callback, as returned by `initCallback`. A number was chosen because each JSON example in
             TENIOS's [documentation](https://www.tenios.de/en/doc/api-callback) has one, although its table of parameters
-            says string. Example: 10.
+            says string. Another operation of TENIOS returns its id as text: accept decimal digits in a string, too.
+            Example: 10.
     """
 
     access_key: str

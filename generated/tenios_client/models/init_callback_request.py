@@ -17,7 +17,8 @@ class InitCallbackRequest:
 
     Attributes:
         access_key (str): The secret that identifies the account. It is shown in TENIOS's customer portal under General
-            Settings, section API. Example: XXXXX-XXXX-XXXXXX.
+            Settings, section API. Keep it out of logs, as you do with passwords. It has no `format: password`, because some
+            generated clients then send asterisks instead. Example: XXXXX-XXXX-XXXXXX.
         callback_config_id (str): The id of the callback configuration, which has the agent's number. It is shown in
             TENIOS's customer portal, on the page Callback Configurations. Example: XXXXX-XXXX-XXXXXX.
         callback_number (str): The customer's phone number in E.164 form: a plus sign, the country code and the number,

@@ -4,11 +4,10 @@ from typing import Any
 
 import httpx
 
-from ... import errors
 from ...client import AuthenticatedClient, Client
+from ...models.callback_error import CallbackError
 from ...models.callback_status_request import CallbackStatusRequest
 from ...models.callback_status_response import CallbackStatusResponse
-from ...models.error_response import ErrorResponse
 from ...types import Response
 
 
@@ -33,41 +32,40 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> CallbackStatusResponse | ErrorResponse | None:
+) -> CallbackError | CallbackStatusResponse:
     if response.status_code == 200:
         response_200 = CallbackStatusResponse.from_dict(response.json())
 
         return response_200
 
     if response.status_code == 400:
-        response_400 = ErrorResponse.from_dict(response.json())
+        response_400 = CallbackError.from_dict(response.json())
 
         return response_400
 
     if response.status_code == 403:
-        response_403 = ErrorResponse.from_dict(response.json())
+        response_403 = CallbackError.from_dict(response.json())
 
         return response_403
 
     if response.status_code == 404:
-        response_404 = ErrorResponse.from_dict(response.json())
+        response_404 = CallbackError.from_dict(response.json())
 
         return response_404
 
     if response.status_code == 500:
-        response_500 = ErrorResponse.from_dict(response.json())
+        response_500 = CallbackError.from_dict(response.json())
 
         return response_500
 
-    if client.raise_on_unexpected_status:
-        raise errors.UnexpectedStatus(response.status_code, response.content)
-    else:
-        return None
+    response_default = CallbackError.from_dict(response.json())
+
+    return response_default
 
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[CallbackStatusResponse | ErrorResponse]:
+) -> Response[CallbackError | CallbackStatusResponse]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -80,7 +78,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
     body: CallbackStatusRequest,
-) -> Response[CallbackStatusResponse | ErrorResponse]:
+) -> Response[CallbackError | CallbackStatusResponse]:
     """Get the status of a callback
 
      Returns the current status of a callback. This operation changes nothing and can be repeated.
@@ -96,7 +94,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[CallbackStatusResponse | ErrorResponse]
+        Response[CallbackError | CallbackStatusResponse]
     """
 
     kwargs = _get_kwargs(
@@ -114,7 +112,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     body: CallbackStatusRequest,
-) -> CallbackStatusResponse | ErrorResponse | None:
+) -> CallbackError | CallbackStatusResponse | None:
     """Get the status of a callback
 
      Returns the current status of a callback. This operation changes nothing and can be repeated.
@@ -130,7 +128,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CallbackStatusResponse | ErrorResponse
+        CallbackError | CallbackStatusResponse
     """
 
     return sync_detailed(
@@ -143,7 +141,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
     body: CallbackStatusRequest,
-) -> Response[CallbackStatusResponse | ErrorResponse]:
+) -> Response[CallbackError | CallbackStatusResponse]:
     """Get the status of a callback
 
      Returns the current status of a callback. This operation changes nothing and can be repeated.
@@ -159,7 +157,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[CallbackStatusResponse | ErrorResponse]
+        Response[CallbackError | CallbackStatusResponse]
     """
 
     kwargs = _get_kwargs(
@@ -175,7 +173,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     body: CallbackStatusRequest,
-) -> CallbackStatusResponse | ErrorResponse | None:
+) -> CallbackError | CallbackStatusResponse | None:
     """Get the status of a callback
 
      Returns the current status of a callback. This operation changes nothing and can be repeated.
@@ -191,7 +189,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CallbackStatusResponse | ErrorResponse
+        CallbackError | CallbackStatusResponse
     """
 
     return (

@@ -4,11 +4,10 @@ from typing import Any
 
 import httpx
 
-from ... import errors
 from ...client import AuthenticatedClient, Client
-from ...models.error_response import ErrorResponse
+from ...models.callback_error import CallbackError
 from ...models.init_callback_request import InitCallbackRequest
-from ...models.init_callback_response import InitCallbackResponse
+from ...models.started_callback import StartedCallback
 from ...types import Response
 
 
@@ -33,41 +32,40 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> ErrorResponse | InitCallbackResponse | None:
+) -> CallbackError | StartedCallback:
     if response.status_code == 200:
-        response_200 = InitCallbackResponse.from_dict(response.json())
+        response_200 = StartedCallback.from_dict(response.json())
 
         return response_200
 
     if response.status_code == 400:
-        response_400 = ErrorResponse.from_dict(response.json())
+        response_400 = CallbackError.from_dict(response.json())
 
         return response_400
 
     if response.status_code == 403:
-        response_403 = ErrorResponse.from_dict(response.json())
+        response_403 = CallbackError.from_dict(response.json())
 
         return response_403
 
     if response.status_code == 404:
-        response_404 = ErrorResponse.from_dict(response.json())
+        response_404 = CallbackError.from_dict(response.json())
 
         return response_404
 
     if response.status_code == 500:
-        response_500 = ErrorResponse.from_dict(response.json())
+        response_500 = CallbackError.from_dict(response.json())
 
         return response_500
 
-    if client.raise_on_unexpected_status:
-        raise errors.UnexpectedStatus(response.status_code, response.content)
-    else:
-        return None
+    response_default = CallbackError.from_dict(response.json())
+
+    return response_default
 
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[ErrorResponse | InitCallbackResponse]:
+) -> Response[CallbackError | StartedCallback]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -80,12 +78,12 @@ def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
     body: InitCallbackRequest,
-) -> Response[ErrorResponse | InitCallbackResponse]:
+) -> Response[CallbackError | StartedCallback]:
     """Start a callback
 
      Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
     the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
-    before any phone rings.
+    before any phone rings. How long the phones ring is set in the callback configuration.
     This operation is not idempotent. Each request starts another callback.
 
     Args:
@@ -96,7 +94,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ErrorResponse | InitCallbackResponse]
+        Response[CallbackError | StartedCallback]
     """
 
     kwargs = _get_kwargs(
@@ -114,12 +112,12 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     body: InitCallbackRequest,
-) -> ErrorResponse | InitCallbackResponse | None:
+) -> CallbackError | StartedCallback | None:
     """Start a callback
 
      Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
     the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
-    before any phone rings.
+    before any phone rings. How long the phones ring is set in the callback configuration.
     This operation is not idempotent. Each request starts another callback.
 
     Args:
@@ -130,7 +128,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | InitCallbackResponse
+        CallbackError | StartedCallback
     """
 
     return sync_detailed(
@@ -143,12 +141,12 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
     body: InitCallbackRequest,
-) -> Response[ErrorResponse | InitCallbackResponse]:
+) -> Response[CallbackError | StartedCallback]:
     """Start a callback
 
      Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
     the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
-    before any phone rings.
+    before any phone rings. How long the phones ring is set in the callback configuration.
     This operation is not idempotent. Each request starts another callback.
 
     Args:
@@ -159,7 +157,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ErrorResponse | InitCallbackResponse]
+        Response[CallbackError | StartedCallback]
     """
 
     kwargs = _get_kwargs(
@@ -175,12 +173,12 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     body: InitCallbackRequest,
-) -> ErrorResponse | InitCallbackResponse | None:
+) -> CallbackError | StartedCallback | None:
     """Start a callback
 
      Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
     the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
-    before any phone rings.
+    before any phone rings. How long the phones ring is set in the callback configuration.
     This operation is not idempotent. Each request starts another callback.
 
     Args:
@@ -191,7 +189,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorResponse | InitCallbackResponse
+        CallbackError | StartedCallback
     """
 
     return (

@@ -1,12 +1,20 @@
 package example;
 
-import static java.util.concurrent.TimeUnit.SECONDS;
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
 
-import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.*;
-import com.fasterxml.jackson.databind.annotation.JsonDeserialize;
+import com.fasterxml.jackson.databind.cfg.CoercionAction;
+import com.fasterxml.jackson.databind.cfg.CoercionInputShape;
+import com.fasterxml.jackson.databind.deser.std.StdDeserializer;
+import com.fasterxml.jackson.databind.module.SimpleModule;
+import com.fasterxml.jackson.databind.type.LogicalType;
 import example.tenios.*;
+import java.io.IOException;
+import java.math.BigDecimal;
 import java.net.ConnectException;
 import java.net.URI;
 import java.net.http.*;
@@ -18,11 +26,9 @@ import java.util.concurrent.*;
 public final class Callback {
   private static final Set<Integer> REJECTIONS = Set.of(400, 401, 403, 404, 405, 413, 415, 422, 429);
   private static final String ACCESS_KEY = or(System.getenv("TENIOS_ACCESS_KEY"), "");
-  private static final double MAX_PAUSE = 3600; // Seconds.
+  private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(5);
   private static final ScheduledExecutorService TIMER = Executors.newSingleThreadScheduledExecutor();
-  private static final ObjectMapper JSON = ApiClient.createDefaultObjectMapper()
-      .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
-      .addMixIn(CallbackStatusResponse.class, WithStatusText.class);
+  private static final ObjectMapper JSON = new StrictMapper();
 
   enum Outcome {
     CONNECTED(0), AGENT_FAILED(1), CUSTOMER_FAILED(1), REJECTED(2), UNKNOWN(3), STATUS_UNAVAILABLE(4);
@@ -37,62 +43,98 @@ public final class Callback {
     OutcomeException(Outcome outcome, String reason) { super(reason); this.outcome = outcome; }
   }
 
-  @JsonDeserialize(as = StatusResponse.class) private interface WithStatusText {}
+  /** The settings that have a number of seconds. */
+  private record Limits(double poll, double maxPause, double timeout) {}
 
-  /** Also keeps the text of the status, which the generated enum does not have for a status that is not in the contract. */
-  static final class StatusResponse extends CallbackStatusResponse {
-    String text;
-    @JsonSetter(JSON_PROPERTY_STATUS) void setText(String text) { this.text = text; setStatus(CallbackStatus.fromValue(text)); }
-  }
-
+  /** Starts the callbacks one after another, with one client. Each has up to four arguments. */
   public static void main(String[] arguments) throws InterruptedException {
-    Outcome outcome;
-    try {
-      outcome = run(arguments);
-    } catch (OutcomeException exception) {
-      log(exception.getMessage());
-      outcome = exception.outcome;
-    } catch (RuntimeException exception) {
-      log("Phones may be ringing: " + exception);
-      outcome = Outcome.UNKNOWN;
+    var exitCode = 0;
+    CallbackApi api = null;
+    for (var first = 0; first < Math.max(arguments.length, 1); first += 4) {
+      Outcome outcome;
+      try {
+        var limits = new Limits(seconds("POLL_SECONDS", 2, 0), seconds("MAX_PAUSE_SECONDS", 3600, 0), seconds("TIMEOUT_SECONDS", 30, 0.001));
+        if (api == null) api = connect(or(System.getenv("TENIOS_BASE_URL"), "https://api.tenios.com"), limits.timeout);
+        outcome = run(api, limits, Arrays.copyOfRange(arguments, first, first + 4));
+      } catch (IllegalArgumentException exception) {
+        log("Nothing was sent: " + exception.getMessage());
+        outcome = Outcome.REJECTED;
+      } catch (OutcomeException exception) {
+        log(exception.getMessage());
+        outcome = exception.outcome;
+      } catch (RuntimeException exception) {
+        log("Phones may be ringing: " + exception);
+        outcome = Outcome.UNKNOWN;
+      }
+      System.out.println(outcome.name().toLowerCase(Locale.ROOT));
+      exitCode = Math.max(exitCode, outcome.exitCode);
     }
-    System.out.println(outcome.name().toLowerCase(Locale.ROOT));
-    System.exit(outcome.exitCode);
+    System.exit(exitCode);
   }
 
-  private static Outcome run(String[] arguments) throws OutcomeException, InterruptedException {
-    var given = Arrays.copyOf(arguments, 4);
-    var request = new InitCallbackRequest().accessKey(ACCESS_KEY);
-    CallbackApi api;
-    double pollSeconds;
+  private static Outcome run(CallbackApi api, Limits limits, String[] given) throws OutcomeException, InterruptedException {
+    var request = new InitCallbackRequest().accessKey(ACCESS_KEY)
+        .callbackConfigId(or(System.getenv("TENIOS_CALLBACK_CONFIG_ID"), "")).callbackNumber(or(given[0], ""));
     try {
-      api = connect(or(System.getenv("TENIOS_BASE_URL"), "https://api.tenios.com"));
-      pollSeconds = Double.parseDouble(or(System.getenv("POLL_SECONDS"), "2"));
-      request.callbackConfigId(or(System.getenv("TENIOS_CALLBACK_CONFIG_ID"), "")).callbackNumber(or(given[0], ""))
-          .delay(Integer.parseInt(or(given[1], "0")))
+      request.delay(Integer.parseInt(or(given[1], "0")))
           .agentAnnouncement(or(given[2], null)).dtmfKeyToTriggerCustomerCall(or(given[3], null));
-    } catch (IllegalArgumentException exception) {
+    } catch (NumberFormatException exception) {
       throw new OutcomeException(Outcome.REJECTED, "Nothing was sent: " + exception.getMessage());
-    }
-    if (!(pollSeconds >= 0 && pollSeconds <= MAX_PAUSE)) {
-      var message = "Nothing was sent: POLL_SECONDS must be from 0 to " + MAX_PAUSE + ", got " + pollSeconds;
-      throw new OutcomeException(Outcome.REJECTED, message);
     }
     if (request.getCallbackNumber().isEmpty() || request.getDelay() < 0) {
       throw new OutcomeException(Outcome.REJECTED, "Nothing was sent. Usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]");
     }
-    return poll(api, new CallbackStatusRequest().accessKey(ACCESS_KEY).id(start(api, request)), pollSeconds);
+    return poll(api, new CallbackStatusRequest().accessKey(ACCESS_KEY).id(start(api, request)), limits);
   }
 
-  private static CallbackApi connect(String baseUrl) {
+  private static double seconds(String variable, double fallback, double least) {
+    var text = or(System.getenv(variable), String.valueOf(fallback));
+    var value = Double.parseDouble(text);
+    if (value >= least && value <= 3600) return value;
+    throw new IllegalArgumentException(variable + " must be from " + least + " to 3600, got " + text);
+  }
+
+  /** Reads an id exactly or not at all, text only from text, and JSON after a byte order mark. */
+  private static final class StrictMapper extends ObjectMapper {
+    StrictMapper() {
+      super(ApiClient.createDefaultObjectMapper());
+      for (var shape : List.of(CoercionInputShape.Integer, CoercionInputShape.Float, CoercionInputShape.Boolean)) {
+        coercionConfigFor(LogicalType.Textual).setCoercion(shape, CoercionAction.Fail);
+      }
+      registerModule(new SimpleModule().addDeserializer(Long.class, new StdDeserializer<>(Long.class) {
+        @Override public Long deserialize(JsonParser json, DeserializationContext context) throws IOException {
+          var text = json.getText();
+          // The contract says number. Decimal text is accepted, too, but not "010", which may be an id of another kind.
+          var isId = json.currentToken().isNumeric()
+              || json.currentToken() == JsonToken.VALUE_STRING && text.matches("0|[1-9][0-9]{0,18}");
+          try {
+            if (isId) return new BigDecimal(text).longValueExact();
+          } catch (ArithmeticException notWhole) {
+            // Refused below.
+          }
+          return (Long) context.handleUnexpectedToken(Long.class, json);
+        }
+      }));
+    }
+
+    @Override public ObjectMapper copy() { return this; } // It is never changed.
+
+    @Override public <T> T readValue(String json, TypeReference<T> type) throws JsonProcessingException {
+      return super.readValue(json.startsWith("\uFEFF") ? json.substring(1) : json, type);
+    }
+  }
+
+  private static CallbackApi connect(String baseUrl, double timeoutSeconds) {
+    var timeout = Duration.ofMillis((long) (timeoutSeconds * 1000));
     // If this is set for all programs of the machine, a POST may be repeated.
     System.setProperty("jdk.httpclient.enableAllMethodRetry", "false");
     HttpRequest.newBuilder(URI.create(baseUrl)); // Throws for an invalid URL, before anything is sent.
     var http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)
-        .followRedirects(HttpClient.Redirect.NEVER).connectTimeout(Duration.ofSeconds(5));
-    return new CallbackApi(new ApiClient(http, JSON, baseUrl).setReadTimeout(Duration.ofSeconds(30))
+        .followRedirects(HttpClient.Redirect.NEVER)
+        .connectTimeout(timeout.compareTo(CONNECT_TIMEOUT) < 0 ? timeout : CONNECT_TIMEOUT);
+    return new CallbackApi(new ApiClient(http, JSON, baseUrl).setReadTimeout(timeout)
         // The read timeout ends with the headers. This limits the time for the body.
-        .setResponseInterceptor(response -> TIMER.schedule(() -> { response.body().close(); return null; }, 30, SECONDS)));
+        .setResponseInterceptor(response -> TIMER.schedule(() -> { response.body().close(); return null; }, timeout.toMillis(), MILLISECONDS)));
   }
 
   /** Sends one init request and returns the id of the callback. */
@@ -116,28 +158,28 @@ public final class Callback {
   }
 
   /** Polls until the callback has ended. Failed status requests are repeated. */
-  private static Outcome poll(CallbackApi api, CallbackStatusRequest request, double pollSeconds)
+  private static Outcome poll(CallbackApi api, CallbackStatusRequest request, Limits limits)
       throws OutcomeException, InterruptedException {
     for (String last = null; ; ) {
-      var pause = pollSeconds;
+      var pause = limits.poll;
       try {
         var response = api.getCallbackStatusWithHttpInfo(request);
-        if (response.getStatusCode() == 200 && response.getData() instanceof StatusResponse current
-            && current.text != null && !current.text.equals(last)) {
-          last = current.text;
+        var current = response.getStatusCode() == 200 && response.getData() != null ? response.getData().getStatus() : null;
+        if (current != null && !current.isEmpty() && !current.equals(last)) {
+          last = current;
           System.out.println(redact(last));
-          // Without a default, this does not compile unless it has each status of the contract.
-          var outcome = switch (current.getStatus()) {
-            case CALL_A_FAILED -> Outcome.AGENT_FAILED;
-            case CALL_B_FAILED -> Outcome.CUSTOMER_FAILED;
-            case DISCONNECTED -> Outcome.CONNECTED;
-            case REQUESTED, ACCEPTED, CALLING_A, CALLING_B, CONNECTED, UNKNOWN_DEFAULT_OPEN_API -> null;
+          // TENIOS may add statuses, which are not final.
+          var outcome = switch (last) {
+            case "CALL_A_FAILED" -> Outcome.AGENT_FAILED;
+            case "CALL_B_FAILED" -> Outcome.CUSTOMER_FAILED;
+            case "DISCONNECTED" -> Outcome.CONNECTED;
+            default -> null;
           };
           if (outcome != null) return outcome;
         }
       } catch (ApiException exception) {
         var status = exception.getCode();
-        var errorCode = parseError(exception).map(ErrorResponse::getErrorCode).orElse("");
+        var errorCode = parseError(exception).map(CallbackError::getErrorCode).orElse("");
         if (status == 401 || status == 403 || status == 400 && errorCode.equals("BAD_CREDENTIALS")) {
           var message = "The callback goes on, but TENIOS refuses to return its status: " + describe(exception);
           throw new OutcomeException(Outcome.STATUS_UNAVAILABLE, message);
@@ -145,15 +187,15 @@ public final class Callback {
         log("Status request failed, polling again: " + describe(exception));
         var header = Optional.ofNullable(exception.getResponseHeaders()).flatMap(headers -> headers.firstValue("Retry-After"));
         var retryAfter = header.filter(text -> text.matches("\\d+")).map(Double::valueOf).orElse(0.0); // A date is ignored.
-        pause = Math.max(pollSeconds, Math.min(retryAfter, MAX_PAUSE));
+        pause = Math.max(limits.poll, Math.min(retryAfter, limits.maxPause));
       }
       Thread.sleep((long) (pause * 1000));
     }
   }
 
-  private static Optional<ErrorResponse> parseError(ApiException exception) {
+  private static Optional<CallbackError> parseError(ApiException exception) {
     try {
-      return Optional.ofNullable(JSON.readValue(exception.getResponseBody(), ErrorResponse.class));
+      return Optional.ofNullable(JSON.readValue(exception.getResponseBody(), CallbackError.class));
     } catch (JsonProcessingException | IllegalArgumentException notJson) {
       return Optional.empty();
     }
@@ -163,7 +205,7 @@ public final class Callback {
     // Jackson's message quotes the response, possibly only a part of an access key in it, which redact() would not find.
     if (exception.getCause() instanceof JsonProcessingException) return "the response is not the JSON that was expected";
     if (exception.getCode() == 0) return String.valueOf(exception.getCause());
-    return "HTTP " + exception.getCode() + " " + parseError(exception).map(ErrorResponse::getErrorMessage).orElse("");
+    return "HTTP " + exception.getCode() + " " + parseError(exception).map(CallbackError::getErrorMessage).orElse("");
   }
 
   private static void log(String text) {

@@ -7,17 +7,18 @@ from typing import Any, Self, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-T = TypeVar("T", bound="InitCallbackResponse")
+T = TypeVar("T", bound="StartedCallback")
 
 
 @_attrs_define
-class InitCallbackResponse:
+class StartedCallback:
     """The callback that was accepted.
 
     Attributes:
         id (int): The id of a callback, as returned by `initCallback`. A number was chosen because each JSON example in
             TENIOS's [documentation](https://www.tenios.de/en/doc/api-callback) has one, although its table of parameters
-            says string. Example: 10.
+            says string. Another operation of TENIOS returns its id as text: accept decimal digits in a string, too.
+            Example: 10.
     """
 
     id: int
@@ -41,12 +42,12 @@ class InitCallbackResponse:
         d = dict(src_dict)
         id = d.pop("id")
 
-        init_callback_response = cls(
+        started_callback = cls(
             id=id,
         )
 
-        init_callback_response.additional_properties = d
-        return init_callback_response
+        started_callback.additional_properties = d
+        return started_callback
 
     @property
     def additional_keys(self) -> list[str]:

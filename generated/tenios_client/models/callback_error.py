@@ -9,17 +9,23 @@ from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="ErrorResponse")
+T = TypeVar("T", bound="CallbackError")
 
 
 @_attrs_define
-class ErrorResponse:
-    """Why a request failed.
+class CallbackError:
+    """Why a request failed. Ignore other fields: TENIOS's other operations also return `success`, as a boolean or as text.
 
     Attributes:
-        error_code (str): A machine-readable code. TENIOS documents `BAD_CREDENTIALS` for this API and `INVALID_FIELD`,
-            `INVALID_VALUE`, `INVALID_JSON` and `FIELD_IS_REQUIRED` for its other APIs. Expect other values, too. Example:
-            BAD_CREDENTIALS.
+        error_code (str): A machine-readable code. Expect other values than these, too:
+
+            - `BAD_CREDENTIALS`: the access key is wrong or the callback configuration is unknown. The only one that TENIOS
+              documents for this API; the others are documented for its other APIs.
+            - `FIELD_IS_REQUIRED`: a field is missing.
+            - `INVALID_FIELD`: the value of a field is not allowed. The message names the field and the value.
+            - `INVALID_JSON`: the body is not valid JSON, or a field is missing.
+            - `INVALID_VALUE`: a field has the wrong type or format.
+             Example: BAD_CREDENTIALS.
         error_message (str): A human-readable message in English. Example: Bad credentials.
         fields (list[str] | Unset): The names of the invalid request fields; empty or absent if the error is not about a
             field. Example: ['callback_number'].
@@ -61,14 +67,14 @@ class ErrorResponse:
 
         fields = cast(list[str], d.pop("fields", UNSET))
 
-        error_response = cls(
+        callback_error = cls(
             error_code=error_code,
             error_message=error_message,
             fields=fields,
         )
 
-        error_response.additional_properties = d
-        return error_response
+        callback_error.additional_properties = d
+        return callback_error
 
     @property
     def additional_keys(self) -> list[str]:
