@@ -20,12 +20,12 @@ from ._exceptions import (
     TeniosError,
 )
 from ._models import FINAL, RANK, CallbackHandle
-from .ledger import Ledger, to_entry
 
 if TYPE_CHECKING:
     from tenios_client.models import CallbackStatus, InitCallbackRequest
 
     from ._settings import Settings
+    from .ledger import Ledger
 
 MAX_KEY = 200
 #: The longest from the beginning of a claim to the beginning of the request (seconds).
@@ -49,11 +49,14 @@ def check_key(key: object, settings: Settings) -> str:
 
 def ledger_of(ledger: object) -> tuple[Ledger | None, bool]:
     """Return a client's ledger, else the one that ``TENIOS_LEDGER`` names; and whether it is the client's own. False is none."""
-    if ledger is False:
+    url = os.environ.get("TENIOS_LEDGER") if ledger is None else None
+    if not url and (ledger is None or ledger is False):
         return None, False
-    if ledger is None and (url := os.environ.get("TENIOS_LEDGER")):
+    from .ledger import Ledger  # noqa: PLC0415 - most programs have none
+
+    if url:
         return Ledger(url), True
-    if ledger is not None and not isinstance(ledger, Ledger):
+    if not isinstance(ledger, Ledger):
         raise ConfigurationError(f"ledger must be a Ledger, got {type(ledger).__name__}.")
     return ledger, False
 
@@ -138,6 +141,8 @@ class Claim:
                 f"The key {self._key!r} was used with other arguments before, so nothing was sent. Use a key of its own for each "
                 "callback."
             )
+        from .ledger import to_entry  # noqa: PLC0415 - as above
+
         entry = to_entry(row)
         if entry.state == "placed" and entry.handle is not None:
             return entry.handle
