@@ -22,9 +22,9 @@ def make_client(simulator: str | None, *, region: str | None = None) -> Tenios:
     return Tenios(region=region, **client_arguments(simulator))
 
 
-def make_async_client(simulator: str | None) -> AsyncTenios:
-    """Return the same for asyncio."""
-    return AsyncTenios(**client_arguments(simulator))
+def make_async_client(simulator: str | None, **settings: Any) -> AsyncTenios:
+    """Return the same for asyncio, with more settings."""
+    return AsyncTenios(**client_arguments(simulator), **settings)
 
 
 @requires_extra("simulator")

@@ -13,6 +13,7 @@ _CODES = {
     "OutcomeUnknownError": ExitCode.OUTCOME_UNKNOWN,
     "CallbackTimeoutError": ExitCode.TIMED_OUT,
     "StatusUnavailableError": ExitCode.STATUS_UNAVAILABLE,
+    "LedgerUnavailableError": ExitCode.FAILED,
 }
 
 
