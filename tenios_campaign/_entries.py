@@ -72,11 +72,13 @@ class Claim:
         row: The entry whose attempt begins now; None if none does.
         ready_at: When the next one may begin, as far as that is a matter of time (seconds since the epoch).
         is_finished: Whether no entry is waiting or active.
+        is_paused: Whether the campaign is paused.
     """
 
-    row: Any
-    ready_at: float
-    is_finished: bool
+    row: Any = None
+    ready_at: float = math.inf
+    is_finished: bool = False
+    is_paused: bool = False
 
 
 def attempt_key(row: Any) -> str:
@@ -145,15 +147,16 @@ class Entries:
             active = connection.scalar(sa.select(sa.func.count()).where(c.busy_until > now)) or 0
             last = connection.scalar(sa.select(sa.func.max(c.claimed_at))) or 0.0
             next_due = connection.scalar(sa.select(sa.func.min(c.due_at)).where(c.state == "waiting"))
+            is_paused = bool(connection.scalar(sa.select(_campaigns.c.is_paused)))
             if next_due is None:
                 # In one statement, because an entry may change from active to waiting between two of them.
                 is_open = sa.exists().where(c.state.in_(["waiting", "active"]))
-                return Claim(None, math.inf, is_finished=not connection.scalar(sa.select(is_open)))
+                return Claim(is_finished=not connection.scalar(sa.select(is_open)), is_paused=is_paused)
             ready_at = max(next_due, min(last, now) + limits.gap)
-            if active >= limits.max_active or connection.scalar(sa.select(_campaigns.c.is_paused)):
-                return Claim(None, math.inf, is_finished=False)
+            if is_paused or active >= limits.max_active:
+                return Claim(is_paused=is_paused)
             if ready_at > now or not is_allowed:
-                return Claim(None, ready_at, is_finished=False)
+                return Claim(ready_at=ready_at)
             row = self._next(connection, now)
             changed = {
                 "state": "active",
@@ -163,7 +166,7 @@ class Entries:
                 "error": None,
             }
             connection.execute(sa.update(entries).where(c.key == row.key).values(changed))
-            return Claim(self._row(connection, row.key), now, is_finished=False)
+            return Claim(self._row(connection, row.key))
 
         return self._run(work)
 
@@ -186,11 +189,14 @@ class Entries:
         )
 
     def end_attempt(self, row: Any, state: CampaignState, **values: Any) -> CampaignEntry | None:
-        """Record what came of the newest attempt. Return the entry; None if another process has recorded it."""
+        """Record what came of the newest attempt. Return the entry; None if another process has recorded it, or goes on."""
+        where = _is_newest(row)
+        if values.get("attempts", row.attempts) < row.attempts:  # It was not placed, and is not to be counted.
+            where.append(~sa.exists().where(attempts.c.key == attempt_key(row), attempts.c.state != "not_placed"))
 
         def work(connection: sa.Connection) -> CampaignEntry | None:
             changed = {"busy_until": 0.0, "due_at": 0.0, **values, "state": state}
-            if not connection.execute(sa.update(entries).where(*_is_newest(row)).values(changed)).rowcount:
+            if not connection.execute(sa.update(entries).where(*where).values(changed)).rowcount:
                 return None
             [entry] = self._select(connection, c.key == row.key)
             return entry

@@ -92,6 +92,7 @@ class Run:
         self._starts: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
         self._not_before = 0.0  # no callback is started earlier
+        self._may_start = False
         self._is_closing = False
 
     async def run(self) -> CampaignSummary:
@@ -133,6 +134,7 @@ class Run:
         closed = 0.0 if self._hours is None else self._hours.seconds_until_open(now)
         not_before = max(now + closed, self._not_before)
         claim = await self._db(self._entries.claim, now, self._limits, is_allowed=not_before <= now)
+        self._may_start = not_before <= now and not claim.is_paused
         if claim.row is not None:
             self._begin(claim.row)
             return True
@@ -182,10 +184,12 @@ class Run:
             self._watch(row, callback.handle)
 
     async def _take_over(self, row: Any) -> None:
-        """Go on with an attempt of another process, which may not have dialled yet. If it will not, the entry waits again."""
+        """Go on with an attempt of another process. If that has not dialled yet, and should have, it is done with its key."""
         record = await self._db(self._ledger.get, attempt_key(row))
-        if record is not None or self._is_old(row):
+        if record is not None and record.state != "not_placed":
             await self._settle(row, None)
+        elif self._may_start and self._is_old(row):
+            await self._start(row)
         else:
             del self._rows[attempt_key(row)]
 
