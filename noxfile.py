@@ -31,5 +31,5 @@ def wheel(session: nox.Session, resolution: str) -> None:
     versions = str(folder / "versions.txt")
     resolve = ["uv", "pip", "compile", "--quiet", "--upgrade", "--all-extras", f"--python={session.python}"]
     session.run(*resolve, f"--resolution={resolution}", "pyproject.toml", "-o", versions, external=True)
-    session.install("-c", versions, f"{built}[aiohttp,ledger,simulator]")
+    session.install("-c", versions, f"{built}[aiohttp,campaign,simulator]")
     session.run("python", "-I", str(Path("tests/packaging/try_wheel.py").resolve()))

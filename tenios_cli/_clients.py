@@ -29,9 +29,9 @@ def make_client(simulator: str | None, *, region: str | None = None, ledger: Led
     return Tenios(region=region, **arguments)
 
 
-def make_async_client(simulator: str | None) -> AsyncTenios:
-    """Return the same for asyncio."""
-    return AsyncTenios(**client_arguments(simulator))
+def make_async_client(simulator: str | None, **settings: Any) -> AsyncTenios:
+    """Return the same for asyncio, with more settings."""
+    return AsyncTenios(**client_arguments(simulator), **settings)
 
 
 @requires_extra("simulator")

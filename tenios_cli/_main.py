@@ -18,6 +18,7 @@ COMMANDS = {
     "call": "Start a callback to NUMBER and show its progress.",
     "status": "Print the current status of callback ID.",
     "watch": "Show the progress of callbacks until all have ended.",
+    "campaign": "Call the customers of a list back, a few at a time.",
     "numbers": "List the magic numbers and what the simulator does for each.",
     "contract": "Print the OpenAPI description of the TENIOS Callback API.",
     "doctor": "Check the settings and whether TENIOS can be reached.",

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 #: What each package may import besides itself.
 ALLOWED = {
-    "tenios_cli": {"tenios_simulator", "tenios_ext"},
+    "tenios_cli": {"tenios_campaign", "tenios_simulator", "tenios_ext"},
+    "tenios_campaign": {"tenios_ext"},
     "tenios_simulator": {"tenios_ext"},
     "tenios_ext": {"tenios_client"},
 }

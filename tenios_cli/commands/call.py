@@ -19,7 +19,7 @@ from tenios_ext.ledger import Ledger
 if TYPE_CHECKING:
     from tenios_cli._exit_codes import ExitCode
     from tenios_cli._run import Run
-    from tenios_ext import Tenios
+    from tenios_ext import AsyncTenios, Tenios
 
 
 @click.command(epilog=EPILOG)
@@ -68,7 +68,7 @@ def call(
         make_client(simulator, region=region, ledger=opened) as tenios,
     ):
         e164 = _to_e164(number, tenios.region)
-        if not yes and not as_json and _rings_real_phones(tenios) and _is_at_terminal():
+        if not yes and not as_json and rings_real_phones(tenios) and is_at_terminal():
             import_module("tenios_cli._confirm").confirm(e164)
         run.is_calling = True
         callback = tenios.start_callback(
@@ -91,10 +91,12 @@ def _to_e164(number: str, region: str | None) -> str:
         raise InvalidArgumentError(str(error)) from None
 
 
-def _rings_real_phones(tenios: Tenios) -> bool:
+def rings_real_phones(tenios: Tenios | AsyncTenios) -> bool:
+    """Return whether a client is one of TENIOS's, and not of a simulator."""
     # Plain HTTP is accepted only to this machine and to TENIOS_INSECURE_HOSTS, where no more than a simulator is.
     return tenios.base_url.startswith("https://")
 
 
-def _is_at_terminal() -> bool:
+def is_at_terminal() -> bool:
+    """Return whether a question can be asked."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()

@@ -14,6 +14,7 @@ USAGES = {
     "call": "[OPTIONS] NUMBER",
     "status": "[OPTIONS] ID",
     "watch": "[OPTIONS] ID...",
+    "campaign": "[OPTIONS] COMMAND [ARGS]...",
     "numbers": "[OPTIONS]",
     "contract": "[OPTIONS]",
     "doctor": "[OPTIONS]",

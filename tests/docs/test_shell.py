@@ -43,9 +43,14 @@ def commands(document: Path) -> list[Command]:
     return [Command(line.replace("\\\n", " "), output) for line, output in found]
 
 
-# Each once, with its output if a document shows that. The curl commands are run in order, below.
+# Each once, with its output if a document shows that. The commands for curl and for campaigns are run in order, below.
 COMMANDS = dict(
-    sorted(command for document in DOCUMENTS for command in commands(document) if command.line[:5] != "curl ")
+    sorted(
+        command
+        for document in DOCUMENTS
+        for command in commands(document)
+        if not command.line.startswith(("curl ", "tenios campaign "))
+    )
 )
 
 
@@ -88,6 +93,20 @@ def served_lines() -> str:
         lines = [server.stdout.readline() for _ in range(4)]
         server.terminate()
     return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8311", "".join(sorted(lines, key=lambda line: line[0] != "e")))
+
+
+def test_commands_for_campaigns_work_and_print_what_is_shown(tmp_path: Path) -> None:
+    document = ROOT / "docs/campaigns.md"
+    [file] = re.findall(r"^```text\n(key,.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "customers.csv").write_text(file)
+    found = [command for command in commands(document) if command.line.startswith("tenios campaign ")]
+    assert len(found) == 5
+    for line, shown in found:
+        command: list[Any] = [TENIOS, *shlex.split(line)[1:]]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout == shown or not shown
+    assert (tmp_path / "results.csv").read_text(encoding="utf-8-sig").count("talked") == 2
 
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

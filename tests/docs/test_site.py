@@ -11,6 +11,7 @@ from typing import Any
 import click
 import pytest
 
+import tenios_campaign
 import tenios_ext
 import tenios_simulator
 from tenios_cli import main
@@ -37,6 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def test_reference_has_each_public_name(site: dict[str, str]) -> None:
     names = [f"tenios_ext.{name}" for name in tenios_ext.__all__]
+    names += [f"tenios_campaign.{name}" for name in tenios_campaign.__all__]
     names += [f"tenios_simulator.{name}" for name in tenios_simulator.__all__ if name != "faults"]
     names += [f"tenios_simulator.faults.{kind.__name__}" for kind in faults.KINDS.values()]
     names += ["tenios_ext.openapi.contract_text"]

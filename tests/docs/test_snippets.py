@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / ".github/CONTRIBUTING.md"]
 # Python and console blocks are run by the tests in this folder; the others contain no code of ours.
-FENCES = {"python", "console", "mermaid", "{eval-rst}", "{image}", "{only}", "{toctree}"}
+FENCES = {"python", "console", "text", "mermaid", "{eval-rst}", "{image}", "{only}", "{toctree}"}
 # How many seconds pass for clients and simulator in one second.
 SPEED = 100
 
@@ -76,7 +76,10 @@ def _simulator(_fast_time: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 @pytest.mark.usefixtures("_simulator")
 @pytest.mark.parametrize("code", SNIPPETS)
-def test_snippet_runs_without_an_error(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_snippet_runs_without_an_error(
+    code: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     exec(compile(code, "snippet", "exec"), {"__name__": "snippet"})
     printed = capsys.readouterr().out
     # What the snippets print in an except branch.

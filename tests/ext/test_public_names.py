@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.faults import FaultServer, respond
 
+import tenios_campaign
 import tenios_ext
 import tenios_simulator
 from tenios_ext import AsyncCallback, AsyncTenios, Callback, Tenios
@@ -22,11 +23,11 @@ from tenios_ext import AsyncCallback, AsyncTenios, Callback, Tenios
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-PACKAGES = [tenios_ext, tenios_simulator]
-PUBLIC = {*tenios_ext.__all__, *tenios_simulator.__all__}
+PACKAGES = [tenios_campaign, tenios_ext, tenios_simulator]
+PUBLIC = {name for package in PACKAGES for name in package.__all__}
 #: Public modules besides the packages; what stands in them is reached through them.
 MODULES = {"tenios_ext.ledger", "tenios_ext.openapi", "tenios_simulator.faults"}
-OURS = {"tenios_client", "tenios_ext", "tenios_simulator"}
+OURS = {"tenios_campaign", "tenios_client", "tenios_ext", "tenios_simulator"}
 #: Exceptions that reach no caller, and the one that fails a test.
 INTERNAL_ERRORS = {
     "ConnectFailedError",
@@ -288,6 +289,7 @@ def test_import_loads_httpx_and_attrs_and_nothing_else_of_weight() -> None:
         ("tenios_ext.AsyncTenios", "asyncio"),
         ("tenios_ext.to_e164('+49 221 4710123')", "phonenumbers"),
         ("import tenios_simulator; tenios_simulator.Simulator", "tenios_simulator"),
+        ("import tenios_campaign", "tenios_campaign"),
     ],
 )
 def test_import_of_a_package_waits_until_it_is_used(use: str, package: str) -> None:

@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ["openapi.yaml", "openapi.json", "openapi-3.0.json", "callback.postman_collection.json"]
-PACKAGES = {"tenios_cli", "tenios_client", "tenios_ext", "tenios_simulator"}
+PACKAGES = {"tenios_campaign", "tenios_cli", "tenios_client", "tenios_ext", "tenios_simulator"}
 LOCK = ROOT / "requirements/dev.txt"
 NODE_BIN = ROOT / "tools/node_modules/.bin"
 UV = Path(sys.executable).with_name("uv")
@@ -126,6 +126,6 @@ def test_wheel_with_extras_runs_callbacks(wheel: Path, versions: str, tmp_path: 
     if versions == "oldest":
         constraints = tmp_path / "oldest.txt"
         constraints.write_text(oldest_versions(wheel), encoding="utf-8")
-    programs = install(wheel, tmp_path / "full", "[aiohttp,ledger,simulator]", constraints)
+    programs = install(wheel, tmp_path / "full", "[aiohttp,campaign,simulator]", constraints)
     tried = run(programs / "python", "-I", ROOT / "tests/packaging/try_wheel.py", cwd=tmp_path)
     assert tried.returncode == 0, tried.stdout + tried.stderr

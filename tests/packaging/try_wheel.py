@@ -1,4 +1,4 @@
-"""Try an installed wheel with its extras: both clients, the ledger, the command and the served simulator."""
+"""Try an installed wheel with its extras: both clients, the ledger, a campaign, the command and the served simulator."""
 
 import asyncio
 import subprocess
@@ -13,9 +13,11 @@ from pathlib import Path
 import httpx
 import tenios_client
 
+import tenios_campaign
 import tenios_cli
 import tenios_ext
 import tenios_simulator
+from tenios_campaign import Campaign, Customer
 from tenios_ext import AsyncTenios, CallbackStatus, ConfigurationError
 from tenios_ext.ledger import Ledger
 from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Scenario, Simulator
@@ -27,7 +29,7 @@ NUMBER = "+49 221 4710123"
 
 def main() -> None:
     """Try everything. Fails with a traceback or an exit code."""
-    packages = [tenios_cli, tenios_client, tenios_ext, tenios_simulator]
+    packages = [tenios_campaign, tenios_cli, tenios_client, tenios_ext, tenios_simulator]
     assert all("site-packages" in (package.__file__ or "") for package in packages)
     with Simulator().client() as tenios:
         assert list(tenios.start_callback(NUMBER, delay=30).watch())[-1] == CallbackStatus.DISCONNECTED
@@ -39,6 +41,7 @@ def main() -> None:
         run_command("--help")
         run_command("call", NUMBER, "--simulator", address)
         asyncio.run(call_over_aiohttp(address))
+    asyncio.run(run_a_campaign())
 
 
 async def watch_a_callback() -> None:
@@ -96,6 +99,18 @@ async def call_over_aiohttp(address: str) -> None:
     async with AsyncTenios(ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=address, aiohttp=True) as tenios:
         callback = await tenios.start_callback(NUMBER)
         assert (await callback.wait()).connected
+
+
+async def run_a_campaign() -> None:
+    """Call two customers back, with a ledger in this folder."""
+    simulator = Simulator()
+    with Ledger("sqlite:///campaign.db") as ledger:
+        campaign = Campaign(ledger, clock=simulator.clock)
+        campaign.add([Customer("1", NUMBER), Customer("2", NUMBER)])
+        async with AsyncTenios(
+            ACCESS_KEY, CALLBACK_CONFIG_ID, transport=simulator.transport, clock=simulator.clock, ledger=ledger
+        ) as tenios:
+            assert (await campaign.run(tenios, max_active=1)).talked == len(simulator.callbacks)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,136 @@
+"""What `tenios campaign` prints: lines for people, JSON objects for programs. The live picture is in ``_campaign_live``."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Protocol
+
+import click
+from attrs import asdict
+
+from ._output import JsonOutput, LinesOutput, Output, describe_status, one_line, print_json
+
+if TYPE_CHECKING:
+    from tenios_campaign import CampaignEntry, CampaignSummary
+
+    from ._streams import SafeStream
+
+#: How each state is called.
+STATES = {
+    "waiting": "waiting",
+    "ringing": "ringing",
+    "talking": "talking",
+    "talked": "talked",
+    "agent_failed": "agent not reached",
+    "customer_failed": "customer not reached",
+    "rejected": "rejected",
+    "unknown": "outcome unknown",
+    "cancelled": "cancelled",
+}
+
+
+class CampaignOutput(Output, Protocol):
+    """Prints what happens in a campaign."""
+
+    #: Whether the counts are to be updated each second.
+    shows_counts: bool
+
+    def entry(self, entry: CampaignEntry) -> None:
+        """An entry has changed."""
+
+    def counts(self, summary: CampaignSummary) -> None:
+        """The counts may have changed."""
+
+    def note(self, text: str) -> None:
+        """The user should know this."""
+
+    def summary(self, summary: CampaignSummary) -> None:
+        """The counts at the end."""
+
+
+def _describe(entry: CampaignEntry) -> str:
+    if entry.state == "active":
+        if entry.status is not None:
+            return describe_status(entry.status)
+        return "is started" if entry.callback_id is None else f"callback {entry.callback_id}"
+    text = STATES[entry.state]
+    if entry.state == "waiting":
+        reason = "" if entry.status is None else f"{describe_status(entry.status)}; "
+        at = (
+            ""
+            if entry.due_at is None
+            else f", next attempt at {time.strftime('%H:%M:%S', time.localtime(entry.due_at))}"
+        )
+        text = f"{reason}waiting{at}"
+    return text if entry.error is None else f"{text}: {one_line(entry.error)}"
+
+
+class CampaignLines(LinesOutput):
+    """Prints a line for each change."""
+
+    shows_counts = False
+
+    def __init__(self) -> None:
+        super().__init__(several=True)
+
+    def entry(self, entry: CampaignEntry) -> None:
+        """Print the time, the key, the attempt and what has happened."""
+        click.echo(f"{time.strftime('%H:%M:%S')}  {entry.key}  attempt {entry.attempts}  {_describe(entry)}")
+
+    def counts(self, summary: CampaignSummary) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
+        """Print the text to stderr."""
+        click.echo(text, err=True)
+
+    def summary(self, summary: CampaignSummary) -> None:
+        """Print a line for each state."""
+        for state, name in STATES.items():
+            click.echo(f"{name:20}  {getattr(summary, state):6}")
+        if summary.paused:
+            click.echo("Paused: run `tenios campaign resume` to go on.")
+
+
+class CampaignJson(JsonOutput):
+    """Prints one JSON object per line. Fields are only ever added."""
+
+    shows_counts = False
+
+    def entry(self, entry: CampaignEntry) -> None:
+        """Print ``entry``."""
+        status = None if entry.status is None else str(entry.status)
+        print_json({"event": "entry", **asdict(entry), "status": status})
+
+    def counts(self, summary: CampaignSummary) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
+        """Print the text to stderr."""
+        click.echo(text, err=True)
+
+    def summary(self, summary: CampaignSummary) -> None:
+        """Print ``summary``."""
+        print_json({"event": "summary", **asdict(summary)})
+
+
+def make_campaign_output(stdout: SafeStream, *, as_json: bool, live: bool = False) -> CampaignOutput:
+    """
+    Return what a command prints with.
+
+    Args:
+        stdout: Stands in for sys.stdout.
+        as_json: Whether to print JSON objects.
+        live: Whether to draw a live picture if the terminal can show one and rich is installed.
+    """
+    if as_json:
+        return CampaignJson(stdout)
+    if live and stdout.isatty() and find_spec("rich"):
+        with suppress(Exception):  # COLUMNS may be anything, and lines are as good.
+            output: CampaignOutput | None = import_module("._campaign_live", __package__).live_output(stdout)
+            if output is not None:
+                return output
+    return CampaignLines()
