@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
@@ -16,13 +17,13 @@ from ._exceptions import ConfigurationError
 from ._transport import BoundedBody, LeanClient, is_init_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
     from ._attempt import Attempt
     from ._transport import TransportFactory
 
-#: One for init requests and one for status requests.
-TransportPair = tuple[httpx.AsyncBaseTransport, httpx.AsyncBaseTransport]
+#: The most connections in a pool of httpcore's. It compares each idle one with all others, twice for each request.
+POOL_SIZE = 8
 
 
 class AsyncHttpClient(LeanClient, httpx.AsyncClient):
@@ -62,16 +63,16 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         attempt = current_attempt(self._factory.settings)
         seconds = attempt.seconds(self._factory.settings.timeout)
         prepared = self._factory.prepare(request, seconds)
-        init_transport, status_transport = await self._pair()
-        transport = init_transport if is_init_request(request) else status_transport
+        connections = await self._current()
         attempt.in_library = True
-        if transport is self._custom:
+        if self._custom is not None:
             attempt.may_have_left = True
         else:
             prepared.extensions["trace"] = _async_trace(attempt)
         try:
-            async with asyncio.timeout(seconds):
-                return await _exchange(transport, prepared, attempt, BoundedBody(seconds))
+            with connections.use(request) as transport:
+                async with asyncio.timeout(seconds):
+                    return await _exchange(transport, prepared, attempt, BoundedBody(seconds))
         except TimeoutError:
             raise httpx.ReadTimeout(TOO_LONG) from None
 
@@ -87,7 +88,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if connections := self._connections.pop((os.getpid(), loop), None):
             await connections.aclose()
 
-    async def _pair(self) -> TransportPair:
+    async def _current(self) -> _Connections:
         # A connection that belongs to another event loop sends the request and then fails: a call that looks like a failure.
         # After a fork, two processes that share a connection read each other's responses.
         loop = asyncio.get_running_loop()
@@ -97,23 +98,22 @@ class AsyncTransport(httpx.AsyncBaseTransport):
                     "The transport given to this client belongs to another event loop. Make one client for each."
                 )
             self._custom_loop = loop
-            return self._custom, self._custom
+            return _Connections(self._connect)
         place = (os.getpid(), loop)
         if place not in self._connections:
             self._connections = {key: each for key, each in self._connections.items() if not key[1].is_closed()}
-            self._connections[place] = _Connections(self._connect())
+            self._connections[place] = _Connections(self._connect, math.inf if self._aiohttp else POOL_SIZE)
             await self._connections[place].start()
-        return self._connections[place].pair
+        return self._connections[place]
 
-    def _connect(self) -> TransportPair:
+    def _connect(self, *, keep: bool) -> httpx.AsyncBaseTransport:
+        if self._custom is not None:
+            return self._custom
         if self._aiohttp:
             from ._aiohttp_transport import aiohttp_transport  # noqa: PLC0415 - an extra
 
-            return aiohttp_transport(self._factory, keep=False), aiohttp_transport(self._factory, keep=True)
-        return (
-            httpx.AsyncHTTPTransport(**self._factory.options(keep=False)),
-            httpx.AsyncHTTPTransport(**self._factory.options(keep=True)),
-        )
+            return aiohttp_transport(self._factory, keep=keep)
+        return httpx.AsyncHTTPTransport(**self._factory.options(keep=keep))
 
 
 def _import_all(*, aiohttp: bool) -> None:
@@ -133,11 +133,32 @@ class _Connections:
 
     ``asyncio.run`` and ``asyncio.Runner`` close the async generators that are still open before they close the loop, which is the
     only moment when the connections of a client that outlives the loop can be closed.
+
+    Args:
+        connect: Makes a transport.
+        pool_size: How many status requests each transport has at the same time before another one is made.
     """
 
-    def __init__(self, pair: TransportPair) -> None:
-        self.pair = pair
+    def __init__(self, connect: Callable[..., httpx.AsyncBaseTransport], pool_size: float = math.inf) -> None:
+        self._connect = connect
+        self._pool_size = pool_size
+        self._init = connect(keep=False)
+        self._status: dict[httpx.AsyncBaseTransport, int] = {}  # and how many requests each of them has
         self._closing = self._close_at_end()
+
+    @contextmanager
+    def use(self, request: httpx.Request) -> Iterator[httpx.AsyncBaseTransport]:
+        """Yield the transport for a request."""
+        if is_init_request(request):
+            yield self._init
+            return
+        free = (each for each, requests in self._status.items() if requests < self._pool_size)
+        transport = next(free, None) or self._connect(keep=True)
+        self._status[transport] = self._status.get(transport, 0) + 1
+        try:
+            yield transport
+        finally:
+            self._status[transport] -= 1
 
     async def start(self) -> None:
         await anext(self._closing)
@@ -149,7 +170,7 @@ class _Connections:
         try:
             yield
         finally:
-            for transport in self.pair:
+            for transport in (self._init, *self._status):
                 await transport.aclose()
 
 
