@@ -83,6 +83,7 @@ class Worker(Run):
                 await self._app.run_worker_async(
                     queues=[QUEUE],
                     concurrency=_CONCURRENCY,
+                    fetch_job_polling_interval=_PAUSE,  # if a notification was missed
                     delete_jobs="always",
                     install_signal_handlers=False,
                     shutdown_graceful_timeout=0,  # Other workers go on with the jobs.

@@ -491,6 +491,25 @@ def test_database_that_is_away_for_a_while_loses_nothing(
     assert "The ledger cannot be used (away). It is tried again." in caplog.text
 
 
+def test_forgetting_erases_what_is_personal_of_those_who_will_not_be_called_again(ledger: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    simulator.inject(faults.HttpError(500), on="init", nth=2)
+    campaign = Campaign(ledger)
+    campaign.add([Customer("order-1", "+492214710001", agent_announcement="For order 1"), *customers(2)[1:]])
+    assert counts(run(simulator, ledger, max_active=1)) == {"talked": 1, "unknown": 1}
+    campaign.add(customers(3))
+    assert ledger.forget(older_than=timedelta(days=1)) == 0
+    assert [entry.number for entry in campaign.entries()][:2] == ["+492214710001", "+492214710002"]
+    assert ledger.forget(older_than=timedelta(0)) == 2
+    assert [entry.number for entry in campaign.entries()] == [None, None, "+492214710003"]
+    columns = sa.text("SELECT agent_announcement, error FROM tenios_campaign_entries WHERE number IS NULL")
+    assert ledger._database.run(lambda connection: list(map(tuple, connection.execute(columns)))) == [(None, None)] * 2
+    assert campaign.add(customers(3)).known == 3
+    ledger.resolve("order-2/1", placed=False)  # Nobody knows the number any more.
+    assert counts(run(simulator, ledger)) == {"talked": 2, "unknown": 1}
+    assert simulator.dialled == ["+492214710001", "+492214710003"]
+
+
 # What is wrong from the beginning.
 
 

@@ -184,8 +184,8 @@ def test_table_of_commands_has_each_command() -> None:
     assert [code(row[0]).split()[1] for row in rows] == list(COMMANDS)
 
 
-def test_command_line_page_names_each_option() -> None:
-    text = (ROOT / "docs/command-line.md").read_text()
+def test_pages_name_each_option_of_the_commands() -> None:
+    text = "".join((ROOT / f"docs/{page}.md").read_text() for page in ("command-line", "campaigns"))
     commands = list(COMMANDS.values())
     commands += [each for group in commands if isinstance(group, click.Group) for each in group.commands.values()]
     options = {name for command in commands for option in command.params for name in option.opts}
