@@ -8,6 +8,7 @@ NODE_BIN = tools/node_modules/.bin
 PARALLEL = --numprocesses auto --maxprocesses 4
 SCREENSHOTS = tests/simulator/server/test_console.py::test_pages_are_accessible \
 	tests/examples/test_examples.py::test_page_shows_the_progress_of_the_call
+WORKFLOW = callback.arazzo.yaml
 CONTRACTS = openapi.yaml tenios_simulator/server/control.yaml
 ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
@@ -48,7 +49,7 @@ generate-check: $(READY) ## Fail if generated/ or the sync client is out of date
 	$(BIN)/python scripts/generate_sync.py --check
 
 lint: $(READY) $(NODE_READY) ## Lint the contracts and the code
-	$(NODE_BIN)/redocly lint --config tools/redocly.yaml $(CONTRACTS)
+	$(NODE_BIN)/redocly lint --config tools/redocly.yaml $(CONTRACTS) $(WORKFLOW)
 	$(NODE_BIN)/spectral lint --ruleset tools/.spectral.yaml --fail-severity hint $(CONTRACTS)
 	$(BIN)/openapi-spec-validator $(CONTRACTS)
 	$(BIN)/ruff check .
