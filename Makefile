@@ -20,7 +20,7 @@ PHP = Install PHP 8.1 or later with its curl extension, or run make php.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo generate generate-check check lint types fix test contract clients mutants docs example pictures bench \
+.PHONY: help install demo generate generate-check check lint types fix test contract clients mutants clients-table docs example pictures bench \
 	browser database php build artefacts compatible workflows lock ci clean
 
 help: ## List the targets
@@ -79,6 +79,10 @@ clients: $(READY) $(NODE_READY) artefacts ## Build and test the clients in other
 mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in many ways and see that the checks notice (needs Go)
 	$(call require,go,$(GO))
 	$(BIN)/pytest $(PARALLEL) tests/mutation $(ARGS)
+
+clients-table: $(READY) ## Run generators and HTTP libraries of other languages and write their tables in the docs (takes 20 minutes)
+	$(BIN)/python scripts/generators.py
+	$(BIN)/python scripts/http_libraries.py
 
 docs: $(READY) ## Build the site into build/docs/ and the man page into build/man/
 	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet docs build/docs $(ARGS)
