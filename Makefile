@@ -20,7 +20,7 @@ PHP = Install PHP 8.1 or later with its curl extension, or run make php.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo generate generate-check check lint types fix test contract clients mutants clients-table docs example pictures bench \
+.PHONY: help install demo generate generate-check check lint types fix test contract clients chaos mutants clients-table docs example pictures bench \
 	browser database php build artefacts compatible workflows lock ci clean
 
 help: ## List the targets
@@ -32,7 +32,7 @@ demo: $(READY) ## Run a complete callback on the simulator (ARGS=NUMBER calls an
 	@$(BIN)/python scripts/demo.py $(ARGS)
 
 test: $(READY) $(NODE_READY) ## Run the tests (ARGS='-k prism' selects some)
-	$(BIN)/pytest $(PARALLEL) --cov --ignore tests/clients --ignore tests/mutation $(ARGS)
+	$(BIN)/pytest $(PARALLEL) --cov --ignore tests/clients --ignore tests/mutation --ignore tests/campaign/test_chaos.py $(ARGS)
 
 check: lint types generate-check compatible workflows ## Run all checks except the tests; changes no file
 
@@ -75,6 +75,9 @@ clients: $(READY) $(NODE_READY) artefacts ## Build and test the clients in other
 	$(call require,mvn,$(JDK))
 	$(call require,php,$(PHP))
 	$(BIN)/pytest $(PARALLEL) tests/clients $(ARGS)
+
+chaos: $(READY) ## Kill processes of campaigns at random while requests fail, and see that nobody is called twice
+	$(BIN)/pytest $(PARALLEL) tests/campaign/test_chaos.py $(ARGS)
 
 mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in many ways and see that the checks notice (needs Go)
 	$(call require,go,$(GO))
@@ -127,7 +130,7 @@ lock: ## Update the lock files in requirements/ (ARGS=--upgrade takes the newest
 	$(LOCK) pyproject.toml --extra aiohttp --group bench -c requirements/dev.txt -o requirements/bench.txt $(ARGS)
 	echo uv | $(LOCK) - -c requirements/dev.txt -o requirements/uv.txt
 
-ci: browser database php check test clients mutants ## Run everything that must pass before a merge (needs Go and a JDK with Maven)
+ci: browser database php check test clients chaos mutants ## Run everything that must pass before a merge (needs Go and a JDK with Maven)
 
 clean: ## Remove everything that the other targets have made
 	rm -rf .venv .nox tools/node_modules dist build .coverage .*_cache .hypothesis .schemathesis

@@ -2,7 +2,7 @@
 Following many callbacks in real time: the share of a core, the memory, and how late the polls are.
 
 Each number of callbacks is followed in a process of its own. All are polled at once at first, as after a restart; the measurement
-begins after that.
+begins after that. Beside each, a bare aiohttp client sends as many requests per second, evenly, and ignores the responses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import subprocess
 import sys
 import time
 
+import aiohttp
 from _course_server import courses, serving
+from _measure import machine
 
 from tenios_ext import AsyncTenios, CallbackHandle
 
@@ -65,22 +67,56 @@ async def follow(url: str, count: int, begin: float, *, aiohttp: bool) -> dict[s
     }
 
 
+async def send(url: str, per_second: float) -> dict[str, float]:
+    """Send requests with a bare client, and return what one takes."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def fetch(session: aiohttp.ClientSession, number: int) -> None:
+        async with session.post(f"{url}/callback/status", json={"access_key": "KEY", "id": number}) as response:
+            await response.json()
+
+    async with aiohttp.ClientSession() as session:
+        cpu, begin, sent = time.process_time(), time.perf_counter(), 0
+        while (elapsed := time.perf_counter() - begin) < SECONDS:
+            while sent < elapsed * per_second:
+                tasks.add(task := asyncio.create_task(fetch(session, sent % COUNTS[0])))
+                task.add_done_callback(tasks.discard)
+                sent += 1
+            await asyncio.sleep(1 / per_second)
+        await asyncio.gather(*tasks)
+        return {"microseconds": (time.process_time() - cpu) / sent * 1e6}
+
+
+def run(*arguments: object) -> dict[str, float]:
+    """Return what this program prints in a process of its own."""
+    command = [sys.executable, __file__, *map(str, arguments)]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return found
+
+
 def main() -> None:
     """Print a line for each number of callbacks and kind of connection."""
     if sys.argv[1:]:
         kind, count = sys.argv[1], int(sys.argv[2])
         begin = time.time()
         with serving(count, begin) as url:
-            print(json.dumps(asyncio.run(follow(url, count, begin, aiohttp=kind == "aiohttp"))))
+            work = (
+                send(url, float(sys.argv[3]))
+                if kind == "bare"
+                else follow(url, count, begin, aiohttp=kind == "aiohttp")
+            )
+            print(json.dumps(asyncio.run(work)))
         return
-    print("callbacks  connections  polls/s  core  us/poll  late ms: median    p99  memory MB")
+    print(machine())
+    print("callbacks  connections  polls/s  core  us/poll  of bare  late ms: median    p99  memory MB")
     for count in COUNTS:
         for kind in CONNECTIONS:
-            command = [sys.executable, __file__, kind, str(count)]
-            found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+            found = run(kind, count)
+            bare = run("bare", count, found["polls"])["microseconds"]
             print(
                 f"{count:9}  {kind:11}  {found['polls']:7.0f}  {found['core']:4.2f}  {found['microseconds']:7.0f}"
-                f"  {found['late']:15.1f}  {found['late_p99']:5.0f}  {found['memory']:9.0f}",
+                f"  {found['microseconds'] / bare:7.2f}  {found['late']:15.1f}  {found['late_p99']:5.0f}"
+                f"  {found['memory']:9.0f}",
                 flush=True,
             )
 

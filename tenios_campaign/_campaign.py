@@ -133,6 +133,55 @@ class Campaign:
         )
         return await run.run()
 
+    async def work(
+        self,
+        tenios: AsyncTenios,
+        *,
+        max_active: int,
+        max_starts_per_minute: float | None = None,
+        hours: OpeningHours | None = None,
+        answer_timeout: float = ANSWER_TIMEOUT,
+        end_timeout: float = END_TIMEOUT,
+        on_update: Callable[[CampaignEntry], None] | None = None,
+    ) -> None:
+        """
+        Call the customers back together with other workers, on any number of machines, until it is cancelled.
+
+        Needs PostgreSQL. Give each worker the same limits, which hold for all of them together. When a worker ends, the others go
+        on with the callbacks that it has followed; if it was killed, half a minute later.
+
+        Args:
+            tenios: See :meth:`run`, as for the others.
+            max_active: The most callbacks in progress, of all workers together.
+            max_starts_per_minute: The most callbacks that all workers together start in a minute; None for no limit.
+            hours: When callbacks may be started; None for always.
+            answer_timeout: Seconds from the end of the delay until both must have answered.
+            end_timeout: Seconds from the end of the delay until the call must have ended.
+            on_update: Called with an entry whenever this worker has changed it, or seen another status of its callback.
+
+        Raises:
+            ConfigurationError: *tenios* has another ledger, or the ledger is not in PostgreSQL.
+            NotPlacedError: As for :meth:`run`.
+            StatusUnavailableError: As for :meth:`run`.
+            ValueError: An argument is not valid.
+        """
+        try:
+            from ._worker import Worker  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise ConfigurationError("Workers need an extra: pip install 'tenios-callback[campaign]'") from None
+        await Worker(
+            self._entries,
+            self._ledger,
+            tenios,
+            self._clock,
+            max_active=max_active,
+            max_starts_per_minute=max_starts_per_minute,
+            hours=hours,
+            answer_timeout=answer_timeout,
+            end_timeout=end_timeout,
+            on_update=on_update,
+        ).run()
+
     def summary(self) -> CampaignSummary:
         """
         Return how many customers are in each state.

@@ -36,7 +36,7 @@ entries = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("number", sa.Text, nullable=False, index=True),
+    sa.Column("number", sa.Text),  # None once it was forgotten
     sa.Column("delay", sa.Integer, nullable=False),
     sa.Column("agent_announcement", sa.Text),
     sa.Column("callback_config_id", sa.Text),
@@ -50,6 +50,7 @@ entries = sa.Table(
     sa.Column("due_at", sa.Double, nullable=False),  # 0 for as soon as possible
     sa.Column("claimed_at", sa.Double, nullable=False, index=True),
     sa.Column("busy_until", sa.Double, nullable=False, index=True),  # counts as in progress until then
+    sa.Column("updated_at", sa.Double, nullable=False),  # by the clock of the database
     sa.Index("tenios_campaign_due", "state", "due_at", "position"),
 )
 _campaigns = sa.Table(
@@ -95,14 +96,14 @@ class Entries:
     """
 
     def __init__(self, ledger: Ledger) -> None:
-        self._database = ledger._database  # noqa: SLF001 - the same engine and time limits
+        self.database = ledger._database  # noqa: SLF001 - the same engine and time limits
         self._run(self._create_tables)
 
     def _run(self, work: Callable[[sa.Connection], Result], *, read_only: bool = False) -> Result:
-        return self._database._run(work, read_only=read_only)  # noqa: SLF001 - as above
+        return self.database.run(work, read_only=read_only)
 
     def _create_tables(self, connection: sa.Connection) -> None:
-        _lock(connection)
+        lock(connection)
         _metadata.create_all(connection)
         version = connection.scalar(sa.select(sa.func.max(_campaigns.c.version)))
         if version is None:
@@ -117,14 +118,16 @@ class Entries:
         """Add the customers whose keys are new. Raises ValueError if a key has another number already."""
 
         def work(connection: sa.Connection) -> Added:
-            _lock(connection)
-            numbers: dict[str, str] = {row.key: row.number for row in connection.execute(sa.select(c.key, c.number))}
-            keys: dict[str, str] = {number: key for key, number in numbers.items()}
+            lock(connection)
+            numbers: dict[str, str | None] = {
+                row.key: row.number for row in connection.execute(sa.select(c.key, c.number))
+            }
+            keys: dict[str | None, str] = {number: key for key, number in numbers.items()}
             known, rows, same_number = 0, [], []
             for customer in customers:
                 if customer.key in numbers:
                     known += 1
-                    if numbers[customer.key] != customer.number:
+                    if numbers[customer.key] not in {customer.number, None}:
                         raise ValueError(
                             f"The key {customer.key!r} is in the campaign already, with another number. Nothing was added."
                         )
@@ -134,16 +137,27 @@ class Entries:
                     same_number.append((other, customer.key))
                 rows.append(_new_row(customer, position=len(numbers), **values))
             if rows and not dry_run:
-                connection.execute(sa.insert(entries), rows)
+                connection.execute(sa.insert(entries).values(updated_at=self.database.now), rows)
             return Added(new=len(rows), known=known, same_number=tuple(same_number))
 
         return self._run(work)
 
-    def claim(self, now: float, limits: Limits, *, is_allowed: bool) -> Claim:
-        """Begin the attempt that is due, if it is allowed by the caller, the limits and whoever may have paused the campaign."""
+    def claim(
+        self,
+        now: float,
+        limits: Limits,
+        *,
+        is_allowed: bool,
+        on_claim: Callable[[sa.Connection, str], None] | None = None,
+    ) -> Claim:
+        """
+        Begin the attempt that is due, if it is allowed by the caller, the limits and whoever may have paused the campaign.
+
+        *on_claim* is then called in the same transaction with the key of the entry.
+        """
 
         def work(connection: sa.Connection) -> Claim:
-            _lock(connection)
+            lock(connection)
             active = connection.scalar(sa.select(sa.func.count()).where(c.busy_until > now)) or 0
             last = connection.scalar(sa.select(sa.func.max(c.claimed_at))) or 0.0
             next_due = connection.scalar(sa.select(sa.func.min(c.due_at)).where(c.state == "waiting"))
@@ -165,8 +179,11 @@ class Entries:
                 "busy_until": NEVER,
                 "error": None,
             }
-            connection.execute(sa.update(entries).where(c.key == row.key).values(changed))
-            return Claim(self._row(connection, row.key))
+            connection.execute(self._update(c.key == row.key).values(changed))
+            claimed = self._row(connection, row.key)
+            if on_claim is not None:
+                on_claim(connection, row.key)
+            return Claim(claimed)
 
         return self._run(work)
 
@@ -178,9 +195,16 @@ class Entries:
         )
         return connection.execute(timed).one_or_none() or connection.execute(others).one()
 
+    def _update(self, *where: sa.ColumnElement[bool]) -> sa.Update:
+        return sa.update(entries).where(*where).values(updated_at=self.database.now)
+
     @staticmethod
     def _row(connection: sa.Connection, key: str) -> Any:
-        return connection.execute(sa.select(entries).where(c.key == key)).one()
+        return connection.execute(sa.select(entries).where(c.key == key)).one_or_none()
+
+    def get(self, key: str) -> Any:
+        """Return the entry with this key; None if there is none."""
+        return self._run(lambda connection: self._row(connection, key), read_only=True)
 
     def active(self) -> list[Any]:
         """Return the entries of which an attempt is being made, by any process."""
@@ -196,7 +220,7 @@ class Entries:
 
         def work(connection: sa.Connection) -> CampaignEntry | None:
             changed = {"busy_until": 0.0, "due_at": 0.0, **values, "state": state}
-            if not connection.execute(sa.update(entries).where(*where).values(changed)).rowcount:
+            if not connection.execute(self._update(*where).values(changed)).rowcount:
                 return None
             [entry] = self._select(connection, c.key == row.key)
             return entry
@@ -215,7 +239,7 @@ class Entries:
             void = sa.update(attempts).where(a.key == attempt_key(row), a.state == "not_placed")
             if not connection.execute(void.values(arguments="given up")).rowcount:
                 return None
-            skip = sa.update(entries).where(*_is_newest(row)).values(skipped=c.skipped + 1)
+            skip = self._update(*_is_newest(row)).values(skipped=c.skipped + 1)
             return self._row(connection, row.key) if connection.execute(skip).rowcount else None
 
         return self._run(work)
@@ -224,23 +248,39 @@ class Entries:
         """Let entries whose outcome was unknown wait again, if a person has found out since that they were not called."""
         not_placed = sa.exists().where(attempts.c.key == _attempt_key, attempts.c.state == "not_placed")
         changed = {"state": "waiting", "attempts": c.attempts - 1, "busy_until": 0.0, "due_at": 0.0}
-        statement = sa.update(entries).where(c.state == "unknown", not_placed).values(changed)
+        statement = self._update(c.state == "unknown", c.number.is_not(None), not_placed).values(changed)
         self._run(lambda connection: connection.execute(statement))
 
     def cancel(self, key: str) -> str | None:
         """Cancel an entry that is waiting. Return the state that it had; None if there is none."""
 
         def work(connection: sa.Connection) -> str | None:
-            _lock(connection)
+            lock(connection)
             state: str | None = connection.scalar(sa.select(c.state).where(c.key == key))
-            connection.execute(sa.update(entries).where(c.key == key, c.state == "waiting").values(state="cancelled"))
+            connection.execute(self._update(c.key == key, c.state == "waiting").values(state="cancelled"))
             return state
 
         return self._run(work)
 
+    def is_paused(self) -> bool:
+        """Return whether the campaign is paused."""
+        statement = sa.select(_campaigns.c.is_paused)
+        return bool(self._run(lambda connection: connection.scalar(statement), read_only=True))
+
     def set_paused(self, *, is_paused: bool) -> None:
         """Pause or resume the campaign."""
         self._run(lambda connection: connection.execute(sa.update(_campaigns).values(is_paused=is_paused)))
+
+    def has_workers(self) -> bool:
+        """Return whether there are workers; one that was killed counts for half a minute."""
+        fresh = sa.text(
+            "SELECT count(*) FROM tenios_jobs.procrastinate_workers WHERE last_heartbeat > now() - interval '30 s'"
+        )
+
+        def work(connection: sa.Connection) -> bool:
+            return has_jobs(connection) and bool(connection.scalar(fresh))
+
+        return self.database.is_postgresql and self._run(work, read_only=True)
 
     def summary(self) -> CampaignSummary:
         """Count the entries."""
@@ -267,10 +307,15 @@ class Entries:
         return list(map(_to_entry, rows))
 
 
-def _lock(connection: sa.Connection) -> None:
+def lock(connection: sa.Connection) -> None:
     """Let no other transaction that takes this lock run at the same time. In SQLite none does that writes."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+def has_jobs(connection: sa.Connection) -> bool:
+    """Return whether the workers' tables are in this PostgreSQL database."""
+    return connection.scalar(sa.select(sa.func.to_regclass("tenios_jobs.procrastinate_workers"))) is not None
 
 
 def _is_newest(row: Any) -> list[sa.ColumnElement[bool]]:

@@ -87,7 +87,7 @@ class CampaignEntry:
 
     Attributes:
         key: The customer's key.
-        number: The phone number, as E.164.
+        number: The phone number, as E.164; None once it was forgotten.
         state: ``waiting`` for the next attempt; ``active``: an attempt is being made; or how it ended: ``talked`` to an agent,
             ``agent_failed`` or ``customer_failed`` in the last attempt, ``rejected`` by TENIOS, ``unknown``: phones may have
             rung, so it is never tried again by itself, or ``cancelled``.
@@ -100,7 +100,7 @@ class CampaignEntry:
     """
 
     key: str
-    number: str
+    number: str | None
     state: CampaignState
     attempts: int
     due_at: float | None

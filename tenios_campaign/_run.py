@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tenios_ext import AsyncTenios, CallbackHandle, CallbackStatus, Clock, Outcome, StatusUpdate, TeniosError
     from tenios_ext.ledger import Ledger
 
-    from ._entries import Entries
+    from ._entries import Claim, Entries
     from ._hours import OpeningHours
     from ._models import CampaignState, CampaignSummary
 
@@ -53,7 +53,14 @@ logger = logging.getLogger("tenios_campaign")
 
 
 class Run:
-    """See :meth:`Campaign.run`."""
+    """
+    See :meth:`Campaign.run`.
+
+    Attributes:
+        ends_when_done: Whether it ends when no entry is waiting or active.
+    """
+
+    ends_when_done = True
 
     def __init__(
         self,
@@ -68,7 +75,7 @@ class Run:
         answer_timeout: float,
         end_timeout: float,
         on_update: Callable[[CampaignEntry], None] | None,
-        stop: asyncio.Event | None,
+        stop: asyncio.Event | None = None,
     ) -> None:
         if tenios._ledger is not ledger:  # noqa: SLF001 - else its keys would be recorded where the campaign does not look
             raise ConfigurationError("tenios must have the campaign's ledger: AsyncTenios(ledger=ledger).")
@@ -90,6 +97,7 @@ class Run:
         self._rows: dict[str, Any] = {}  # of the attempts that this run makes or follows, by their keys in the ledger
         self._followed: dict[CallbackHandle, Any] = {}  # the same, by their callbacks
         self._starts: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Future[Any]] = set()  # of the database
         self._failure: BaseException | None = None
         self._not_before = 0.0  # no callback is started earlier
         self._may_start = False
@@ -102,12 +110,19 @@ class Run:
         stop.add_done_callback(self._ring)
         try:
             await self._db(self._entries.revive)
-            await self._adopt(also_young=True)
+            await self._prepare()
             while await self._step():
                 pass
             return await self._db(self._entries.summary)
         finally:
             await self._close(follower, stop)
+
+    async def _prepare(self) -> None:
+        if await self._db(self._entries.has_workers):
+            raise ConfigurationError(
+                "Workers run this campaign. Stop them first, or leave it to them: tenios campaign status tells how far they are."
+            )
+        await self._adopt(also_young=True)
 
     async def _close(self, *helpers: asyncio.Task[Any]) -> None:
         """Wait for the responses to callbacks that are being started, and end the rest."""
@@ -120,6 +135,7 @@ class Run:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._calls, return_exceptions=True)
 
     async def _step(self) -> bool:
         """Begin an attempt, or wait until that may be possible. Return whether the run goes on."""
@@ -131,25 +147,33 @@ class Run:
             await self._sleep()
             return True
         now = self._clock.now()
-        closed = 0.0 if self._hours is None else self._hours.seconds_until_open(now)
-        not_before = max(now + closed, self._not_before)
-        claim = await self._db(self._entries.claim, now, self._limits, is_allowed=not_before <= now)
+        not_before = max(now + self._seconds_closed(now), self._not_before)
+        claim = await self._claim(now, is_allowed=not_before <= now)
         self._may_start = not_before <= now and not claim.is_paused
         if claim.row is not None:
             self._begin(claim.row)
             return True
-        if claim.is_finished and not self._rows:
+        if claim.is_finished and not self._rows and self.ends_when_done:
             return False
-        await self._adopt()
+        await self._look()
         await self._sleep(min(max(claim.ready_at, not_before) - now, _LOOK))
         return True
+
+    def _seconds_closed(self, now: float) -> float:
+        return 0.0 if self._hours is None else self._hours.seconds_until_open(now)
+
+    async def _claim(self, now: float, *, is_allowed: bool) -> Claim:
+        return await self._db(self._entries.claim, now, self._limits, is_allowed=is_allowed)
+
+    async def _look(self) -> None:
+        """Look at what other processes have done."""
+        await self._adopt()
 
     async def _adopt(self, *, also_young: bool = False) -> None:
         """Follow the attempts of other processes, too, because these may have died."""
         for row in await self._db(self._entries.active):
             if attempt_key(row) not in self._rows and (also_young or self._is_old(row)):
-                self._rows[attempt_key(row)] = row
-                self._spawn(self._take_over(row))
+                self._make(row, self._take_over(row))
 
     def _is_old(self, row: Any) -> bool:
         """Whether the process that began an attempt must have dialled by now; also if its clock is ahead of this one."""
@@ -158,8 +182,19 @@ class Run:
     # Starting.
 
     def _begin(self, row: Any) -> None:
+        self._make(row, self._start(row))
+
+    def _make(self, row: Any, work: Coroutine[Any, Any, None]) -> None:
+        """Let *work* make an attempt, or go on with it."""
         self._rows[attempt_key(row)] = row
-        self._spawn(self._start(row))
+        self._spawn(work)
+
+    def _drop(self, row: Any) -> None:
+        """Let go of an attempt."""
+        key = attempt_key(row)
+        if self._rows.get(key) is row:  # An entry that waits again may have been begun again by now.
+            del self._rows[key]
+        self._ring()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -191,7 +226,7 @@ class Run:
         elif self._may_start and self._is_old(row):
             await self._start(row)
         else:
-            del self._rows[attempt_key(row)]
+            self._drop(row)
 
     async def _settle(self, row: Any, error: TeniosError | None) -> None:
         """Go by what the ledger says of an attempt, which is the truth if several processes make it."""
@@ -214,10 +249,9 @@ class Run:
     async def _skip_key(self, row: Any) -> None:
         """Dial with another key, because the client's callback config id has changed since this one was refused."""
         skipped = await self._db(self._entries.skip_key, row)
-        del self._rows[attempt_key(row)]
         if skipped is not None:
-            self._begin(skipped)
-        self._ring()
+            self._make(skipped, self._start(skipped))
+        self._drop(row)
 
     def _is_refused(self, row: Any, error: TeniosError | None) -> bool:
         """Whether a callback that was not placed is refused for what is in the entry, and not for how or when it was sent."""
@@ -296,12 +330,9 @@ class Run:
 
     async def _end(self, row: Any, state: CampaignState, **values: Any) -> None:
         entry = await self._db(partial(self._entries.end_attempt, row, state, **values))
-        key = attempt_key(row)
-        if self._rows.get(key) is row:  # An entry that waits again may have been begun again by now.
-            del self._rows[key]
+        self._drop(row)
         if entry is not None:
             self._on_update(entry)
-        self._ring()
 
     def _show(self, row: Any, *, callback_id: int | None = None, status: CallbackStatus | None = None) -> None:
         entry = CampaignEntry(
@@ -320,10 +351,17 @@ class Run:
     # Waiting.
 
     async def _db(self, work: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
-        """Return what *work* returns in a thread. While the database cannot be used, it is tried again."""
+        """
+        Return what *work* returns in a thread. While the database cannot be used, it is tried again.
+
+        What is being done when the run ends is done to its end, so that the ledger can be closed then.
+        """
         while True:
             try:
-                return await asyncio.to_thread(work, *arguments, **named)
+                call = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+                return await asyncio.shield(call)
             except LedgerUnavailableError as error:
                 if self._is_closing:
                     raise
@@ -349,8 +387,8 @@ class Run:
 
     def _note(self, task: asyncio.Task[None]) -> None:
         """Take note of an error, which ends the run."""
-        if not task.cancelled() and self._failure is None:
-            self._failure = task.exception()
+        error = None if task.cancelled() else task.exception()
+        self._failure = self._failure or error
         self._ring()
 
 

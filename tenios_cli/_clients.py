@@ -31,7 +31,7 @@ def make_client(simulator: str | None, *, region: str | None = None, ledger: Led
 
 def make_async_client(simulator: str | None, **settings: Any) -> AsyncTenios:
     """Return the same for asyncio, with more settings."""
-    return AsyncTenios(**client_arguments(simulator), **settings)
+    return AsyncTenios(**{**client_arguments(simulator), **settings})
 
 
 @requires_extra("simulator")

@@ -55,6 +55,11 @@ entries = sa.Table(
     sa.Column("updated_at", sa.Double, nullable=False),
     sa.Column("deadline", sa.Double, nullable=False),
 )
+#: What a campaign knows of its customers in the same database, as far as it is personal.
+_customers = sa.table(
+    "tenios_campaign_entries",
+    *map(sa.column, ("state", "number", "agent_announcement", "error", "updated_at")),
+)
 _versions = sa.Table("tenios_ledger_schema", _metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 
@@ -145,12 +150,12 @@ class Database:
         self._reader = self._engine.execution_options(read_only=True)
         self._pid = os.getpid()
         # Of the statement, not of the transaction, which may have waited for another one.
-        since_epoch = "extract(epoch FROM statement_timestamp())" if self._is_postgresql else _JULIAN_SECONDS
-        self._now: sa.ColumnElement[float] = sa.literal_column(f"CAST({since_epoch} AS double precision)", sa.Double)
-        is_over = (entries.c.state == "dialling") & (entries.c.deadline <= self._now)
+        since_epoch = "extract(epoch FROM statement_timestamp())" if self.is_postgresql else _JULIAN_SECONDS
+        self.now: sa.ColumnElement[float] = sa.literal_column(f"CAST({since_epoch} AS double precision)", sa.Double)
+        is_over = (entries.c.state == "dialling") & (entries.c.deadline <= self.now)
         self._state = sa.case((is_over, "unknown"), else_=entries.c.state)
         try:
-            self._run(self._create_tables)
+            self.run(self._create_tables)
         except LedgerUnavailableError as error:
             reason = error.reason
         except ConfigurationError:
@@ -161,11 +166,12 @@ class Database:
         raise ConfigurationError(f"The ledger {str(self.url)!r} cannot be used ({reason}).")
 
     @property
-    def _is_postgresql(self) -> bool:
+    def is_postgresql(self) -> bool:
+        """Whether it is PostgreSQL, and not SQLite."""
         return self._engine.dialect.name == "postgresql"
 
     def _create_tables(self, connection: sa.Connection) -> None:
-        if self._is_postgresql:
+        if self.is_postgresql:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         _metadata.create_all(connection)
         version = connection.scalar(sa.select(sa.func.max(_versions.c.version)))
@@ -188,7 +194,7 @@ class Database:
             self._pid = os.getpid()
         return (self._reader if read_only else self._engine).begin()
 
-    def _run(self, work: Callable[[sa.Connection], Result], *, read_only: bool = False) -> Result:
+    def run(self, work: Callable[[sa.Connection], Result], *, read_only: bool = False) -> Result:
         """Return what *work* returns in a transaction. An error has none of the frames that hold statements and passwords."""
         try:
             with self._begin(read_only=read_only) as connection:
@@ -209,13 +215,13 @@ class Database:
             changed = connection.execute(statement).rowcount
             return changed, self._select(connection, entries.c.key == key) if key is not None else []
 
-        return self._run(work)
+        return self.run(work)
 
     def rows(self, *, key: str | None = None, state: str | None = None) -> list[sa.Row[Any]]:
         """Return the rows, the oldest first. A request that must be over by now counts as unknown."""
         where = [entries.c.key == key] if key is not None else []
         where += [self._state == state] if state is not None else []
-        return self._run(lambda connection: self._select(connection, *where), read_only=True)
+        return self.run(lambda connection: self._select(connection, *where), read_only=True)
 
     def claim(self, key: str, *, token: str, seconds: float, **values: Any) -> sa.Row[Any]:
         """
@@ -223,9 +229,9 @@ class Database:
 
         Return its row, which has another attempt's token if it was not given.
         """
-        now = self._now
+        now = self.now
         values |= {"state": "dialling", "token": token, "dialled_at": now, "updated_at": now, "deadline": now + seconds}
-        module: Any = postgresql if self._is_postgresql else sqlite
+        module: Any = postgresql if self.is_postgresql else sqlite
         insert = module.insert(entries).values(key=key, attempts=1, created_at=now, **values)
         same = entries.c.arguments.is_(None) | (entries.c.arguments == insert.excluded.arguments)
         again = values | {"attempts": entries.c.attempts + 1, "last_error": None}
@@ -242,19 +248,19 @@ class Database:
         """
         where = [entries.c.key == key, entries.c.token == token]
         where += [] if values["state"] == "placed" else [entries.c.state == "dialling"]
-        return self._change(sa.update(entries).where(*where).values(updated_at=self._now, **values))[0] > 0
+        return self._change(sa.update(entries).where(*where).values(updated_at=self.now, **values))[0] > 0
 
     def record_status(self, callback_id: int, status: str, *, later: Collection[str]) -> None:
         """Record the status of a callback, unless it has one of those that are *later*."""
         c = entries.c
         where = (c.callback_id == str(callback_id)) & (c.status.is_(None) | c.status.not_in(later))
-        self._change(sa.update(entries).where(where).values(status=status, updated_at=self._now))
+        self._change(sa.update(entries).where(where).values(status=status, updated_at=self.now))
 
     def resolve(self, key: str, *, is_placed: bool, callback_id: int | None) -> tuple[bool, sa.Row[Any] | None]:
         """Record what a person has decided. Return whether that was possible, and the row; None if there is none."""
         c = entries.c
         may_resolve = self._state == "unknown"
-        values: dict[str, Any] = {"state": "placed" if is_placed else "not_placed", "updated_at": self._now}
+        values: dict[str, Any] = {"state": "placed" if is_placed else "not_placed", "updated_at": self.now}
         if callback_id is not None:
             may_resolve |= (c.state == "placed") & c.callback_id.is_(None)
             values |= {"callback_id": str(callback_id), "started_at": c.dialled_at}
@@ -263,9 +269,19 @@ class Database:
 
     def forget(self, seconds: float) -> int:
         """Erase what is personal in entries that have not changed for so long; return how many those are."""
-        c = entries.c
-        is_old = (c.updated_at <= self._now - seconds) & (self._state != "dialling") & c.number.is_not(None)
-        return self._change(sa.update(entries).where(is_old).values(number=None, arguments=None, last_error=None))[0]
+        c, customer = entries.c, _customers.c
+        is_old = (c.updated_at <= self.now - seconds) & (self._state != "dialling") & c.number.is_not(None)
+        is_done = customer.state.not_in(["waiting", "active"]) & customer.number.is_not(None)
+        from_ledger = sa.update(entries).where(is_old).values(number=None, arguments=None, last_error=None)
+        from_campaign = sa.update(_customers).where(is_done, customer.updated_at <= self.now - seconds)
+
+        def work(connection: sa.Connection) -> int:
+            forgotten = connection.execute(from_ledger).rowcount
+            if sa.inspect(connection).has_table(_customers.name):
+                connection.execute(from_campaign.values(number=None, agent_announcement=None, error=None))
+            return forgotten
+
+        return self.run(work)
 
 
 def _reason(error: Exception, url: sa.URL) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import logging
 import re
 import signal
 import sys
@@ -170,39 +171,72 @@ def _zone(name: str | None) -> Any:
         raise click.BadParameter(f"There is no time zone {name!r}. Write it like Europe/Berlin.") from None
 
 
+def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the commands that call."""
+    options = [
+        _ledger_option,
+        click.option(
+            "--max-active",
+            type=click.IntRange(1),
+            required=True,
+            help="The most callbacks in progress, such as the number of agents; of all processes together.",
+        ),
+        click.option("--rate", type=_rate, metavar="RATE", help="Start at most so many callbacks: 1/s, 10/m or 300/h."),
+        click.option(
+            "--between", metavar="HOURS", help="Start callbacks only in these hours of each day, such as 09:00-18:00."
+        ),
+        _zone_option,
+        click.option("--yes", is_flag=True, help="Do not ask before real phones ring."),
+        click.option(
+            "--answer-timeout",
+            type=seconds,
+            metavar="TIME",
+            default="5m",
+            show_default=True,
+            help="A callback counts as unknown unless both have answered within this time.",
+        ),
+        click.option(
+            "--end-timeout",
+            type=seconds,
+            metavar="TIME",
+            default="4h",
+            show_default=True,
+            help="A call is not followed any longer than this.",
+        ),
+        client_options,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @campaign.command(epilog=EPILOG)
-@_ledger_option
-@click.option(
-    "--max-active",
-    type=click.IntRange(1),
-    required=True,
-    help="The most callbacks in progress, such as the number of agents; of all processes together.",
-)
-@click.option("--rate", type=_rate, metavar="RATE", help="Start at most so many callbacks: 1/s, 10/m or 300/h.")
-@click.option(
-    "--between", metavar="HOURS", help="Start callbacks only in these hours of each day, such as 09:00-18:00."
-)
-@_zone_option
-@click.option("--yes", is_flag=True, help="Do not ask before real phones ring.")
-@click.option(
-    "--answer-timeout",
-    type=seconds,
-    metavar="TIME",
-    default="5m",
-    show_default=True,
-    help="A callback counts as unknown unless both have answered within this time.",
-)
-@click.option(
-    "--end-timeout",
-    type=seconds,
-    metavar="TIME",
-    default="4h",
-    show_default=True,
-    help="A call is not followed any longer than this.",
-)
-@client_options
+@_limit_options
 @click.pass_obj
-def run(
+def run(run: Run, /, **options: Any) -> ExitCode:
+    """
+    Call the customers back until none is waiting.
+
+    Ctrl-C starts no more callbacks and follows those that are running; Ctrl-C again leaves them. Run the command again to go
+    on, also after a crash. Exits with 6 if the outcome of a callback is unknown.
+    """
+    return _call(run, live=True, **options)
+
+
+@campaign.command(epilog=EPILOG)
+@_limit_options
+@click.pass_obj
+def worker(run: Run, /, **options: Any) -> ExitCode:
+    """
+    Call the customers back together with workers on other machines.
+
+    Needs PostgreSQL. Start it on each machine with the same options, and let a supervisor such as systemd restart it. It goes
+    on until SIGTERM or Ctrl-C; the callbacks that it follows are then left to the other workers.
+    """
+    return _call(run, is_worker=True, **options)
+
+
+def _call(
     run: Run,
     *,
     url: str,
@@ -215,23 +249,18 @@ def run(
     end_timeout: int,
     simulator: str | None,
     as_json: bool,
+    live: bool = False,
+    is_worker: bool = False,
 ) -> ExitCode:
-    """
-    Call the customers back until none is waiting.
-
-    Ctrl-C starts no more callbacks and follows those that are running; Ctrl-C again leaves them. Run the command again to go
-    on, also after a crash. Exits with 6 if the outcome of a callback is unknown.
-    """
     run.simulator = simulator
     with _opened(url) as (opened, ledger):
         hours = _hours(between, timezone)
-        output = run.output = make_campaign_output(run.stdout, as_json=as_json, live=True)
+        output = run.output = make_campaign_output(run.stdout, as_json=as_json, live=live)
         tenios = make_async_client(simulator, ledger=ledger)
         waiting = opened.summary().waiting
-        if waiting and not yes and not as_json and rings_real_phones(tenios) and is_at_terminal():
-            click.confirm(
-                f"This will ring real phones: your agents', then those of {waiting} customers. Continue?", abort=True
-            )
+        if (waiting or is_worker) and not yes and not as_json and rings_real_phones(tenios) and is_at_terminal():
+            customers = "customers" if is_worker else f"{waiting} customers"
+            click.confirm(f"This will ring real phones: your agents', then those of {customers}. Continue?", abort=True)
         limits = {
             "max_active": max_active,
             "max_starts_per_minute": rate,
@@ -239,7 +268,10 @@ def run(
             "answer_timeout": answer_timeout,
             "end_timeout": end_timeout,
         }
-        return asyncio.run(_run(opened, tenios, output, limits))
+        if is_worker:  # It says itself that the database is away.
+            logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+        start = opened.work if is_worker else opened.run
+        return asyncio.run(_follow(opened, start, tenios, output, limits, stops_first=not is_worker))
 
 
 def _hours(between: str | None, timezone: str | None) -> OpeningHours | None:
@@ -253,12 +285,23 @@ def _hours(between: str | None, timezone: str | None) -> OpeningHours | None:
         raise click.BadParameter(str(error)) from None
 
 
-async def _run(campaign: Campaign, tenios: AsyncTenios, output: CampaignOutput, limits: dict[str, Any]) -> ExitCode:
+async def _follow(
+    campaign: Campaign,
+    start: Callable[..., Coroutine[Any, Any, object]],
+    tenios: AsyncTenios,
+    output: CampaignOutput,
+    limits: dict[str, Any],
+    *,
+    stops_first: bool,
+) -> ExitCode:
     stop = asyncio.Event()
     async with tenios:
-        task = asyncio.create_task(campaign.run(tenios, on_update=output.entry, stop=stop, **limits))
+        if stops_first:
+            limits["stop"] = stop
+        task = asyncio.create_task(start(tenios, on_update=output.entry, **limits))
         counter = asyncio.create_task(_count(campaign, output))
-        with _signals(task, stop, lambda: _note(campaign, output)) as received:
+        note = (lambda: _note(campaign, output)) if stops_first else None
+        with _signals(task, stop, note) as received:
             try:
                 await asyncio.wait([task])
             finally:
@@ -268,6 +311,8 @@ async def _run(campaign: Campaign, tenios: AsyncTenios, output: CampaignOutput, 
     if not task.cancelled():
         task.result()
     output.summary(summary)
+    if received == [signal.SIGTERM] and not stops_first:  # It is how a supervisor ends a worker.
+        return ExitCode.OK
     if received:
         goes_on = f"{summary.active} callbacks go on. " if summary.active else ""
         click.echo(f"Interrupted. {goes_on}Run the command again to go on.", err=True)
@@ -292,15 +337,15 @@ async def _count(campaign: Campaign, output: CampaignOutput) -> None:
 
 @contextmanager
 def _signals(
-    task: asyncio.Task[Any], stop: asyncio.Event, note: Callable[[], Coroutine[Any, Any, None]]
+    task: asyncio.Task[Any], stop: asyncio.Event, note: Callable[[], Coroutine[Any, Any, None]] | None
 ) -> Iterator[list[int]]:
-    """Stop on the first Ctrl-C and cancel on the second one, or on another signal. Yield the signals that have come."""
+    """Stop on the first Ctrl-C if there is a note for it, and cancel on other signals. Yield the signals that have come."""
     received: list[int] = []
     notes: list[asyncio.Task[None]] = []
     loop = asyncio.get_running_loop()
 
     def act(number: int) -> None:
-        if number == signal.SIGINT and not stop.is_set():
+        if note is not None and number == signal.SIGINT and not stop.is_set():
             stop.set()
             notes.append(asyncio.create_task(note()))
         else:
@@ -337,7 +382,7 @@ def status(run: Run, *, url: str, as_json: bool) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @_ledger_option
 def export(file: str, *, url: str) -> None:
-    """Write each customer with what has happened to a CSV FILE; - for standard output."""
+    """Write the results to a CSV FILE, or to standard output if it is -."""
     with _opened(url) as (opened, _):
         entries = opened.entries()
     try:
@@ -363,7 +408,7 @@ def _write(file: Any, entries: Any) -> None:
 @campaign.command()
 @_ledger_option
 def pause(*, url: str) -> None:
-    """Start no more callbacks, in any process, until `tenios campaign resume`."""
+    """Start no more callbacks until `tenios campaign resume`."""
     with _opened(url) as (opened, _):
         opened.pause()
     click.echo("Paused. Callbacks that are running go on.")
@@ -382,7 +427,7 @@ def resume(*, url: str) -> None:
 @click.argument("key")
 @_ledger_option
 def cancel(key: str, *, url: str) -> None:
-    """Do not call the customer with this KEY, who must be waiting for an attempt."""
+    """Do not call the customer with this KEY, who must be waiting."""
     with _opened(url) as (opened, _):
         try:
             opened.cancel(key)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from support.postgresql import postgresql
 from support.serving import serving
 
+from tenios_campaign import Campaign
+from tenios_ext.ledger import Ledger
 from tenios_simulator import Scenario, Simulator
+from tenios_simulator._clocks import ScaledClock
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / ".github/CONTRIBUTING.md"]
@@ -65,6 +71,8 @@ def test_command_works_and_prints_what_is_shown(line: str, shown: str) -> None:
             assert {extra for extra in extras.split(",") if extra} <= set(EXTRAS)
         case ["python", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"] | ["pytest"]:
             pass  # The quick start's files are run by pytest in test_snippets.py, in this environment.
+        case ["export", variable]:
+            assert variable.startswith("TENIOS_LEDGER=postgresql://")
         case ["tenios", "simulate"]:
             assert served_lines() == shown
         case ["tenios", "doctor"]:
@@ -95,11 +103,24 @@ def served_lines() -> str:
     return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8311", "".join(sorted(lines, key=lambda line: line[0] != "e")))
 
 
+def campaign_commands(*, many_machines: bool) -> list[Command]:
+    text = (ROOT / "docs/campaigns.md").read_text()
+    return [
+        command
+        for command in commands(ROOT / "docs/campaigns.md")
+        if command.line.startswith("tenios campaign ")
+        and (text.index(command.line) > text.index("## On many machines")) == many_machines
+    ]
+
+
+def customers_file(folder: Path) -> None:
+    [file] = re.findall(r"^```text\n(key,.*?)^```", (ROOT / "docs/campaigns.md").read_text(), re.DOTALL | re.MULTILINE)
+    (folder / "customers.csv").write_text(file)
+
+
 def test_commands_for_campaigns_work_and_print_what_is_shown(tmp_path: Path) -> None:
-    document = ROOT / "docs/campaigns.md"
-    [file] = re.findall(r"^```text\n(key,.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
-    (tmp_path / "customers.csv").write_text(file)
-    found = [command for command in commands(document) if command.line.startswith("tenios campaign ")]
+    customers_file(tmp_path)
+    found = campaign_commands(many_machines=False)
     assert len(found) == 5
     for line, shown in found:
         command: list[Any] = [TENIOS, *shlex.split(line)[1:]]
@@ -107,6 +128,36 @@ def test_commands_for_campaigns_work_and_print_what_is_shown(tmp_path: Path) -> 
         assert (result.returncode, result.stderr) == (0, "")
         assert result.stdout == shown or not shown
     assert (tmp_path / "results.csv").read_text(encoding="utf-8-sig").count("talked") == 2
+
+
+def test_commands_for_many_machines_share_the_campaign(tmp_path: Path) -> None:
+    """The hours that are shown are left out, because it may be night."""
+    customers_file(tmp_path)
+    add, work = (shlex.split(command.line)[1:] for command in campaign_commands(many_machines=True))
+    [service] = re.findall(r"^ExecStart=.*/bin/tenios (.*)$", (ROOT / "docs/campaigns.md").read_text(), re.MULTILINE)
+    assert shlex.split(service) == work
+    between = work.index("--between")
+    del work[between : between + 4]
+    with postgresql() as url, serving(Simulator(clock=ScaledClock(20))) as server:
+        environment = os.environ | {"TENIOS_LEDGER": url}
+        subprocess.run([TENIOS, *add], check=True, cwd=tmp_path, env=environment)
+        command: list[Any] = [TENIOS, *work, "--simulator", server.address]
+        workers = [
+            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for _ in range(2)
+        ]
+        try:
+            with Ledger(url) as ledger:
+                while (summary := Campaign(ledger).summary()).talked < 2:
+                    assert [worker.poll() for worker in workers] == [None, None]
+                    time.sleep(0.1)
+            assert summary.total == 4
+        finally:
+            for worker in workers:
+                worker.terminate()
+            printed = [worker.communicate()[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert "talked" in "".join(printed)
 
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / ".github/CONTRIBUTING.md"]
 # Python and console blocks are run by the tests in this folder; the others contain no code of ours.
-FENCES = {"python", "console", "text", "mermaid", "{eval-rst}", "{image}", "{only}", "{toctree}"}
+FENCES = {"python", "console", "ini", "text", "mermaid", "{eval-rst}", "{image}", "{only}", "{toctree}"}
 # How many seconds pass for clients and simulator in one second.
 SPEED = 100
 

@@ -43,48 +43,68 @@ def unprivileged_user() -> str | None:
     return "postgres" if "postgres" in names else "nobody"
 
 
+class PostgresqlServer:
+    """
+    A server, which can be stopped and started again.
+
+    Attributes:
+        url: The URL of its database.
+    """
+
+    def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
+        initdb, postgres = program("initdb"), program("postgres")
+        if initdb is None or postgres is None:
+            skip_or_fail("PostgreSQL")
+        self._postgres = postgres
+        self._folder, self._options, self._user, self._port = folder, options, unprivileged_user(), free_port()
+        self.url = f"postgresql://tenios:{PASSWORD}@127.0.0.1:{self._port}/postgres"
+        password = folder / "password"
+        password.write_text(PASSWORD)
+        if self._user is not None:
+            for path in (folder, password):
+                shutil.chown(path, self._user)
+        access = ["-U", "tenios", "-A", "scram-sha-256", f"--pwfile={password}"]
+        command: list[str | Path] = [initdb, "-D", folder / "data", *access, "--no-sync", "-E", "UTF8"]
+        subprocess.run(command, check=True, capture_output=True, user=self._user, cwd=folder)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it accepts connections."""
+        command: list[str | Path] = [
+            self._postgres,
+            "-D",
+            self._folder / "data",
+            "-p",
+            str(self._port),
+            *OPTIONS,
+            *self._options,
+        ]
+        with Path(self._folder, "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._user, cwd=self._folder)
+        wait_until_open(self.url, self._process)
+
+    def stop(self) -> None:
+        """Stop it, and end its sessions."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait()
+
+
+@contextmanager
+def postgresql_server(*options: str) -> Iterator[PostgresqlServer]:
+    """Yield a new server. If PostgreSQL is missing, skip the test, or fail it in CI."""
+    with tempfile.TemporaryDirectory(prefix="tenios-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = PostgresqlServer(Path(folder), options)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
 @contextmanager
 def postgresql(*options: str) -> Iterator[str]:
     """Yield the URL of a new server's database. If PostgreSQL is missing, skip the test, or fail it in CI."""
-    initdb, postgres = program("initdb"), program("postgres")
-    if initdb is None or postgres is None:
-        skip_or_fail("PostgreSQL")
-    user = unprivileged_user()
-    with tempfile.TemporaryDirectory(prefix="tenios-postgresql-", ignore_cleanup_errors=True) as folder:
-        password = Path(folder, "password")
-        password.write_text(PASSWORD)
-        if user is not None:
-            for path in (folder, password):
-                shutil.chown(path, user)
-        data = str(Path(folder, "data"))
-        command = [
-            initdb,
-            "-D",
-            data,
-            "-U",
-            "tenios",
-            "-A",
-            "scram-sha-256",
-            f"--pwfile={password}",
-            "--no-sync",
-            "-E",
-            "UTF8",
-        ]
-        subprocess.run(command, check=True, capture_output=True, user=user, cwd=folder)
-        port = free_port()
-        url = f"postgresql://tenios:{PASSWORD}@127.0.0.1:{port}/postgres"
-        with (
-            Path(folder, "log").open("wb") as log,
-            subprocess.Popen(
-                [postgres, "-D", data, "-p", str(port), *OPTIONS, *options],
-                stdout=log, stderr=log, user=user, cwd=folder,
-            ) as server,
-        ):  # fmt: skip
-            try:
-                wait_until_open(url, server)
-                yield url
-            finally:
-                server.send_signal(signal.SIGINT)  # Ends the sessions, too.
+    with postgresql_server(*options) as server:
+        yield server.url
 
 
 @contextmanager
