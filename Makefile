@@ -8,6 +8,7 @@ NODE_BIN = tools/node_modules/.bin
 PARALLEL = --numprocesses auto --maxprocesses 4
 SCREENSHOTS = tests/simulator/server/test_console.py::test_pages_are_accessible \
 	tests/examples/test_examples.py::test_page_shows_the_progress_of_the_call
+WORKFLOW = callback.arazzo.yaml
 CONTRACTS = openapi.yaml tenios_simulator/server/control.yaml
 ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
@@ -19,7 +20,7 @@ PHP = Install PHP 8.1 or later with its curl extension, or run make php.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo generate generate-check check lint types fix test contract clients chaos mutants docs example pictures bench \
+.PHONY: help install demo generate generate-check check lint types fix test contract clients chaos mutants clients-table docs example pictures bench \
 	browser database php build artefacts compatible workflows lock ci clean
 
 help: ## List the targets
@@ -48,7 +49,7 @@ generate-check: $(READY) ## Fail if generated/ or the sync client is out of date
 	$(BIN)/python scripts/generate_sync.py --check
 
 lint: $(READY) $(NODE_READY) ## Lint the contracts and the code
-	$(NODE_BIN)/redocly lint --config tools/redocly.yaml $(CONTRACTS)
+	$(NODE_BIN)/redocly lint --config tools/redocly.yaml $(CONTRACTS) $(WORKFLOW)
 	$(NODE_BIN)/spectral lint --ruleset tools/.spectral.yaml --fail-severity hint $(CONTRACTS)
 	$(BIN)/openapi-spec-validator $(CONTRACTS)
 	$(BIN)/ruff check .
@@ -81,6 +82,10 @@ chaos: $(READY) ## Kill processes of campaigns at random while requests fail, an
 mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in many ways and see that the checks notice (needs Go)
 	$(call require,go,$(GO))
 	$(BIN)/pytest $(PARALLEL) tests/mutation $(ARGS)
+
+clients-table: $(READY) ## Run generators and HTTP libraries of other languages and write their tables in the docs (takes 20 minutes)
+	$(BIN)/python scripts/generators.py
+	$(BIN)/python scripts/http_libraries.py
 
 docs: $(READY) ## Build the site into build/docs/ and the man page into build/man/
 	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet docs build/docs $(ARGS)

@@ -5,7 +5,8 @@ Write the contract for tools that do not read openapi.yaml.
 
 openapi.json is the contract without links: openapi-generator refuses one whose request body is an object. openapi-3.0.json is
 OpenAPI 3.0, also without links, and with an open list of statuses: most generated clients throw at a status that their list
-lacks, after the call was placed. The Postman collection is for trying requests on the simulator.
+lacks, after the call was placed. The Postman collection is for trying requests on the simulator. The Arazzo document is the one
+in the root, for the contract in openapi.json.
 
 Hatch runs this module when it builds the wheel, which contains the files.
 """
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _LICENCE_URLS = {"Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0"}
 
 
-def artefacts(contract: str) -> dict[str, str]:
+def artefacts(contract: str, workflow: str) -> dict[str, str]:
     """Return the text of each file by its name."""
     document = _without_links(yaml.safe_load(contract))
     documents = {
@@ -36,6 +37,7 @@ def artefacts(contract: str) -> dict[str, str]:
         "callback.postman_collection.json": _postman_collection(document),
     }
     files = {name: json.dumps(each, indent=2, ensure_ascii=False) + "\n" for name, each in documents.items()}
+    files["callback.arazzo.yaml"] = workflow.replace("url: ./openapi.yaml", "url: ./openapi.json")
     sums = [f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in files.items()]
     return {**files, "SHA256SUMS": "".join(sums)}
 
@@ -106,7 +108,8 @@ def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
 def write(folder: Path) -> None:
     """Write all files into *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in artefacts((ROOT / "openapi.yaml").read_text(encoding="utf-8")).items():
+    sources = [(ROOT / name).read_text(encoding="utf-8") for name in ("openapi.yaml", "callback.arazzo.yaml")]
+    for name, text in artefacts(*sources).items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
@@ -121,8 +124,9 @@ class BuildHook(BuildHookInterface[Any]):
             return
         self._folder = tempfile.TemporaryDirectory()
         write(Path(self._folder.name))
-        for path in Path(self._folder.name).glob("*.json"):
-            build_data["force_include"][str(path)] = f"tenios_ext/{path.name}"
+        for path in Path(self._folder.name).iterdir():
+            if path.name != "SHA256SUMS":
+                build_data["force_include"][str(path)] = f"tenios_ext/{path.name}"
 
     def finalize(self, *_: object) -> None:
         """Remove the temporary files after the wheel has been built."""

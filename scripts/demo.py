@@ -23,7 +23,7 @@ def main() -> int:
     print("$ tenios simulate &")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
         try:
-            assert simulator.stdout is not None  # noqa: S101 - for the type checker
+            assert simulator.stdout is not None  # for the type checker
             # It prints the environment variables for the client, and is listening by then.
             exports = [simulator.stdout.readline().strip() for _ in range(3)]
             print(*exports, sep="\n")

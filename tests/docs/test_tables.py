@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import re
@@ -238,3 +239,19 @@ def test_layout_in_contributing_names_existing_paths() -> None:
     rows = table(".github/CONTRIBUTING.md", "path | content")
     paths = [path for row in rows for path in re.findall(r"`([^`]+)`", row[0])]
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_table_of_generators_has_what_the_script_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    generators = importlib.import_module("generators")
+    rows = table("docs/other-languages.md", "generator | version")
+    assert [row[:3] for row in rows] == [[g.name, g.version, f"`{g.file}`"] for g in generators.GENERATORS]
+    # A program that was not run must not have a result.
+    assert [row[3] == "yes" for row in rows] == [bool(generator.run) for generator in generators.GENERATORS]
+
+
+def test_table_of_http_libraries_has_what_the_script_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    trials = importlib.import_module("http_libraries").TRIALS
+    rows = table("docs/other-languages.md", "library | tried with")
+    assert [(name, code(setting)) for name, _, _, setting in rows] == [(trial.name, trial.careful) for trial in trials]

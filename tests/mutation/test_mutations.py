@@ -34,7 +34,7 @@ FOLDERS = (
     "tests",
     "tools",
 )
-FILES = ("CHANGELOG.md", "generator-config.yaml", "pyproject.toml")
+FILES = ("CHANGELOG.md", "callback.arazzo.yaml", "generator-config.yaml", "pyproject.toml")
 # As it was before a fixture removed the proxies, which Go may need to download its modules.
 ENVIRONMENT = dict(os.environ)
 

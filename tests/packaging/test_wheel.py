@@ -14,7 +14,13 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTRACTS = ["openapi.yaml", "openapi.json", "openapi-3.0.json", "callback.postman_collection.json"]
+CONTRACTS = [
+    "openapi.yaml",
+    "openapi.json",
+    "openapi-3.0.json",
+    "callback.postman_collection.json",
+    "callback.arazzo.yaml",
+]
 PACKAGES = {"tenios_campaign", "tenios_cli", "tenios_client", "tenios_ext", "tenios_simulator"}
 LOCK = ROOT / "requirements/dev.txt"
 NODE_BIN = ROOT / "tools/node_modules/.bin"
@@ -60,6 +66,8 @@ def test_wheel_contains_all_packages_their_type_markers_and_the_contract(wheel: 
     contract = yaml.safe_load(files["openapi.yaml"])
     del contract["components"]["links"], contract["components"]["responses"]["CallbackInitialized"]["links"]
     assert json.loads(files["openapi.json"]) == contract
+    [source] = yaml.safe_load(files["callback.arazzo.yaml"])["sourceDescriptions"]
+    assert source["url"].removeprefix("./") in CONTRACTS
     older = json.loads(files["openapi-3.0.json"])
     assert older["openapi"] == "3.0.3"
     statuses = contract["components"]["schemas"]["CallbackStatus"]["enum"]
@@ -83,8 +91,9 @@ def test_artefacts_pass_the_linters_and_match_their_checksums(tmp_path: Path) ->
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=tmp_path, check=True, capture_output=True)
     files = sorted(tmp_path.glob("openapi*.json"))
     assert len(files) == 2
+    workflow = tmp_path / "callback.arazzo.yaml"
     linters: list[list[str | Path]] = [
-        [NODE_BIN / "redocly", "lint", "--config", ROOT / "tools/redocly.yaml"],
+        [NODE_BIN / "redocly", "lint", "--config", ROOT / "tools/redocly.yaml", workflow],
         [NODE_BIN / "spectral", "lint", "--ruleset", ROOT / "tools/.spectral.yaml", "--fail-severity", "hint"],
         [Path(sys.executable).with_name("openapi-spec-validator")],
     ]
