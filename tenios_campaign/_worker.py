@@ -44,6 +44,7 @@ class Worker(Run):
     """
 
     ends_when_done = False
+    _serving: asyncio.Task[None] | None = None
 
     async def _prepare(self) -> None:
         database = self._entries.database
@@ -67,11 +68,10 @@ class Worker(Run):
 
     async def _close(self, *helpers: asyncio.Task[Any]) -> None:
         self._is_closing = True
-        serving = getattr(self, "_serving", None)
         try:
-            if serving is not None:
-                serving.cancel()
-                await asyncio.wait([serving])
+            if self._serving is not None:
+                self._serving.cancel()
+                await asyncio.wait([self._serving])
                 await self._app.close_async()
         finally:
             await super()._close(*helpers)
@@ -89,7 +89,8 @@ class Worker(Run):
                     shutdown_graceful_timeout=0,  # Other workers go on with the jobs.
                 )
             except ConnectorException as error:
-                logger.warning("The workers' tables cannot be used (%s). They are tried again.", type(error).__name__)
+                reason = str(error.__cause__ or error).strip().partition("\n")[0]
+                logger.warning("The workers' tables cannot be used (%s). They are tried again.", reason)
             await asyncio.sleep(_PAUSE)
 
     async def _claim(self, now: float, *, is_allowed: bool) -> Claim:
