@@ -234,6 +234,8 @@ class Run:
             record = await self._db(self._ledger.get, attempt_key(row))
             if record is None or record.state != "dialling":
                 break
+            if self._is_closing:
+                return
             await self._clock.async_sleep(_LOOK)  # Another process is dialling, or has died.
         if record is not None and record.handle is not None:
             self._watch(row, record.handle)

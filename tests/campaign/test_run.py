@@ -15,6 +15,7 @@ from attrs import asdict
 
 from tenios_campaign import Campaign, CampaignEntry, CampaignSummary, Customer, OpeningHours
 from tenios_campaign._entries import Entries
+from tenios_campaign._models import Limits
 from tenios_ext import (
     AsyncTenios,
     BadCredentialsError,
@@ -425,6 +426,38 @@ def test_cancelled_run_waits_for_the_response_and_the_next_one_follows(ledger: L
     assert [entry.state for entry in ledger.entries()] == ["placed", "placed"]
     assert counts(run(simulator, ledger)) == {"talked": 2}
     assert len(simulator.callbacks) == 2
+
+
+def test_cancelled_run_does_not_wait_for_another_process_that_dials(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = Simulator(scenario=TALK)
+    campaign = Campaign(ledger, clock=simulator.clock)
+    campaign.add(customers(1))
+    campaign._entries.claim(simulator.clock.now(), Limits(1), is_allowed=True)
+    other = {"number": "+492214710001", "arguments": "{}", "delay": 0}
+    ledger._database.claim("order-1/1", token="of another process", seconds=1000, **other)
+    looks = itertools.count()
+    get = ledger.get
+
+    async def run_it() -> None:
+        loop, looked = asyncio.get_running_loop(), asyncio.Event()
+
+        def look(key: str) -> Any:
+            if next(looks) == 2:
+                loop.call_soon_threadsafe(looked.set)
+            return get(key)
+
+        monkeypatch.setattr(ledger, "get", look)
+        async with client(simulator, ledger) as tenios:
+            task = asyncio.create_task(campaign.run(tenios, max_active=1))
+            await looked.wait()
+            task.cancel()
+            assert (await asyncio.wait([task], timeout=60))[0] == {task}
+
+    asyncio.run(run_it())
+    assert counts(campaign.summary()) == {"ringing": 1}
+    assert not simulator.callbacks
 
 
 def test_paused_campaign_starts_nothing_until_it_is_resumed(ledger: Ledger) -> None:
