@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+import json
+from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ def contract_page() -> str:
     # "js-default" escapes HTML in descriptions, so the template may mark the result as safe.
     environment.filters["markdown"] = MarkdownIt("js-default").render
     environment.filters["resolved"] = _resolve
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
+    # Jinja's own "tojson" writes apostrophes as \u0027.
+    environment.filters["json"] = partial(json.dumps, indent=2, ensure_ascii=False)
     template = (files(__package__) / "console" / "contract.html").read_text(encoding="utf-8")
     return environment.from_string(template).render(contract=contract())
 

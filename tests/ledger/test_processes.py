@@ -164,7 +164,7 @@ ledger = Ledger(url)
 if point == "before the claim":
     Database.claim = kill
 elif point == "in the claim":
-    Database._run = kill_in_transaction
+    Database.run = kill_in_transaction
 elif point == "after the claim":
     Database.claim = then_kill(Database.claim)
 elif point == "response received":
@@ -173,7 +173,7 @@ elif point == "before recording":
     Database.record = kill
 elif point == "in the recording":
     def record(self, *args, **kwargs):
-        self._run = lambda work, **_: kill_in_transaction(self, work)
+        self.run = lambda work, **_: kill_in_transaction(self, work)
         recorded(self, *args, **kwargs)
     recorded, Database.record = Database.record, record
 elif point == "after recording":

@@ -308,5 +308,5 @@ def test_contract_page_shows_operations_and_examples(page: Page) -> None:
     page.get_by_role("link", name="TENIOS API").click()
     summary = contract()["paths"]["/callback/status"]["post"]["summary"]
     expect(page.get_by_role("heading", name=summary)).to_be_visible()
-    page.get_by_text("400 BadRequest").first.click()
-    expect(page.get_by_text('"error_code": "FIELD_IS_REQUIRED"').first).to_be_visible()
+    page.get_by_text("400 BadStatusRequest").first.click()
+    expect(page.get_by_text("Invalid 'id' input parameter. Invalid value - '999'").first).to_be_visible()
