@@ -142,7 +142,7 @@ def test_run_refuses_to_run_beside_workers(ledger: Ledger) -> None:
 
 def test_jobs_contain_keys_and_no_numbers(ledger: Ledger) -> None:
     simulator = Simulator(scenario=Scenario.manual(), clock=ScaledClock(SPEED))
-    Campaign(ledger).add([Customer("order-1", "+49 221 4710001", agent_announcement="Frau Beispiel")])
+    Campaign(ledger).add([Customer("order-1", "+49 221 4710001", agent_announcement="For order 1")])
 
     async def run() -> None:
         async with worker(simulator, ledger):
