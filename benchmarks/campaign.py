@@ -80,7 +80,7 @@ def report(name: str, commands: list[list[str | Path]], ledger: str | None = Non
         if len(processes) > 1 and ledger is not None:
             with Ledger(ledger) as opened:
                 while Campaign(opened).summary().done < CUSTOMERS:
-                    time.sleep(0.5)
+                    time.sleep(0.5)  # The workers do not end by themselves, and are not to be kept from their database.
             for process in processes:
                 process.send_signal(signal.SIGTERM)
         for process in processes:

@@ -111,7 +111,7 @@ class Campaign:
             stop: Once it is set, no callback is started any more, and the run ends when those that it follows have ended.
 
         Raises:
-            ConfigurationError: *tenios* has another ledger.
+            ConfigurationError: *tenios* has another ledger, or workers run this campaign.
             NotPlacedError: TENIOS refuses each callback, because of the credentials or the base URL. No entry is lost.
             StatusUnavailableError: The same for the statuses.
             ValueError: An argument is not valid.

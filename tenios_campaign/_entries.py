@@ -151,7 +151,7 @@ class Entries:
         on_claim: Callable[[sa.Connection, str], None] | None = None,
     ) -> Claim:
         """
-        Begin the attempt that is due, if it is allowed by the caller, the limits and whoever may have paused the campaign.
+        Begin the attempt that is due, unless the caller does not allow it, a limit is reached, or the campaign is paused.
 
         *on_claim* is then called in the same transaction with the key of the entry.
         """

@@ -538,7 +538,7 @@ def test_forgetting_erases_what_is_personal_of_those_who_will_not_be_called_agai
     columns = sa.text("SELECT agent_announcement, error FROM tenios_campaign_entries WHERE number IS NULL")
     assert ledger._database.run(lambda connection: list(map(tuple, connection.execute(columns)))) == [(None, None)] * 2
     assert campaign.add(customers(3)).known == 3
-    ledger.resolve("order-2/1", placed=False)  # Nobody knows the number any more.
+    ledger.resolve("order-2/1", placed=False)  # but the number is gone, so it stays unknown
     assert counts(run(simulator, ledger)) == {"talked": 2, "unknown": 1}
     assert simulator.dialled == ["+492214710001", "+492214710003"]
 
