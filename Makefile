@@ -18,6 +18,9 @@ GO = Install Go 1.26 or later.
 JDK = Install a JDK 17 or later with Maven.
 PHP = Install PHP 8.1 or later with its curl extension, or run make php.
 
+# Many tests start Python programs. Where containers set this, each of them would compile everything that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help install demo generate generate-check check lint types fix test contract clients chaos mutants clients-table docs example pictures bench \
