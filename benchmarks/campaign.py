@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from _measure import machine
-from support.chaos import RANGES, TENIOS
+from support.chaos import TENIOS, nobodys_number
 from support.postgresql import new_database, postgresql
 
 from tenios_campaign import Campaign, Customer
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CUSTOMERS, MAX_ACTIVE = 600, 100
+NUMBERS = [nobodys_number(index) for index in range(CUSTOMERS)]
 BARE = """
 import asyncio, sys
 from tenios_ext import AsyncTenios
@@ -48,11 +49,6 @@ async def main(numbers, active):
 
 asyncio.run(main(sys.argv[2:], int(sys.argv[1])))
 """
-
-
-def numbers() -> list[str]:
-    """Return as many numbers that belong to nobody."""
-    return [f"{RANGES[index // 1000]}{index % 1000:03}" for index in range(CUSTOMERS)]
 
 
 @contextmanager
@@ -74,7 +70,7 @@ def report(name: str, commands: list[list[str | Path]], ledger: str | None = Non
         if ledger is not None:
             environment["TENIOS_LEDGER"] = ledger
             with Ledger(ledger) as opened:
-                Campaign(opened).add(Customer(f"order-{number}", number) for number in numbers())
+                Campaign(opened).add(Customer(f"order-{number}", number) for number in NUMBERS)
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         processes = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for command in commands]
         if len(processes) > 1 and ledger is not None:
@@ -96,7 +92,7 @@ def main() -> None:
     print(f"{CUSTOMERS} callbacks, {MAX_ACTIVE} in progress")
     print(f"{'':22}  callbacks per s  ms of CPU per callback")
     options = ["--max-active", str(MAX_ACTIVE), "--yes"]
-    report("watch_many", [[sys.executable, "-c", BARE, str(MAX_ACTIVE), *numbers()]])
+    report("watch_many", [[sys.executable, "-c", BARE, str(MAX_ACTIVE), *NUMBERS]])
     with tempfile.TemporaryDirectory() as folder:
         report("run, SQLite", [[TENIOS, "campaign", "run", *options]], f"sqlite:///{folder}/campaign.db")
     with postgresql("-c", "fsync=on") as server:

@@ -172,19 +172,15 @@ def write_artefacts(copy: Path) -> None:
 DRIFT = Check("drift", [sys.executable, "scripts/generate.py", "--check"])
 # The new version announces a compatible change, so that the gate fails only for changes that break clients.
 GATE = Check("gate", [sys.executable, "scripts/compatible.py", "--base", str(ROOT / "openapi.yaml"), "announced.yaml"])
-CONFORMANCE = Check("conformance", pytest_on("tests/conformance"))
-CONTRACT_TESTS = Check(
-    "contract",
-    pytest_on(
-        "tests/contract/test_openapi.py",
-        "tests/simulator/server/test_schemathesis.py",
-        "tests/contract/test_generated_models.py",
-        "tests/contract/test_prism_mock.py",
-    ),
+MODELS = Check("models", pytest_on("tests/contract/test_openapi.py", "tests/contract/test_generated_models.py"))
+# One of the three Python clients is enough; the others run the same code.
+CONFORMANCE = Check("conformance", pytest_on("tests/conformance", "-k", "not async and not aiohttp"))
+SERVERS = Check(
+    "servers", pytest_on("tests/contract/test_prism_mock.py", "tests/simulator/server/test_schemathesis.py")
 )
 GO = Check("Go client", pytest_on("tests/clients", "-k", "go and not simulator and not prism"))
 # From the fastest to the slowest.
-CHECKS = [CONFORMANCE, GATE, GO, CONTRACT_TESTS]
+CHECKS = [GATE, MODELS, CONFORMANCE, SERVERS, GO]
 
 
 @pytest.fixture

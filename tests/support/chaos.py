@@ -1,4 +1,4 @@
-"""A campaign whose processes are killed at random while requests fail, and what must be true at the end."""
+"""Campaigns whose processes are killed at random while requests fail, and what must be true at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from attrs import frozen
 
+from support.postgresql import new_database, postgresql_server
 from support.serving import serving
 from tenios_campaign import Campaign, Customer
 from tenios_ext.ledger import Ledger
@@ -33,7 +35,31 @@ DIAL_FAULTS: list[faults.Fault] = [faults.Drop(), faults.Reset(), faults.HttpErr
 POLL_FAULTS: list[faults.Fault] = [faults.Drop(), faults.Reset(), faults.HttpError(503), faults.Malformed()]
 #: Numbers that belong to nobody, without their last three digits.
 RANGES = ["+492214710", "+496990009", "+494066969", "+498999998"]
+MAX_ACTIVE = 40
 ENDINGS = {"DISCONNECTED": "talked", "CALL_A_FAILED": "agent_failed", "CALL_B_FAILED": "customer_failed"}
+
+
+def nobodys_number(index: int) -> str:
+    """Return one of 4,000 numbers that belong to nobody."""
+    return f"{RANGES[index // 1000]}{index % 1000:03}"
+
+
+@frozen
+class Report:
+    """
+    What has happened to a campaign, of which everything was checked.
+
+    Attributes:
+        states: How many customers ended in each state.
+        dialled: How many callbacks reached the simulator.
+        kills: How many processes were killed.
+        most_active: How many callbacks were in progress at the same time, at most.
+    """
+
+    states: Counter[str]
+    dialled: int
+    kills: int
+    most_active: int
 
 
 class Chaos:
@@ -59,9 +85,9 @@ class Chaos:
             "TENIOS_LEDGER": url,
         }
 
-    def start(self, command: str, max_active: int) -> subprocess.Popen[bytes]:
+    def start(self, command: str) -> subprocess.Popen[bytes]:
         """Start `tenios campaign run` or `tenios campaign worker`."""
-        arguments = [command, "--max-active", str(max_active), "--answer-timeout", "10"]
+        arguments = [command, "--max-active", str(MAX_ACTIVE), "--answer-timeout", "10"]
         process = subprocess.Popen(
             [TENIOS, "campaign", *arguments],
             env=self._environment,
@@ -83,9 +109,9 @@ class Chaos:
             if process.poll() is None:
                 self.kill(process)
 
-    def start_workers(self, count: int, max_active: int) -> list[subprocess.Popen[bytes]]:
+    def start_workers(self, count: int) -> list[subprocess.Popen[bytes]]:
         """Start so many workers, and wait until they can work."""
-        workers = [self.start("worker", max_active) for _ in range(count)]
+        workers = [self.start("worker") for _ in range(count)]
         running = sa.text("SELECT count(*) FROM tenios_jobs.procrastinate_workers")
         with Ledger(self.url) as ledger:
             while not Campaign(ledger)._entries.has_workers():
@@ -101,8 +127,12 @@ class Chaos:
                 assert any(process.poll() is None for process in self._processes), "no process runs any more"
                 time.sleep(0.2)
 
-    def check(self, *, max_active: int) -> Counter[str]:
-        """Compare the ledger's and the campaign's truth with the simulator's. Return how many ended in each state."""
+    def pause(self, least: float, most: float) -> None:
+        """Let the processes work for a time between so many seconds."""
+        time.sleep(self.random.uniform(least, most))
+
+    def check(self) -> Report:
+        """Compare the ledger's and the campaign's truth with the simulator's. Return what has happened."""
         with Ledger(self.url) as ledger:
             entries, attempts = Campaign(ledger).entries(), ledger.entries()
         dialled = Counter(self.simulator.dialled)
@@ -116,8 +146,10 @@ class Chaos:
         assert len(ids) == len(set(ids))
         lost = {callback.id for callback in self.simulator.callbacks} - set(ids)
         assert len(lost) <= sum(attempt.state == "unknown" for attempt in attempts)
-        assert most_in_progress(self.simulator) <= max_active
-        return Counter(entry.state for entry in entries)
+        most = most_in_progress(self.simulator)
+        assert most <= MAX_ACTIVE
+        states: Counter[str] = Counter(entry.state for entry in entries)
+        return Report(states=states, dialled=dialled.total(), kills=self.kills, most_active=most)
 
 
 def most_in_progress(simulator: Simulator) -> int:
@@ -151,7 +183,7 @@ def chaos(url: str, customers: int, *, seed: int) -> Iterator[Chaos]:
     for fault in POLL_FAULTS:
         simulator.inject(fault, on="status", times=None, probability=PROBABILITY)
     with Ledger(url) as ledger:
-        rows = [Customer(f"order-{index}", f"{RANGES[index // 1000]}{index % 1000:03}") for index in range(customers)]
+        rows = [Customer(f"order-{index}", nobodys_number(index)) for index in range(customers)]
         Campaign(ledger).add(rows, attempts=2, retry_after=1, agent_retry_after=1)
     with serving(simulator) as server:
         started = Chaos(url, server.address, simulator, seed)
@@ -159,3 +191,46 @@ def chaos(url: str, customers: int, *, seed: int) -> Iterator[Chaos]:
             yield started
         finally:
             started.close()
+
+
+# The ways in which a campaign is hurt. Each runs it to its end, and checks it.
+
+
+def kill_runs(url: str, customers: int, kills: int) -> Report:
+    """Kill the only process again and again, and start it again."""
+    with chaos(url, customers, seed=1) as campaign:
+        while campaign.kills < kills:
+            run = campaign.start("run")
+            campaign.pause(1.5, 5)
+            campaign.kill(run)
+        campaign.start("run").wait()
+        return campaign.check()
+
+
+def kill_workers(url: str, customers: int, kills: int) -> Report:
+    """Kill three workers again and again, of which one is never started again."""
+    with chaos(url, customers, seed=2) as campaign:
+        workers = campaign.start_workers(3)
+        campaign.pause(2, 5)
+        campaign.kill(workers[0])
+        while campaign.kills < kills:
+            campaign.pause(2, 5)
+            index = 1 + campaign.kills % 2
+            campaign.kill(workers[index])
+            workers[index] = campaign.start("worker")
+        campaign.finish()
+        return campaign.check()
+
+
+def stop_database(customers: int, stops: int) -> Report:
+    """Stop PostgreSQL again and again, and start it again. The workers must wait for it."""
+    with postgresql_server() as server, chaos(new_database(server.url), customers, seed=3) as campaign:
+        workers = campaign.start_workers(2)
+        for _ in range(stops):
+            campaign.pause(2, 5)
+            server.stop()
+            campaign.pause(0.5, 2)
+            server.start()
+        campaign.finish()
+        assert [worker.poll() for worker in workers] == [None, None]
+        return campaign.check()
