@@ -10,6 +10,8 @@ SCREENSHOTS = tests/simulator/server/test_console.py::test_pages_are_accessible 
 	tests/examples/test_examples.py::test_page_shows_the_progress_of_the_call
 WORKFLOW = callback.arazzo.yaml
 CONTRACTS = openapi.yaml tenios_simulator/server/control.yaml
+# Those that draw no chart. benchmarks/chaos.py measures no speed.
+BENCHMARKS = $(filter-out %/chaos.py %/peers.py %/poll_interval.py,$(wildcard benchmarks/[!_]*.py))
 ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 # Fail with one sentence if a program is missing: $(call require,program,how to get it)
@@ -99,11 +101,12 @@ example: $(READY) ## Serve an example "call me back" page on the simulator
 
 pictures: $(READY) $(NODE_READY) ## Draw the pictures of the documents (needs Chromium)
 	$(BIN)/python scripts/pictures.py docs/pictures
-	$(BIN)/python benchmarks/poll_interval.py --chart docs/pictures/poll-intervals.svg
 	PICTURES=docs/pictures $(BIN)/pytest $(SCREENSHOTS) $(ARGS)
 
-bench: $(READY) $(NODE_READY) ## Measure the speed that the documents state
-	for each in benchmarks/[!_]*.py; do echo "$$each"; $(BIN)/python "$$each" || exit; done
+bench: $(READY) $(NODE_READY) ## Measure the speed that the documents state, and draw their charts
+	$(BIN)/python benchmarks/peers.py --chart docs/pictures/peers.svg
+	$(BIN)/python benchmarks/poll_interval.py --chart docs/pictures/poll-interval.svg
+	for each in $(BENCHMARKS); do printf '\n%s\n' "$$each"; $(BIN)/python "$$each" || exit; done
 
 browser: ## Install Chromium if there is none (Debian and Ubuntu, as root); the tests of the web pages need it
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \

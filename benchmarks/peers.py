@@ -1,8 +1,8 @@
 """
 The CPU of one status request over a kept connection: bare HTTP clients, this SDK, and the SDKs of others.
 
-    peers.py            install them in an environment of their own (requirements/bench.txt) and compare them
-    peers.py NAME URL   measure one, a line for each line of standard input
+    peers.py [--chart FILE]   install them in an environment of their own (requirements/bench.txt) and compare them
+    peers.py NAME URL         measure one, a line for each line of standard input
 
 Each is a process of its own, so that none pays for what another has imported; their rounds are interleaved. The server is another
 process. The other SDKs fetch what they have that is most like the status of a call.
@@ -18,8 +18,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
+from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from _chart import bars
 from _measure import ROOT, environment, machine, print_ratios
 from _server import serving
 
@@ -27,10 +30,11 @@ from tenios_ext import AsyncTenios, Tenios
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-    from pathlib import Path
 
 ROUNDS = 15
 REQUESTS = 200
+BASE = "httpx"
+OURS = {"Tenios", "AsyncTenios", "AsyncTenios(aiohttp=True)"}
 PATH = "/callback/status"
 BODY = {"access_key": "KEY", "id": 10}
 
@@ -201,13 +205,23 @@ def compare(python: Path) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Measure one, or print a table of all."""
-    if sys.argv[1:]:
-        measure(*sys.argv[1:])
-        return
-    print(machine())
+    """Measure one, or print a table of all and write the chart."""
+    match sys.argv[1:]:
+        case [name, url] if name in PEERS:
+            measure(name, url)
+            return
+        case [] | ["--chart", _]:
+            print(machine())
+        case _:
+            sys.exit(__doc__)
     with environment(["-r", ROOT / "requirements/bench.txt"], ["--no-deps", ROOT]) as python:
-        print_ratios(compare(python), "httpx", "us of CPU")
+        found = compare(python)
+    print_ratios(found, BASE, "us of CPU")
+    if sys.argv[1:]:
+        base = median(found[BASE])
+        ratios = {name: median(values) / base for name, values in found.items()}
+        title = "CPU of one status request, compared with bare httpx"
+        Path(sys.argv[2]).write_text(bars(title, ratios, ours=OURS, base=BASE), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from _best_intervals import best_poll_interval
+from _chart import document
 from _polling_model import (
     POPULATIONS,
     Course,
@@ -124,25 +125,6 @@ def print_table(name: str, results: dict[str, Result]) -> None:
 WIDTH, HEIGHT, LEFT, TOP, PANEL, GAP = 850, 400, 62, 46, 345, 78
 REQUESTS = (3, 200)
 SECONDS = (0.5, 140)
-STYLE = """
-  .paper { fill: #ffffff; }
-  text { font: 13px system-ui, sans-serif; fill: #1c2430; stroke: #ffffff; stroke-width: 4px; paint-order: stroke; }
-  text.title { font-weight: 600; font-size: 15px; }
-  text.ours { font-weight: 600; fill: #17693a; }
-  .grid { stroke: #d5dae1; }
-  .fixed { stroke: #556070; stroke-width: 1.5; fill: none; }
-  circle { fill: #556070; }
-  circle.ours { fill: #17693a; }
-  @media (prefers-color-scheme: dark) {
-    .paper { fill: #161b22; }
-    text { fill: #e6e9ee; stroke: #161b22; }
-    text.ours { fill: #6fd39a; }
-    .grid { stroke: #343c47; }
-    .fixed { stroke: #9aa5b4; }
-    circle { fill: #9aa5b4; }
-    circle.ours { fill: #6fd39a; }
-  }
-"""
 #: Where labels stand that would cover others: the way from the point, and the alignment.
 LABELS = {
     OURS: (10, 16, "start"),
@@ -210,18 +192,8 @@ def chart(results: dict[str, Result]) -> str:
         "Fixed intervals of 1 to 10 s, a tenth of what has passed, and the defaults of azure-core, google-api-core and "
         "Temporal need more requests or tell later."
     )
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="title desc">'
-    return "\n".join(
-        [
-            head,
-            '<title id="title">Requests for one callback against how late answers and ends are known</title>',
-            f'<desc id="desc">{description}</desc>',
-            f"<style>{STYLE}</style>",
-            f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}" rx="8"/>',
-            *parts,
-            "</svg>\n",
-        ]
-    )
+    title = "Requests for one callback against how late answers and ends are known"
+    return document(WIDTH, HEIGHT, title, description, parts)
 
 
 def main() -> None:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from ._campaign_output import STATES, CampaignLines
+from ._live import Picture, console_for
 
 if TYPE_CHECKING:
-    from typing import TextIO
+    from rich.console import Console
 
     from tenios_campaign import CampaignEntry, CampaignSummary
 
     from ._streams import SafeStream
 
 _STYLES = {"ringing": "yellow", "talking": "green", "talked": "green", "unknown": "red"}
-_MIN_WIDTH, _MIN_HEIGHT = 40, 16
+_MIN_HEIGHT = 16
 _BAR_WIDTH = 40
 
 
@@ -39,23 +38,15 @@ class CampaignLive(CampaignLines):
 
     def __init__(self, stdout: SafeStream, console: Console) -> None:
         super().__init__()
-        self._stdout = stdout
         self._began = time.monotonic()
         self._first: CampaignSummary | None = None
         self._newest: CampaignSummary | None = None
         self._notes: list[str] = []
-        self._live = Live(
-            get_renderable=self._picture,
-            console=console,
-            refresh_per_second=4,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            transient=True,
-        )
+        self._picture = Picture(stdout, console, self._draw, is_kept=False)
 
     def entry(self, entry: CampaignEntry) -> None:
         """Leave it to the counts."""
-        if not self._live.is_started:
+        if not self._picture.is_shown:
             super().entry(entry)
 
     def counts(self, summary: CampaignSummary) -> None:
@@ -63,11 +54,7 @@ class CampaignLive(CampaignLines):
         self._newest = summary
         if self._first is None:
             self._first = summary
-            self._stdout.shows_controls = True
-            try:
-                self._live.start()
-            except Exception:  # noqa: BLE001 - the campaign is not to end over a picture of it
-                self.close()
+            self._picture.show()
 
     def note(self, text: str) -> None:
         """Show the text below the counts."""
@@ -75,11 +62,9 @@ class CampaignLive(CampaignLines):
 
     def close(self) -> None:
         """Stop drawing, and remove the picture, which the summary replaces."""
-        with suppress(Exception):  # It is only a picture.
-            self._live.stop()
-        self._stdout.shows_controls = False
+        self._picture.close()
 
-    def _picture(self) -> Group:
+    def _draw(self) -> Group:
         table = Table.grid(padding=(0, 2))
         summary = self._newest
         if summary is None:
@@ -105,7 +90,6 @@ class CampaignLive(CampaignLines):
 
 
 def live_output(stdout: SafeStream) -> CampaignLive | None:
-    """Return what draws at this terminal; None if rich cannot redraw there, or there is too little room."""
-    console = Console(file=cast("TextIO", stdout))
-    has_room = console.width >= _MIN_WIDTH and console.height >= _MIN_HEIGHT
-    return CampaignLive(stdout, console) if console.is_interactive and has_room else None
+    """Return what draws a campaign at this terminal; None if it cannot be drawn there."""
+    console = console_for(stdout, min_height=_MIN_HEIGHT)
+    return None if console is None else CampaignLive(stdout, console)

@@ -1,4 +1,4 @@
-"""The live picture of a call at a terminal. Imported only if rich is installed, which is in the extra ``cli``."""
+"""Live pictures at a terminal, and that of a call. Imported only if rich is installed, which is in the extra ``cli``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from rich.text import Text
 from ._output import LinesOutput, describe_status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import RenderableType
+
     from tenios_ext import Callback, Outcome
 
     from ._streams import SafeStream
@@ -32,8 +36,60 @@ _LEGS = {
     "DISCONNECTED": (_ENDED, _ENDED),
 }
 _STYLES = {_RINGING: "yellow", _FAILED: "red", _CONNECTED: "green"}
-_MIN_WIDTH, _MIN_HEIGHT = 40, 3
+_MIN_WIDTH = 40
+_MIN_HEIGHT = 3
 _WITHOUT_SECONDS = {_FAILED, _NOT_CALLED, _ENDED}
+
+
+class Picture:
+    """
+    Text that is redrawn in place.
+
+    Args:
+        stdout: The terminal.
+        console: The same for rich.
+        draw: Returns what is to be shown now.
+        is_kept: Whether the last picture stays when it is closed.
+    """
+
+    def __init__(
+        self, stdout: SafeStream, console: Console, draw: Callable[[], RenderableType], *, is_kept: bool = True
+    ) -> None:
+        self._stdout = stdout
+        self._live = Live(
+            get_renderable=draw,
+            console=console,
+            refresh_per_second=4,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            transient=not is_kept,
+        )
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is drawn."""
+        return self._live.is_started
+
+    def show(self) -> None:
+        """Draw it from now on, unless that fails."""
+        self._stdout.shows_controls = True
+        try:
+            self._live.start()
+        except Exception:  # noqa: BLE001 - no call is to be lost over a picture of it
+            self.close()
+
+    def close(self) -> None:
+        """Stop drawing."""
+        with suppress(Exception):  # It is only a picture.
+            self._live.stop()
+        self._stdout.shows_controls = False
+
+
+def console_for(stdout: SafeStream, *, min_height: int) -> Console | None:
+    """Return a console for a terminal; None if rich cannot redraw there, or there is too little room."""
+    console = Console(file=cast("TextIO", stdout))
+    has_room = console.width >= _MIN_WIDTH and console.height >= min_height
+    return console if console.is_interactive and has_room else None
 
 
 class LiveOutput(LinesOutput):
@@ -48,28 +104,17 @@ class LiveOutput(LinesOutput):
     def __init__(self, stdout: SafeStream, console: Console) -> None:
         super().__init__()
         now = time.monotonic()
-        self._stdout = stdout
         self._legs = {"Agent": (_WAITING, now), "Customer": (_WAITING, now)}
-        self._live = Live(
-            get_renderable=self._table,
-            console=console,
-            refresh_per_second=4,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._picture = Picture(stdout, console, self._table)
 
     def started(self, callback: Callback, number: str) -> None:
         """Print a line, and start drawing below it."""
         super().started(callback, number)
-        self._stdout.shows_controls = True
-        try:
-            self._live.start()
-        except Exception:  # noqa: BLE001 - the callback is not to be lost over a picture of it
-            self.close()
+        self._picture.show()
 
     def status(self, outcome: Outcome) -> None:
         """Change the picture."""
-        if not self._live.is_started:
+        if not self._picture.is_shown:
             super().status(outcome)
             return
         has_ended = outcome.connected and outcome.ended
@@ -85,9 +130,7 @@ class LiveOutput(LinesOutput):
 
     def close(self) -> None:
         """Stop drawing and leave the last picture."""
-        with suppress(Exception):  # It is only a picture.
-            self._live.stop()
-        self._stdout.shows_controls = False
+        self._picture.close()
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -99,7 +142,6 @@ class LiveOutput(LinesOutput):
 
 
 def live_output(stdout: SafeStream) -> LiveOutput | None:
-    """Return what draws at this terminal; None if rich cannot redraw there, or there is too little room."""
-    console = Console(file=cast("TextIO", stdout))
-    has_room = console.width >= _MIN_WIDTH and console.height >= _MIN_HEIGHT
-    return LiveOutput(stdout, console) if console.is_interactive and has_room else None
+    """Return what draws a call at this terminal; None if it cannot be drawn there."""
+    console = console_for(stdout, min_height=_MIN_HEIGHT)
+    return None if console is None else LiveOutput(stdout, console)
