@@ -36,8 +36,8 @@ install: $(READY) $(NODE_READY) ## Install the development environment (the othe
 demo: $(READY) ## Run a complete callback on the simulator (ARGS=NUMBER calls another number)
 	@$(BIN)/python scripts/demo.py $(ARGS)
 
-test: $(READY) $(NODE_READY) ## Run the tests (ARGS='-k prism' selects some)
-	$(BIN)/pytest $(PARALLEL) --cov --ignore tests/clients --ignore tests/mutation --ignore tests/campaign/test_chaos.py $(ARGS)
+test: $(READY) $(NODE_READY) ## Run the tests (ARGS='-k prism' selects some, ARGS=--cov tells which lines they reach)
+	$(BIN)/pytest $(PARALLEL) --ignore tests/clients --ignore tests/mutation --ignore tests/campaign/test_chaos.py $(ARGS)
 
 check: lint types generate-check compatible workflows ## Run all checks except the tests; changes no file
 
