@@ -209,6 +209,7 @@ fun main(arguments: Array<String>) {
 KOTLIN_POM = """
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion><groupId>example</groupId><artifactId>trial</artifactId><version>1</version>
+  <properties><kotlin.compiler.daemon>false</kotlin.compiler.daemon></properties>
   <dependencies>
     <dependency><groupId>com.squareup.moshi</groupId><artifactId>moshi-kotlin</artifactId><version>1.15.2</version></dependency>
     <dependency><groupId>com.squareup.okhttp3</groupId><artifactId>okhttp-jvm</artifactId><version>5.4.0</version></dependency>
