@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help install demo generate generate-check check lint types fix test contract clients chaos mutants clients-table docs example pictures bench \
-	browser database php build artefacts compatible workflows lock ci clean
+	browser database php libraries build artefacts compatible workflows lock ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -88,7 +88,11 @@ mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in many ways an
 	$(call require,go,$(GO))
 	$(BIN)/pytest $(PARALLEL) tests/mutation $(ARGS)
 
-clients-table: $(READY) ## Run generators and HTTP libraries of other languages and write their tables in the docs (takes 20 minutes)
+clients-table: $(READY) $(NODE_READY) php libraries ## Run tools and HTTP libraries of other languages and write their tables in the docs (takes 20 minutes)
+	$(call require,go,$(GO))
+	$(call require,mvn,$(JDK))
+	$(call require,cargo,Install Rust 1.88 or later.)
+	$(BIN)/python scripts/readers.py
 	$(BIN)/python scripts/generators.py
 	$(BIN)/python scripts/http_libraries.py
 
@@ -123,6 +127,11 @@ php: ## Install PHP with its curl extension if there is none (Debian and Ubuntu,
 	@php -m 2>/dev/null | grep -x curl || { \
 	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install PHP and its curl extension in another way." >&2; exit 1; }; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends php-cli php-curl; }
+
+libraries: ## Install Guzzle and Ruby with Typhoeus if missing (Debian and Ubuntu, as root); the table of HTTP libraries needs them
+	@php -r "exit((int) !@include 'GuzzleHttp/autoload.php');" 2>/dev/null && ruby -e "require 'typhoeus'" 2>/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install Guzzle and Ruby with Typhoeus in another way." >&2; exit 1; }; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends php-guzzlehttp-guzzle ruby-typhoeus; }
 
 artefacts: $(READY) ## Write the contract for other tools into build/contract/
 	@$(BIN)/python scripts/artefacts.py build/contract

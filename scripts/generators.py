@@ -4,21 +4,21 @@ Run client generators on the contract, run what they wrote, and write the table 
     generators.py [NAME ...]    run the generators, or those that are named, and print the table; without a name, also write it
 
 Each generated client sends two init requests to a server on this machine, which closes the kept connection at the second one,
-and then gets a status that is not in the contract. The generators come from Maven Central, npm, PyPI and the Go module proxy;
-what they wrote needs PHP with Guzzle and Ruby with Typhoeus (Debian's php-guzzlehttp-guzzle and ruby-typhoeus), Node.js, Go and
-Java. ``make clients-table`` runs it; no test does.
+and then gets a status that is not in the contract. The generators come from the registries of Java, Node.js, Python, Rust
+and Go; what they wrote needs PHP with Guzzle, Ruby with Typhoeus, Node.js with npm, Go, a JDK 17 with Maven, and Rust.
+``make clients-table`` runs it; no test does.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from _table import ROOT, write_table
+import attrs
+from _table import ROOT, VENV, main, shell, write_files
 
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -26,6 +26,8 @@ from artefacts import write
 from support.faults import FaultServer, respond
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from support.faults import Connection
 
 HEAD = ("generator", "version", "file", "compiles", "an unknown status", "lost kept connection")
@@ -35,9 +37,11 @@ FOUND = respond("200 OK", {"status": NEW_STATUS}, "Connection: keep-alive")
 CALLS = 2
 OPENAPI_GENERATOR = "7.25.0"
 JAR = ROOT / f"build/openapi-generator-cli-{OPENAPI_GENERATOR}.jar"
+CARGO = f"CARGO_TARGET_DIR='{ROOT / 'build/rust'}' cargo"  # the crates are compiled once for all clients
 
 
-class Generator(NamedTuple):
+@attrs.frozen
+class Generator:
     """
     A generator, and a program that uses what it wrote.
 
@@ -45,7 +49,7 @@ class Generator(NamedTuple):
         name: The generator, as the table has it.
         version: Its version.
         file: The artefact that it gets, which is in the folder of the commands.
-        generate: The shell command that generates the client.
+        generate: The shell command that generates the client; empty if ``build`` does it.
         files: The program. It gets a URL, sends two init requests whatever their results are, gets the status of a callback, and
             prints it on the last line, or the name of the error after ``error:``.
         build: The shell command that compiles the client and the program; empty if its toolchain is not at hand.
@@ -56,15 +60,24 @@ class Generator(NamedTuple):
     version: str
     file: str
     generate: str
-    files: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple's default, never changed
+    files: Mapping[str, str] = attrs.field(factory=dict)
     build: str = ""
     run: str = ""
 
 
-def openapi_generator(name: str, options: str = "", **more: object) -> Generator:
+def openapi_generator(
+    language: str, options: str = "", *, files: Mapping[str, str] | None = None, build: str = "", run: str = ""
+) -> Generator:
     """Return one of openapi-generator's generators, whose output is in the folder ``out``."""
-    command = f"java -jar '{JAR}' generate -g {name} -i openapi-3.0.json -o out {options}"
-    return Generator(f"openapi-generator, {name}", OPENAPI_GENERATOR, "openapi-3.0.json", command, **more)  # type: ignore[arg-type]  # the other fields
+    return Generator(
+        f"openapi-generator, {language}",
+        OPENAPI_GENERATOR,
+        "openapi-3.0.json",
+        f"java -jar '{JAR}' generate -g {language} -i openapi-3.0.json -o out {options}",
+        files or {},
+        build,
+        run,
+    )
 
 
 BODY = '"access_key": "KEY", "callback_config_id": "CONFIG", "callback_number": "+493023125100", "delay": 0'
@@ -171,6 +184,102 @@ public class Trial {
   }
 }
 """
+KOTLIN = """
+import org.openapitools.client.apis.CallbackApi
+import org.openapitools.client.models.CallbackStatusRequest
+import org.openapitools.client.models.InitCallbackRequest
+
+fun main(arguments: Array<String>) {
+    val api = CallbackApi(arguments[0])
+    repeat(2) {
+        try {
+            println(api.initCallback(InitCallbackRequest("KEY", "CONFIG", "+493023125100", 0)))
+        } catch (error: Exception) {
+            println(error)
+        }
+    }
+    try {
+        println(api.getCallbackStatus(CallbackStatusRequest("KEY", 10)).status)
+    } catch (error: Exception) {
+        println("error:" + error.javaClass.simpleName)
+    }
+    System.exit(0)
+}
+"""
+KOTLIN_POM = """
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion><groupId>example</groupId><artifactId>trial</artifactId><version>1</version>
+  <properties><kotlin.compiler.daemon>false</kotlin.compiler.daemon></properties>
+  <dependencies>
+    <dependency><groupId>com.squareup.moshi</groupId><artifactId>moshi-kotlin</artifactId><version>1.15.2</version></dependency>
+    <dependency><groupId>com.squareup.okhttp3</groupId><artifactId>okhttp-jvm</artifactId><version>5.4.0</version></dependency>
+  </dependencies>
+  <build><sourceDirectory>src/main/kotlin</sourceDirectory><plugins><plugin>
+    <groupId>org.jetbrains.kotlin</groupId><artifactId>kotlin-maven-plugin</artifactId><version>2.4.0</version>
+    <executions><execution><goals><goal>compile</goal></goals></execution></executions>
+  </plugin></plugins></build>
+</project>
+"""
+RUST = """
+use openapi::apis::{callback_api, configuration::Configuration};
+use openapi::models::{CallbackStatusRequest, InitCallbackRequest};
+
+#[tokio::main]
+async fn main() {
+    let mut configuration = Configuration::new();
+    configuration.base_path = std::env::args().nth(1).unwrap();
+    for _ in 0..2 {
+        let request = InitCallbackRequest::new("KEY".into(), "CONFIG".into(), "+493023125100".into(), 0);
+        println!("{:?}", callback_api::init_callback(&configuration, request).await);
+        std::thread::sleep(std::time::Duration::from_millis(100)); // until the connection can be used again
+    }
+    match callback_api::get_callback_status(&configuration, CallbackStatusRequest::new("KEY".into(), 10)).await {
+        Ok(found) => println!("{}", found.status),
+        Err(error) => println!("error:{}", error.to_string().lines().next().unwrap_or_default()),
+    }
+}
+"""
+PROGENITOR = """
+progenitor::generate_api!("openapi-3.0.json");
+
+#[tokio::main]
+async fn main() {
+    let client = Client::new(&std::env::args().nth(1).unwrap());
+    for _ in 0..2 {
+        let request = types::InitCallbackRequest {
+            access_key: "KEY".parse().unwrap(),
+            callback_config_id: "CONFIG".parse().unwrap(),
+            callback_number: "+493023125100".parse().unwrap(),
+            delay: 0,
+            agent_announcement: None,
+            dtmf_key_to_trigger_customer_call: None,
+        };
+        println!("{:?}", client.init_callback(&request).await);
+        std::thread::sleep(std::time::Duration::from_millis(100)); // until the connection can be used again
+    }
+    let request = types::CallbackStatusRequest { access_key: "KEY".parse().unwrap(), id: 10.try_into().unwrap() };
+    match client.get_callback_status(&request).await {
+        Ok(found) => println!("{}", *found.status),
+        Err(error) => println!("error:{error}"),
+    }
+}
+"""
+PROGENITOR_TOML = """
+[package]
+name = "trial"
+version = "0.1.0"
+edition = "2021"
+
+[dependencies]
+progenitor = "=0.15.1"
+progenitor-client = "=0.15.1"
+futures = "0.3"
+regress = "0.10"
+reqwest = { version = "0.13", default-features = false, features = ["json", "query", "stream"] }
+serde = { version = "1", features = ["derive"] }
+serde_json = "1"
+tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+"""
 GO = """package main
 
 import ("context"; "fmt"; "os"; tenios "IMPORT")
@@ -246,7 +355,8 @@ def typescript(generator: Generator, packages: str, *, imports: str, client: str
         TYPESCRIPT.replace("IMPORT", imports).replace("CLIENT", client).replace("INIT", init).replace("STATUS", status)
     )
     install = f"npm install --silent --no-progress typescript@5.9.3 esbuild @types/node@20 {packages}"
-    return generator._replace(
+    return attrs.evolve(
+        generator,
         files={"trial.ts": text, "package.json": '{"private": true}'},
         generate=f"{install} && {generator.generate}",
         build=f"{TSC} && {ESBUILD}",
@@ -256,7 +366,6 @@ def typescript(generator: Generator, packages: str, *, imports: str, client: str
 
 GO_MODULE = "go mod init trial >log 2>&1 && "
 GO_BUILD = "go mod tidy >>log 2>&1 && go build -o trial ."
-VENV = f"'{sys.executable}' -m venv .venv && .venv/bin/pip install --quiet "
 GENERATORS = [
     openapi_generator(
         "php", files={"trial.php": PHP}, build="find out/lib -name '*.php' -exec php -l {} +", run="php trial.php"
@@ -286,9 +395,30 @@ GENERATORS = [
         "callbackConfigId: init.callback_config_id, callbackNumber: init.callback_number, delay: 0 } })",
         status="await api.getCallbackStatus({ callbackStatusRequest: { accessKey: get.access_key, id: get.id } })).status",
     ),
-    openapi_generator("kotlin"),
+    openapi_generator(
+        "kotlin",
+        files={"out/pom.xml": KOTLIN_POM, "out/src/main/kotlin/Trial.kt": KOTLIN},
+        build="cd out && mvn --quiet package dependency:copy-dependencies",
+        run="java -cp 'out/target/*:out/target/dependency/*' TrialKt",
+    ),
+    openapi_generator(
+        "rust",
+        files={"out/examples/trial.rs": RUST},
+        build="cd out && cargo add --quiet --dev tokio --features macros,rt-multi-thread && "
+        f"{CARGO} build --quiet --no-default-features --example trial",
+        run=f"cd out && {CARGO} run --quiet --no-default-features --example trial",
+    ),
     openapi_generator("csharp"),
-    openapi_generator("rust"),
+    openapi_generator("dart"),
+    Generator(
+        "progenitor",
+        "0.15.1",
+        "openapi-3.0.json",
+        "",
+        {"Cargo.toml": PROGENITOR_TOML, "src/main.rs": PROGENITOR},
+        f"{CARGO} build --quiet",
+        f"{CARGO} run --quiet",
+    ),
     Generator(
         "oapi-codegen",
         "2.8.2",
@@ -326,6 +456,16 @@ GENERATORS = [
     ),
     typescript(
         Generator(
+            "orval", "8.38.0", "openapi.json", "npx orval --input openapi.json --output out.ts --client axios-functions"
+        ),
+        "orval@8.38.0 axios@1",
+        imports='import axios from "axios"; import { getCallbackStatus, initCallback } from "./out";',
+        client="axios.defaults.baseURL = url;",
+        init="(await initCallback(init)).data",
+        status="await getCallbackStatus(get)).data.status",
+    ),
+    typescript(
+        Generator(
             "openapi-zod-client", "1.18.3", "openapi-3.0.json", "npx openapi-zod-client openapi-3.0.json -o out.ts"
         ),
         "openapi-zod-client@1.18.3 @zodios/core@10 zod@3 axios@1",
@@ -355,14 +495,6 @@ GENERATORS = [
         ".venv/bin/python trial.py",
     ),
 ]
-
-
-def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command and report it if it fails."""
-    ran = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=900)
-    if ran.returncode:
-        print(f"  {command}\n{(ran.stdout + ran.stderr)[-3000:]}", file=sys.stderr)
-    return ran
 
 
 def run(generator: Generator, folder: Path) -> tuple[str, str]:
@@ -405,11 +537,13 @@ def row(generator: Generator) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(folder)
-        if shell(generator.generate, folder).returncode:
+        generated = shell(generator.generate or "true", folder)
+        for line in (generated.stdout + generated.stderr).splitlines():
+            if " WARN " in line:
+                print(f"  {line}", file=sys.stderr)
+        if generated.returncode:
             return *head, "is not generated", "-", "-"
-        for path, text in generator.files.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text, encoding="utf-8")
+        write_files(folder, generator.files)
         if not generator.build:
             return *head, "generated, not compiled", "not run", "not run"
         if shell(generator.build, folder).returncode:
@@ -417,17 +551,14 @@ def row(generator: Generator) -> tuple[str, ...]:
         return *head, "yes", *run(generator, folder)
 
 
-def main() -> None:
-    names = sys.argv[1:]
+def download() -> None:
+    """Get openapi-generator from Maven Central, unless it is here."""
+    artifact = f"org.openapitools:openapi-generator-cli:{OPENAPI_GENERATOR}"
+    command = ["mvn", "--quiet", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={JAR.parent}"]
     if not JAR.exists():
-        artifact = f"org.openapitools:openapi-generator-cli:{OPENAPI_GENERATOR}"
-        command = ["mvn", "--quiet", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={JAR.parent}"]
         subprocess.run(command, check=True)
-    rows = [row(generator) for generator in GENERATORS if not names or generator.name in names]
-    print(json.dumps(rows, indent=2))
-    if not names:
-        write_table(HEAD, rows)
 
 
 if __name__ == "__main__":
-    main()
+    download()
+    main(HEAD, GENERATORS, row)

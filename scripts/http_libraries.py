@@ -10,14 +10,13 @@ ruby-typhoeus), Node.js with npm, Go, a JDK 17 with Maven, and Rust. ``make clie
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from _table import ROOT, write_table
+from _table import ROOT, VENV, main, write_files
 
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -236,7 +235,7 @@ def python(name: str, client: str, body: str, status: str, careful: str) -> Tria
     """Return a trial of a Python library, in an environment of its own."""
     text = PYTHON.replace("NAME", name).replace("CLIENT", client).replace("STATUS", status)
     files = {"trial.py": text.replace("BODY", body)}
-    build = ("sh", "-c", f"'{sys.executable}' -m venv .venv && .venv/bin/pip install --quiet {name}")
+    build = ("sh", "-c", f"{VENV} {name}")
     return Trial(name, files, (".venv/bin/python", "-W", "ignore", "trial.py"), "SETTINGS", careful, build)
 
 
@@ -316,10 +315,7 @@ TRIALS = [
 
 def prepare(trial: Trial, folder: Path, settings: str) -> None:
     """Write the program with these settings into *folder* and build it."""
-    for name, text in trial.files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.replace(trial.default, settings), encoding="utf-8")
+    write_files(folder, {name: text.replace(trial.default, settings) for name, text in trial.files.items()})
     subprocess.run(trial.build, cwd=folder, check=True)
 
 
@@ -359,13 +355,5 @@ def row(trial: Trial) -> tuple[str, ...]:
     return trial.name, version, ", ".join(by_default) or "nothing", f"`{trial.careful}`"
 
 
-def main() -> None:
-    names = sys.argv[1:]
-    rows = [row(trial) for trial in TRIALS if not names or trial.name in names]
-    print(json.dumps(rows, indent=2))
-    if not names:
-        write_table(HEAD, rows)
-
-
 if __name__ == "__main__":
-    main()
+    main(HEAD, TRIALS, row)

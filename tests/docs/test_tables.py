@@ -241,6 +241,13 @@ def test_layout_in_contributing_names_existing_paths() -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
+def test_table_of_readers_has_what_the_script_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    readers = importlib.import_module("readers").READERS
+    rows = table("docs/other-languages.md", "tool | version")
+    assert [row[:2] for row in rows] == [[reader.name, reader.version] for reader in readers]
+
+
 def test_table_of_generators_has_what_the_script_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "scripts")
     generators = importlib.import_module("generators")

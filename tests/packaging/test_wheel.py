@@ -73,6 +73,9 @@ def test_wheel_contains_all_packages_their_type_markers_and_the_contract(wheel: 
     statuses = contract["components"]["schemas"]["CallbackStatus"]["enum"]
     assert "enum" not in older["components"]["schemas"]["CallbackStatus"]
     assert older["components"]["schemas"]["CallbackStatus"]["x-extensible-enum"] == statuses
+    for path in older["paths"].values():
+        assert {"4XX", "5XX"} < path["post"]["responses"].keys()
+        assert "default" not in path["post"]["responses"]
 
 
 def test_wheel_built_from_the_source_distribution_contains_the_same_files(wheel: Path, tmp_path: Path) -> None:
