@@ -45,8 +45,13 @@ def document(width: int, height: int, title: str, description: str, parts: list[
 def bars(title: str, values: dict[str, float], *, ours: set[str], base: str) -> str:
     """Return an SVG of a bar for each of *values*, shortest first, those of *ours* in green, with a line where *base* ends."""
     scale = _LONGEST / max(values.values())
-    parts = [f'<text class="title" x="16" y="30">{escape(title)}</text>']
     ordered = sorted(values.items(), key=lambda item: item[1])
+    height = _TOP + len(ordered) * _BAR + 12
+    end = _NAMES + values[base] * scale
+    parts = [
+        f'<text class="title" x="16" y="30">{escape(title)}</text>',
+        f'<path class="fixed" d="M{end:.0f} {_TOP - 6} V{height - 8}" stroke-dasharray="4 4"/>',
+    ]
     for number, (name, value) in enumerate(ordered):
         y, kind = _TOP + number * _BAR, "ours" if name in ours else "bar"
         parts += [
@@ -54,9 +59,5 @@ def bars(title: str, values: dict[str, float], *, ours: set[str], base: str) -> 
             f'<rect class="{kind}" x="{_NAMES}" y="{y + 2}" width="{value * scale:.0f}" height="{_BAR - 8}" rx="2"/>',
             f'<text class="{kind}" x="{_NAMES + value * scale + 8:.0f}" y="{y + 14}">{value:.2f}</text>',
         ]
-    height = _TOP + len(ordered) * _BAR + 12
-    parts.append(
-        f'<path class="fixed" d="M{_NAMES + values[base] * scale:.0f} {_TOP - 6} V{height - 8}" stroke-dasharray="4 4"/>'
-    )
     description = ", ".join(f"{name} {value:.2f}" for name, value in ordered)
     return document(_NAMES + _LONGEST + 60, height, title, description, parts)

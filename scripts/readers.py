@@ -87,10 +87,12 @@ POM = """
 """
 # Prism serves the file, and schemathesis, which reads it too, sends its examples.
 EXAMPLES = f"""
-'{TOOLS}/node_modules/.bin/prism' mock --port 4010 "$1" >log 2>&1 &
+port=$('{sys.executable}' -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+url=http://127.0.0.1:$port
+'{TOOLS}/node_modules/.bin/prism' mock --port $port "$1" >log 2>&1 &
 trap "kill $!" EXIT
-timeout 60 sh -c 'until curl --silent --output log http://127.0.0.1:4010/; do sleep 0.2; done'
-'{Path(sys.executable).with_name("schemathesis")}' run "$1" --url http://127.0.0.1:4010 --phases examples --no-color
+timeout 60 sh -c "until curl --silent --output log $url; do sleep 0.2; done"
+'{Path(sys.executable).with_name("schemathesis")}' run "$1" --url $url --phases examples --no-color
 """
 READERS = [
     Reader(
