@@ -101,7 +101,7 @@ class Run:
         self._failure: BaseException | None = None
         self._not_before = 0.0  # no callback is started earlier
         self._may_start = False
-        self._is_closing = False
+        self._is_closing = self._is_database_away = False
 
     async def run(self) -> CampaignSummary:
         """Run until no entry is waiting or active."""
@@ -362,13 +362,23 @@ class Run:
             try:
                 call = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
                 self._calls.add(call)
-                call.add_done_callback(self._calls.discard)
-                return await asyncio.shield(call)
+                call.add_done_callback(self._forget)
+                result = await asyncio.shield(call)
             except LedgerUnavailableError as error:
                 if self._is_closing:
                     raise
-                logger.warning("%s It is tried again.", error)
+                if not self._is_database_away:  # Else each attempt would say it, every second.
+                    logger.warning("%s It is tried again.", error)
+                self._is_database_away = True
+            else:
+                self._is_database_away = False
+                return result
             await asyncio.sleep(_DATABASE_PAUSE)
+
+    def _forget(self, call: asyncio.Future[Any]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled():
+            call.exception()  # Else asyncio would report one that nobody waits for any more.
 
     async def _sleep(self, seconds: float | None = None) -> None:
         """Wait until something has happened, but no longer than so many seconds."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
+import threading
 from collections import Counter
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from attrs import asdict
 from tenios_campaign import Campaign, CampaignEntry, CampaignSummary, Customer, OpeningHours
 from tenios_campaign._entries import Entries
 from tenios_campaign._models import Limits
+from tenios_campaign._run import Run
 from tenios_ext import (
     AsyncTenios,
     BadCredentialsError,
@@ -190,7 +193,8 @@ def test_delay_announcement_and_configuration_reach_tenios(ledger: Ledger) -> No
 
 
 def test_updates_tell_each_change(ledger: Ledger) -> None:
-    simulator = Simulator(scenario=[Scenario.customer_busy(), TALK])
+    # A long talk, since virtual time also passes while the database works, and the talk must be seen.
+    simulator = Simulator(scenario=[Scenario.customer_busy(), Scenario.answered(talking=2000)])
     updates: list[CampaignEntry] = []
     Campaign(ledger).add(customers(1), attempts=2, retry_after=10)
     run(simulator, ledger, on_update=updates.append)
@@ -458,6 +462,61 @@ def test_cancelled_run_does_not_wait_for_another_process_that_dials(
     asyncio.run(run_it())
     assert counts(campaign.summary()) == {"ringing": 1}
     assert not simulator.callbacks
+
+
+def bare_run(simulator: Simulator, ledger: Ledger, tenios: AsyncTenios) -> Run:
+    limits: dict[str, Any] = {"max_active": 1, "max_starts_per_minute": None, "hours": None, "on_update": None}
+    return Run(Entries(ledger), ledger, tenios, simulator.clock, answer_timeout=300, end_timeout=300, **limits)
+
+
+def test_database_that_is_away_is_logged_once(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tenios_campaign._run._DATABASE_PAUSE", 0.0)
+    simulator = Simulator()
+    failures = iter([True] * 5 + [False] + [True] * 5)
+
+    def work() -> None:
+        if next(failures, False):
+            raise LedgerUnavailableError("The database is away.", reason="OperationalError")
+
+    async def run_it() -> None:
+        async with client(simulator, ledger) as tenios:
+            run = bare_run(simulator, ledger, tenios)
+            await run._db(work)
+            await run._db(work)
+
+    asyncio.run(run_it())
+    assert [record.getMessage() for record in caplog.records] == ["The database is away. It is tried again."] * 2
+
+
+def test_error_of_the_database_is_not_reported_if_nobody_waits_for_it_any_more(ledger: Ledger) -> None:
+    """Jobs of a worker are cancelled when the database goes away."""
+    simulator = Simulator()
+    reported: list[object] = []
+    may_fail = threading.Event()
+
+    def fail() -> None:
+        may_fail.wait(60)
+        raise LedgerUnavailableError("The database is away.", reason="OperationalError")
+
+    async def run_it() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context))
+        async with client(simulator, ledger) as tenios:
+            run = bare_run(simulator, ledger, tenios)
+            job = asyncio.create_task(run._db(fail))
+            await asyncio.sleep(0)
+            [call] = run._calls
+            job.cancel()
+            await asyncio.wait([job])
+            may_fail.set()
+            await asyncio.wait([call])
+        del call
+        gc.collect()
+
+    asyncio.run(run_it())
+    assert reported == []
 
 
 def test_paused_campaign_starts_nothing_until_it_is_resumed(ledger: Ledger) -> None:
