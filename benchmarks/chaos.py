@@ -3,7 +3,7 @@ Campaigns of 1,000 customers whose processes are killed at random, or whose data
 
 It measures no speed. Each line is a campaign that was run to its end and then compared with what the simulator has seen: no
 attempt dialled twice, never more callbacks in progress than allowed, and each customer in the state that its callback ended in.
-It takes half an hour, since a campaign pauses for five seconds whenever TENIOS is too busy.
+It takes twenty minutes, since a campaign pauses for five seconds whenever TENIOS is too busy.
 """
 
 from __future__ import annotations
