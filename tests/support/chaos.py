@@ -128,7 +128,7 @@ class Chaos:
                 time.sleep(0.2)
 
     def pause(self, least: float, most: float) -> None:
-        """Let the processes work for a time between so many seconds."""
+        """Let the processes work for a random time between so many seconds, so that they are hurt at any step of their work."""
         time.sleep(self.random.uniform(least, most))
 
     def check(self) -> Report:
