@@ -11,7 +11,7 @@ from tenios_client.api.callback import get_callback_status, init_callback
 
 from . import _client_base, _mapping
 from ._async_transport import AsyncHttpClient, AsyncTransport
-from ._attempt import new_attempt
+from ._attempt import Attempt
 from ._claim import Claim, ledger_of, record_status
 from ._clock import SYSTEM_CLOCK
 from ._exceptions import NotSentError, StatusUnavailableError, TeniosError
@@ -202,7 +202,7 @@ class AsyncTenios:
     ) -> CallbackHandle | TeniosError:
         """Send one init request. Errors are returned, so that no traceback has the frames that hold the response."""
         started_at = self._clock.now()
-        with new_attempt(has_hooks=self._has_hooks) as attempt:
+        with Attempt(has_hooks=self._has_hooks) as attempt:
             try:
                 response = await init_callback.asyncio_detailed(client=self._api, body=request)
                 callback_id = _mapping.callback_id(response.parsed)
@@ -429,7 +429,7 @@ class AsyncStatusPoller:
 
     async def _send(self, callback_id: int, limit: float | None) -> CallbackStatus | StatusUnavailableError:
         """Send one status request. Errors are returned, so that no traceback has the frames that hold the response."""
-        with new_attempt(limit=limit) as attempt:
+        with Attempt(limit=limit) as attempt:
             try:
                 request = _mapping.status_request(callback_id)
                 response = await get_callback_status.asyncio_detailed(client=self._api, body=request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +17,7 @@ from ._exceptions import ConfigurationError
 from ._transport import BoundedBody, LeanClient, is_init_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from ._attempt import Attempt
     from ._transport import TransportFactory
@@ -69,12 +69,14 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             attempt.may_have_left = True
         else:
             prepared.extensions["trace"] = _async_trace(attempt)
+        transport = connections.take(request)
         try:
-            with connections.use(request) as transport:
-                async with asyncio.timeout(seconds):
-                    return await _exchange(transport, prepared, attempt, BoundedBody(seconds))
+            async with asyncio.timeout(seconds):
+                return await _exchange(transport, prepared, attempt, BoundedBody(seconds))
         except TimeoutError:
             raise httpx.ReadTimeout(TOO_LONG) from None
+        finally:
+            connections.give_back(transport)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop. Those of another loop are closed when it ends."""
@@ -146,18 +148,18 @@ class _Connections:
         self._status: dict[httpx.AsyncBaseTransport, int] = {}  # and how many requests each of them has
         self._closing = self._close_at_end()
 
-    @contextmanager
-    def use(self, request: httpx.Request) -> Iterator[httpx.AsyncBaseTransport]:
-        """Yield the transport for a request."""
+    def take(self, request: httpx.Request) -> httpx.AsyncBaseTransport:
+        """Return the transport for a request."""
         if is_init_request(request):
-            yield self._init
-            return
+            return self._init
         free = (each for each, requests in self._status.items() if requests < self._pool_size)
         transport = next(free, None) or self._connect(keep=True)
         self._status[transport] = self._status.get(transport, 0) + 1
-        try:
-            yield transport
-        finally:
+        return transport
+
+    def give_back(self, transport: httpx.AsyncBaseTransport) -> None:
+        """End the use of a transport."""
+        if transport in self._status:
             self._status[transport] -= 1
 
     async def start(self) -> None:

@@ -10,17 +10,14 @@ from __future__ import annotations
 import math
 import os
 import sys
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
-
-from attrs import define
 
 from ._settings import is_tenios
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from ._settings import Settings
 
@@ -29,10 +26,11 @@ CONNECT_RETRIES = 2
 TOO_LONG = "The whole exchange took too long."
 
 
-@define
 class Attempt:
     """
     What is known of one request while it is made. This, and not the type of an exception, is the evidence of what was sent.
+
+    In a ``with`` block, it is the current one, in which the transport records what it does.
 
     Attributes:
         limit: Seconds that the whole exchange may take, if fewer than the client allows.
@@ -46,14 +44,25 @@ class Attempt:
         is_forbidden: Whether nothing may be sent to TENIOS in this process, as in a test run.
     """
 
-    limit: float | None = None
-    has_hooks: bool = False
-    reached_transport: bool = False
-    in_library: bool = False
-    connecting: bool = False
-    may_have_left: bool = False
+    reached_transport = False
+    in_library = False
+    connecting = False
+    may_have_left = False
     http_status: int | None = None
-    is_forbidden: bool = False
+    is_forbidden = False
+    _token: Token[Attempt] | None = None
+
+    def __init__(self, limit: float | None = None, *, has_hooks: bool = False) -> None:
+        self.limit = limit
+        self.has_hooks = has_hooks
+
+    def __enter__(self) -> Self:
+        self._token = CURRENT_ATTEMPT.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None:
+            CURRENT_ATTEMPT.reset(self._token)
 
     @property
     def nothing_sent(self) -> bool:
@@ -89,17 +98,6 @@ class Attempt:
 #: When the current exchange of a thread must be over, by ``time.monotonic()``.
 DEADLINE: ContextVar[float] = ContextVar("tenios_deadline", default=math.inf)
 CURRENT_ATTEMPT: ContextVar[Attempt] = ContextVar("tenios_attempt")
-
-
-@contextmanager
-def new_attempt(*, limit: float | None = None, has_hooks: bool = False) -> Iterator[Attempt]:
-    """Make an attempt the current one, in which the transport records what it does."""
-    current = Attempt(limit, has_hooks)
-    token = CURRENT_ATTEMPT.set(current)
-    try:
-        yield current
-    finally:
-        CURRENT_ATTEMPT.reset(token)
 
 
 def current_attempt(settings: Settings) -> Attempt:

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from tenios_client.models import (
+    CallbackStatus,
     CallbackStatusRequest,
     CallbackStatusResponse,
     InitCallbackRequest,
@@ -34,7 +35,6 @@ from ._transport import UnexpectedStatusError
 
 if TYPE_CHECKING:
     import httpx
-    from tenios_client.models import CallbackStatus
 
     from ._attempt import Attempt
     from ._exceptions import ErrorDetails
@@ -47,8 +47,9 @@ _MAX_QUOTE = 200
 _MAX_TEXT = 2000
 _MAX_FIELDS = 20
 _MAX_STATUS = 64
+_STATUSES = frozenset(CallbackStatus)
 _MAX_DIGITS = 19
-_DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
+_DECIMAL = r"0|[1-9][0-9]{0,18}"
 _LARGEST_EXACT = 2**53 - 1  # The floats from here on may be rounded numbers.
 _DTMF_KEYS = frozenset("0123456789*#")
 
@@ -158,7 +159,7 @@ def callback_id(response: object) -> int:
     It may be a number, also one such as 10.0, or digits as text. Other text, such as "010", may be an id of another kind.
     """
     value: object = response.id if isinstance(response, StartedCallback) else None
-    if (isinstance(value, str) and _DECIMAL.fullmatch(value)) or (
+    if (isinstance(value, str) and re.fullmatch(_DECIMAL, value)) or (
         isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT
     ):
         value = int(value)
@@ -174,9 +175,13 @@ def callback_status(response: object, key: Secret) -> CallbackStatus:
     A status that this version does not know is returned as it is, if it is a short printable text.
     """
     status = response.status if isinstance(response, CallbackStatusResponse) else None
-    if not status or len(status) > _MAX_STATUS or not status.isprintable() or key.redact(status) != status:
+    if status is None or not (status in _STATUSES or _is_presentable(status, key)):
         raise ValueError("The response has no valid status.")
     return status
+
+
+def _is_presentable(text: str, key: Secret) -> bool:
+    return 0 < len(text) <= _MAX_STATUS and text.isprintable() and key.redact(text) == text
 
 
 def map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosError:

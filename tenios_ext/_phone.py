@@ -6,9 +6,10 @@ import re
 import unicodedata
 
 # What people write between digits. Everything else is refused: phonenumbers would drop it, or make digits of letters.
-_NUMBER = re.compile(r"(?:tel:)?\s*[(]?\s*[+]?[0-9\s()./-]*", re.IGNORECASE)
-_EXTENSION = re.compile(r"\s*[,;]?\s*(?:ext(?:ension|n)?\b|x\b|x(?=\d)|#|;)", re.IGNORECASE)
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # as in the contract
+# All patterns are compiled at their first use, because that takes longer than to import this module.
+_NUMBER = r"(?i)(?:tel:)?\s*[(]?\s*[+]?[0-9\s()./-]*"
+_EXTENSION = r"(?i)\s*[,;]?\s*(?:ext(?:ension|n)?\b|x\b|x(?=\d)|#|;)"
+_E164 = r"\+[1-9][0-9]{6,14}"  # as in the contract
 _COUNTRY_HINT = (
     "Write it with its country code, such as '+49 221 4710123', or set the region it is written for: region='DE' "
     "(or TENIOS_REGION=DE)."
@@ -65,7 +66,7 @@ def to_e164(number: str, *, region: str | None = None) -> str:
     if any(phonenumbers.is_emergency_number(national, each) for each in regions):
         raise ValueError(f"{number!r} is an emergency number and cannot be called back.")
     is_stable = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) == e164
-    is_possible = is_stable and _E164.fullmatch(e164) and phonenumbers.is_possible_number(parsed)
+    is_possible = is_stable and re.fullmatch(_E164, e164) and phonenumbers.is_possible_number(parsed)
     if not is_possible or any(
         phonenumbers.is_possible_short_number_for_region(parsed, each) and not phonenumbers.is_valid_number(parsed)
         for each in regions
@@ -81,13 +82,13 @@ def _normalized(number: str) -> str:
     Raises ValueError if there is anything in it that is not part of a phone number.
     """
     text = "".join(_ascii(character) for character in number).strip()
-    match = _NUMBER.match(text)
+    match = re.match(_NUMBER, text)
     rest = text[match.end() :] if match else text
     if not rest and _is_balanced(text):
         return text
     if not rest:
         raise ValueError(f"{number!r} has a bracket too many or too few.")
-    if _EXTENSION.match(rest):
+    if re.match(_EXTENSION, rest):
         raise ValueError(f"{number!r} has an extension, which cannot be dialled. Give the number without it.")
     raise ValueError(f"{number!r} is not a phone number: {rest!r} is not part of one.")
 

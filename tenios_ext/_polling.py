@@ -141,10 +141,11 @@ class PollState:
         self._is_picked_up = now - self._due > _PICKED_UP_AFTER
         self._answer_timeout, self._answer_by = _deadline(answer_timeout, self._due, now)
         self._end_timeout, self._end_by = _deadline(end_timeout, self._due, now)
+        self._expires_at = min(self._answer_by, self._end_by)
 
     def pause(self, now: float) -> float:
         """Return the seconds to sleep until the next poll, or until the limit if that comes first."""
-        return max(0.0, min(self._due, self._deadline) - now)
+        return max(0.0, min(self._due, self._expires_at) - now)
 
     def may_poll(self, now: float) -> bool:
         """Return whether the server's last Retry-After has passed."""
@@ -152,7 +153,7 @@ class PollState:
 
     def time_limit(self, now: float) -> float | None:
         """Return the seconds that a poll may take: what is left until the limit, and a second for the last one."""
-        left = self._deadline - now
+        left = self._expires_at - now
         return None if math.isinf(left) else max(left, MIN_POLL_SECONDS)
 
     def record_status(self, status: CallbackStatus, now: float) -> bool:
@@ -162,7 +163,7 @@ class PollState:
         A callback never goes back, so an earlier status is a stale response and ignored. A final status never is.
         """
         self.failures = self._refusals = 0
-        seen = {change.status for change in self.outcome.history}
+        seen = [change.status for change in self.outcome.history]
         rank = RANK.get(status, self._rank)
         is_change = status not in seen and (status in FINAL or rank >= self._rank)
         if status not in RANK and status not in FINAL:
@@ -172,6 +173,8 @@ class PollState:
             self._rank = rank
             change = StatusChange(status, now + self._wall_offset)
             self.outcome = Outcome(self.handle, (*self.outcome.history, change))
+            if self.outcome.connected:
+                self._expires_at = self._end_by
         interval = self._interval(now)
         if self._is_picked_up and not seen:
             # Those that were picked up together have been polled together, and would stay in step.
@@ -195,7 +198,7 @@ class PollState:
 
         That is the time before the newest poll, so that a caller that takes long over a status does not lose the next one.
         """
-        if self.outcome.ended or polled_at < self._deadline:
+        if self.outcome.ended or polled_at < self._expires_at:
             return
         expected, seconds = "been answered by both", min(self._answer_timeout, self._end_timeout)
         if self.outcome.connected:
@@ -207,10 +210,6 @@ class PollState:
             f"It goes on: tenios.callback({self.handle.id}) picks it up again.{trouble}",
             outcome=self.outcome,
         )
-
-    @property
-    def _deadline(self) -> float:
-        return self._end_by if self.outcome.connected else min(self._answer_by, self._end_by)
 
     def _interval(self, now: float) -> float:
         history = self.outcome.history

@@ -146,7 +146,7 @@ def _base_url(url: Any) -> Any:
     return SERVICE if url is None else url.rstrip("/") if isinstance(url, str) else url
 
 
-@frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False, repr=False)
 class Settings:
     """
     The validated settings of a client.

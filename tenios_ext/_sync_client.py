@@ -8,7 +8,7 @@ import tenios_client
 from tenios_client.api.callback import get_callback_status, init_callback
 
 from . import _client_base, _mapping
-from ._attempt import new_attempt
+from ._attempt import Attempt
 from ._claim import Claim, ledger_of, record_status
 from ._clock import SYSTEM_CLOCK
 from ._exceptions import StatusUnavailableError, TeniosError
@@ -191,7 +191,7 @@ class Tenios:
     def _send_init(self, request: InitCallbackRequest, claim: Claim | None = None) -> CallbackHandle | TeniosError:
         """Send one init request. Errors are returned, so that no traceback has the frames that hold the response."""
         started_at = self._clock.now()
-        with new_attempt(has_hooks=self._has_hooks) as attempt:
+        with Attempt(has_hooks=self._has_hooks) as attempt:
             try:
                 response = init_callback.sync_detailed(client=self._api, body=request)
                 callback_id = _mapping.callback_id(response.parsed)
@@ -359,7 +359,7 @@ class StatusPoller:
 
     def _send(self, callback_id: int, limit: float | None) -> CallbackStatus | StatusUnavailableError:
         """Send one status request. Errors are returned, so that no traceback has the frames that hold the response."""
-        with new_attempt(limit=limit) as attempt:
+        with Attempt(limit=limit) as attempt:
             try:
                 request = _mapping.status_request(callback_id)
                 response = get_callback_status.sync_detailed(client=self._api, body=request)

@@ -30,6 +30,8 @@ from ._settings import is_loopback
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from ._settings import Settings
 
 #: httpx's event hooks: functions by "request" and "response".
@@ -41,10 +43,15 @@ KEEPALIVE_SECONDS = 30.0
 MAX_RESPONSE_BYTES = 1 << 20
 MAX_HEADER_BYTES = 100 * 1024
 _OK = 200
-_INIT_PATH = "/callback/init"
+_INIT_PATH = b"/callback/init"
 _SOCKS = {"socks5", "socks5h"}
-_OF_THE_BODY = {b"content-encoding", b"content-length", b"transfer-encoding"}
+_ENCODING = b"content-encoding"
+_OF_THE_BODY = {_ENCODING, b"content-length", b"transfer-encoding"}
+_DECOMPRESSED = [[b"gzip"], [b"x-gzip"], [b"deflate"]]
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+# How a body begins before the access key is put into it.
+_NO_KEY = b'"access_key":""'
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class _NoCookies(httpx.Cookies):
@@ -96,7 +103,7 @@ class LeanClient:
         if url not in templates:
             templates[url] = cast("httpx.Client", super()).build_request(method, url, json=json, **options)
         template = templates[url]
-        return _with_body(template, json, timeout=template.extensions["timeout"])
+        return _with_body(template, _ENCODER.encode(json).encode(), timeout=template.extensions["timeout"])
 
 
 class HttpClient(LeanClient, httpx.Client):
@@ -151,10 +158,11 @@ class TransportFactory:
 
     def prepare(self, request: httpx.Request, seconds: float) -> httpx.Request:
         """Return *request* as it is sent: with the access key, and with time limits of at most *seconds*."""
-        document = json.loads(request.content)
-        document["access_key"] = self.settings.access_key.reveal()
+        key = _NO_KEY.replace(b'""', _ENCODER.encode(self.settings.access_key.reveal()).encode())
+        # JSON quotes the quotation marks of a text, so that this is found nowhere else.
+        content = request.content.replace(_NO_KEY, key)
         timeouts = {name: _least(each, seconds) for name, each in request.extensions.get("timeout", {}).items()}
-        prepared = _with_body(request, document, timeout=timeouts)
+        prepared = _with_body(request, content, timeout=timeouts)
         if is_init_request(request):
             # A pool that keeps no connections may still reuse one that has just become idle in another thread.
             prepared.headers["Connection"] = "close"
@@ -210,9 +218,8 @@ class TransportFactory:
         return proxy
 
 
-def _with_body(request: httpx.Request, document: Any, *, timeout: Mapping[str, float | None]) -> httpx.Request:
+def _with_body(request: httpx.Request, content: bytes, *, timeout: Mapping[str, float | None]) -> httpx.Request:
     """Return a copy of *request* with another body and other time limits."""
-    content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     copy = httpx.Request(
         request.method,
         request.url,
@@ -231,7 +238,7 @@ def _least(timeout: float | None, seconds: float) -> float:
 
 def is_init_request(request: httpx.Request) -> bool:
     """Return whether *request* starts a callback."""
-    return request.url.path.endswith(_INIT_PATH)
+    return request.url.raw_path.endswith(_INIT_PATH)
 
 
 class Transport(httpx.BaseTransport):
@@ -309,6 +316,32 @@ class Transport(httpx.BaseTransport):
             self._process = os.getpid()
 
 
+class _WholeResponse(httpx.Response):
+    """A response whose body has been read and decompressed, which httpx would do again."""
+
+    def __init__(self, status_code: int, *, content: bytes, **options: Any) -> None:
+        super().__init__(status_code, stream=httpx.ByteStream(content), **options)
+        self._whole = content
+
+    @property
+    def content(self) -> bytes:
+        return self._whole
+
+    def read(self) -> bytes:
+        return self._whole
+
+    async def aread(self) -> bytes:
+        return self._whole
+
+    def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        del chunk_size  # It is one chunk already.
+        yield self._whole
+
+    async def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        del chunk_size
+        yield self._whole
+
+
 class BoundedBody:
     """The bytes of a response as they arrive, limited in number and time."""
 
@@ -326,14 +359,16 @@ class BoundedBody:
 
     def complete(self, response: httpx.Response) -> httpx.Response:
         """Return the response with its body read: decompressed within the limit, and as UTF-8."""
-        encoding = response.headers.get("Content-Encoding", "").strip().lower()
-        headers = [each for each in response.headers.raw if each[0].lower() not in _OF_THE_BODY]
         content = bytes(self._content)
-        if encoding in {"gzip", "x-gzip", "deflate"}:
+        raw = response.headers.raw
+        if [value.strip().lower() for name, value in raw if name.lower() == _ENCODING] in _DECOMPRESSED:
             content = _decompressed(content)
+        content = _as_utf8(content)
+        headers = [each for each in raw if each[0].lower() not in _OF_THE_BODY]
+        headers.append((b"Content-Length", b"%d" % len(content)))
         # httpx logs the reason phrase, which is the server's; without it, it logs the standard one.
         extensions = {name: each for name, each in response.extensions.items() if name != "reason_phrase"}
-        return httpx.Response(response.status_code, headers=headers, content=_as_utf8(content), extensions=extensions)
+        return _WholeResponse(response.status_code, headers=headers, extensions=extensions, content=content)
 
 
 def _decompressed(content: bytes) -> bytes:
@@ -352,6 +387,8 @@ def _decompressed(content: bytes) -> bytes:
 
 def _as_utf8(content: bytes) -> bytes:
     """Return *content* in UTF-8. Text that is neither that nor UTF-16 or UTF-32 is taken for Latin-1."""
+    if content.isascii():
+        return content
     try:
         content.decode(json.detect_encoding(content))
     except UnicodeDecodeError:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ._polling import PollState
 
 MAX_CONCURRENCY = 100
+# Polls that are due within so many seconds are sent together, a little late: to wake up costs as much as a request.
+_TOGETHER = 0.02
 # Polls that are later than this because of the caller's limits are worth a warning (seconds).
 _LATE = 1.0
 
@@ -84,7 +86,8 @@ async def watch_many(
                 task = asyncio.create_task(_poll(state, now - at, poll, clock))
                 task.add_done_callback(alarm.ring)
                 polls.add(task)
-                next_request = max(next_request, now - gap) + gap
+                is_last = not due or due[0][0] > now  # of those that are sent together
+                next_request = max(next_request, now - gap) + (gap or (_TOGETHER if is_last else 0.0))
             if due and not has_warned and now - due[0][0] > _LATE:
                 has_warned = True
                 logger.warning(

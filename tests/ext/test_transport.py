@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import itertools
 import json
 import re
@@ -422,7 +423,33 @@ def test_event_hooks_see_every_request_and_response(mode: str) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(400, json={}))
     with pytest.raises(RejectedError):
         start_callback(mode, transport=transport, event_hooks={"request": [hook], "response": [hook]})
-    assert [type(message).__name__ for message in seen] == ["Request", "Response"]
+    request, response = seen
+    assert isinstance(request, httpx.Request)
+    assert isinstance(response, httpx.Response)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_event_hook_may_read_a_response_in_every_way_and_more_than_once(mode: str) -> None:
+    seen: list[bytes] = []
+
+    def hook(response: httpx.Response) -> None:
+        seen.extend([response.read(), response.content, response.text.encode()])
+        for _ in range(2):
+            seen.extend([b"".join(response.iter_bytes(3)), b"".join(response.iter_raw())])
+
+    async def async_hook(response: httpx.Response) -> None:
+        seen.extend([await response.aread(), response.content, response.text.encode()])
+        for _ in range(2):
+            seen.append(b"".join([chunk async for chunk in response.aiter_bytes(3)]))
+            seen.append(b"".join([chunk async for chunk in response.aiter_raw()]))
+
+    content = b'{"loginId": "", "id": 10}'
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, content=gzip.compress(content), headers={"Content-Encoding": "gzip"})
+    )
+    hooks = {"response": [hook if mode == "sync" else async_hook]}
+    assert start_callback(mode, transport=transport, event_hooks=hooks).id == 10
+    assert seen == [content] * 7
 
 
 @pytest.mark.parametrize("mode", MODES)
