@@ -85,7 +85,7 @@ class Attempt:
 
     def record_connecting(self) -> None:
         """
-        Take note that a connection is about to be made. Raises RuntimeError if nothing may be sent to TENIOS.
+        Take note that a connection is needed. Raises RuntimeError if nothing may be sent to TENIOS.
 
         That is checked here, so that tests which replace connections by mocks are not affected.
         """

@@ -452,6 +452,22 @@ def test_event_hook_may_read_a_response_in_every_way_and_more_than_once(mode: st
     assert seen == [content] * 7
 
 
+@pytest.mark.parametrize("key", ["KEY", 'say "key"', "a\\b", "schlüssel", '"access_key":""'])
+@pytest.mark.parametrize("text", ['"access_key":""', '\\"access_key":"",', '{"access_key":""}'])
+def test_access_key_is_put_in_its_place_and_nowhere_else(key: str, text: str) -> None:
+    bodies: list[bytes] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        bodies.append(request.content)
+        return httpx.Response(200, json={"loginId": "", "id": 10})
+
+    with Tenios(key, CONFIG_ID, transport=httpx.MockTransport(respond)) as tenios:
+        tenios.start_callback(NUMBER, agent_announcement=text)
+    document = json.loads(bodies[0])
+    assert document["access_key"] == key
+    assert document["agent_announcement"] == text
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_headers_name_the_version_and_ask_for_plain_json(mode: str) -> None:
     with HeadServer(STARTED) as server:
