@@ -551,6 +551,7 @@ def test_paused_campaign_starts_nothing_until_it_is_resumed(ledger: Ledger) -> N
     assert counts(asyncio.run(run_it())) == {"talked": 3}
 
 
+@pytest.mark.usefixtures("exact_time")
 def test_customers_that_are_added_while_it_runs_are_called(ledger: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     campaign = Campaign(ledger, clock=simulator.clock)

@@ -99,8 +99,9 @@ def test_size_of_event_is_bounded(http: httpx.Client, simulator: Simulator) -> N
         for _ in range(50 if long in document else 1):
             simulator.handle_request("POST", "/callback/init", body)
     with ExitStack() as stack:
-        event, state = next(events(stack, http))
-    assert (len(state["requests"]), len(state["callbacks"])) == (50, 1)
+        # The first event may be a tenth of a second old, if another listener has just looked.
+        event, state = next(each for each in events(stack, http) if len(each[1]["requests"]) == 50)
+    assert len(state["callbacks"]) == 1
     assert state["callbacks"][0]["agent_announcement"] == "x" * 1000 + "…"
     assert len(event) < 200_000
     assert http.get(f"{PREFIX}/callbacks").json()[0]["agent_announcement"] == long
