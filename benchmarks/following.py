@@ -2,7 +2,7 @@
 Following many callbacks in real time: the share of a core, the memory, and how late the polls are.
 
 Each number of callbacks is followed in a process of its own. All are polled at once at first, as after a restart; the measurement
-begins after that. Beside each, a bare aiohttp client sends as many requests per second, evenly, and ignores the responses.
+begins after that. For each number, a bare aiohttp client sends as many requests per second, evenly, and ignores the responses.
 
 "tuned" is aiohttp with what a program can do for itself: uvloop, and the garbage collector's first threshold at 20,000.
 """

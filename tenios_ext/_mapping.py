@@ -31,7 +31,7 @@ from ._exceptions import (
 )
 from ._models import MAX_DELAY, MAX_ID
 from ._phone import to_e164
-from ._transport import UnexpectedStatusError
+from ._transport import KEY_IS_ADDED_LATER, UnexpectedStatusError
 
 if TYPE_CHECKING:
     import httpx
@@ -52,9 +52,6 @@ _MAX_DIGITS = 19
 _DECIMAL = r"0|[1-9][0-9]{0,18}"
 _LARGEST_EXACT = 2**53 - 1  # The floats from here on may be rounded numbers.
 _DTMF_KEYS = frozenset("0123456789*#")
-
-#: What stands in for the access key until the transport builds the body.
-KEY_IS_ADDED_LATER = ""
 CREDENTIALS_HINT = (
     "TENIOS sends this response for a wrong access key and for an unknown callback config id. Compare both with the TENIOS "
     "portal (General Settings, API; and Callback Configurations), and ask TENIOS support whether the callback function is "

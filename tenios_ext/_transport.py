@@ -49,9 +49,9 @@ _ENCODING = b"content-encoding"
 _OF_THE_BODY = {_ENCODING, b"content-length", b"transfer-encoding"}
 _DECOMPRESSED = [[b"gzip"], [b"x-gzip"], [b"deflate"]]
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
-# How a body begins before the access key is put into it.
-_NO_KEY = b'"access_key":""'
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+#: The access key in a request until :meth:`TransportFactory.prepare` puts the real one in.
+KEY_IS_ADDED_LATER = ""
 
 
 class _NoCookies(httpx.Cookies):
@@ -158,9 +158,10 @@ class TransportFactory:
 
     def prepare(self, request: httpx.Request, seconds: float) -> httpx.Request:
         """Return *request* as it is sent: with the access key, and with time limits of at most *seconds*."""
-        key = _NO_KEY.replace(b'""', _ENCODER.encode(self.settings.access_key.reveal()).encode())
-        # JSON quotes the quotation marks of a text, so that this is found nowhere else.
-        content = request.content.replace(_NO_KEY, key)
+        # JSON quotes the quotation marks of a text, so that this member is found nowhere else.
+        content = request.content.replace(
+            _key_member(KEY_IS_ADDED_LATER), _key_member(self.settings.access_key.reveal())
+        )
         timeouts = {name: _least(each, seconds) for name, each in request.extensions.get("timeout", {}).items()}
         prepared = _with_body(request, content, timeout=timeouts)
         if is_init_request(request):
@@ -216,6 +217,10 @@ class TransportFactory:
                 "A proxy on another machine cannot be used with an http:// base_url: it would get the access key unencrypted."
             )
         return proxy
+
+
+def _key_member(key: str) -> bytes:
+    return b'"access_key":' + _ENCODER.encode(key).encode()
 
 
 def _with_body(request: httpx.Request, content: bytes, *, timeout: Mapping[str, float | None]) -> httpx.Request:
@@ -317,7 +322,11 @@ class Transport(httpx.BaseTransport):
 
 
 class _WholeResponse(httpx.Response):
-    """A response whose body has been read and decompressed, which httpx would do again."""
+    """
+    A response whose body has been read and decompressed, which httpx would do again.
+
+    The caller's event hooks may read it in any way, and as often as they like.
+    """
 
     def __init__(self, status_code: int, *, content: bytes, **options: Any) -> None:
         super().__init__(status_code, stream=httpx.ByteStream(content), **options)
