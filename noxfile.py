@@ -23,13 +23,27 @@ def test(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 @nox.parametrize("resolution", ["lowest-direct", "highest"], ids=["oldest", "newest"])
 def wheel(session: nox.Session, resolution: str) -> None:
-    """Build the wheel, install it with the oldest or the newest dependencies that it allows, and try it."""
+    """
+    Build the wheel, install it with the oldest or the newest dependencies that it allows, and try
+    it.
+    """
     folder = Path(session.create_tmp()).resolve()
     session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), external=True)
     [built] = folder.glob("*.whl")
-    # Only the wheel would count as direct if it were resolved itself, so the versions come from what it is built from.
+    # Only the wheel would count as direct if it were resolved itself, so the versions come from
+    # what it is built from.
     versions = str(folder / "versions.txt")
-    resolve = ["uv", "pip", "compile", "--quiet", "--upgrade", "--all-extras", f"--python={session.python}"]
-    session.run(*resolve, f"--resolution={resolution}", "pyproject.toml", "-o", versions, external=True)
+    resolve = [
+        "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--upgrade",
+        "--all-extras",
+        f"--python={session.python}",
+    ]
+    session.run(
+        *resolve, f"--resolution={resolution}", "pyproject.toml", "-o", versions, external=True
+    )
     session.install("-c", versions, f"{built}[aiohttp,campaign,simulator]")
     session.run("python", "-I", str(Path("tests/packaging/try_wheel.py").resolve()))

@@ -1,4 +1,6 @@
-"""The best poll intervals for a population whose distributions are known, by dynamic programming."""
+"""
+The best poll intervals for a population whose distributions are known, by dynamic programming.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ NEGLIGIBLE = 1e-6
 @frozen
 class Phase:
     """
-    How long a status lasts once it has been seen: at each *step*, the probability that it still lasts, and its integral.
+    How long a status lasts once it has been seen: at each *step*, the probability that it still
+    lasts, and its integral.
 
     When it is seen, it has lasted for up to *LAG*.
     """
@@ -38,20 +41,28 @@ class Phase:
     def of(cls, lasts: Duration, *, step: float, horizon: float) -> Phase:
         """Make one of a duration that is known from its beginning."""
         lag = int(cls.LAG / step)
-        known = _integral([lasts.survival(at * step) for at in range(int(horizon / step) + lag + 2)], step)
+        known = _integral(
+            [lasts.survival(at * step) for at in range(int(horizon / step) + lag + 2)], step
+        )
         survival = [(known[at + lag] - known[at]) / known[lag] for at in range(len(known) - lag)]
         return cls(step, survival, _integral(survival, step))
 
     def lateness(self, start: int, end: int) -> float:
-        """Return how late a poll at *end* tells of a change after *start*, times the probability that it does."""
-        return (end - start) * self.step * self.survival[start] - (self.integral[end] - self.integral[start])
+        """
+        Return how late a poll at *end* tells of a change after *start*, times the probability that
+        it does.
+        """
+        return (end - start) * self.step * self.survival[start] - (
+            self.integral[end] - self.integral[start]
+        )
 
     def best_intervals(self, weight: float, *, longest: float) -> tuple[list[float], float]:
         """
-        Return the intervals (by steps since it was seen) with the least sum of requests and *weight* times lateness.
+        Return the intervals (by steps since it was seen) with the least sum of requests and
+        *weight* times lateness.
 
-        Also returns the lateness. Dynamic programming, from the end: the best that can be had from each step on is known for all
-        later steps.
+        Also returns the lateness. Dynamic programming, from the end: the best that can be had from
+        each step on is known for all later steps.
         """
         last, reach = len(self.survival) - 1, int(longest / self.step)
         cost, following = [0.0] * (last + 1), [last] * (last + 1)
@@ -72,11 +83,18 @@ class Phase:
 
 def _integral(values: list[float], step: float) -> list[float]:
     """Return the integral up to each of the values, which are *step* apart."""
-    return list(accumulate(((one + other) / 2 * step for one, other in pairwise(values)), initial=0.0))
+    return list(
+        accumulate(((one + other) / 2 * step for one, other in pairwise(values)), initial=0.0)
+    )
 
 
-def best_poll_interval(population: Population, *, answers_late: float, ends_late: float) -> PollInterval:
-    """Return the intervals with the fewest requests that tell of answers and of ends so late on average (seconds)."""
+def best_poll_interval(
+    population: Population, *, answers_late: float, ends_late: float
+) -> PollInterval:
+    """
+    Return the intervals with the fewest requests that tell of answers and of ends so late on
+    average (seconds).
+    """
     ringing = (CallbackStatus.CALLING_A, CallbackStatus.CALLING_B)
     rings = [Phase.of(population.phases[status], step=0.25, horizon=50) for status in ringing]
     talk = Phase.of(population.talks, step=1, horizon=3000)
@@ -88,7 +106,8 @@ def best_poll_interval(population: Population, *, answers_late: float, ends_late
             return 0.0
         step = 1 if status == CallbackStatus.CONNECTED else 0.25
         table = tables.get(status, [Phase.LAG])
-        return table[min(int(elapsed / step), len(table) - 1)] / 1.05  # The jitter adds 5 % on average.
+        # The jitter adds 5 % on average.
+        return table[min(int(elapsed / step), len(table) - 1)] / 1.05
 
     return poll_interval
 
@@ -100,5 +119,7 @@ def _as_late_as(late: float, phases: list[Phase], *, longest: float) -> list[lis
     for _ in range(12):
         weight = math.sqrt(low * high)
         best = [phase.best_intervals(weight, longest=longest) for phase in phases]
-        low, high = (weight, high) if mean(lateness for _, lateness in best) > late else (low, weight)
+        low, high = (
+            (weight, high) if mean(lateness for _, lateness in best) > late else (low, weight)
+        )
     return [intervals for intervals, _ in best]

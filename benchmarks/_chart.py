@@ -6,8 +6,8 @@ from html import escape
 
 _STYLE = """
   .paper { fill: #ffffff; }
-  text { font: 13px system-ui, sans-serif; fill: #1c2430; stroke: #ffffff; stroke-width: 4px; paint-order: stroke; }
-  text.title { font-weight: 600; font-size: 15px; }
+  text { font: 13px system-ui, sans-serif; fill: #1c2430; stroke: #ffffff; stroke-width: 4px;
+  paint-order: stroke; } text.title { font-weight: 600; font-size: 15px; }
   text.ours { font-weight: 600; fill: #17693a; }
   .grid { stroke: #d5dae1; }
   .fixed { stroke: #556070; stroke-width: 1.5; fill: none; }
@@ -43,7 +43,10 @@ def document(width: int, height: int, title: str, description: str, parts: list[
 
 
 def bars(title: str, values: dict[str, float], *, ours: set[str], base: str) -> str:
-    """Return an SVG of a bar for each of *values*, shortest first, those of *ours* in green, with a line where *base* ends."""
+    """
+    Return an SVG of a bar for each of *values*, shortest first, those of *ours* in green, with a
+    line where *base* ends.
+    """
     scale = _LONGEST / max(values.values())
     ordered = sorted(values.items(), key=lambda item: item[1])
     height = _TOP + len(ordered) * _BAR + 12

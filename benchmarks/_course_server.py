@@ -1,8 +1,8 @@
 """
 A server of the statuses of callbacks that are in mid-course.
 
-Each callback rings twice for 5 to 40 s and talks for 20 to 600 s. Its age at the beginning is what one finds at any moment of a
-service to which callbacks keep coming.
+Each callback rings twice for 5 to 40 s and talks for 20 to 600 s. Its age at the beginning is what
+one finds at any moment of a service to which callbacks keep coming.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ LONGEST = 680.0
 
 
 def courses(count: int, begin: float) -> list[list[float]]:
-    """Return when each callback rings at the agent's, at the customer's, connects and ends; seconds since the epoch."""
+    """
+    Return when each callback rings at the agent's, at the customer's, connects and ends; seconds
+    since the epoch.
+    """
     rng = random.Random(SEED)  # noqa: S311 - not a secret
     found: list[list[float]] = []
     while len(found) < count:

@@ -1,9 +1,10 @@
 """
 Simulated callbacks: what polling them costs, and how soon it tells. No network and no real time.
 
-The callbacks, of which TENIOS publishes no statistics: half have no delay, the others one of up to a minute. The agent's phone
-begins to ring 0.3 to 2 s after the delay. 14 % of the agents and 30 % of the customers are not reached: half of them refuse after
-1 to 8 s, half let the phone ring for 45 s. Requests take no time.
+The callbacks, of which TENIOS publishes no statistics: half have no delay, the others one of up to
+a minute. The agent's phone begins to ring 0.3 to 2 s after the delay. 14 % of the agents and 30 %
+of the customers are not reached: half of them refuse after 1 to 8 s, half let the phone ring for 45
+s. Requests take no time.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class LogNormal:
 
     def draw(self, rng: random.Random) -> float:
         """Return one."""
-        return min(max(self.median * math.exp(rng.gauss(0, self.sigma)), self.shortest), self.longest)
+        return min(
+            max(self.median * math.exp(rng.gauss(0, self.sigma)), self.shortest), self.longest
+        )
 
     def survival(self, seconds: float) -> float:
         """Return the probability that it is longer than *seconds*."""
@@ -102,7 +105,9 @@ class Ringing:
 
     def survival(self, seconds: float) -> float:
         """Return the probability that it is longer than *seconds*."""
-        failure = REFUSED * self.refused.survival(seconds) + (1 - REFUSED) * (seconds < self.given_up)
+        failure = REFUSED * self.refused.survival(seconds) + (1 - REFUSED) * (
+            seconds < self.given_up
+        )
         return (1 - self.failing) * self.answered.survival(seconds) + self.failing * failure
 
 
@@ -177,7 +182,9 @@ def by_interval(poll_interval: PollInterval) -> Polls:
 
     def polls(course: Course) -> Iterator[float]:
         handle = CallbackHandle(10, delay=course.delay, started_at=0.0)
-        state = PollState(handle, poll_interval, answer_timeout=None, end_timeout=None, wall_time=0.0, now=0.0)
+        state = PollState(
+            handle, poll_interval, answer_timeout=None, end_timeout=None, wall_time=0.0, now=0.0
+        )
         now = 0.0
         while not state.outcome.ended:
             now += state.pause(now)
@@ -188,13 +195,19 @@ def by_interval(poll_interval: PollInterval) -> Polls:
 
 
 def by_pauses(pauses: Callable[[], Iterable[float]]) -> Polls:
-    """Return when a program polls that pauses for so long between polls, whatever the responses; it begins after the delay."""
+    """
+    Return when a program polls that pauses for so long between polls, whatever the responses; it
+    begins after the delay.
+    """
     return lambda course: accumulate(pauses(), initial=float(course.delay))
 
 
 @frozen
 class Result:
-    """The requests of each callback, and how late each answer and each end was learned of, sorted (seconds)."""
+    """
+    The requests of each callback, and how late each answer and each end was learned of, sorted
+    (seconds).
+    """
 
     requests: float
     answers: list[float]
@@ -211,7 +224,9 @@ def follow(courses: list[Course], polls: Polls, seed: int = 1) -> Result:
         for now in polls(course):
             requests += 1
             reached = bisect_right(course.times, now)
-            reached_now = zip(course.statuses[begin:reached], course.times[begin:reached], strict=True)
+            reached_now = zip(
+                course.statuses[begin:reached], course.times[begin:reached], strict=True
+            )
             learned += [(status, now - time) for status, time in reached_now]
             begin = max(begin, reached)
             if reached == len(course.times):

@@ -1,7 +1,8 @@
 """
 Small and fast servers, each in a process of its own, so that what is measured is the client.
 
-A server is a program that calls :func:`serve` with a function of its own; :func:`running` starts it.
+A server is a program that calls :func:`serve` with a function of its own; :func:`running` starts
+it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ class _Protocol(asyncio.Protocol):
             return
         self._received = b""
         content = json.dumps(self._answer(body)).encode()
-        headers = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)
+        headers = (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            % len(content)
+        )
         assert isinstance(self._transport, asyncio.Transport)
         self._transport.write(headers + content)
         if b"connection: close" in head:
@@ -55,13 +59,18 @@ class _Protocol(asyncio.Protocol):
 
 
 async def serve(answer: Callable[[bytes], dict[str, Any]], certificate: str = "") -> None:
-    """Print the port, and answer each request until standard input is closed. With a certificate, use TLS."""
+    """
+    Print the port, and answer each request until standard input is closed. With a certificate, use
+    TLS.
+    """
     context = None
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Protocol(answer), "127.0.0.1", 0, ssl=context, backlog=1024)
+    server = await loop.create_server(
+        lambda: _Protocol(answer), "127.0.0.1", 0, ssl=context, backlog=1024
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     os._exit(0)
@@ -71,7 +80,9 @@ async def serve(answer: Callable[[bytes], dict[str, Any]], certificate: str = ""
 def running(program: str | Path, *arguments: str | Path, scheme: str = "http") -> Iterator[str]:
     """Run a server, and yield its URL."""
     command = [sys.executable, program, *arguments]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:

@@ -1,8 +1,10 @@
 """
-What a campaign costs per callback: one process with SQLite, one with PostgreSQL, and three workers, beside a bare client.
+What a campaign costs per callback: one process with SQLite, one with PostgreSQL, and three workers,
+beside a bare client.
 
-The bare client starts the same number of callbacks without a ledger, so many at a time, and follows them with ``watch_many``. The
-simulator runs in a process of its own, with its time 60 times as fast; the clients poll as they do in reality.
+The bare client starts the same number of callbacks without a ledger, so many at a time, and follows
+them with ``watch_many``. The simulator runs in a process of its own, with its time 60 times as
+fast; the clients poll as they do in reality.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ asyncio.run(main(sys.argv[2:], int(sys.argv[1])))
 def simulator() -> Iterator[dict[str, str]]:
     """Yield the environment of a client of a simulator."""
     command: list[str | Path] = [TENIOS, "simulate", "--port", "0", "--speed", "60"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline().strip().removeprefix("export ") for _ in range(3)]
         try:
@@ -72,11 +76,16 @@ def report(name: str, commands: list[list[str | Path]], ledger: str | None = Non
             with Ledger(ledger) as opened:
                 Campaign(opened).add(Customer(f"order-{number}", number) for number in NUMBERS)
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        processes = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for command in commands]
+        processes = [
+            subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+            for command in commands
+        ]
         if len(processes) > 1 and ledger is not None:
             with Ledger(ledger) as opened:
                 while Campaign(opened).summary().done < CUSTOMERS:
-                    time.sleep(0.5)  # The workers do not end by themselves, and are not to be kept from their database.
+                    # The workers do not end by themselves, and are not to be kept from their
+                    # database.
+                    time.sleep(0.5)
             for process in processes:
                 process.send_signal(signal.SIGTERM)
         for process in processes:
@@ -94,10 +103,18 @@ def main() -> None:
     options = ["--max-active", str(MAX_ACTIVE), "--yes"]
     report("watch_many", [[sys.executable, "-c", BARE, str(MAX_ACTIVE), *NUMBERS]])
     with tempfile.TemporaryDirectory() as folder:
-        report("run, SQLite", [[TENIOS, "campaign", "run", *options]], f"sqlite:///{folder}/campaign.db")
+        report(
+            "run, SQLite",
+            [[TENIOS, "campaign", "run", *options]],
+            f"sqlite:///{folder}/campaign.db",
+        )
     with postgresql("-c", "fsync=on") as server:
         report("run, PostgreSQL", [[TENIOS, "campaign", "run", *options]], new_database(server))
-        report("3 workers, PostgreSQL", [[TENIOS, "campaign", "worker", *options]] * 3, new_database(server))
+        report(
+            "3 workers, PostgreSQL",
+            [[TENIOS, "campaign", "worker", *options]] * 3,
+            new_database(server),
+        )
 
 
 if __name__ == "__main__":

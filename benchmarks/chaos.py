@@ -1,9 +1,11 @@
 """
-Campaigns of 1,000 customers whose processes are killed at random, or whose database is stopped, while one request in five fails.
+Campaigns of 1,000 customers whose processes are killed at random, or whose database is stopped,
+while one request in five fails.
 
-It measures no speed. Each line is a campaign that was run to its end and then compared with what the simulator has seen: no
-attempt dialled twice, never more callbacks in progress than allowed, and each customer in the state that its callback ended in.
-It takes twenty minutes, since a campaign pauses for five seconds whenever TENIOS is too busy.
+It measures no speed. Each line is a campaign that was run to its end and then compared with what
+the simulator has seen: no attempt dialled twice, never more callbacks in progress than allowed, and
+each customer in the state that its callback ended in. It takes twenty minutes, since a campaign
+pauses for five seconds whenever TENIOS is too busy.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ def show(name: str, run: Callable[[], Report]) -> None:
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
     seconds = time.monotonic() - began
     print(
-        f"{name:26}  {report.kills:5}  {report.dialled:7}  {report.most_active:11}  {seconds:4.0f}  {states}",
+        f"{name:26}  {report.kills:5}  {report.dialled:7}  {report.most_active:11}  {seconds:4.0f} "
+        f" {states}",
         flush=True,
     )
 
@@ -44,9 +47,15 @@ def main() -> None:
     print(f"{CUSTOMERS} customers, each called at most twice, at most {MAX_ACTIVE} at a time")
     print(f"{'':26}  kills  dialled  most active     s  customers by how it ended")
     with tempfile.TemporaryDirectory() as folder:
-        show("one process, SQLite", lambda: kill_runs(f"sqlite:///{folder}/campaign.db", CUSTOMERS, KILLS))
+        show(
+            "one process, SQLite",
+            lambda: kill_runs(f"sqlite:///{folder}/campaign.db", CUSTOMERS, KILLS),
+        )
     with postgresql() as server:
-        show("three workers, PostgreSQL", lambda: kill_workers(new_database(server), CUSTOMERS, KILLS))
+        show(
+            "three workers, PostgreSQL",
+            lambda: kill_workers(new_database(server), CUSTOMERS, KILLS),
+        )
     show(f"PostgreSQL stopped {STOPS} times", lambda: stop_database(CUSTOMERS, STOPS))
 
 

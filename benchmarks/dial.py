@@ -1,9 +1,11 @@
 """
-What one dial costs, over plain HTTP and over TLS: milliseconds of this process's CPU, and from beginning to end.
+What one dial costs, over plain HTTP and over TLS: milliseconds of this process's CPU, and from
+beginning to end.
 
-A dial never uses a kept connection, so it is compared with an httpx client that keeps none. The last line is what it would cost
-over one that was kept. The server is another process on this machine: over the internet, each round trip is added, and a new
-connection takes one for TCP and one for TLS 1.3.
+A dial never uses a kept connection, so it is compared with an httpx client that keeps none. The
+last line is what it would cost over one that was kept. The server is another process on this
+machine: over the internet, each round trip is added, and a new connection takes one for TCP and one
+for TLS 1.3.
 """
 
 from __future__ import annotations
@@ -48,8 +50,15 @@ def _http_client(url: str, context: ssl.SSLContext | None) -> Dial:
         if context is None:
             connection = http.client.HTTPConnection(address.hostname or "", address.port)
         else:
-            connection = http.client.HTTPSConnection(address.hostname or "", address.port, context=context)
-        connection.request("POST", PATH, json.dumps(BODY), {"Content-Type": "application/json", "Connection": "close"})
+            connection = http.client.HTTPSConnection(
+                address.hostname or "", address.port, context=context
+            )
+        connection.request(
+            "POST",
+            PATH,
+            json.dumps(BODY),
+            {"Content-Type": "application/json", "Connection": "close"},
+        )
         answer = json.loads(connection.getresponse().read())
         connection.close()
         return answer["id"]
@@ -71,7 +80,9 @@ def _in_loop(loop: asyncio.AbstractEventLoop, dial: Callable[[], Awaitable[objec
     return lambda: loop.run_until_complete(once())
 
 
-def compare(url: str, context: ssl.SSLContext | None) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+def compare(
+    url: str, context: ssl.SSLContext | None
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Return the milliseconds of CPU and those of time of one dial, a figure for each round."""
     loop = asyncio.new_event_loop()
     tenios = Tenios("KEY", "CONFIG", base_url=url)
@@ -109,7 +120,9 @@ def main() -> None:
         authority, certificate = Path(folder) / "authority.pem", Path(folder) / "server.pem"
         issuer = trustme.CA()
         issuer.cert_pem.write_to_path(str(authority))
-        issuer.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+        issuer.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+            str(certificate)
+        )
         os.environ["SSL_CERT_FILE"] = str(authority)
         with serving() as plain, serving(certificate) as tls:
             for title, url, context in (

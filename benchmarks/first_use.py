@@ -1,8 +1,10 @@
 """
-How long making a client and its first request take, and for how long the first request holds the event loop (milliseconds).
+How long making a client and its first request take, and for how long the first request holds the
+event loop (milliseconds).
 
-A task that sleeps for a millisecond again and again runs beside the request; what is measured is the longest time between two of
-its turns. Each is a process of its own; the median is printed, with the least and the most.
+A task that sleeps for a millisecond again and again runs beside the request; what is measured is
+the longest time between two of its turns. Each is a process of its own; the median is printed, with
+the least and the most.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ async def main(url, aiohttp, dial):
     await asyncio.sleep(0.01)
     turning.cancel()
     await tenios.aclose()
-    print(json.dumps([made, took, max(after - before for before, after in zip(turns, turns[1:])) * 1000]))
+    print(json.dumps([made, took, max(after - before for before, after in zip(turns, turns[1:])) *
+    1000]))
 
 asyncio.run(main(sys.argv[1], sys.argv[2] == "aiohttp", sys.argv[3] == "dial"))
 """

@@ -1,7 +1,9 @@
 """
-Init requests over kept connections and over new ones: how many end with an unknown outcome, and how long each takes.
+Init requests over kept connections and over new ones: how many end with an unknown outcome, and how
+long each takes.
 
-The server resets each kept connection when the second request arrives on it, as if its idle timeout had just passed.
+The server resets each kept connection when the second request arrives on it, as if its idle timeout
+had just passed.
 """
 
 from __future__ import annotations
@@ -50,7 +52,10 @@ def start_callbacks(transport: httpx.BaseTransport | None) -> tuple[int, float]:
 
 def main() -> None:
     """Print both for each transport."""
-    for name, transport in {"kept connections": KeepAliveTransport(), "new connections": None}.items():
+    for name, transport in {
+        "kept connections": KeepAliveTransport(),
+        "new connections": None,
+    }.items():
         unknown, milliseconds = start_callbacks(transport)
         print(f"{name:18} {unknown:4} of {REQUESTS} outcomes unknown, {milliseconds:5.1f} ms each")
 

@@ -1,5 +1,6 @@
 """
-What our packages add to the start of a program, beside the same program without us, in an otherwise empty environment.
+What our packages add to the start of a program, beside the same program without us, in an otherwise
+empty environment.
 
 - `import tenios_ext` beside its dependencies
 - `tenios --help` beside an empty click program
@@ -31,7 +32,9 @@ def seconds(command: Sequence[str | Path]) -> float:
 
 
 def compare(title: str, commands: Mapping[str, Sequence[str | Path]]) -> None:
-    """Print how long each of *commands* takes; the first one is what the others are compared with."""
+    """
+    Print how long each of *commands* takes; the first one is what the others are compared with.
+    """
     for command in commands.values():
         seconds(command)
     rows: dict[str, list[float]] = {name: [] for name in commands}
@@ -54,15 +57,33 @@ def main() -> None:
                 "tenios_ext": [python, "-I", "-c", "import tenios_ext"],
             },
         )
-    with environment([*constraint, f"{ROOT}[simulator]", "pytest"]) as python, tempfile.TemporaryDirectory() as folder:
+    with (
+        environment([*constraint, f"{ROOT}[simulator]", "pytest"]) as python,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         compare(
             "help",
-            {"an empty click program": [python, "-I", "-c", CLICK], "tenios": [python.with_name("tenios"), "--help"]},
+            {
+                "an empty click program": [python, "-I", "-c", CLICK],
+                "tenios": [python.with_name("tenios"), "--help"],
+            },
         )
         test = Path(folder) / "test_nothing.py"
         test.write_text("def test_nothing(): pass\n")
-        pytest: Sequence[str | Path] = [python, "-I", "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
-        compare("pytest", {"without the plugin": [*pytest, "-p", "no:tenios"], "with the plugin": pytest})
+        pytest: Sequence[str | Path] = [
+            python,
+            "-I",
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            test,
+        ]
+        compare(
+            "pytest",
+            {"without the plugin": [*pytest, "-p", "no:tenios"], "with the plugin": pytest},
+        )
 
 
 if __name__ == "__main__":

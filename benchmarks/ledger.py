@@ -1,8 +1,9 @@
 """
-What a ledger costs per dial: milliseconds, and milliseconds of this process's CPU, beside a dial without one.
+What a ledger costs per dial: milliseconds, and milliseconds of this process's CPU, beside a dial
+without one.
 
-Rounds of the three are interleaved; the median of the rounds is printed, with the least and the most. PostgreSQL runs on
-this machine with fsync on, and is left out where it is not installed.
+Rounds of the three are interleaved; the median of the rounds is printed, with the least and the
+most. PostgreSQL runs on this machine with fsync on, and is left out where it is not installed.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ def main() -> None:
         assert server.stdout is not None
         stack.callback(server.stdin.close)
         url = server.stdout.readline().strip()
-        ledgers: dict[str, Ledger | None] = {"no ledger": None, "SQLite": Ledger(f"sqlite:///{folder}/callbacks.db")}
+        ledgers: dict[str, Ledger | None] = {
+            "no ledger": None,
+            "SQLite": Ledger(f"sqlite:///{folder}/callbacks.db"),
+        }
         if program("postgres"):
             database = stack.enter_context(postgresql("-c", "fsync=on"))
             ledgers["PostgreSQL"] = stack.enter_context(Ledger(database))

@@ -1,11 +1,13 @@
 """
-The CPU of one status request over a kept connection: bare HTTP clients, this SDK, and the SDKs of others.
+The CPU of one status request over a kept connection: bare HTTP clients, this SDK, and the SDKs of
+others.
 
-    peers.py [--chart FILE]   install them in an environment of their own (requirements/bench.txt) and compare them
-    peers.py NAME URL         measure one, a line for each line of standard input
+    peers.py [--chart FILE]    install them in an environment of their own and compare them
+    peers.py NAME URL          measure one, a line for each line of standard input
 
-Each is a process of its own, so that none pays for what another has imported; their rounds are interleaved. The server is another
-process. The other SDKs fetch what they have that is most like the status of a call.
+Each is a process of its own, so that none pays for what another has imported; their rounds are
+interleaved. The server is another process. The other SDKs fetch what they have that is most like
+the status of a call.
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ Call = Callable[[], object]
 
 
 def _in_loop(call: Callable[[], Awaitable[object]]) -> Call:
-    """Return a function that makes as many asynchronous calls as are measured at once, in one event loop."""
+    """
+    Return a function that makes as many asynchronous calls as are measured at once, in one event
+    loop.
+    """
     loop = asyncio.new_event_loop()
 
     async def repeat() -> None:
@@ -85,7 +90,9 @@ def _generated(url: str) -> Call:
     models = import_module("tenios_client.models")
     fetch = import_module("tenios_client.api.callback.get_callback_status").sync_detailed
     client = import_module("tenios_client").Client(base_url=url)
-    return _repeated(lambda: fetch(client=client, body=models.CallbackStatusRequest("KEY", 10)).parsed.status)
+    return _repeated(
+        lambda: fetch(client=client, body=models.CallbackStatusRequest("KEY", 10)).parsed.status
+    )
 
 
 def _tenios(url: str) -> Call:
@@ -112,7 +119,9 @@ def _plivo(url: str) -> Call:
     client.account_id = "A"
     module: Any = import_module("plivo.rest.client")
     for name in [
-        each for each in vars(module) if isinstance(vars(module)[each], str) and "api.plivo.com" in vars(module)[each]
+        each
+        for each in vars(module)
+        if isinstance(vars(module)[each], str) and "api.plivo.com" in vars(module)[each]
     ]:
         setattr(module, name, url)
     return _repeated(lambda: client.calls.get("abc"))
@@ -135,11 +144,15 @@ def _twilio(url: str) -> Call:
 
 
 def _vonage(url: str) -> Call:
-    """Its layer over requests, without the RSA signature and the model that each request for a call would need."""
+    """
+    Its layer over requests, without the RSA signature and the model that each request for a call
+    would need.
+    """
     module: Any = import_module("vonage")
     host = url.partition("//")[2]
     client = module.Vonage(
-        module.Auth(api_key="k", api_secret="s" * 8), module.HttpClientOptions(api_host=host, rest_host=host)
+        module.Auth(api_key="k", api_secret="s" * 8),
+        module.HttpClientOptions(api_host=host, rest_host=host),
     )
     adapter: Any = import_module("requests.adapters").HTTPAdapter
 
@@ -149,7 +162,9 @@ def _vonage(url: str) -> Call:
 
     session = client.http_client._session  # noqa: SLF001 - there is no other way to another scheme
     session.mount("https://", type("Plain", (adapter,), {"send": send})())
-    return _repeated(lambda: client.http_client.get(host, "/v1/calls/abc", auth_type="basic")["status"])
+    return _repeated(
+        lambda: client.http_client.get(host, "/v1/calls/abc", auth_type="basic")["status"]
+    )
 
 
 PEERS = {
@@ -189,7 +204,11 @@ def compare(python: Path) -> dict[str, list[float]]:
         workers = {}
         for name in PEERS:
             process = subprocess.Popen(
-                [python, __file__, name, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+                [python, __file__, name, url],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                bufsize=1,
             )
             workers[name] = stack.enter_context(process)
             stack.callback(process.kill)

@@ -1,14 +1,18 @@
 """
-When to poll: requests per callback, and how late answers and ends are learned of, for several ways to choose the interval.
+When to poll: requests per callback, and how late answers and ends are learned of, for several ways
+to choose the interval.
 
     poll_interval.py [--chart FILE]
 
-Each follows the same 10,000 simulated callbacks of each population; see `_polling_model.py`. The chart is an SVG. The other
-libraries do not poll TENIOS. Their defaults, without their time limits, are those of:
+Each follows the same 10,000 simulated callbacks of each population; see `_polling_model.py`. The
+chart is an SVG. The other libraries do not poll TENIOS. Their defaults, without their time limits,
+are those of:
 
-- azure-core 1.41, `azure.core.polling.base_polling.LROBasePolling`: 30 s unless the server sends Retry-After
-- google-api-core 2.44, `google.api_core.future.polling.DEFAULT_POLLING`, and `exponential_sleep_generator`: uniform between 0 and
-  1 s, which grows by a factor of 1.5 up to 20 s
+- azure-core 1.41, `azure.core.polling.base_polling.LROBasePolling`: 30 s unless the server sends
+  Retry-After
+- google-api-core 2.44, `google.api_core.future.polling.DEFAULT_POLLING`, and
+  `exponential_sleep_generator`: uniform between 0 and 1 s, which grows by a factor of 1.5 up to 20
+  s
 - temporalio 1.35, `temporalio.common.RetryPolicy`: 1 s, doubled up to 100 s
 """
 
@@ -53,7 +57,9 @@ def a_tenth(status: CallbackStatus | None, elapsed: float) -> float:
     """Return the interval that was the default before: a tenth of *elapsed*, within limits."""
     if status is None:
         return 0.0
-    ringing = (1.0, 5.0) if status in {CallbackStatus.CALLING_A, CallbackStatus.CALLING_B} else (0.5, 5.0)
+    ringing = (
+        (1.0, 5.0) if status in {CallbackStatus.CALLING_A, CallbackStatus.CALLING_B} else (0.5, 5.0)
+    )
     shortest, longest = (2.0, 30.0) if status == CallbackStatus.CONNECTED else ringing
     return min(max(shortest, elapsed / 10), longest)
 
@@ -78,9 +84,14 @@ def growing(
 
 
 def optimum(population: Population, courses: list[Course]) -> Polls:
-    """Return the best intervals for a population whose distributions are known, on average about as late as ours."""
+    """
+    Return the best intervals for a population whose distributions are known, on average about as
+    late as ours.
+    """
     ours = follow(courses, by_interval(default_poll_interval))
-    return by_interval(best_poll_interval(population, answers_late=mean(ours.answers), ends_late=mean(ours.ends)))
+    return by_interval(
+        best_poll_interval(population, answers_late=mean(ours.answers), ends_late=mean(ours.ends))
+    )
 
 
 #: The optimum depends on the population.
@@ -112,7 +123,10 @@ def print_table(name: str, results: dict[str, Result]) -> None:
     heads = "".join(f" | {kind:>6} mean    p50    p95    p99" for kind in ("answer", "end"))
     print(f"\n{name:28} requests  of 2 s{heads}")
     for policy, result in results.items():
-        cells = f"{policy:28} {result.requests:8.1f} {result.requests / results['fixed 2 s'].requests:7.2f}"
+        cells = (
+            f"{policy:28} {result.requests:8.1f} "
+            f"{result.requests / results['fixed 2 s'].requests:7.2f}"
+        )
         for late in (result.answers, result.ends):
             cells += f" | {mean(late):11.2f}" + "".join(
                 f" {percentile(late, share):6.2f}" for share in (0.5, 0.95, 0.99)
@@ -148,7 +162,9 @@ def position(requests: float, seconds: float, left: float) -> tuple[float, float
         return math.log(value / limits[0]) / math.log(limits[1] / limits[0])
 
     bottom = HEIGHT - 54
-    return left + share(requests, REQUESTS) * PANEL, bottom - share(seconds, SECONDS) * (bottom - TOP)
+    return left + share(requests, REQUESTS) * PANEL, bottom - share(seconds, SECONDS) * (
+        bottom - TOP
+    )
 
 
 def panel(title: str, left: float, points: dict[str, tuple[float, float]]) -> list[str]:
@@ -165,7 +181,9 @@ def panel(title: str, left: float, points: dict[str, tuple[float, float]]) -> li
     parts.append(
         f'<text x="{left + PANEL / 2}" y="{HEIGHT - 14}" text-anchor="middle">requests for one callback</text>'
     )
-    line = " L".join("{:.0f} {:.0f}".format(*position(*points[f"fixed {seconds} s"], left)) for seconds in FIXED)
+    line = " L".join(
+        "{:.0f} {:.0f}".format(*position(*points[f"fixed {seconds} s"], left)) for seconds in FIXED
+    )
     parts.append(f'<path class="fixed" d="M{line}"/>')
     for name, point in points.items():
         x, y = position(*point, left)
@@ -183,14 +201,18 @@ def chart(results: dict[str, Result]) -> str:
     halves = {"Answers: 95 % are known within": "answers", "Ends: 95 % are known within": "ends"}
     parts = []
     for number, (title, field) in enumerate(halves.items()):
-        points = {name: (result.requests, percentile(getattr(result, field), 0.95)) for name, result in results.items()}
+        points = {
+            name: (result.requests, percentile(getattr(result, field), 0.95))
+            for name, result in results.items()
+        }
         parts += panel(title, LEFT + number * (PANEL + GAP), points)
     ours = results[OURS]
     description = (
-        f"With {ours.requests:.0f} requests for a callback, this SDK knows 95 % of the answers within "
-        f"{percentile(ours.answers, 0.95):.1f} s and 95 % of the ends within {percentile(ours.ends, 0.95):.1f} s. "
-        "Fixed intervals of 1 to 10 s, a tenth of what has passed, and the defaults of azure-core, google-api-core and "
-        "Temporal need more requests or tell later."
+        f"With {ours.requests:.0f} requests for a callback, this SDK knows 95 % of the answers "
+        f"within {percentile(ours.answers, 0.95):.1f} s and 95 % of the ends within "
+        f"{percentile(ours.ends, 0.95):.1f} s. Fixed intervals of 1 to 10 s, a tenth of what has "
+        "passed, and the defaults of azure-core, google-api-core and Temporal need more requests "
+        "or tell later."
     )
     title = "Requests for one callback against how late answers and ends are known"
     return document(WIDTH, HEIGHT, title, description, parts)
@@ -198,8 +220,12 @@ def chart(results: dict[str, Result]) -> str:
 
 def main() -> None:
     """Print a table for each population, and write the chart."""
-    parser = argparse.ArgumentParser(description="Measure ways to choose the poll interval on simulated callbacks.")
-    parser.add_argument("--chart", type=Path, metavar="FILE", help="write an SVG of the log-normal population")
+    parser = argparse.ArgumentParser(
+        description="Measure ways to choose the poll interval on simulated callbacks."
+    )
+    parser.add_argument(
+        "--chart", type=Path, metavar="FILE", help="write an SVG of the log-normal population"
+    )
     file: Path | None = parser.parse_args().chart
     began = time.monotonic()
     jobs = list(product(POPULATIONS, POLICIES))
@@ -209,7 +235,9 @@ def main() -> None:
         print_table(population, {policy: results[population, policy] for policy in POLICIES})
     print(f"\n{COUNT} callbacks each, {time.monotonic() - began:.0f} s")
     if file:
-        file.write_text(chart({policy: results["log-normal", policy] for policy in POLICIES}), encoding="utf-8")
+        file.write_text(
+            chart({policy: results["log-normal", policy] for policy in POLICIES}), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """
-The simulator's speed: a complete callback in process, and status requests per second over HTTP compared with Prism.
+The simulator's speed: a complete callback in process, and status requests per second over HTTP
+compared with Prism.
 
-Both servers get the same requests in turn, in the same run. Plain sockets send them, because an HTTP client's cost would hide the
-difference.
+Both servers get the same requests in turn, in the same run. Plain sockets send them, because an
+HTTP client's cost would hide the difference.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ INIT = {
 
 
 def run_callback() -> float:
-    """Return the milliseconds of a callback in process, from making the simulator and its client to the outcome."""
+    """
+    Return the milliseconds of a callback in process, from making the simulator and its client to
+    the outcome.
+    """
     began = time.perf_counter()
     with Simulator().client() as tenios:
         assert tenios.start_callback("+492214710123").wait().connected
@@ -53,12 +57,19 @@ def run_callback() -> float:
 @contextmanager
 def simulator_url() -> Iterator[str]:
     """Run `tenios simulate` and yield its URL."""
-    command: list[str | Path] = [Path(sys.executable).with_name("tenios"), "simulate", "--port", "0"]
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("tenios"),
+        "simulate",
+        "--port",
+        "0",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield next(
-                found.group() for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line))
+                found.group()
+                for line in process.stdout
+                if (found := re.search(r"http://127\.0\.0\.1:\d+", line))
             )
         finally:
             process.kill()
@@ -94,8 +105,14 @@ def requests_per_second(url: str) -> float:
 def main() -> None:
     """Print both."""
     run_callback()
-    print(f"a callback in process: {statistics.median(run_callback() for _ in range(CALLBACKS)):.1f} ms")
-    with simulator_url() as ours, prism_mock(ROOT / "openapi.yaml", "--verboseLevel", "silent") as prism:
+    print(
+        f"a callback in process: {statistics.median(run_callback() for _ in range(CALLBACKS)):.1f} "
+        "ms"
+    )
+    with (
+        simulator_url() as ours,
+        prism_mock(ROOT / "openapi.yaml", "--verboseLevel", "silent") as prism,
+    ):
         pairs = [(requests_per_second(ours), requests_per_second(prism.url)) for _ in range(ROUNDS)]
     for name, rates in zip(("simulator", "Prism"), zip(*pairs, strict=True), strict=True):
         print(f"{name:10} {statistics.median(rates):6.0f} status requests per second")

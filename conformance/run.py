@@ -4,8 +4,8 @@ Run a program against the conformance vectors. Needs nothing but Python 3.9 or l
     python conformance/run.py -- php callback.php
     python conformance/run.py --only redirect -- node callback.js
 
-README.md in this folder describes how the program is called, and what is compared. The exit code is 0 if the program passes
-all vectors, 1 if it fails one, and 2 if it could not be run.
+README.md in this folder describes how the program is called, and what is compared. The exit code is
+0 if the program passes all vectors, 1 if it fails one, and 2 if it could not be run.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ class Part(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """A test case. It has one callback, or several that are started one after another with the same client."""
+    """
+    A test case. It has one callback, or several that are started one after another with the same
+    client.
+    """
 
     name: str
     parts: list[Part]
@@ -78,7 +81,10 @@ class Request(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a program did: what it printed, its exit code (None if it did not end), and the requests that arrived."""
+    """
+    What a program did: what it printed, its exit code (None if it did not end), and the requests
+    that arrived.
+    """
 
     stdout: str
     stderr: str
@@ -91,14 +97,18 @@ def vectors() -> list[Vector]:
     found = []
     for path in sorted(Path(__file__).parent.glob("*.json")):
         for each in json.loads(path.read_text(encoding="utf-8")).get("vectors", ()):
-            parts = [Part(part["call"], part["exchanges"], part["expect"]) for part in [each, *each.get("then", ())]]
+            parts = [
+                Part(part["call"], part["exchanges"], part["expect"])
+                for part in [each, *each.get("then", ())]
+            ]
             found.append(Vector(each["name"], parts))
     return found
 
 
 class VectorServer:
     """
-    A server on the loopback interface that sends responses in order, and closes the connection after any further request.
+    A server on the loopback interface that sends responses in order, and closes the connection
+    after any further request.
 
     Args:
         exchanges: The exchanges of a vector.
@@ -151,7 +161,11 @@ class VectorServer:
                 with self._lock:
                     number = len(self.requests)
                     self.requests.append(request)
-                    response = self._responses[number] if number < len(self._responses) else {"disconnect": "close"}
+                    response = (
+                        self._responses[number]
+                        if number < len(self._responses)
+                        else {"disconnect": "close"}
+                    )
                 if not self._respond(sock, response):
                     return
 
@@ -163,7 +177,9 @@ class VectorServer:
             return False
         if "stall" in response:
             if response["stall"] == "body":
-                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
+                sock.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+                )
             while not self._stopped.wait(0.1):
                 sock.sendall(b" " if response["stall"] == "body" else b"")
             return False
@@ -177,12 +193,17 @@ def _encoded(response: dict[str, Any]) -> bytes:
     headers = {"Connection": "close", **response["headers"]}
     if response["status"] != 204:  # noqa: PLR2004 - which has no body
         headers["Content-Length"] = str(len(content))
-    lines = [f"HTTP/1.1 {response['status']} Reason", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [
+        f"HTTP/1.1 {response['status']} Reason",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
 def _requests_on(sock: socket.socket, stopped: threading.Event) -> Iterator[Request]:
-    """Yield each request of a connection once all of it has arrived, until the client disconnects."""
+    """
+    Yield each request of a connection once all of it has arrived, until the client disconnects.
+    """
     data = b""
     has_continued = False
     while not stopped.is_set():
@@ -191,10 +212,13 @@ def _requests_on(sock: socket.socket, stopped: threading.Event) -> Iterator[Requ
             first, *lines = head.decode("latin-1").split("\r\n")
             method, path = first.split(" ")[:2]
             headers = {
-                name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+                name.strip().lower(): value.strip()
+                for name, _, value in (line.partition(":") for line in lines)
             }
             chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-            found = _chunked(rest) if chunked else _sized(rest, int(headers.get("content-length", 0)))
+            found = (
+                _chunked(rest) if chunked else _sized(rest, int(headers.get("content-length", 0)))
+            )
             if found is not None:
                 body, data = found
                 has_continued = False
@@ -265,14 +289,21 @@ def run_program(command: Sequence[str], vector: Vector, *, cwd: str | None = Non
 
 
 def _arguments(call: dict[str, Any]) -> list[str]:
-    return [call["number"], str(call.get("delay", 0)), call.get("agent_announcement", ""), call.get("dtmf_key", "")]
+    return [
+        call["number"],
+        str(call.get("delay", 0)),
+        call.get("agent_announcement", ""),
+        call.get("dtmf_key", ""),
+    ]
 
 
 def problems_of(result: Result, vector: Vector) -> list[str]:
     """Return what is wrong with a result, in a sentence each."""
     shown = result.stdout + result.stderr
     problems = []
-    if any(ACCESS_KEY[start : start + _SHOWN] in shown for start in range(len(ACCESS_KEY) - _SHOWN + 1)):
+    if any(
+        ACCESS_KEY[start : start + _SHOWN] in shown for start in range(len(ACCESS_KEY) - _SHOWN + 1)
+    ):
         problems.append("It printed the access key, or a part of it.")
     if result.exit_code is None:
         return [
@@ -289,15 +320,23 @@ def problems_of(result: Result, vector: Vector) -> list[str]:
     else:
         for (_, statuses), expect in zip(reported, expects):  # noqa: B905 - also for Python 3.9
             if statuses != expect.get("statuses", statuses):
-                problems.append(f"It reported the statuses {_listed(statuses)}, not {_listed(expect['statuses'])}.")
+                problems.append(
+                    f"It reported the statuses {_listed(statuses)}, not "
+                    f"{_listed(expect['statuses'])}."
+                )
         code = max(EXIT_CODES[outcome] for outcome in expected)
         if result.exit_code != code:
             problems.append(f"Its exit code was {result.exit_code}, not {code}.")
     return problems + request_problems(result.requests, exchanges)
 
 
-def expectations(vector: Vector, outcomes: Sequence[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return what to expect of each callback, and the exchanges: those of the alternative if it has been reported."""
+def expectations(
+    vector: Vector, outcomes: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """
+    Return what to expect of each callback, and the exchanges: those of the alternative if it has
+    been reported.
+    """
     expects = [part.expect for part in vector.parts]
     alternative = expects[0].get("alternative")
     if alternative and list(outcomes) == [alternative["outcome"]]:
@@ -306,7 +345,10 @@ def expectations(vector: Vector, outcomes: Sequence[str]) -> tuple[list[dict[str
 
 
 def _reported(stdout: str) -> list[tuple[str, list[str]]]:
-    """Return the outcome and the statuses of each callback. Lines after the last outcome are one without an outcome."""
+    """
+    Return the outcome and the statuses of each callback. Lines after the last outcome are one
+    without an outcome.
+    """
     reported: list[tuple[str, list[str]]] = []
     statuses: list[str] = []
     for line in stdout.splitlines():
@@ -353,15 +395,21 @@ def _canonical(value: object) -> str:
 
 
 def _listed(texts: Sequence[str]) -> str:
-    shown = [*texts[:_LISTED], f"and {len(texts) - _LISTED} more"] if len(texts) > _LISTED else texts
+    shown = (
+        [*texts[:_LISTED], f"and {len(texts) - _LISTED} more"] if len(texts) > _LISTED else texts
+    )
     return ", ".join(shown) or "nothing"
 
 
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Run a program against the conformance vectors.")
-    parser.add_argument("--only", metavar="TEXT", default="", help="only the vectors with TEXT in their name")
-    parser.add_argument("command", nargs="+", metavar="COMMAND", help="the program to run, after --")
+    parser.add_argument(
+        "--only", metavar="TEXT", default="", help="only the vectors with TEXT in their name"
+    )
+    parser.add_argument(
+        "command", nargs="+", metavar="COMMAND", help="the program to run, after --"
+    )
     options = parser.parse_args()
     chosen = [vector for vector in vectors() if options.only.lower() in vector.name.lower()]
     if not chosen:
@@ -376,7 +424,9 @@ def main() -> int:
         failed += bool(problems)
         print("FAIL" if problems else "ok  ", vector.name, flush=True)  # noqa: T201 - the report
         if problems and result.stderr.strip():
-            problems.append(f"Its last line on standard error: {result.stderr.strip().splitlines()[-1][:200]}")
+            problems.append(
+                f"Its last line on standard error: {result.stderr.strip().splitlines()[-1][:200]}"
+            )
         for problem in problems:
             print("       ", problem.replace(ACCESS_KEY, "***"), flush=True)  # noqa: T201 - the report
     print(f"{len(chosen) - failed} passed, {failed} failed")  # noqa: T201 - the report

@@ -1,4 +1,7 @@
-"""Sphinx settings: pages are in Markdown (MyST), the reference is made from docstrings, and command.md is also the man page."""
+"""
+Sphinx settings: pages are in Markdown (MyST), the reference is made from docstrings, and command.md
+is also the man page.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,18 @@ def _unlink_files(_: Sphinx, __: str, source: list[str]) -> None:
 
 
 def _readable_signature(
-    _: Sphinx, what: str, __: str, ___: object, ____: object, signature: str | None, returns: str | None
+    _: Sphinx,
+    what: str,
+    __: str,
+    ___: object,
+    ____: object,
+    signature: str | None,
+    returns: str | None,
 ) -> tuple[str, str | None] | None:
-    """Write defaults as in source code, and leave out the constructors of errors, which only this package calls."""
+    """
+    Write defaults as in source code, and leave out the constructors of errors, which only this
+    package calls.
+    """
     if signature is None:
         return None
     if what == "exception":
@@ -56,14 +68,22 @@ def _readable_signature(
     return signature, returns
 
 
-def _plain_property(_: Sphinx, what: str, __: str, ___: object, ____: object, lines: list[str]) -> None:
-    """Begin properties with an empty comment, because napoleon would take the first line up to a colon for a type."""
+def _plain_property(
+    _: Sphinx, what: str, __: str, ___: object, ____: object, lines: list[str]
+) -> None:
+    """
+    Begin properties with an empty comment, because napoleon would take the first line up to a colon
+    for a type.
+    """
     if what == "property":
         lines[:0] = ["..", ""]
 
 
 def _public_titles(_: Sphinx, page: document, __: str) -> None:
-    """Show the public name of a class, not the private module it is defined in, if the mouse is over a link to it."""
+    """
+    Show the public name of a class, not the private module it is defined in, if the mouse is over a
+    link to it.
+    """
     for link in page.findall(reference):
         if "reftitle" in link:
             link["reftitle"] = re.sub(r"\._\w+(?=\.)", "", link["reftitle"])

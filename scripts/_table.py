@@ -26,7 +26,9 @@ class Named(Protocol):
 NamedT = TypeVar("NamedT", bound=Named)
 
 
-def main(head: tuple[str, ...], trials: Sequence[NamedT], row: Callable[[NamedT], tuple[str, ...]]) -> None:
+def main(
+    head: tuple[str, ...], trials: Sequence[NamedT], row: Callable[[NamedT], tuple[str, ...]]
+) -> None:
     """Print the rows of all trials and write them, or only print those of the trials that are named on the command line."""
     names = sys.argv[1:]
     rows = [row(trial) for trial in trials if not names or trial.name in names]
@@ -45,7 +47,9 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
 
 def shell(command: str, folder: Path, *, report: bool = False) -> subprocess.CompletedProcess[str]:
     """Run a command and show what it printed if it fails or if *report* is set."""
-    ran = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=900)
+    ran = subprocess.run(
+        ["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=900
+    )
     if ran.returncode or report:
         print(f"  {command}\n{(ran.stdout + ran.stderr)[-3000:]}", file=sys.stderr)
     return ran

@@ -3,10 +3,12 @@ Write the contract for tools that do not read openapi.yaml.
 
     artefacts.py FOLDER    write the files and their checksums
 
-openapi.json is the contract without links: openapi-generator refuses one whose request body is an object. openapi-3.0.json is
-OpenAPI 3.0, also without links, and with an open list of statuses: most generated clients throw at a status that their list
-lacks, after the call was placed. Its responses 4XX and 5XX stand for the default response, which progenitor refuses. The Postman
-collection is for trying requests on the simulator. The Arazzo document is the one in the root, for the contract in openapi.json.
+openapi.json is the contract without links: openapi-generator refuses one whose request body is an
+object. openapi-3.0.json is OpenAPI 3.0, also without links, and with an open list of statuses: most
+generated clients throw at a status that their list lacks, after the call was placed. Its responses
+4XX and 5XX stand for the default response, which progenitor refuses. The Postman collection is for
+trying requests on the simulator. The Arazzo document is the one in the root, for the contract in
+openapi.json.
 
 Hatch runs this module when it builds the wheel, which contains the files.
 """
@@ -36,9 +38,14 @@ def artefacts(contract: str, workflow: str) -> dict[str, str]:
         "openapi-3.0.json": _to_3_0(document),
         "callback.postman_collection.json": _postman_collection(document),
     }
-    files = {name: json.dumps(each, indent=2, ensure_ascii=False) + "\n" for name, each in documents.items()}
+    files = {
+        name: json.dumps(each, indent=2, ensure_ascii=False) + "\n"
+        for name, each in documents.items()
+    }
     files["callback.arazzo.yaml"] = workflow.replace("url: ./openapi.yaml", "url: ./openapi.json")
-    sums = [f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in files.items()]
+    sums = [
+        f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in files.items()
+    ]
     return {**files, "SHA256SUMS": "".join(sums)}
 
 
@@ -50,7 +57,10 @@ def _without_links(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _to_3_0(document: dict[str, Any]) -> dict[str, Any]:
-    """Return *document* in OpenAPI 3.0. If it uses more of 3.1 than is converted here, the linters report it."""
+    """
+    Return *document* in OpenAPI 3.0. If it uses more of 3.1 than is converted here, the linters
+    report it.
+    """
     older = copy.deepcopy(document)
     older["openapi"] = "3.0.3"
     del older["info"]["summary"]
@@ -68,7 +78,8 @@ def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
     """
     Return a Postman collection that calls a reserved number on the simulator.
 
-    Postman's importer would make up a number from its pattern, and send it to the first server of the contract.
+    Postman's importer would make up a number from its pattern, and send it to the first server of
+    the contract.
     """
     variables = {
         "base_url": document["servers"][1]["url"],
@@ -77,14 +88,19 @@ def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
         "callback_number": "+493023125100",
         "id": "10",
     }
-    keep_id = "if (pm.response.code === 200) pm.collectionVariables.set('id', pm.response.json().id);"
+    keep_id = (
+        "if (pm.response.code === 200) pm.collectionVariables.set('id', pm.response.json().id);"
+    )
     items: list[dict[str, Any]] = []
     for path, operations in document["paths"].items():
         [(method, operation)] = operations.items()
         reference = operation["requestBody"]["$ref"].rpartition("/")[2]
         [content] = document["components"]["requestBodies"][reference]["content"].values()
         example = content["examples"]["documented"]["value"]
-        fields = {name: f"{{{{{name}}}}}" if name in variables else value for name, value in example.items()}
+        fields = {
+            name: f"{{{{{name}}}}}" if name in variables else value
+            for name, value in example.items()
+        }
         # An id is a number, so its variable has no quotes.
         body = json.dumps(fields, indent=2).replace('"{{id}}"', "{{id}}")
         request = {
@@ -94,11 +110,16 @@ def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
             "body": {"mode": "raw", "raw": body, "options": {"raw": {"language": "json"}}},
         }
         items.append({"name": operation["summary"], "request": request})
-    items[0]["event"] = [{"listen": "test", "script": {"type": "text/javascript", "exec": [keep_id]}}]
+    items[0]["event"] = [
+        {"listen": "test", "script": {"type": "text/javascript", "exec": [keep_id]}}
+    ]
     return {
         "info": {
             "name": document["info"]["title"],
-            "description": "Starts a callback on the simulator (`tenios simulate`) and gets its status. No phone rings.",
+            "description": (
+                "Starts a callback on the simulator (`tenios simulate`) and gets its status. No "
+                "phone rings."
+            ),
             "version": document["info"]["version"],
             "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
         },
@@ -112,7 +133,10 @@ def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
 def write(folder: Path) -> None:
     """Write all files into *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
-    sources = [(ROOT / name).read_text(encoding="utf-8") for name in ("openapi.yaml", "callback.arazzo.yaml")]
+    sources = [
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in ("openapi.yaml", "callback.arazzo.yaml")
+    ]
     for name, text in artefacts(*sources).items():
         (folder / name).write_text(text, encoding="utf-8")
 
@@ -123,7 +147,10 @@ class BuildHook(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Add the files before the wheel is built. An editable one reads the contract from the checkout."""
+        """
+        Add the files before the wheel is built. An editable one reads the contract from the
+        checkout.
+        """
         if version == "editable":
             return
         self._folder = tempfile.TemporaryDirectory()

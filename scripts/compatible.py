@@ -1,7 +1,7 @@
 """
 Compare the contract with the last released one. Fail if info.version is too low for the changes.
 
-    compatible.py [--base FILE] [CONTRACT]    without --base, compare with the contract at the newest tag
+    compatible.py [--base FILE] [CONTRACT]    (without --base: with the contract at the newest tag)
 
 oasdiff, a Go program, tells which changes break clients.
 """
@@ -34,7 +34,9 @@ def main() -> int:
         return 0
     with tempfile.NamedTemporaryFile(suffix=".yaml") as released:
         released.write(
-            subprocess.run(["git", "show", f"{tag}:openapi.yaml"], cwd=ROOT, check=True, capture_output=True).stdout
+            subprocess.run(
+                ["git", "show", f"{tag}:openapi.yaml"], cwd=ROOT, check=True, capture_output=True
+            ).stdout
         )
         released.flush()
         return compare(Path(released.name), options.contract)
@@ -42,7 +44,9 @@ def main() -> int:
 
 def newest_tag() -> str | None:
     command = ["git", "tag", "--list", "v*", "--sort=-version:refname", "--merged", "HEAD"]
-    tags = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    tags = subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
     return tags[0] if tags else None
 
 
@@ -55,7 +59,9 @@ def compare(base: Path, contract: Path) -> int:
     found = subprocess.run([*OASDIFF, "breaking", "--fail-on", "WARN", base, contract], check=False)
     if found.returncode not in {0, 1}:
         return found.returncode
-    needed = next_breaking(old_version) if found.returncode else (*old_version[:2], old_version[2] + 1)
+    needed = (
+        next_breaking(old_version) if found.returncode else (*old_version[:2], old_version[2] + 1)
+    )
     kind = "in a way that breaks clients" if found.returncode else "without breaking clients"
     print(f"The contract has changed {kind} since {dotted(old_version)}.", end=" ")
     if new_version >= needed:
@@ -66,7 +72,10 @@ def compare(base: Path, contract: Path) -> int:
 
 
 def next_breaking(version: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Return the lowest version that may break clients by Semantic Versioning: below 1.0.0, the next minor version."""
+    """
+    Return the lowest version that may break clients by Semantic Versioning: below 1.0.0, the next
+    minor version.
+    """
     major, minor, _ = version
     return (major + 1, 0, 0) if major else (0, minor + 1, 0)
 

@@ -1,6 +1,6 @@
 """
-Run a whole callback on this machine: `tenios simulate` takes the place of TENIOS, and `tenios call` starts the callback.
-It takes about twenty seconds.
+Run a whole callback on this machine: `tenios simulate` takes the place of TENIOS, and `tenios call`
+starts the callback. It takes about twenty seconds.
 
     demo.py [NUMBER]
 """
@@ -29,7 +29,9 @@ def main() -> int:
             print(*exports, sep="\n")
             settings = dict(line.removeprefix("export ").split("=", 1) for line in exports if line)
             print(f"$ tenios call '{number}'", flush=True)
-            return subprocess.run([tenios, "call", number], env={**os.environ, **settings}, check=False).returncode
+            return subprocess.run(
+                [tenios, "call", number], env={**os.environ, **settings}, check=False
+            ).returncode
         finally:
             simulator.terminate()
 

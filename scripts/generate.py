@@ -20,7 +20,8 @@ from pathlib import Path
 PACKAGE = Path("generated/tenios_client")
 HEADER = '# Generated from openapi.yaml by openapi-python-client. Do not edit: change the contract and run "make generate".\n'
 
-# The generator passes `*args: object` on to httpx's typed __exit__, which strict type checkers reject.
+# The generator passes `*args: object` on to httpx's typed __exit__, which strict type checkers
+# reject.
 UNTYPED_EXIT, TYPED_EXIT = "*args: object,", "*args: Any,"
 
 
@@ -28,11 +29,18 @@ def generate(root: Path, output: Path) -> None:
     """
     Generate the package from the contract in *root* into the new folder *output*.
 
-    Uses the generator and ruff that are installed next to this interpreter. Raises CalledProcessError if the generator fails
-    or warns, RuntimeError if its output no longer has what this script corrects.
+    Uses the generator and ruff that are installed next to this interpreter. Raises
+    CalledProcessError if the generator fails or warns, RuntimeError if its output no longer has
+    what this script corrects.
     """
     tools = Path(sys.executable).parent
-    command: list[str | Path] = [tools / "openapi-python-client", "generate", "--meta", "none", "--fail-on-warning"]
+    command: list[str | Path] = [
+        tools / "openapi-python-client",
+        "generate",
+        "--meta",
+        "none",
+        "--fail-on-warning",
+    ]
     command += ["--path", root / "openapi.yaml", "--config", root / "generator-config.yaml"]
     command += ["--custom-template-path", root / "generator-templates", "--output-path", output]
     path = f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -41,7 +49,9 @@ def generate(root: Path, output: Path) -> None:
     client = output / "client.py"
     source = client.read_text()
     if UNTYPED_EXIT not in source:
-        raise RuntimeError("The generator types __exit__ now: remove UNTYPED_EXIT from scripts/generate.py.")
+        raise RuntimeError(
+            "The generator types __exit__ now: remove UNTYPED_EXIT from scripts/generate.py."
+        )
     client.write_text(source.replace(UNTYPED_EXIT, TYPED_EXIT))
     (output / "py.typed").touch()
     for module in sorted(output.rglob("*.py")):
@@ -50,7 +60,11 @@ def generate(root: Path, output: Path) -> None:
 
 def files_in(folder: Path) -> set[Path]:
     """Return the files in *folder*, relative to it, without Python's caches."""
-    return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    return {
+        p.relative_to(folder)
+        for p in folder.rglob("*")
+        if p.is_file() and "__pycache__" not in p.parts
+    }
 
 
 def differences(expected: Path, actual: Path) -> list[str]:
@@ -62,7 +76,9 @@ def differences(expected: Path, actual: Path) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent)
     arguments = parser.parse_args()
@@ -77,7 +93,11 @@ def main() -> int:
             return 0
         found = differences(fresh, target)
     if found:
-        print(f'{PACKAGE} is out of date; run "make generate" and commit the result:', *found, sep="\n  ")
+        print(
+            f'{PACKAGE} is out of date; run "make generate" and commit the result:',
+            *found,
+            sep="\n  ",
+        )
     return 1 if found else 0
 
 

@@ -66,7 +66,12 @@ class Generator:
 
 
 def openapi_generator(
-    language: str, options: str = "", *, files: Mapping[str, str] | None = None, build: str = "", run: str = ""
+    language: str,
+    options: str = "",
+    *,
+    files: Mapping[str, str] | None = None,
+    build: str = "",
+    run: str = "",
 ) -> Generator:
     """Return one of openapi-generator's generators, whose output is in the folder ``out``."""
     return Generator(
@@ -349,12 +354,19 @@ TSC = "npx tsc --noEmit --strict --skipLibCheck --target es2022 --module esnext 
 ESBUILD = "npx esbuild trial.ts --bundle --platform=node --log-level=error --outfile=trial.js"
 
 
-def typescript(generator: Generator, packages: str, *, imports: str, client: str, init: str, status: str) -> Generator:
+def typescript(
+    generator: Generator, packages: str, *, imports: str, client: str, init: str, status: str
+) -> Generator:
     """Return *generator* with a program in TypeScript, which is type-checked and then run by Node.js."""
     text = (
-        TYPESCRIPT.replace("IMPORT", imports).replace("CLIENT", client).replace("INIT", init).replace("STATUS", status)
+        TYPESCRIPT.replace("IMPORT", imports)
+        .replace("CLIENT", client)
+        .replace("INIT", init)
+        .replace("STATUS", status)
     )
-    install = f"npm install --silent --no-progress typescript@5.9.3 esbuild @types/node@20 {packages}"
+    install = (
+        f"npm install --silent --no-progress typescript@5.9.3 esbuild @types/node@20 {packages}"
+    )
     return attrs.evolve(
         generator,
         files={"trial.ts": text, "package.json": '{"private": true}'},
@@ -368,10 +380,20 @@ GO_MODULE = "go mod init trial >log 2>&1 && "
 GO_BUILD = "go mod tidy >>log 2>&1 && go build -o trial ."
 GENERATORS = [
     openapi_generator(
-        "php", files={"trial.php": PHP}, build="find out/lib -name '*.php' -exec php -l {} +", run="php trial.php"
+        "php",
+        files={"trial.php": PHP},
+        build="find out/lib -name '*.php' -exec php -l {} +",
+        run="php trial.php",
     ),
-    openapi_generator("ruby", files={"trial.rb": RUBY}, build="ruby -c trial.rb", run="ruby -W0 -I out/lib trial.rb"),
-    openapi_generator("python", files={"trial.py": PYTHON}, build=f"{VENV} ./out", run=".venv/bin/python trial.py"),
+    openapi_generator(
+        "ruby",
+        files={"trial.rb": RUBY},
+        build="ruby -c trial.rb",
+        run="ruby -W0 -I out/lib trial.rb",
+    ),
+    openapi_generator(
+        "python", files={"trial.py": PYTHON}, build=f"{VENV} ./out", run=".venv/bin/python trial.py"
+    ),
     openapi_generator(
         "java",
         "--library native",
@@ -439,7 +461,12 @@ GENERATORS = [
         "./trial",
     ),
     typescript(
-        Generator("openapi-typescript", "7.13.0", "openapi.json", "npx openapi-typescript openapi.json -o out.d.ts"),
+        Generator(
+            "openapi-typescript",
+            "7.13.0",
+            "openapi.json",
+            "npx openapi-typescript openapi.json -o out.d.ts",
+        ),
         "openapi-typescript@7.13.0 openapi-fetch",
         imports='import createClient from "openapi-fetch"; import type { paths } from "./out";',
         client="const client = createClient<paths>({ baseUrl: url });",
@@ -456,7 +483,10 @@ GENERATORS = [
     ),
     typescript(
         Generator(
-            "orval", "8.38.0", "openapi.json", "npx orval --input openapi.json --output out.ts --client axios-functions"
+            "orval",
+            "8.38.0",
+            "openapi.json",
+            "npx orval --input openapi.json --output out.ts --client axios-functions",
         ),
         "orval@8.38.0 axios@1",
         imports='import axios from "axios"; import { getCallbackStatus, initCallback } from "./out";',
@@ -466,7 +496,10 @@ GENERATORS = [
     ),
     typescript(
         Generator(
-            "openapi-zod-client", "1.18.3", "openapi-3.0.json", "npx openapi-zod-client openapi-3.0.json -o out.ts"
+            "openapi-zod-client",
+            "1.18.3",
+            "openapi-3.0.json",
+            "npx openapi-zod-client openapi-3.0.json -o out.ts",
         ),
         "openapi-zod-client@1.18.3 @zodios/core@10 zod@3 axios@1",
         imports='import { createApiClient } from "./out";',
@@ -521,7 +554,11 @@ def run(generator: Generator, folder: Path) -> tuple[str, str]:
     if last == NEW_STATUS:
         status = "kept"
     else:
-        status = f"an error, `{last.removeprefix('error:')}`" if last.startswith("error:") else f"`{last}`"
+        status = (
+            f"an error, `{last.removeprefix('error:')}`"
+            if last.startswith("error:")
+            else f"`{last}`"
+        )
     if not sent:
         return status, "no client"
     assert sent >= CALLS, ran.stdout + ran.stderr
@@ -554,7 +591,13 @@ def row(generator: Generator) -> tuple[str, ...]:
 def download() -> None:
     """Get openapi-generator from Maven Central, unless it is here."""
     artifact = f"org.openapitools:openapi-generator-cli:{OPENAPI_GENERATOR}"
-    command = ["mvn", "--quiet", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={JAR.parent}"]
+    command = [
+        "mvn",
+        "--quiet",
+        "dependency:copy",
+        f"-Dartifact={artifact}",
+        f"-DoutputDirectory={JAR.parent}",
+    ]
     if not JAR.exists():
         subprocess.run(command, check=True)
 

@@ -68,8 +68,12 @@ def close_on_reuse() -> Fault:
 #: What the server does, by the name in the table. All others of the two requests are answered.
 FAULTS: dict[str, Callable[[], Fault]] = {
     "kept connection lost": close_on_reuse,
-    "307": lambda: in_turn(respond_raw("307 Temporary Redirect", b"", "Location: /moved"), others=STARTED),
-    "308": lambda: in_turn(respond_raw("308 Permanent Redirect", b"", "Location: /moved"), others=STARTED),
+    "307": lambda: in_turn(
+        respond_raw("307 Temporary Redirect", b"", "Location: /moved"), others=STARTED
+    ),
+    "308": lambda: in_turn(
+        respond_raw("308 Permanent Redirect", b"", "Location: /moved"), others=STARTED
+    ),
     "408": lambda: in_turn(respond_raw("408 Request Timeout"), others=STARTED),
     "421": lambda: in_turn(respond_raw("421 Misdirected Request"), others=STARTED),
     "503 with `Retry-After: 0`": lambda: in_turn(
@@ -236,7 +240,9 @@ def python(name: str, client: str, body: str, status: str, careful: str) -> Tria
     text = PYTHON.replace("NAME", name).replace("CLIENT", client).replace("STATUS", status)
     files = {"trial.py": text.replace("BODY", body)}
     build = ("sh", "-c", f"{VENV} {name}")
-    return Trial(name, files, (".venv/bin/python", "-W", "ignore", "trial.py"), "SETTINGS", careful, build)
+    return Trial(
+        name, files, (".venv/bin/python", "-W", "ignore", "trial.py"), "SETTINGS", careful, build
+    )
 
 
 TRIALS = [
@@ -315,7 +321,9 @@ TRIALS = [
 
 def prepare(trial: Trial, folder: Path, settings: str) -> None:
     """Write the program with these settings into *folder* and build it."""
-    write_files(folder, {name: text.replace(trial.default, settings) for name, text in trial.files.items()})
+    write_files(
+        folder, {name: text.replace(trial.default, settings) for name, text in trial.files.items()}
+    )
     subprocess.run(trial.build, cwd=folder, check=True)
 
 

@@ -20,7 +20,8 @@ def main() -> None:
     if sys.version_info < OLDEST:
         found = ".".join(map(str, sys.version_info[:3]))
         sys.exit(
-            f"Python 3.11 or later is needed, but this is {found}. Name another one: make install PYTHON=python3.12"
+            f"Python 3.11 or later is needed, but this is {found}. Name another one: make install "
+            "PYTHON=python3.12"
         )
 
     python = ROOT / ".venv" / ("Scripts/python.exe" if IS_WINDOWS else "bin/python")
@@ -28,7 +29,14 @@ def main() -> None:
     locks = ROOT / "requirements"
     if not uv.exists():
         venv.create(ROOT / ".venv", with_pip=True, clear=True)
-        pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+        pip: list[str | Path] = [
+            python,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "--quiet",
+            "install",
+        ]
         subprocess.run([*pip, "--require-hashes", "--requirement", locks / "uv.txt"], check=True)
     options: list[str | Path] = ["--quiet", "--python", python]
     # Also removes what the lock file no longer names, so that nothing works here only.

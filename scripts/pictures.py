@@ -32,8 +32,8 @@ STATUSES = {
 }
 WIDE, HIGH, STEP_X, STEP_Y = 132, 40, 168, 96
 STYLE = """
-  text { font: 600 13px system-ui, sans-serif; text-anchor: middle; dominant-baseline: central; fill: #1c2430; }
-  rect { fill: #ffffff; stroke: #556070; stroke-width: 1.5; rx: 8px; }
+  text { font: 600 13px system-ui, sans-serif; text-anchor: middle; dominant-baseline: central;
+  fill: #1c2430; } rect { fill: #ffffff; stroke: #556070; stroke-width: 1.5; rx: 8px; }
   rect.good { fill: #d9f2e3; stroke: #17693a; }
   rect.bad { fill: #fbe0dd; stroke: #a8261c; }
   path { stroke: #556070; stroke-width: 1.5; fill: none; marker-end: url(#tip); }
@@ -47,9 +47,13 @@ def course() -> str:
         for follower in followers:
             to_column, to_row, _ = STATUSES[follower]
             if to_row == row:
-                parts.append(f'<path d="M{16 + column * STEP_X + WIDE} {36} H{16 + to_column * STEP_X - 7}"/>')
+                parts.append(
+                    f'<path d="M{16 + column * STEP_X + WIDE} {36} H{16 + to_column * STEP_X - 7}"/>'
+                )
             else:
-                parts.append(f'<path d="M{16 + column * STEP_X + WIDE / 2} {16 + HIGH} V{16 + STEP_Y - 7}"/>')
+                parts.append(
+                    f'<path d="M{16 + column * STEP_X + WIDE / 2} {16 + HIGH} V{16 + STEP_Y - 7}"/>'
+                )
     for name, (column, row, followers) in STATUSES.items():
         kind = "" if followers else "good" if name == "DISCONNECTED" else "bad"
         x, y = 16 + column * STEP_X, 16 + row * STEP_Y
@@ -70,7 +74,9 @@ def course() -> str:
 
 def call() -> str:
     """Return an SVG of what `tenios call` prints. It runs the command, which takes 15 seconds."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TENIOS_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("TENIOS_")
+    }
     command: list[str | Path] = [TENIOS, "call", NUMBER, "--simulator"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if ran.stderr:

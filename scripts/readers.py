@@ -53,7 +53,13 @@ class Reader:
 def npm(name: str, package: str, version: str, program: str) -> Reader:
     """Return a reader with a program for Node.js that uses a package."""
     install = f"npm install --silent --no-progress {package}@{version}"
-    return Reader(name, version, "node trial.mjs", install, {"trial.mjs": program, "package.json": '{"private": true}'})
+    return Reader(
+        name,
+        version,
+        "node trial.mjs",
+        install,
+        {"trial.mjs": program, "package.json": '{"private": true}'},
+    )
 
 
 SWAGGER_PARSER = """

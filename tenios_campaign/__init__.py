@@ -1,5 +1,6 @@
 """
-Campaigns: call the customers of a list back, a few at a time, each as often as you say and no attempt twice.
+Campaigns: call the customers of a list back, a few at a time, each as often as you say and no
+attempt twice.
 
 ::
 
@@ -13,7 +14,8 @@ Campaigns: call the customers of a list back, a few at a time, each as often as 
         async with AsyncTenios(ledger=ledger) as tenios:
             print(await campaign.run(tenios, max_active=5))
 
-Needs the extra ``campaign``. A run that was interrupted or killed goes on where it was when :meth:`Campaign.run` is called again.
+Needs the extra ``campaign``. A run that was interrupted or killed goes on where it was when
+:meth:`Campaign.run` is called again.
 """
 
 from ._campaign import Campaign

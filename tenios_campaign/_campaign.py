@@ -30,7 +30,8 @@ class Campaign:
     A list of customers to be called back. It is kept in a ledger's database, one campaign in each.
 
     Args:
-        ledger: The ledger, in which each attempt is recorded under a key of its own, such as ``order-4711/1``.
+        ledger: The ledger, in which each attempt is recorded under a key of its own, such as
+            ``order-4711/1``.
         clock: Replaces the system's clock in tests.
 
     Raises:
@@ -41,7 +42,7 @@ class Campaign:
     def __init__(self, ledger: Ledger, *, clock: Clock = SYSTEM_CLOCK) -> None:
         if not isinstance(ledger, Ledger):
             raise ConfigurationError(f"ledger must be a Ledger, got {type(ledger).__name__}.")
-        from ._entries import Entries  # noqa: PLC0415 - imports SQLAlchemy, which takes long
+        from ._entries import Entries  # imports SQLAlchemy, which takes long
 
         self._ledger = ledger
         self._entries = Entries(ledger)
@@ -57,18 +58,22 @@ class Campaign:
         dry_run: bool = False,
     ) -> Added:
         """
-        Add customers, also while the campaign runs. Those whose keys are in it already stay as they are.
+        Add customers, also while the campaign runs. Those whose keys are in it already stay as they
+        are.
 
         Args:
             customers: The customers. Either all are added or, if this raises, none.
-            attempts: The most callbacks that are started for each, until the customer has talked to an agent.
-            retry_after: Seconds from the end of an attempt in which the customer was not reached to the next one.
+            attempts: The most callbacks that are started for each, until the customer has talked to
+                an agent.
+            retry_after: Seconds from the end of an attempt in which the customer was not reached to
+                the next one.
             agent_retry_after: The same if no agent was reached.
             dry_run: Change nothing, and return what would be done.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
-            ValueError: A key is in the campaign already with another number, or an argument is not valid.
+            ValueError: A key is in the campaign already with another number, or an argument is not
+                valid.
         """
         if type(attempts) is not int or attempts < 1:
             raise ValueError(f"attempts must be a whole number greater than 0, got {attempts!r}.")
@@ -93,30 +98,35 @@ class Campaign:
         stop: asyncio.Event | None = None,
     ) -> CampaignSummary:
         """
-        Call the customers back and follow each callback, until no customer is waiting. Return the summary.
+        Call the customers back and follow each callback, until no customer is waiting. Return the
+        summary.
 
-        If it is cancelled, callbacks go on, and the next run follows them. It waits for callbacks that are being started, so
-        that their outcome is known; cancel it again to leave those, too.
+        If it is cancelled, callbacks go on, and the next run follows them. It waits for callbacks
+        that are being started, so that their outcome is known; cancel it again to leave those, too.
 
         Args:
             tenios: The client. Its ledger must be that of the campaign.
-            max_active: The most callbacks in progress, such as the number of agents: counted in the database, for all processes
-                together. One whose outcome is unknown counts until its phones cannot be ringing any more.
-            max_starts_per_minute: The most callbacks that all processes together start in a minute, evenly spread; None for no
-                limit.
+            max_active: The most callbacks in progress, such as the number of agents: counted in the
+                database, for all processes together. One whose outcome is unknown counts until its
+                phones cannot be ringing any more.
+            max_starts_per_minute: The most callbacks that all processes together start in a minute,
+                evenly spread; None for no limit.
             hours: When callbacks may be started; None for always.
             answer_timeout: Seconds from the end of the delay until both must have answered.
             end_timeout: Seconds from the end of the delay until the call must have ended.
-            on_update: Called with an entry whenever its state, or the status of its callback, has changed.
-            stop: Once it is set, no callback is started any more, and the run ends when those that it follows have ended.
+            on_update: Called with an entry whenever its state, or the status of its callback, has
+                changed.
+            stop: Once it is set, no callback is started any more, and the run ends when those that
+                it follows have ended.
 
         Raises:
             ConfigurationError: *tenios* has another ledger, or workers run this campaign.
-            NotPlacedError: TENIOS refuses each callback, because of the credentials or the base URL. No entry is lost.
+            NotPlacedError: TENIOS refuses each callback, because of the credentials or the base
+                URL. No entry is lost.
             StatusUnavailableError: The same for the statuses.
             ValueError: An argument is not valid.
         """
-        from ._run import Run  # noqa: PLC0415 - imports asyncio
+        from ._run import Run  # imports asyncio
 
         run = Run(
             self._entries,
@@ -145,19 +155,23 @@ class Campaign:
         on_update: Callable[[CampaignEntry], None] | None = None,
     ) -> None:
         """
-        Call the customers back together with other workers, on any number of machines, until it is cancelled.
+        Call the customers back together with other workers, on any number of machines, until it is
+        cancelled.
 
-        Needs PostgreSQL. Give each worker the same limits, which hold for all of them together. When a worker ends, the others go
-        on with the callbacks that it has followed; if it was killed, half a minute later.
+        Needs PostgreSQL. Give each worker the same limits, which hold for all of them together.
+        When a worker ends, the others go on with the callbacks that it has followed; if it was
+        killed, half a minute later.
 
         Args:
             tenios: See :meth:`run`, as for the others.
             max_active: The most callbacks in progress, of all workers together.
-            max_starts_per_minute: The most callbacks that all workers together start in a minute; None for no limit.
+            max_starts_per_minute: The most callbacks that all workers together start in a minute;
+                None for no limit.
             hours: When callbacks may be started; None for always.
             answer_timeout: Seconds from the end of the delay until both must have answered.
             end_timeout: Seconds from the end of the delay until the call must have ended.
-            on_update: Called with an entry whenever this worker has changed it, or seen another status of its callback.
+            on_update: Called with an entry whenever this worker has changed it, or seen another
+                status of its callback.
 
         Raises:
             ConfigurationError: *tenios* has another ledger, or the ledger is not in PostgreSQL.
@@ -166,9 +180,11 @@ class Campaign:
             ValueError: An argument is not valid.
         """
         try:
-            from ._worker import Worker  # noqa: PLC0415 - an extra
+            from ._worker import Worker  # an extra
         except ImportError:
-            raise ConfigurationError("Workers need an extra: pip install 'tenios-callback[campaign]'") from None
+            raise ConfigurationError(
+                "Workers need an extra: pip install 'tenios-callback[campaign]'"
+            ) from None
         await Worker(
             self._entries,
             self._ledger,

@@ -55,12 +55,16 @@ class CustomerFile:
     unused: list[str] = field(factory=list)
 
 
-def read_customers(path: str | Path, *, region: str | None = None, zone: tzinfo | None = None) -> CustomerFile:
+def read_customers(
+    path: str | Path, *, region: str | None = None, zone: tzinfo | None = None
+) -> CustomerFile:
     """
-    Read a whole CSV file and check each row. The file may be in UTF-8, UTF-16 or Latin-1, with commas, semicolons or tabs.
+    Read a whole CSV file and check each row. The file may be in UTF-8, UTF-16 or Latin-1, with
+    commas, semicolons or tabs.
 
-    The first row has the names of the columns: ``key``, ``number``, and optionally ``delay`` (whole seconds), ``not_before``
-    (such as 2026-11-25 14:00), ``agent_announcement`` and ``callback_config_id``, in any order. Empty cells are not set.
+    The first row has the names of the columns: ``key``, ``number``, and optionally ``delay`` (whole
+    seconds), ``not_before`` (such as 2026-11-25 14:00), ``agent_announcement`` and
+    ``callback_config_id``, in any order. Empty cells are not set.
 
     Args:
         path: The file.
@@ -91,7 +95,8 @@ def read_customers(path: str | Path, *, region: str | None = None, zone: tzinfo 
 def _decode(data: bytes) -> str:
     if data.startswith(_UTF_16_BOMS):
         return data.decode("utf-16", "replace")
-    # cp1252 is what Windows calls ANSI: Latin-1, with quotation marks and more where that has control characters.
+    # cp1252 is what Windows calls ANSI: Latin-1, with quotation marks and more where that has
+    # control characters.
     for encoding in ("utf-8-sig", "cp1252"):
         with suppress(UnicodeDecodeError):
             return data.decode(encoding)
@@ -115,16 +120,27 @@ def _rows(text: str, file: CustomerFile) -> Iterator[tuple[int, dict[str, str]]]
                 reason = f"The row has {len(row)} cells, but there are {len(names)} columns."
                 file.problems.append(RowProblem(line, reason))
             elif any(cell.strip() for cell in row):
-                yield line, {name: cell.strip() for name, cell in zip(names, row, strict=False) if name in _COLUMNS}
+                yield (
+                    line,
+                    {
+                        name: cell.strip()
+                        for name, cell in zip(names, row, strict=False)
+                        if name in _COLUMNS
+                    },
+                )
             line = reader.line_num + 1
     except csv.Error as error:
-        file.problems.append(RowProblem(line, f"The row is not valid CSV, so the rest was not read: {error}."))
+        file.problems.append(
+            RowProblem(line, f"The row is not valid CSV, so the rest was not read: {error}.")
+        )
 
 
 def _delimiter(text: str) -> str:
     """Return the delimiter with which the first line has most of the columns that are needed."""
     header = text.partition("\n")[0].lower()
-    return max(_DELIMITERS, key=lambda each: sum(name in _split(header, each) for name in _REQUIRED))
+    return max(
+        _DELIMITERS, key=lambda each: sum(name in _split(header, each) for name in _REQUIRED)
+    )
 
 
 def _split(header: str, delimiter: str) -> Iterable[str]:
@@ -134,7 +150,10 @@ def _split(header: str, delimiter: str) -> Iterable[str]:
 def _problem_of_header(names: list[str]) -> str | None:
     missing = [name for name in _REQUIRED if name not in names]
     if missing:
-        return f"The first row must name the columns, among them {' and '.join(missing)}; it has {', '.join(names) or 'none'}."
+        return (
+            f"The first row must name the columns, among them {' and '.join(missing)}; it has "
+            f"{', '.join(names) or 'none'}."
+        )
     twice = {name for name in names if name in _COLUMNS and names.count(name) > 1}
     return f"The first row names the column {min(twice)} twice." if twice else None
 
@@ -162,5 +181,7 @@ def _time(text: str, zone: tzinfo | None) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"not_before must be a time such as 2026-11-25 14:00, got {text!r}.") from None
+        raise ValueError(
+            f"not_before must be a time such as 2026-11-25 14:00, got {text!r}."
+        ) from None
     return found if found.tzinfo is not None else found.replace(tzinfo=zone)

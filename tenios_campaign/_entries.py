@@ -1,4 +1,6 @@
-"""The campaign's tables in the ledger's database, and each statement on them. Imports SQLAlchemy."""
+"""
+The campaign's tables in the ledger's database, and each statement on them. Imports SQLAlchemy.
+"""
 
 from __future__ import annotations
 
@@ -43,13 +45,16 @@ entries = sa.Table(
     sa.Column("max_attempts", sa.Integer, nullable=False),
     sa.Column("retry_after", sa.Double, nullable=False),
     sa.Column("agent_retry_after", sa.Double, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),  # that were placed, may have been, or are being made
-    sa.Column("skipped", sa.Integer, nullable=False),  # keys that were given up, because their arguments have changed
+    # that were placed, may have been, or are being made
+    sa.Column("attempts", sa.Integer, nullable=False),
+    # keys that were given up, because their arguments have changed
+    sa.Column("skipped", sa.Integer, nullable=False),
     sa.Column("error", sa.Text),
     # In seconds since the epoch, by the clocks of the machines.
     sa.Column("due_at", sa.Double, nullable=False),  # 0 for as soon as possible
     sa.Column("claimed_at", sa.Double, nullable=False, index=True),
-    sa.Column("busy_until", sa.Double, nullable=False, index=True),  # counts as in progress until then
+    # counts as in progress until then
+    sa.Column("busy_until", sa.Double, nullable=False, index=True),
     sa.Column("updated_at", sa.Double, nullable=False),  # by the clock of the database
     sa.Index("tenios_campaign_due", "state", "due_at", "position"),
 )
@@ -71,7 +76,8 @@ class Claim:
 
     Attributes:
         row: The entry whose attempt begins now; None if none does.
-        ready_at: When the next one may begin, as far as that is a matter of time (seconds since the epoch).
+        ready_at: When the next one may begin, as far as that is a matter of time (seconds since the
+            epoch).
         is_finished: Whether no entry is waiting or active.
         is_paused: Whether the campaign is paused.
     """
@@ -89,7 +95,8 @@ def attempt_key(row: Any) -> str:
 
 class Entries:
     """
-    The entries of a campaign. Each method is one transaction, and raises LedgerUnavailableError if that fails.
+    The entries of a campaign. Each method is one transaction, and raises LedgerUnavailableError if
+    that fails.
 
     Raises:
         ConfigurationError: A later release has made the tables.
@@ -110,12 +117,14 @@ class Entries:
             connection.execute(sa.insert(_campaigns).values(version=SCHEMA, is_paused=False))
         elif version > SCHEMA:
             raise ConfigurationError(
-                f"A later release of tenios-callback has made this campaign (version {version}; this release knows version "
-                f"{SCHEMA}). Install that release."
+                f"A later release of tenios-callback has made this campaign (version {version}; "
+                f"this release knows version {SCHEMA}). Install that release."
             )
 
     def add(self, customers: Iterable[Customer], *, dry_run: bool, **values: Any) -> Added:
-        """Add the customers whose keys are new. Raises ValueError if a key has another number already."""
+        """
+        Add the customers whose keys are new. Raises ValueError if a key has another number already.
+        """
 
         def work(connection: sa.Connection) -> Added:
             lock(connection)
@@ -129,7 +138,8 @@ class Entries:
                     known += 1
                     if numbers[customer.key] not in {customer.number, None}:
                         raise ValueError(
-                            f"The key {customer.key!r} is in the campaign already, with another number. Nothing was added."
+                            f"The key {customer.key!r} is in the campaign already, with another "
+                            "number. Nothing was added."
                         )
                     continue
                 numbers[customer.key] = customer.number
@@ -151,7 +161,8 @@ class Entries:
         on_claim: Callable[[sa.Connection, str], None] | None = None,
     ) -> Claim:
         """
-        Begin the attempt that is due, unless the caller does not allow it, a limit is reached, or the campaign is paused.
+        Begin the attempt that is due, unless the caller does not allow it, a limit is reached, or
+        the campaign is paused.
 
         *on_claim* is then called in the same transaction with the key of the entry.
         """
@@ -160,12 +171,17 @@ class Entries:
             lock(connection)
             active = connection.scalar(sa.select(sa.func.count()).where(c.busy_until > now)) or 0
             last = connection.scalar(sa.select(sa.func.max(c.claimed_at))) or 0.0
-            next_due = connection.scalar(sa.select(sa.func.min(c.due_at)).where(c.state == "waiting"))
+            next_due = connection.scalar(
+                sa.select(sa.func.min(c.due_at)).where(c.state == "waiting")
+            )
             is_paused = bool(connection.scalar(sa.select(_campaigns.c.is_paused)))
             if next_due is None:
-                # In one statement, because an entry may change from active to waiting between two of them.
+                # In one statement, because an entry may change from active to waiting between two
+                # of them.
                 is_open = sa.exists().where(c.state.in_(["waiting", "active"]))
-                return Claim(is_finished=not connection.scalar(sa.select(is_open)), is_paused=is_paused)
+                return Claim(
+                    is_finished=not connection.scalar(sa.select(is_open)), is_paused=is_paused
+                )
             ready_at = max(next_due, min(last, now) + limits.gap)
             if is_paused or active >= limits.max_active:
                 return Claim(is_paused=is_paused)
@@ -188,9 +204,14 @@ class Entries:
         return self._run(work)
 
     def _next(self, connection: sa.Connection, now: float) -> Any:
-        """Return the entry whose turn it is: of those with a time that has come, else of the others."""
+        """
+        Return the entry whose turn it is: of those with a time that has come, else of the others.
+        """
         timed, others = (
-            sa.select(entries).where(c.state == "waiting", when).order_by(c.due_at, c.position).limit(1)
+            sa.select(entries)
+            .where(c.state == "waiting", when)
+            .order_by(c.due_at, c.position)
+            .limit(1)
             for when in (c.due_at.between(1, now), c.due_at == 0)
         )
         return connection.execute(timed).one_or_none() or connection.execute(others).one()
@@ -209,14 +230,25 @@ class Entries:
     def active(self) -> list[Any]:
         """Return the entries of which an attempt is being made, by any process."""
         return self._run(
-            lambda connection: list(connection.execute(sa.select(entries).where(c.state == "active"))), read_only=True
+            lambda connection: list(
+                connection.execute(sa.select(entries).where(c.state == "active"))
+            ),
+            read_only=True,
         )
 
     def end_attempt(self, row: Any, state: CampaignState, **values: Any) -> CampaignEntry | None:
-        """Record what came of the newest attempt. Return the entry; None if another process has recorded it, or goes on."""
+        """
+        Record what came of the newest attempt. Return the entry; None if another process has
+        recorded it, or goes on.
+        """
         where = _is_newest(row)
-        if values.get("attempts", row.attempts) < row.attempts:  # It was not placed, and is not to be counted.
-            where.append(~sa.exists().where(attempts.c.key == attempt_key(row), attempts.c.state != "not_placed"))
+        # It was not placed, and is not to be counted.
+        if values.get("attempts", row.attempts) < row.attempts:
+            where.append(
+                ~sa.exists().where(
+                    attempts.c.key == attempt_key(row), attempts.c.state != "not_placed"
+                )
+            )
 
         def work(connection: sa.Connection) -> CampaignEntry | None:
             changed = {"busy_until": 0.0, "due_at": 0.0, **values, "state": state}
@@ -229,7 +261,8 @@ class Entries:
 
     def skip_key(self, row: Any) -> Any:
         """
-        Give an attempt that was not placed another key, since its arguments have changed. Return its row; None if it is over.
+        Give an attempt that was not placed another key, since its arguments have changed. Return
+        its row; None if it is over.
 
         The old key can then not dial any more, whatever another process is about to do with it.
         """
@@ -245,10 +278,17 @@ class Entries:
         return self._run(work)
 
     def revive(self) -> None:
-        """Let entries whose outcome was unknown wait again, if a person has found out since that they were not called."""
-        not_placed = sa.exists().where(attempts.c.key == _attempt_key, attempts.c.state == "not_placed")
+        """
+        Let entries whose outcome was unknown wait again, if a person has found out since that they
+        were not called.
+        """
+        not_placed = sa.exists().where(
+            attempts.c.key == _attempt_key, attempts.c.state == "not_placed"
+        )
         changed = {"state": "waiting", "attempts": c.attempts - 1, "busy_until": 0.0, "due_at": 0.0}
-        statement = self._update(c.state == "unknown", c.number.is_not(None), not_placed).values(changed)
+        statement = self._update(c.state == "unknown", c.number.is_not(None), not_placed).values(
+            changed
+        )
         self._run(lambda connection: connection.execute(statement))
 
     def cancel(self, key: str) -> str | None:
@@ -257,7 +297,9 @@ class Entries:
         def work(connection: sa.Connection) -> str | None:
             lock(connection)
             state: str | None = connection.scalar(sa.select(c.state).where(c.key == key))
-            connection.execute(self._update(c.key == key, c.state == "waiting").values(state="cancelled"))
+            connection.execute(
+                self._update(c.key == key, c.state == "waiting").values(state="cancelled")
+            )
             return state
 
         return self._run(work)
@@ -269,12 +311,15 @@ class Entries:
 
     def set_paused(self, *, is_paused: bool) -> None:
         """Pause or resume the campaign."""
-        self._run(lambda connection: connection.execute(sa.update(_campaigns).values(is_paused=is_paused)))
+        self._run(
+            lambda connection: connection.execute(sa.update(_campaigns).values(is_paused=is_paused))
+        )
 
     def has_workers(self) -> bool:
         """Return whether there are workers; one that was killed counts for half a minute."""
         fresh = sa.text(
-            "SELECT count(*) FROM tenios_jobs.procrastinate_workers WHERE last_heartbeat > now() - interval '30 s'"
+            "SELECT count(*) FROM tenios_jobs.procrastinate_workers WHERE last_heartbeat > now() - "
+            "interval '30 s'"
         )
 
         def work(connection: sa.Connection) -> bool:
@@ -284,14 +329,22 @@ class Entries:
 
     def summary(self) -> CampaignSummary:
         """Count the entries."""
-        is_talking = sa.func.coalesce((c.state == "active") & (attempts.c.status == "CONNECTED"), sa.false())
-        counted = sa.select(c.state, is_talking, sa.func.count()).select_from(_joined).group_by(c.state, is_talking)
+        is_talking = sa.func.coalesce(
+            (c.state == "active") & (attempts.c.status == "CONNECTED"), sa.false()
+        )
+        counted = (
+            sa.select(c.state, is_talking, sa.func.count())
+            .select_from(_joined)
+            .group_by(c.state, is_talking)
+        )
 
         def work(connection: sa.Connection) -> CampaignSummary:
             counts: dict[str, int] = {}
             for state, talks, count in connection.execute(counted):
                 counts["talking" if talks else "ringing" if state == "active" else state] = count
-            return CampaignSummary(paused=bool(connection.scalar(sa.select(_campaigns.c.is_paused))), **counts)
+            return CampaignSummary(
+                paused=bool(connection.scalar(sa.select(_campaigns.c.is_paused))), **counts
+            )
 
         return self._run(work, read_only=True)
 
@@ -303,24 +356,37 @@ class Entries:
     def _select(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[CampaignEntry]:
         a = attempts.c
         columns = [*entries.c, a.key.label("attempt_key"), a.callback_id, a.status]
-        rows = connection.execute(sa.select(*columns).select_from(_joined).where(*where).order_by(c.position))
+        rows = connection.execute(
+            sa.select(*columns).select_from(_joined).where(*where).order_by(c.position)
+        )
         return list(map(_to_entry, rows))
 
 
 def lock(connection: sa.Connection) -> None:
-    """Let no other transaction that takes this lock run at the same time. In SQLite none does that writes."""
+    """
+    Let no other transaction that takes this lock run at the same time. In SQLite none does that
+    writes.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 
 def has_jobs(connection: sa.Connection) -> bool:
     """Return whether the workers' tables are in this PostgreSQL database."""
-    return connection.scalar(sa.select(sa.func.to_regclass("tenios_jobs.procrastinate_workers"))) is not None
+    return (
+        connection.scalar(sa.select(sa.func.to_regclass("tenios_jobs.procrastinate_workers")))
+        is not None
+    )
 
 
 def _is_newest(row: Any) -> list[sa.ColumnElement[bool]]:
     """Return the condition that an attempt is still being made."""
-    return [c.key == row.key, c.attempts == row.attempts, c.skipped == row.skipped, c.state == "active"]
+    return [
+        c.key == row.key,
+        c.attempts == row.attempts,
+        c.skipped == row.skipped,
+        c.state == "active",
+    ]
 
 
 def _new_row(customer: Customer, **values: Any) -> dict[str, Any]:

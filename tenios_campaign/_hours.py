@@ -42,7 +42,10 @@ class OpeningHours:
 
     @classmethod
     def parse(cls, text: str, zone: str | tzinfo | None = None) -> OpeningHours:
-        """Return the hours in a text such as "09:00-18:00". Raises ValueError and ZoneInfoNotFoundError."""
+        """
+        Return the hours in a text such as "09:00-18:00". Raises ValueError and
+        ZoneInfoNotFoundError.
+        """
         found = _TIMES.fullmatch(text.strip())
         if found is None:
             raise ValueError(f"Write the hours like 09:00-18:00, got {text!r}.")
@@ -50,12 +53,16 @@ class OpeningHours:
         return cls(time(opens_hour, opens_minute), time(closes_hour, closes_minute), zone)
 
     def seconds_until_open(self, now: float) -> float:
-        """Return the seconds from *now*, a time since the epoch, until callbacks may be started; 0 if they may be now."""
+        """
+        Return the seconds from *now*, a time since the epoch, until callbacks may be started; 0 if
+        they may be now.
+        """
         local = datetime.fromtimestamp(now, UTC).astimezone(self.zone)
         clock = local.time()
         after, before = clock >= self.opens, clock < self.closes
         if (after and before) if self.opens < self.closes else (after or before):
             return 0.0
         day = local.date() if clock < self.opens else local.date() + _DAY
-        opens = datetime.combine(day, self.opens, self.zone)  # None is this machine's zone for timestamp(), too.
+        # None is this machine's zone for timestamp(), too.
+        opens = datetime.combine(day, self.opens, self.zone)
         return max(opens.timestamp() - now, 0.0)

@@ -17,26 +17,45 @@ if TYPE_CHECKING:
     from tenios_ext import CallbackStatus
 
 CampaignState = Literal[
-    "waiting", "active", "talked", "agent_failed", "customer_failed", "rejected", "unknown", "cancelled"
+    "waiting",
+    "active",
+    "talked",
+    "agent_failed",
+    "customer_failed",
+    "rejected",
+    "unknown",
+    "cancelled",
 ]
 
-#: An attempt's key in the ledger is the customer's, a slash and a number, and has at most 200 characters.
+#: An attempt's key in the ledger is the customer's, a slash and a number, and has at most 200
+#: characters.
 MAX_KEY = 190
 
 
 def _check_key(_: object, __: Attribute[str], key: str) -> None:
-    if type(key) is not str or not 0 < len(key) <= MAX_KEY or not key.isprintable() or key != key.strip():
-        raise ValueError(f"key must have 1 to {MAX_KEY} printable characters, none around it, got {key!r}.")
+    if (
+        type(key) is not str
+        or not 0 < len(key) <= MAX_KEY
+        or not key.isprintable()
+        or key != key.strip()
+    ):
+        raise ValueError(
+            f"key must have 1 to {MAX_KEY} printable characters, none around it, got {key!r}."
+        )
 
 
 def _check_text(_: object, attribute: Attribute[Any], text: object) -> None:
     if text is not None and (not isinstance(text, str) or not text.strip()):
-        raise ValueError(f"{attribute.name} must be a text that is not empty, or None, got {text!r}.")
+        raise ValueError(
+            f"{attribute.name} must be a text that is not empty, or None, got {text!r}."
+        )
 
 
 def _check_delay(_: object, __: Attribute[int], delay: object) -> None:
     if isinstance(delay, bool) or not isinstance(delay, int) or not 0 <= delay <= MAX_DELAY:
-        raise ValueError(f"delay must be a whole number of seconds from 0 to {MAX_DELAY}, got {delay!r}.")
+        raise ValueError(
+            f"delay must be a whole number of seconds from 0 to {MAX_DELAY}, got {delay!r}."
+        )
 
 
 @frozen
@@ -46,7 +65,8 @@ class Customer:
 
     Args:
         key: What the callback is for, such as an order: 1 to 190 printable characters.
-        number: The phone number with its country code, in any usual spelling. The attribute is E.164.
+        number: The phone number with its country code, in any usual spelling. The attribute is
+            E.164.
         delay: Seconds TENIOS waits before it calls the agent.
         not_before: The first attempt is not started earlier; None for as soon as possible.
         agent_announcement: A text that is read to the agent first.
@@ -59,7 +79,9 @@ class Customer:
     key: str = field(validator=_check_key)
     number: str = field(converter=to_e164)
     delay: int = field(default=0, validator=_check_delay, kw_only=True)
-    not_before: datetime | None = field(default=None, validator=optional(instance_of(datetime)), kw_only=True)
+    not_before: datetime | None = field(
+        default=None, validator=optional(instance_of(datetime)), kw_only=True
+    )
     agent_announcement: str | None = field(default=None, validator=_check_text, kw_only=True)
     callback_config_id: str | None = field(default=None, validator=_check_text, kw_only=True)
 
@@ -71,7 +93,8 @@ class Added:
 
     Attributes:
         new: How many customers were added.
-        known: How many were in the campaign before, or twice among those given. They stay as they are.
+        known: How many were in the campaign before, or twice among those given. They stay as they
+            are.
         same_number: Pairs of different keys that have the same number. Both are called.
     """
 
@@ -88,11 +111,13 @@ class CampaignEntry:
     Attributes:
         key: The customer's key.
         number: The phone number, as E.164; None once it was forgotten.
-        state: ``waiting`` for the next attempt; ``active``: an attempt is being made; or how it ended: ``talked`` to an agent,
-            ``agent_failed`` or ``customer_failed`` in the last attempt, ``rejected`` by TENIOS, ``unknown``: phones may have
-            rung, so it is never tried again by itself, or ``cancelled``.
+        state: ``waiting`` for the next attempt; ``active``: an attempt is being made; or how it
+            ended: ``talked`` to an agent, ``agent_failed`` or ``customer_failed`` in the last
+            attempt, ``rejected`` by TENIOS, ``unknown``: phones may have rung, so it is never tried
+            again by itself, or ``cancelled``.
         attempts: How many callbacks were started, or may have been.
-        due_at: When the next attempt may begin, in seconds since the epoch; None unless waiting for that time.
+        due_at: When the next attempt may begin, in seconds since the epoch; None unless waiting for
+            that time.
         attempt_key: The key of the newest attempt in the ledger; None if there is none.
         callback_id: The id of the newest attempt's callback; None if there is none.
         status: The newest status of that callback; None if none was seen.
@@ -152,15 +177,24 @@ class CampaignSummary:
     @property
     def total(self) -> int:
         """How many customers there are."""
-        failed = self.agent_failed + self.customer_failed + self.rejected + self.unknown + self.cancelled
+        failed = (
+            self.agent_failed + self.customer_failed + self.rejected + self.unknown + self.cancelled
+        )
         return self.waiting + self.active + self.talked + failed
 
 
 def to_seconds(value: object, name: str) -> float:
     """Return a duration in seconds. Raises ValueError if it is negative, or no duration."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_DELAY:
-        raise ValueError(f"{name} must be a number of seconds from 0 to {MAX_DELAY} or a timedelta, got {value!r}.")
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not 0 <= seconds <= MAX_DELAY
+    ):
+        raise ValueError(
+            f"{name} must be a number of seconds from 0 to {MAX_DELAY} or a timedelta, got "
+            f"{value!r}."
+        )
     return float(seconds)
 
 

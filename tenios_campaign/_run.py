@@ -28,7 +28,15 @@ from ._models import CampaignEntry, Limits, to_seconds
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 
-    from tenios_ext import AsyncTenios, CallbackHandle, CallbackStatus, Clock, Outcome, StatusUpdate, TeniosError
+    from tenios_ext import (
+        AsyncTenios,
+        CallbackHandle,
+        CallbackStatus,
+        Clock,
+        Outcome,
+        StatusUpdate,
+        TeniosError,
+    )
     from tenios_ext.ledger import Ledger
 
     from ._entries import Claim, Entries
@@ -78,9 +86,14 @@ class Run:
         stop: asyncio.Event | None = None,
     ) -> None:
         if tenios._ledger is not ledger:  # noqa: SLF001 - else its keys would be recorded where the campaign does not look
-            raise ConfigurationError("tenios must have the campaign's ledger: AsyncTenios(ledger=ledger).")
+            raise ConfigurationError(
+                "tenios must have the campaign's ledger: AsyncTenios(ledger=ledger)."
+            )
         if max_starts_per_minute is not None and not max_starts_per_minute > 0:
-            raise ValueError(f"max_starts_per_minute must be greater than 0, or None, got {max_starts_per_minute!r}.")
+            raise ValueError(
+                "max_starts_per_minute must be greater than 0, or None, got "
+                f"{max_starts_per_minute!r}."
+            )
         gap = 0.0 if max_starts_per_minute is None else 60 / max_starts_per_minute
         self._limits = Limits(max_active, gap)
         self._entries = entries
@@ -94,7 +107,8 @@ class Run:
         self._stop = stop or asyncio.Event()
         self._wake = asyncio.Event()
         self._placed: asyncio.Queue[CallbackHandle] = asyncio.Queue()
-        self._rows: dict[str, Any] = {}  # of the attempts that this run makes or follows, by their keys in the ledger
+        # of the attempts that this run makes or follows, by their keys in the ledger
+        self._rows: dict[str, Any] = {}
         self._followed: dict[CallbackHandle, Any] = {}  # the same, by their callbacks
         self._starts: set[asyncio.Task[None]] = set()
         self._calls: set[asyncio.Future[Any]] = set()  # of the database
@@ -120,7 +134,8 @@ class Run:
     async def _prepare(self) -> None:
         if await self._db(self._entries.has_workers):
             raise ConfigurationError(
-                "Workers run this campaign. Stop them first, or leave it to them: tenios campaign status tells how far they are."
+                "Workers run this campaign. Stop them first, or leave it to them: tenios campaign "
+                "status tells how far they are."
             )
         await self._adopt(also_young=True)
 
@@ -176,7 +191,10 @@ class Run:
                 self._make(row, self._take_over(row))
 
     def _is_old(self, row: Any) -> bool:
-        """Whether the process that began an attempt must have dialled by now; also if its clock is ahead of this one."""
+        """
+        Whether the process that began an attempt must have dialled by now; also if its clock is
+        ahead of this one.
+        """
         return not 0 <= self._clock.now() - row.claimed_at < _ORPHANED
 
     # Starting.
@@ -192,7 +210,8 @@ class Run:
     def _drop(self, row: Any) -> None:
         """Let go of an attempt."""
         key = attempt_key(row)
-        if self._rows.get(key) is row:  # An entry that waits again may have been begun again by now.
+        # An entry that waits again may have been begun again by now.
+        if self._rows.get(key) is row:
             del self._rows[key]
         self._ring()
 
@@ -219,7 +238,10 @@ class Run:
             self._watch(row, callback.handle)
 
     async def _take_over(self, row: Any) -> None:
-        """Go on with an attempt of another process. If that has not dialled yet, and should have, it is done with its key."""
+        """
+        Go on with an attempt of another process. If that has not dialled yet, and should have, it
+        is done with its key.
+        """
         record = await self._db(self._ledger.get, attempt_key(row))
         if record is not None and record.state != "not_placed":
             await self._settle(row, None)
@@ -229,7 +251,9 @@ class Run:
             self._drop(row)
 
     async def _settle(self, row: Any, error: TeniosError | None) -> None:
-        """Go by what the ledger says of an attempt, which is the truth if several processes make it."""
+        """
+        Go by what the ledger says of an attempt, which is the truth if several processes make it.
+        """
         while True:
             record = await self._db(self._ledger.get, attempt_key(row))
             if record is None or record.state != "dialling":
@@ -240,7 +264,9 @@ class Run:
         if record is not None and record.handle is not None:
             self._watch(row, record.handle)
         elif record is not None and record.state != "not_placed":
-            await self._end_unknown(row, record.last_error or "The process that dialled recorded no response.")
+            await self._end_unknown(
+                row, record.last_error or "The process that dialled recorded no response."
+            )
         elif record is not None and isinstance(error, InvalidArgumentError):
             await self._skip_key(row)
         elif self._is_refused(row, error):
@@ -249,23 +275,38 @@ class Run:
             await self._wait_again(row, error)
 
     async def _skip_key(self, row: Any) -> None:
-        """Dial with another key, because the client's callback config id has changed since this one was refused."""
+        """
+        Dial with another key, because the client's callback config id has changed since this one
+        was refused.
+        """
         skipped = await self._db(self._entries.skip_key, row)
         if skipped is not None:
             self._make(skipped, self._start(skipped))
         self._drop(row)
 
     def _is_refused(self, row: Any, error: TeniosError | None) -> bool:
-        """Whether a callback that was not placed is refused for what is in the entry, and not for how or when it was sent."""
+        """
+        Whether a callback that was not placed is refused for what is in the entry, and not for how
+        or when it was sent.
+        """
         if isinstance(error, InvalidArgumentError):
             return bool(row.callback_config_id or self._tenios._settings.callback_config_id)  # noqa: SLF001 - or it is that
-        return isinstance(error, RejectedError) and not _is_for_all(error) and error.http_status != _TOO_MANY_REQUESTS
+        return (
+            isinstance(error, RejectedError)
+            and not _is_for_all(error)
+            and error.http_status != _TOO_MANY_REQUESTS
+        )
 
     async def _wait_again(self, row: Any, error: TeniosError | None) -> None:
-        """Let an entry wait again whose callback was not placed. Raises *error* if others would not be placed either."""
+        """
+        Let an entry wait again whose callback was not placed. Raises *error* if others would not be
+        placed either.
+        """
         if isinstance(error, NotSentError | RejectedError):
             self._not_before = self._clock.now() + max(_PAUSE, error.retry_after or 0.0)
-        await self._end(row, "waiting", attempts=row.attempts - 1, due_at=row.due_at, error=error and str(error))
+        await self._end(
+            row, "waiting", attempts=row.attempts - 1, due_at=row.due_at, error=error and str(error)
+        )
         if error is not None and (isinstance(error, InvalidArgumentError) or _is_for_all(error)):
             raise error
 
@@ -281,7 +322,9 @@ class Run:
             while True:
                 yield await self._placed.get()
 
-        updates = self._tenios.watch_many(handles(), answer_timeout=self._answer_timeout, end_timeout=self._end_timeout)
+        updates = self._tenios.watch_many(
+            handles(), answer_timeout=self._answer_timeout, end_timeout=self._end_timeout
+        )
         async with aclosing(cast("AsyncGenerator[StatusUpdate]", updates)):
             async for update in updates:
                 outcome = update.outcome
@@ -294,28 +337,43 @@ class Run:
                     self._show(row, callback_id=outcome.handle.id, status=update.status)
 
     async def _end_reached(self, row: Any, outcome: Outcome) -> None:
-        """Record how a callback has ended; let the entry wait for another attempt if that was not the last one."""
+        """
+        Record how a callback has ended; let the entry wait for another attempt if that was not the
+        last one.
+        """
         if outcome.failed_party is None:
             await self._end(row, "talked")
         elif row.attempts < row.max_attempts:
             pause = row.retry_after if outcome.failed_party == "customer" else row.agent_retry_after
             await self._end(row, "waiting", due_at=self._clock.now() + pause)
         else:
-            await self._end(row, "customer_failed" if outcome.failed_party == "customer" else "agent_failed")
+            await self._end(
+                row, "customer_failed" if outcome.failed_party == "customer" else "agent_failed"
+            )
 
     async def _lose(self, row: Any, outcome: Outcome, error: Exception) -> None:
-        """Deal with a callback that is not followed any more. Raises *error* if others could not be followed either."""
+        """
+        Deal with a callback that is not followed any more. Raises *error* if others could not be
+        followed either.
+        """
         if isinstance(error, CallbackTimeoutError) and not outcome.connected:
             self._spawn(self._look_again(row, outcome.handle, error))
-        elif not isinstance(error, CallbackTimeoutError | StatusUnavailableError) or _is_for_all(error):
+        elif not isinstance(error, CallbackTimeoutError | StatusUnavailableError) or _is_for_all(
+            error
+        ):
             raise error
         elif outcome.connected:
             await self._end(row, "talked", error=str(error))
         else:
             await self._end_unknown(row, str(error))
 
-    async def _look_again(self, row: Any, handle: CallbackHandle, error: CallbackTimeoutError) -> None:
-        """Give up a callback that was not answered in time, unless that was not seen because TENIOS did not respond."""
+    async def _look_again(
+        self, row: Any, handle: CallbackHandle, error: CallbackTimeoutError
+    ) -> None:
+        """
+        Give up a callback that was not answered in time, unless that was not seen because TENIOS
+        did not respond.
+        """
         try:
             is_over = is_final(await self._tenios.callback(handle).status())
         except StatusUnavailableError:
@@ -336,7 +394,9 @@ class Run:
         if entry is not None:
             self._on_update(entry)
 
-    def _show(self, row: Any, *, callback_id: int | None = None, status: CallbackStatus | None = None) -> None:
+    def _show(
+        self, row: Any, *, callback_id: int | None = None, status: CallbackStatus | None = None
+    ) -> None:
         entry = CampaignEntry(
             key=row.key,
             number=row.number,
@@ -354,9 +414,11 @@ class Run:
 
     async def _db(self, work: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """
-        Return what *work* returns in a thread. While the database cannot be used, it is tried again.
+        Return what *work* returns in a thread. While the database cannot be used, it is tried
+        again.
 
-        What is being done when the run ends is done to its end, so that the ledger can be closed then.
+        What is being done when the run ends is done to its end, so that the ledger can be closed
+        then.
         """
         while True:
             try:
@@ -405,7 +467,10 @@ class Run:
 
 
 def _is_for_all(error: Exception) -> bool:
-    """Whether TENIOS refuses each request: because of the credentials, or because something else is at the base URL."""
+    """
+    Whether TENIOS refuses each request: because of the credentials, or because something else is at
+    the base URL.
+    """
     if isinstance(error, BadCredentialsError) or getattr(error, "credentials_refused", False):
         return True
     return getattr(error, "http_status", None) in _NOT_THERE

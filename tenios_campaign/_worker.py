@@ -1,4 +1,6 @@
-"""A worker: procrastinate gives the attempts of a campaign to the workers on any number of machines."""
+"""
+A worker: procrastinate gives the attempts of a campaign to the workers on any number of machines.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
 QUEUE = "attempts"
 _ATTEMPT = "attempt"
 _RETRY_STALLED = "retry stalled jobs"
-#: procrastinate's tables have a schema of their own, so that they are not those of another program in the same database.
+#: procrastinate's tables have a schema of their own, so that they are not those of another program
+#: in the same database.
 _SEARCH_PATH = "tenios_jobs"
-#: How often attempts of workers that have died are looked for, as a cron expression: every ten seconds.
+#: How often attempts of workers that have died are looked for, as a cron expression: every ten
+#: seconds.
 _EVERY_TEN_SECONDS = "* * * * * */10"
 #: How many attempts a worker makes or follows at most. They are limited by the campaign.
 _CONCURRENCY = 100_000
@@ -39,8 +43,9 @@ class Worker(Run):
     """
     See :meth:`Campaign.work`.
 
-    Each worker claims attempts as a run does. In the same transaction, it puts a job into the queue, and one of the workers makes
-    the attempt and follows it. If that worker dies, another one goes on with the job.
+    Each worker claims attempts as a run does. In the same transaction, it puts a job into the
+    queue, and one of the workers makes the attempt and follows it. If that worker dies, another one
+    goes on with the job.
     """
 
     ends_when_done = False
@@ -56,10 +61,13 @@ class Worker(Run):
         conninfo = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
         options = {"options": f"-c search_path={_SEARCH_PATH}"}
         self._app = App(connector=PsycopgConnector(conninfo=conninfo, min_size=1, kwargs=options))
-        self._deferring = App(connector=SyncPsycopgConnector())  # only for jobs in the ledger's transactions
+        # only for jobs in the ledger's transactions
+        self._deferring = App(connector=SyncPsycopgConnector())
         self._ended: dict[str, asyncio.Event] = {}
         self._app.task(name=_ATTEMPT, queue=QUEUE, retry=RetryStrategy(wait=_PAUSE))(self._attempt)
-        stalled = self._app.task(name=_RETRY_STALLED, queue=QUEUE, queueing_lock=_RETRY_STALLED)(self._retry_stalled)
+        stalled = self._app.task(name=_RETRY_STALLED, queue=QUEUE, queueing_lock=_RETRY_STALLED)(
+            self._retry_stalled
+        )
         self._app.periodic(cron=_EVERY_TEN_SECONDS)(stalled)
         await self._app.open_async()
         self._serving = asyncio.create_task(self._serve())
@@ -90,11 +98,15 @@ class Worker(Run):
                 )
             except ConnectorException as error:
                 reason = str(error.__cause__ or error).strip().partition("\n")[0]
-                logger.warning("The workers' tables cannot be used (%s). They are tried again.", reason)
+                logger.warning(
+                    "The workers' tables cannot be used (%s). They are tried again.", reason
+                )
             await asyncio.sleep(_PAUSE)
 
     async def _claim(self, now: float, *, is_allowed: bool) -> Claim:
-        return await self._db(self._entries.claim, now, self._limits, is_allowed=is_allowed, on_claim=self._defer)
+        return await self._db(
+            self._entries.claim, now, self._limits, is_allowed=is_allowed, on_claim=self._defer
+        )
 
     def _defer(self, connection: sa.Connection, key: str) -> None:
         _use_jobs(connection)
@@ -102,7 +114,9 @@ class Worker(Run):
         try:
             self._deferring.configure_task(_ATTEMPT, queue=QUEUE, connection=driver).defer(key=key)
         except ConnectorException as error:
-            raise LedgerUnavailableError("The workers' tables cannot be used.", reason=str(error)) from None
+            raise LedgerUnavailableError(
+                "The workers' tables cannot be used.", reason=str(error)
+            ) from None
 
     def _begin(self, row: Any) -> None:
         """Leave it to the job."""
@@ -117,9 +131,9 @@ class Worker(Run):
         for row in await self._db(self._entries.active):
             if row.key not in known:
                 with suppress(AlreadyEnqueued):  # Another worker has just done it.
-                    await self._app.configure_task(_ATTEMPT, queue=QUEUE, queueing_lock=row.key).defer_async(
-                        key=row.key
-                    )
+                    await self._app.configure_task(
+                        _ATTEMPT, queue=QUEUE, queueing_lock=row.key
+                    ).defer_async(key=row.key)
 
     # What the jobs do.
 
@@ -149,7 +163,10 @@ class Worker(Run):
             ended.set()
 
     async def _retry_stalled(self, timestamp: int) -> None:  # noqa: ARG002 - procrastinate gives it to periodic tasks
-        """Give jobs of workers that have died to those that live. It is what procrastinate's documentation proposes."""
+        """
+        Give jobs of workers that have died to those that live. It is what procrastinate's
+        documentation proposes.
+        """
         for job in await self._app.job_manager.get_stalled_jobs(queue=QUEUE):
             await self._app.job_manager.retry_job(job)
 
@@ -160,12 +177,14 @@ def _create_jobs(connection: sa.Connection) -> None:
     if not has_jobs(connection):
         connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {_SEARCH_PATH}")
         _use_jobs(connection)
-        driver: Any = connection.connection.driver_connection  # since it executes several statements at once
+        # since it executes several statements at once
+        driver: Any = connection.connection.driver_connection
         driver.execute(SchemaManager.get_schema())
 
 
 def _use_jobs(connection: sa.Connection) -> None:
     """Let procrastinate's statements find its tables until the end of the transaction."""
     connection.exec_driver_sql(
-        f"SELECT set_config('search_path', '{_SEARCH_PATH},' || current_setting('search_path'), true)"
+        f"SELECT set_config('search_path', '{_SEARCH_PATH},' || current_setting('search_path'), "
+        "true)"
     )

@@ -1,4 +1,7 @@
-"""What `tenios campaign` prints: lines for people, JSON objects for programs. The live picture is in ``_campaign_live``."""
+"""
+What `tenios campaign` prints: lines for people, JSON objects for programs. The live picture is in
+``_campaign_live``.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,10 @@ class CampaignLines(LinesOutput):
 
     def entry(self, entry: CampaignEntry) -> None:
         """Print the time, the key, the attempt and what has happened."""
-        click.echo(f"{time.strftime('%H:%M:%S')}  {entry.key}  attempt {entry.attempts}  {_describe(entry)}")
+        click.echo(
+            f"{time.strftime('%H:%M:%S')}  {entry.key}  attempt {entry.attempts}  "
+            f"{_describe(entry)}"
+        )
 
     def counts(self, summary: CampaignSummary) -> None:
         """Do nothing."""
@@ -117,7 +123,9 @@ class CampaignJson(JsonOutput):
         print_json({"event": "summary", **asdict(summary)})
 
 
-def make_campaign_output(stdout: SafeStream, *, as_json: bool, live: bool = False) -> CampaignOutput:
+def make_campaign_output(
+    stdout: SafeStream, *, as_json: bool, live: bool = False
+) -> CampaignOutput:
     """
     Return what a command prints with.
 
@@ -130,7 +138,9 @@ def make_campaign_output(stdout: SafeStream, *, as_json: bool, live: bool = Fals
         return CampaignJson(stdout)
     if live and stdout.isatty() and find_spec("rich"):
         with suppress(Exception):  # COLUMNS may be anything, and lines are as good.
-            output: CampaignOutput | None = import_module("._campaign_live", __package__).live_output(stdout)
+            output: CampaignOutput | None = import_module(
+                "._campaign_live", __package__
+            ).live_output(stdout)
             if output is not None:
                 return output
     return CampaignLines()

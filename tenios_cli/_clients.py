@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from tenios_ext.ledger import Ledger
 
 
-def make_client(simulator: str | None, *, region: str | None = None, ledger: Ledger | None = None) -> Tenios:
+def make_client(
+    simulator: str | None, *, region: str | None = None, ledger: Ledger | None = None
+) -> Tenios:
     """
     Return a client. Raises ConfigurationError if a setting is missing or wrong.
 
@@ -43,7 +45,8 @@ def client_arguments(simulator: str | None) -> dict[str, Any]:
         "access_key": tenios_simulator.ACCESS_KEY,
         "callback_config_id": tenios_simulator.CALLBACK_CONFIG_ID,
         "base_url": tenios_simulator.BASE_URL if simulator == IN_PROCESS else simulator,
-        "ledger": False,  # TENIOS_LEDGER records real callbacks, and a simulator's have the same ids.
+        # TENIOS_LEDGER records real callbacks, and a simulator's have the same ids.
+        "ledger": False,
     }
     if simulator != IN_PROCESS:
         return arguments

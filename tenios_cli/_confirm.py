@@ -1,4 +1,7 @@
-"""The question before real phones ring. Imported only when it is asked: loading the names of countries takes half a second."""
+"""
+The question before real phones ring. Imported only when it is asked: loading the names of countries
+takes half a second.
+"""
 
 from __future__ import annotations
 
@@ -12,4 +15,7 @@ def confirm(e164: str) -> None:
     number = phonenumbers.parse(e164)
     country = country_name_for_number(number, "en") or "no single country"
     spelling = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-    click.confirm(f"This will ring real phones: your agent's, then {spelling} ({country}). Continue?", abort=True)
+    click.confirm(
+        f"This will ring real phones: your agent's, then {spelling} ({country}). Continue?",
+        abort=True,
+    )

@@ -27,7 +27,9 @@ class CommandError(click.ClickException):
 
 def code_of_error(error: BaseException) -> ExitCode | None:
     """Return the exit code for *error*; None if it is not one that the client documents."""
-    return next((_CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _CODES), None)
+    return next(
+        (_CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _CODES), None
+    )
 
 
 def add_place(error: BaseException) -> None:

@@ -28,11 +28,13 @@ class ExitCode(IntEnum):
 
 
 EPILOG = """
-Exit codes: 0 success (a callback that was watched was connected), 1 any other failure, such as output that cannot be written, 2
-wrong usage, 3 the agent could not be reached, 4 the customer could not be reached, 5 no callback was started or a setting is
-missing or wrong, 6 the outcome is unknown and phones may be ringing, 7 a time limit has passed, 8 the status could not be
-fetched, 130 interrupted by Ctrl-C, 129 or 143 ended by SIGHUP or SIGTERM. The result of a callback that was watched is the exit
-code even if output cannot be written. After 1, 7, 8 and the signals, phones may be ringing, too.
+Exit codes: 0 success (a callback that was watched was connected), 1 any other failure, such as
+output that cannot be written, 2 wrong usage, 3 the agent could not be reached, 4 the customer could
+not be reached, 5 no callback was started or a setting is missing or wrong, 6 the outcome is unknown
+and phones may be ringing, 7 a time limit has passed, 8 the status could not be fetched, 130
+interrupted by Ctrl-C, 129 or 143 ended by SIGHUP or SIGTERM. The result of a callback that was
+watched is the exit code even if output cannot be written. After 1, 7, 8 and the signals, phones may
+be ringing, too.
 """
 
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def requires_extra(extra: str) -> Iterator[None]:
-    """Raise CommandError with a message that names *extra* if a module cannot be imported. Serves as a decorator, too."""
+    """
+    Raise CommandError with a message that names *extra* if a module cannot be imported. Serves as a
+    decorator, too.
+    """
     try:
         yield
     except ModuleNotFoundError as error:

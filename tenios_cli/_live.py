@@ -1,4 +1,7 @@
-"""Live pictures at a terminal, and that of a call. Imported only if rich is installed, which is in the extra ``cli``."""
+"""
+Live pictures at a terminal, and that of a call. Imported only if rich is installed, which is in the
+extra ``cli``.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,12 @@ if TYPE_CHECKING:
 
     from ._streams import SafeStream
 
-_WAITING, _RINGING, _FAILED, _NOT_CALLED = "waiting", "phone is ringing", "could not be reached", "not called"
+_WAITING, _RINGING, _FAILED, _NOT_CALLED = (
+    "waiting",
+    "phone is ringing",
+    "could not be reached",
+    "not called",
+)
 _ANSWERED, _CONNECTED, _ENDED = "answered", "connected", "call has ended"
 # What is shown of the agent and of the customer.
 _LEGS = {
@@ -53,7 +61,12 @@ class Picture:
     """
 
     def __init__(
-        self, stdout: SafeStream, console: Console, draw: Callable[[], RenderableType], *, is_kept: bool = True
+        self,
+        stdout: SafeStream,
+        console: Console,
+        draw: Callable[[], RenderableType],
+        *,
+        is_kept: bool = True,
     ) -> None:
         self._stdout = stdout
         self._live = Live(
@@ -86,7 +99,9 @@ class Picture:
 
 
 def console_for(stdout: SafeStream, *, min_height: int) -> Console | None:
-    """Return a console for a terminal; None if rich cannot redraw there, or there is too little room."""
+    """
+    Return a console for a terminal; None if rich cannot redraw there, or there is too little room.
+    """
     console = Console(file=cast("TextIO", stdout))
     has_room = console.width >= _MIN_WIDTH and console.height >= min_height
     return console if console.is_interactive and has_room else None
@@ -118,7 +133,9 @@ class LiveOutput(LinesOutput):
             super().status(outcome)
             return
         has_ended = outcome.connected and outcome.ended
-        texts = _LEGS.get("DISCONNECTED" if has_ended else str(outcome.status)) or (describe_status(outcome.status),)
+        texts = _LEGS.get("DISCONNECTED" if has_ended else str(outcome.status)) or (
+            describe_status(outcome.status),
+        )
         for name, text in zip(self._legs, texts, strict=False):
             if self._legs[name][0] != text:
                 self._legs[name] = (text, time.monotonic())

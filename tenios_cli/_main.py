@@ -1,4 +1,7 @@
-"""The command's group. Imports a command's module only when that command is used, so that ``tenios --help`` starts fast."""
+"""
+The command's group. Imports a command's module only when that command is used, so that ``tenios
+--help`` starts fast.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ import click
 from ._exit_codes import EPILOG
 from ._run import Run
 
-#: The short help of each command, in the order of ``tenios --help``. A command is the function of this name in the module of
-#: this name in ``tenios_cli.commands``.
+#: The short help of each command, in the order of ``tenios --help``. A command is the function of
+#: this name in the module of this name in ``tenios_cli.commands``.
 COMMANDS = {
     "call": "Start a callback to NUMBER and show its progress.",
     "status": "Print the current status of callback ID.",
@@ -28,7 +31,10 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that imports the modules of its commands on use (https://click.palletsprojects.com/en/stable/complex/)."""
+    """
+    A group that imports the modules of its commands on use
+    (https://click.palletsprojects.com/en/stable/complex/).
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -38,7 +44,9 @@ class LazyGroup(click.Group):
         """Return a command; None if there is no such command."""
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(import_module(f".commands.{cmd_name}", __package__), cmd_name)
+        command: click.Command = getattr(
+            import_module(f".commands.{cmd_name}", __package__), cmd_name
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -66,7 +74,8 @@ def main() -> None:
     """
     Have TENIOS call two people and connect them.
 
-    Settings come from the environment: TENIOS_ACCESS_KEY (or TENIOS_ACCESS_KEY_FILE, the name of a file with the key in it),
-    TENIOS_CALLBACK_CONFIG_ID, and optionally TENIOS_BASE_URL, TENIOS_REGION, TENIOS_ALLOWED_NUMBERS, TENIOS_INSECURE_HOSTS,
-    TENIOS_LEDGER and TENIOS_OFFLINE. Check them with `tenios doctor`. Without an account, add --simulator.
+    Settings come from the environment: TENIOS_ACCESS_KEY (or TENIOS_ACCESS_KEY_FILE, the name of a
+    file with the key in it), TENIOS_CALLBACK_CONFIG_ID, and optionally TENIOS_BASE_URL,
+    TENIOS_REGION, TENIOS_ALLOWED_NUMBERS, TENIOS_INSECURE_HOSTS, TENIOS_LEDGER and TENIOS_OFFLINE.
+    Check them with `tenios doctor`. Without an account, add --simulator.
     """

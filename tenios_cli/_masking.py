@@ -11,7 +11,8 @@ from itertools import takewhile
 from pathlib import Path
 
 _MASK = "***"
-# Shorter keys are masked only where they are words: a test's "KEY" is not what TENIOS_ACCESS_KEY ends with.
+# Shorter keys are masked only where they are words: a test's "KEY" is not what TENIOS_ACCESS_KEY
+# ends with.
 _LONG = 8
 _MAX_FILE = 65536
 
@@ -25,7 +26,9 @@ class Mask:
     """
 
     def __init__(self, *keys: str) -> None:
-        self._spellings = {each for key in keys if key for each in (key, repr(key)[1:-1], json.dumps(key)[1:-1])}
+        self._spellings = {
+            each for key in keys if key for each in (key, repr(key)[1:-1], json.dumps(key)[1:-1])
+        }
 
     @classmethod
     def from_environment(cls) -> Mask:
@@ -42,9 +45,11 @@ class Mask:
 
 
 def _key_in(file: str) -> str:
-    with suppress(OSError, RuntimeError, ValueError):  # It cannot be read, or has no text. The client says so.
+    # It cannot be read, or has no text. The client says so.
+    with suppress(OSError, RuntimeError, ValueError):
         path = Path(file).expanduser()
-        if stat.S_ISREG(path.stat().st_mode):  # What is read from a pipe would be missing when the client reads it.
+        # What is read from a pipe would be missing when the client reads it.
+        if stat.S_ISREG(path.stat().st_mode):
             with path.open(encoding="utf-8-sig") as opened:
                 return opened.read(_MAX_FILE).strip()
     return ""

@@ -29,21 +29,28 @@ def seconds(value: str) -> int:
 
 def _check_simulator(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     if value is not None and value != IN_PROCESS and not value.startswith(("http://", "https://")):
-        raise click.UsageError(f"--simulator expects an http(s) URL, got {value!r}. Put a bare --simulator last.")
+        raise click.UsageError(
+            f"--simulator expects an http(s) URL, got {value!r}. Put a bare --simulator last."
+        )
     return value
 
 
 def _refuse_access_key(_: click.Context, __: click.Parameter, value: str | None) -> None:
     if value is not None:
         raise click.UsageError(
-            "An access key on the command line can be read in the list of processes and in the shell's history. "
-            "Set TENIOS_ACCESS_KEY, or TENIOS_ACCESS_KEY_FILE to the name of a file with the key in it."
+            "An access key on the command line can be read in the list of processes and in the "
+            "shell's history. Set TENIOS_ACCESS_KEY, or TENIOS_ACCESS_KEY_FILE to the name of a "
+            "file with the key in it."
         )
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line."
+)
 ledger_option = click.option(
-    "--ledger", metavar="URL", help="The ledger's database, such as sqlite:///callbacks.db. [default: TENIOS_LEDGER]"
+    "--ledger",
+    metavar="URL",
+    help="The ledger's database, such as sqlite:///callbacks.db. [default: TENIOS_LEDGER]",
 )
 _simulator_option = click.option(
     "--simulator",
@@ -80,5 +87,8 @@ def client_options(command: F) -> F:
 
 
 def timeout_options(command: F) -> F:
-    """Add the limits of each command that watches callbacks: ``answer_timeout`` and ``end_timeout``, in seconds."""
+    """
+    Add the limits of each command that watches callbacks: ``answer_timeout`` and ``end_timeout``,
+    in seconds.
+    """
     return _answer_timeout_option(_end_timeout_option(command))

@@ -1,4 +1,7 @@
-"""What the commands print: lines for people, JSON objects for programs. The live picture for terminals is in ``_live``."""
+"""
+What the commands print: lines for people, JSON objects for programs. The live picture for terminals
+is in ``_live``.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +42,17 @@ def one_line(text: object) -> str:
 
 def describe_status(status: CallbackStatus | None) -> str:
     """Return a status and what it means."""
-    meaning = _DESCRIPTIONS.get(str(status), "unknown to this version; the callback is still running")
+    meaning = _DESCRIPTIONS.get(
+        str(status), "unknown to this version; the callback is still running"
+    )
     return f"{one_line(status)}: {meaning}"
 
 
 def describe_newest_status(outcome: Outcome) -> str:
-    """Return the same for a callback's newest status. A call that was connected has not failed, whatever its last status."""
+    """
+    Return the same for a callback's newest status. A call that was connected has not failed,
+    whatever its last status.
+    """
     if outcome.connected and outcome.ended:
         return f"{outcome.status}: {_DESCRIPTIONS['DISCONNECTED']}"
     return describe_status(outcome.status)
@@ -149,12 +157,19 @@ class JsonOutput:
 
     def outcome(self, outcome: Outcome) -> None:
         """Print ``outcome``."""
-        fields = {"connected": outcome.connected, "failed_party": outcome.failed_party, "ended": outcome.ended}
+        fields = {
+            "connected": outcome.connected,
+            "failed_party": outcome.failed_party,
+            "ended": outcome.ended,
+        }
         print_json({"event": "outcome", "id": outcome.handle.id, **fields})
 
     def error(self, error: BaseException, callback_id: int | None = None) -> None:
         """Print ``error``; to stderr, as a line for people, if stdout cannot be written."""
-        details = {name: getattr(error, name, None) for name in ("http_status", "error_code", "retry_after")}
+        details = {
+            name: getattr(error, name, None)
+            for name in ("http_status", "error_code", "retry_after")
+        }
         fields = {
             "error": type(error).__name__,
             "message": str(error),
@@ -173,7 +188,9 @@ def _elapsed(outcome: Outcome) -> float:
     return outcome.history[-1].observed_at - outcome.handle.started_at
 
 
-def make_output(stdout: SafeStream, *, as_json: bool, several: bool = False, live: bool = False) -> Output:
+def make_output(
+    stdout: SafeStream, *, as_json: bool, several: bool = False, live: bool = False
+) -> Output:
     """
     Return what a command prints with.
 

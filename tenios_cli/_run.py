@@ -1,4 +1,7 @@
-"""One run of the command: its streams, its signals, the callbacks that it must not lose, and the way to its exit code."""
+"""
+One run of the command: its streams, its signals, the callbacks that it must not lose, and the way
+to its exit code.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,12 @@ if TYPE_CHECKING:
 
     from ._output import Output
 
-_PHONES_MAY_RING = "Phones may be ringing: do not simply call again, or the same person may be called twice."
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_PHONES_MAY_RING = (
+    "Phones may be ringing: do not simply call again, or the same person may be called twice."
+)
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 class Run:
@@ -63,7 +70,8 @@ class Run:
         """
         Return the result of *function*, or the exit code for what it raises, which is printed.
 
-        Used for each command and for all of the program: a second signal may interrupt the report of the first.
+        Used for each command and for all of the program: a second signal may interrupt the report
+        of the first.
         """
         try:
             return function(*arguments)
@@ -107,7 +115,9 @@ class Run:
         output: Output = self.output or import_module("._output", __package__).LinesOutput()
         output.error(error, self.callback_ids[0] if len(self.callback_ids) == 1 else None)
         if self._has_started_one:
-            click.echo(f"Callback {self.callback_ids[0]} was started. {self._how_to_watch()}", err=True)
+            click.echo(
+                f"Callback {self.callback_ids[0]} was started. {self._how_to_watch()}", err=True
+            )
         return code
 
     def _report_interruption(self, notes: Sequence[str] = ()) -> int:
@@ -123,7 +133,10 @@ class Run:
 
     def _report_lost_output(self) -> None:
         if self._has_started_one:
-            text = f"Callback {self.callback_ids[0]} was started, but its output could not be written. {self._how_to_watch()}"
+            text = (
+                f"Callback {self.callback_ids[0]} was started, but its output could not be "
+                f"written. {self._how_to_watch()}"
+            )
         elif isinstance(self.stdout.failure, BrokenPipeError):
             return  # The reader has read enough, as head does.
         else:

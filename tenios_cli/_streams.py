@@ -1,9 +1,9 @@
 """
 The standard streams as the commands write to them.
 
-Once a callback has been started, its id and the exit code must not be lost over a letter that the terminal cannot show, a full
-disk or a closed pipe. So writing never fails, whatever the stream is, and no text is shown that could control the terminal or
-that holds the access key.
+Once a callback has been started, its id and the exit code must not be lost over a letter that the
+terminal cannot show, a full disk or a closed pipe. So writing never fails, whatever the stream is,
+and no text is shown that could control the terminal or that holds the access key.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class SafeStream(io.TextIOBase):
         self._stream = stream
         self._on_failure = on_failure
         if isinstance(stream, io.TextIOWrapper):
-            if isinstance(stream.buffer, io.RawIOBase):  # PYTHONUNBUFFERED, which drops what cannot be written at once.
+            # PYTHONUNBUFFERED, which drops what cannot be written at once.
+            if isinstance(stream.buffer, io.RawIOBase):
                 self._stream = stream = _buffered(stream)
             stream.reconfigure(errors="backslashreplace")
 
@@ -85,7 +86,10 @@ class SafeStream(io.TextIOBase):
         """Do nothing: each text is written at once."""
 
     def discard(self) -> None:
-        """Write nothing from now on, so that the end of the process neither waits for this stream nor fails over it."""
+        """
+        Write nothing from now on, so that the end of the process neither waits for this stream nor
+        fails over it.
+        """
         with suppress(OSError, ValueError):
             descriptor = self.fileno()
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -116,11 +120,18 @@ def _buffered(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 
 def escape_controls(text: str, *, newlines: bool = True) -> str:
-    """Return *text* with characters that could control a terminal, or hide text, written as escape sequences."""
+    """
+    Return *text* with characters that could control a terminal, or hide text, written as escape
+    sequences.
+    """
     escaped = _NOT_ASCII.sub(lambda match: "".join(map(_escape, match[0])), text)
     return escaped.replace("\n", "\\n") if newlines else escaped
 
 
 def _escape(character: str) -> str:
     is_space = unicodedata.category(character) == "Zs"  # such as one that does not break
-    return character if character.isprintable() or is_space else character.encode("unicode_escape").decode()
+    return (
+        character
+        if character.isprintable() or is_space
+        else character.encode("unicode_escape").decode()
+    )

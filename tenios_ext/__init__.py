@@ -79,8 +79,13 @@ __all__ = [
     "to_e164",
 ]
 
-# asyncio takes longer to import than the rest of this package, so its names are imported on first use (PEP 562).
-_ASYNC = {"AsyncCallback": "._async_client", "AsyncTenios": "._async_client", "StatusUpdate": "._watch_many"}
+# asyncio takes longer to import than the rest of this package, so its names are imported on first
+# use (PEP 562).
+_ASYNC = {
+    "AsyncCallback": "._async_client",
+    "AsyncTenios": "._async_client",
+    "StatusUpdate": "._watch_many",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -41,7 +41,8 @@ def aiohttp_transport(factory: TransportFactory, *, keep: bool) -> AiohttpTransp
         connector = _Connector(
             limit=0 if keep else MAX_INIT_CONNECTIONS,  # 0 is none
             ssl=factory.context,
-            # The system's resolver, as in httpx: aiodns ignores the system's settings and a test suite's guard.
+            # The system's resolver, as in httpx: aiodns ignores the system's settings and a test
+            # suite's guard.
             resolver=aiohttp.ThreadedResolver(),
             **({"keepalive_timeout": KEEPALIVE_SECONDS} if keep else {"force_close": True}),
         )

@@ -1,4 +1,7 @@
-"""The asyncio client: the source from which ``make generate`` writes the client for threads, ``_sync_client.py``."""
+"""
+The asyncio client: the source from which ``make generate`` writes the client for threads,
+``_sync_client.py``.
+"""
 
 from __future__ import annotations
 
@@ -39,29 +42,37 @@ class AsyncTenios:
     """
     A client for the TENIOS Callback API, for asyncio.
 
-    Make one, share it between tasks, and close it at the end, as ``async with`` does. Each event loop has its own connections.
-    Each setting is taken from its keyword, else from the environment variable, else from the default.
+    Make one, share it between tasks, and close it at the end, as ``async with`` does. Each setting
+    is taken from its keyword, else from the environment variable, else from the default.
+
+    Each event loop has its own connections.
 
     Args:
-        access_key: The API's access key (``TENIOS_ACCESS_KEY``, or ``TENIOS_ACCESS_KEY_FILE`` for the name of a file).
-        callback_config_id: The callback configuration for calls that name none (``TENIOS_CALLBACK_CONFIG_ID``).
+        access_key: The API's access key (``TENIOS_ACCESS_KEY``, or ``TENIOS_ACCESS_KEY_FILE`` for
+            the name of a file).
+        callback_config_id: The callback configuration for calls that name none
+            (``TENIOS_CALLBACK_CONFIG_ID``).
         base_url: The address of TENIOS (``TENIOS_BASE_URL``); HTTPS, or HTTP to this machine.
-        insecure_hosts: Other hosts that plain HTTP may be used to, such as a simulator in a neighbouring container
-            (``TENIOS_INSECURE_HOSTS``, separated by commas).
-        region: The country of numbers without a country code, such as "DE" (``TENIOS_REGION``). By default they are refused.
-        allowed_numbers: The only numbers that may be called (``TENIOS_ALLOWED_NUMBERS``, separated by commas), so that a
-            staging system cannot call strangers; None for all.
+        insecure_hosts: Other hosts that plain HTTP may be used to, such as a simulator in a
+            neighbouring container (``TENIOS_INSECURE_HOSTS``, separated by commas).
+        region: The country of numbers without a country code, such as "DE" (``TENIOS_REGION``). By
+            default they are refused.
+        allowed_numbers: The only numbers that may be called (``TENIOS_ALLOWED_NUMBERS``, separated
+            by commas), so that a staging system cannot call strangers; None for all.
         timeout: Seconds to wait for a response. A connection must be made within 5 of them.
-        poll_interval: When to poll a running callback: a function, or a number of seconds, of which the least is 0.25. See
-            :func:`default_poll_interval`.
+        poll_interval: When to poll a running callback: a function, or a number of seconds, of which
+            the least is 0.25. See :func:`default_poll_interval`.
         proxy: The URL of an HTTP proxy. By default the one that ``HTTPS_PROXY`` names.
-        transport: An httpx transport to use instead of ours. It must not retry requests, and sees the access key in their
-            bodies. An exception in it makes the outcome unknown.
-        event_hooks: httpx event hooks. They see requests without the access key. An exception in one makes the outcome unknown.
+        transport: An httpx transport to use instead of ours. It must not retry requests, and sees
+            the access key in their bodies. An exception in it makes the outcome unknown.
+        event_hooks: httpx event hooks. They see requests without the access key. An exception in
+            one makes the outcome unknown.
         clock: Replaces the system's clock in tests.
-        ledger: Where callbacks that are started with a key are recorded (``TENIOS_LEDGER``, the URL of its database); see
-            :class:`.Ledger`. The client closes it only if it comes from the variable. False for none, whatever the variable says.
-        aiohttp: Whether to use aiohttp's connections, which take less CPU for many callbacks (the extra ``aiohttp``).
+        ledger: Where callbacks that are started with a key are recorded (``TENIOS_LEDGER``, the URL
+            of its database); see :class:`.Ledger`. The client closes it only if it comes from the
+            variable. False for none, whatever the variable says.
+        aiohttp: Whether to use aiohttp's connections, which take less CPU for many callbacks (the
+            extra ``aiohttp``).
 
     Raises:
         ConfigurationError: A setting is missing or wrong.
@@ -105,7 +116,9 @@ class AsyncTenios:
         )
         options = http_options(self._settings, event_hooks, async_raise_for_status)
         self._http = AsyncHttpClient(transport=own_transport, **options)
-        self._api = tenios_client.Client(base_url=self._settings.base_url).set_async_httpx_client(self._http)
+        self._api = tenios_client.Client(base_url=self._settings.base_url).set_async_httpx_client(
+            self._http
+        )
         self._clock = clock
         self._has_hooks = bool(event_hooks)
         self._poller = AsyncStatusPoller(self._api, self._settings, clock, self._ledger)
@@ -154,20 +167,23 @@ class AsyncTenios:
         key: str | None = None,
     ) -> AsyncCallback:
         """
-        Have TENIOS call the agent, then *number*, and connect them. At most one request is sent, whatever happens.
+        Have TENIOS call the agent, then *number*, and connect them. At most one request is sent,
+        whatever happens.
 
-        With a *key*, that holds for all calls with this key and ledger, in any process: the first one starts the callback, and
-        the others return it. If a callback was refused or not sent, the next call tries again. While the outcome is unknown,
-        each call raises OutcomeUnknownError and sends nothing.
+        With a *key*, that holds for all calls with this key and ledger, in any process: the first
+        one starts the callback, and the others return it. If a callback was refused or not sent,
+        the next call tries again. While the outcome is unknown, each call raises
+        OutcomeUnknownError and sends nothing.
 
         Args:
             number: The customer's phone number, in any usual spelling.
             delay: Seconds before the agent is called, a whole number or a timedelta of such.
             agent_announcement: A text that is read to the agent first.
-            dtmf_key: The key the agent must press before the customer is called: "0" to "9", "*" or "#".
+            dtmf_key: The key the agent must press before the customer is called: "0" to "9", "*" or
+                "#".
             callback_config_id: Use this callback configuration instead of the client's.
-            key: What the call is for, such as an order or the submission of a form: 1 to 200 printable characters. Needs a
-                ledger.
+            key: What the call is for, such as an order or the submission of a form: 1 to 200
+                printable characters. Needs a ledger.
 
         Raises:
             NotPlacedError: No callback was started (its subclasses say why). You may call again.
@@ -200,7 +216,10 @@ class AsyncTenios:
     async def _send_init(
         self, request: InitCallbackRequest, claim: Claim | None = None
     ) -> CallbackHandle | TeniosError:
-        """Send one init request. Errors are returned, so that no traceback has the frames that hold the response."""
+        """
+        Send one init request. Errors are returned, so that no traceback has the frames that hold
+        the response.
+        """
         started_at = self._clock.now()
         with Attempt(has_hooks=self._has_hooks) as attempt:
             try:
@@ -220,7 +239,8 @@ class AsyncTenios:
         Pick up a callback that was started before or elsewhere. Sends nothing.
 
         Args:
-            callback: Its handle, or its id as a number or in digits. A handle also knows when the limits of ``wait`` began.
+            callback: Its handle, or its id as a number or in digits. A handle also knows when the
+                limits of ``wait`` began.
 
         Raises:
             TypeError: *callback* is neither.
@@ -241,11 +261,13 @@ class AsyncTenios:
         """
         Watch any number of callbacks at once and yield each change as it is seen.
 
-        An error of one callback is an update with ``error`` set, and the last one for that callback. The others go on.
+        An error of one callback is an update with ``error`` set, and the last one for that
+        callback. The others go on.
 
         Args:
-            callbacks: Handles or ids. An async iterable may yield more of them while others are watched. It is read in a task
-                of its own, closed at the end if it is a generator, and what it raises is raised here.
+            callbacks: Handles or ids. An async iterable may yield more of them while others are
+                watched. It is read in a task of its own, closed at the end if it is a generator,
+                and what it raises is raised here.
             answer_timeout: As in :meth:`AsyncCallback.watch`, for each callback.
             end_timeout: As in :meth:`AsyncCallback.watch`, for each callback.
             max_concurrency: The most requests at the same time.
@@ -290,10 +312,12 @@ def _raise_if_no_event_loop() -> None:
 
 class AsyncCallback:
     """
-    A callback that TENIOS has accepted. Returned by :meth:`AsyncTenios.start_callback` and :meth:`AsyncTenios.callback`.
+    A callback that TENIOS has accepted. Returned by :meth:`AsyncTenios.start_callback` and
+    :meth:`AsyncTenios.callback`.
 
     Attributes:
-        handle: Its id, delay and start. Store it to pick the callback up later or in another process.
+        handle: Its id, delay and start. Store it to pick the callback up later or in another
+            process.
         outcome: What the newest :meth:`watch` or :meth:`wait` has seen so far.
     """
 
@@ -326,17 +350,21 @@ class AsyncCallback:
         end_timeout: float | None = END_TIMEOUT,
     ) -> AsyncIterator[CallbackStatus]:
         """
-        Yield each status once, in order, as it is seen, up to the final one. Short ones may be missed.
+        Yield each status once, in order, as it is seen, up to the final one. Short ones may be
+        missed.
 
         Failed status requests are retried and do not change the reported status.
 
         Args:
-            answer_timeout: Seconds from the end of the delay until both must have answered; None for no limit.
-            end_timeout: Seconds from the end of the delay until the call must have ended; None for no limit.
+            answer_timeout: Seconds from the end of the delay until both must have answered; None
+                for no limit.
+            end_timeout: Seconds from the end of the delay until the call must have ended; None for
+                no limit.
 
         Raises:
             CallbackTimeoutError: A limit has passed. The callback itself goes on.
-            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no use.
+            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no
+                use.
             ValueError: A limit is negative.
         """
         return self._follow(self._poller.new_state(self.handle, answer_timeout, end_timeout))
@@ -351,12 +379,15 @@ class AsyncCallback:
         Wait until the callback has ended, and return its outcome.
 
         Args:
-            answer_timeout: Seconds from the end of the delay until both must have answered; None for no limit.
-            end_timeout: Seconds from the end of the delay until the call must have ended; None for no limit.
+            answer_timeout: Seconds from the end of the delay until both must have answered; None
+                for no limit.
+            end_timeout: Seconds from the end of the delay until the call must have ended; None for
+                no limit.
 
         Raises:
             CallbackTimeoutError: A limit has passed. The callback itself goes on.
-            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no use.
+            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no
+                use.
             ValueError: A limit is negative.
         """
         state = self._poller.new_state(self.handle, answer_timeout, end_timeout)
@@ -379,7 +410,11 @@ class AsyncStatusPoller:
     """Makes the status requests of a client and of its callbacks."""
 
     def __init__(
-        self, api: tenios_client.Client, settings: Settings, clock: Clock, ledger: Ledger | None = None
+        self,
+        api: tenios_client.Client,
+        settings: Settings,
+        clock: Clock,
+        ledger: Ledger | None = None,
     ) -> None:
         self._ledger = ledger
         self._api = api
@@ -396,8 +431,13 @@ class AsyncStatusPoller:
             await self.clock.async_sleep(pause)
         return await self._request(callback_id, number=_client_base.STATUS_ATTEMPTS)
 
-    def new_state(self, handle: CallbackHandle, answer_timeout: float | None, end_timeout: float | None) -> PollState:
-        """Return the state of a callback that is to be watched. Raises TypeError or ValueError if a limit is not valid."""
+    def new_state(
+        self, handle: CallbackHandle, answer_timeout: float | None, end_timeout: float | None
+    ) -> PollState:
+        """
+        Return the state of a callback that is to be watched. Raises TypeError or ValueError if a
+        limit is not valid.
+        """
         return PollState(
             handle,
             self._settings.poll_interval,
@@ -408,7 +448,10 @@ class AsyncStatusPoller:
         )
 
     async def poll(self, state: PollState) -> CallbackStatus | None:
-        """Poll a callback once; return its status if it has changed. Raises StatusUnavailableError if polling is of no use."""
+        """
+        Poll a callback once; return its status if it has changed. Raises StatusUnavailableError if
+        polling is of no use.
+        """
         limit = state.time_limit(self.clock.monotonic())
         try:
             status = await self._request(state.handle.id, number=state.failures + 1, limit=limit)
@@ -420,19 +463,28 @@ class AsyncStatusPoller:
             await asyncio.to_thread(record_status, self._ledger, state.handle.id, change)
         return change
 
-    async def _request(self, callback_id: int, *, number: int, limit: float | None = None) -> CallbackStatus:
+    async def _request(
+        self, callback_id: int, *, number: int, limit: float | None = None
+    ) -> CallbackStatus:
         result = await self._send(callback_id, limit)
         if isinstance(result, StatusUnavailableError):
             _client_base.log_status_failure(result, callback_id, number)
             raise result
         return result
 
-    async def _send(self, callback_id: int, limit: float | None) -> CallbackStatus | StatusUnavailableError:
-        """Send one status request. Errors are returned, so that no traceback has the frames that hold the response."""
+    async def _send(
+        self, callback_id: int, limit: float | None
+    ) -> CallbackStatus | StatusUnavailableError:
+        """
+        Send one status request. Errors are returned, so that no traceback has the frames that hold
+        the response.
+        """
         with Attempt(limit=limit) as attempt:
             try:
                 request = _mapping.status_request(callback_id)
-                response = await get_callback_status.asyncio_detailed(client=self._api, body=request)
+                response = await get_callback_status.asyncio_detailed(
+                    client=self._api, body=request
+                )
                 return _mapping.callback_status(response.parsed, self._settings.access_key)
             except Exception as error:  # noqa: BLE001 - each failure is a StatusUnavailableError
                 return _mapping.map_status_error(error, self._settings.access_key, attempt)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ._attempt import Attempt
     from ._transport import TransportFactory
 
-#: The most connections in a pool of httpcore's. It compares each idle one with all others, twice for each request.
+#: The most connections in a pool of httpcore's. It compares each idle one with all others, twice
+#: for each request.
 POOL_SIZE = 8
 
 
@@ -32,7 +33,8 @@ class AsyncHttpClient(LeanClient, httpx.AsyncClient):
 
 class AsyncTransport(httpx.AsyncBaseTransport):
     """
-    Sends init requests over connections of their own, and status requests over kept ones; each event loop has its own.
+    Sends init requests over connections of their own, and status requests over kept ones; each
+    event loop has its own.
 
     Args:
         factory: What is needed to connect.
@@ -43,13 +45,21 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         ConfigurationError: *custom* is not a transport, or aiohttp cannot be used.
     """
 
-    def __init__(self, factory: TransportFactory, custom: httpx.AsyncBaseTransport | None, *, aiohttp: bool) -> None:
+    def __init__(
+        self, factory: TransportFactory, custom: httpx.AsyncBaseTransport | None, *, aiohttp: bool
+    ) -> None:
         if custom is not None and not isinstance(custom, httpx.AsyncBaseTransport):
-            raise ConfigurationError(f"transport must be an httpx.AsyncBaseTransport, got {type(custom).__name__}.")
+            raise ConfigurationError(
+                f"transport must be an httpx.AsyncBaseTransport, got {type(custom).__name__}."
+            )
         if aiohttp and find_spec("httpx_aiohttp") is None:
-            raise ConfigurationError("aiohttp=True needs an extra: pip install 'tenios-callback[aiohttp]'")
+            raise ConfigurationError(
+                "aiohttp=True needs an extra: pip install 'tenios-callback[aiohttp]'"
+            )
         if aiohttp and factory.proxy is not None and factory.proxy.url.scheme.startswith("socks"):
-            raise ConfigurationError("aiohttp=True cannot be used with a SOCKS proxy. Use aiohttp=False.")
+            raise ConfigurationError(
+                "aiohttp=True cannot be used with a SOCKS proxy. Use aiohttp=False."
+            )
         if custom is None:
             _import_all(aiohttp=aiohttp)
         self._factory = factory
@@ -79,7 +89,10 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             connections.give_back(transport)
 
     async def aclose(self) -> None:
-        """Close the connections of the running event loop. Those of another loop are closed when it ends."""
+        """
+        Close the connections of the running event loop. Those of another loop are closed when it
+        ends.
+        """
         if self._custom is not None:
             await self._custom.aclose()
             return
@@ -91,20 +104,26 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             await connections.aclose()
 
     async def _current(self) -> _Connections:
-        # A connection that belongs to another event loop sends the request and then fails: a call that looks like a failure.
-        # After a fork, two processes that share a connection read each other's responses.
+        # A connection that belongs to another event loop sends the request and then fails: a call
+        # that looks like a failure. After a fork, two processes that share a connection read each
+        # other's responses.
         loop = asyncio.get_running_loop()
         if self._custom is not None:
             if (self._custom_loop or loop) is not loop:
                 raise RuntimeError(
-                    "The transport given to this client belongs to another event loop. Make one client for each."
+                    "The transport given to this client belongs to another event loop. Make one "
+                    "client for each."
                 )
             self._custom_loop = loop
             return _Connections(self._connect)
         place = (os.getpid(), loop)
         if place not in self._connections:
-            self._connections = {key: each for key, each in self._connections.items() if not key[1].is_closed()}
-            self._connections[place] = _Connections(self._connect, math.inf if self._aiohttp else POOL_SIZE)
+            self._connections = {
+                key: each for key, each in self._connections.items() if not key[1].is_closed()
+            }
+            self._connections[place] = _Connections(
+                self._connect, math.inf if self._aiohttp else POOL_SIZE
+            )
             await self._connections[place].start()
         return self._connections[place]
 
@@ -112,20 +131,22 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if self._custom is not None:
             return self._custom
         if self._aiohttp:
-            from ._aiohttp_transport import aiohttp_transport  # noqa: PLC0415 - an extra
+            from ._aiohttp_transport import aiohttp_transport  # an extra
 
             return aiohttp_transport(self._factory, keep=keep)
         return httpx.AsyncHTTPTransport(**self._factory.options(keep=keep))
 
 
 def _import_all(*, aiohttp: bool) -> None:
-    # Otherwise it would be done at the first request, and hold the event loop for a tenth of a second or more.
+    # Otherwise it would be done at the first request, and hold the event loop for a tenth of a
+    # second or more.
     import_module("phonenumbers")
     if aiohttp:
         import_module("._aiohttp_transport", __package__)
         return
     import_module("httpcore")
-    with suppress(ImportError):  # The name is anyio's own. If it changes, the first request is slower again.
+    # The name is anyio's own. If it changes, the first request is slower again.
+    with suppress(ImportError):
         import_module("anyio._backends._asyncio")
 
 
@@ -133,19 +154,24 @@ class _Connections:
     """
     The connections of one event loop, which are closed with it.
 
-    ``asyncio.run`` and ``asyncio.Runner`` close the async generators that are still open before they close the loop, which is the
-    only moment when the connections of a client that outlives the loop can be closed.
+    ``asyncio.run`` and ``asyncio.Runner`` close the async generators that are still open before
+    they close the loop, which is the only moment when the connections of a client that outlives the
+    loop can be closed.
 
     Args:
         connect: Makes a transport.
-        pool_size: How many status requests each transport has at the same time before another one is made.
+        pool_size: How many status requests each transport has at the same time before another one
+            is made.
     """
 
-    def __init__(self, connect: Callable[..., httpx.AsyncBaseTransport], pool_size: float = math.inf) -> None:
+    def __init__(
+        self, connect: Callable[..., httpx.AsyncBaseTransport], pool_size: float = math.inf
+    ) -> None:
         self._connect = connect
         self._pool_size = pool_size
         self._init = connect(keep=False)
-        self._status: dict[httpx.AsyncBaseTransport, int] = {}  # and how many requests each of them has
+        # and how many requests each of them has
+        self._status: dict[httpx.AsyncBaseTransport, int] = {}
         self._closing = self._close_at_end()
 
     def take(self, request: httpx.Request) -> httpx.AsyncBaseTransport:
@@ -201,6 +227,7 @@ async def _exchange(
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        # aiohttp cancels the requests that wait for a connection when a client is closed. The caller did not ask for that.
+        # aiohttp cancels the requests that wait for a connection when a client is closed. The
+        # caller did not ask for that.
         raise httpx.ReadError("The client was closed during the request.") from None
     return body.complete(response)

@@ -39,20 +39,26 @@ def check_key(key: object, settings: Settings) -> str:
     if not isinstance(key, str):
         raise InvalidArgumentError(f"key must be a str, got {type(key).__name__}.")
     if settings.access_key.redact(key) != key:
-        raise InvalidArgumentError("key contains the access key, which must not get into the ledger.")
+        raise InvalidArgumentError(
+            "key contains the access key, which must not get into the ledger."
+        )
     if not 0 < len(key) <= MAX_KEY or not key.isprintable() or key != key.strip():
         raise InvalidArgumentError(
-            f"key must have 1 to {MAX_KEY} printable characters, none around it, got {key[:MAX_KEY]!r}."
+            f"key must have 1 to {MAX_KEY} printable characters, none around it, got "
+            f"{key[:MAX_KEY]!r}."
         )
     return key
 
 
 def ledger_of(ledger: object) -> tuple[Ledger | None, bool]:
-    """Return a client's ledger, else the one that ``TENIOS_LEDGER`` names; and whether it is the client's own. False is none."""
+    """
+    Return a client's ledger, else the one that ``TENIOS_LEDGER`` names; and whether it is the
+    client's own. False is none.
+    """
     url = os.environ.get("TENIOS_LEDGER") if ledger is None else None
     if not url and (ledger is None or ledger is False):
         return None, False
-    from .ledger import Ledger  # noqa: PLC0415 - most programs have none
+    from .ledger import Ledger  # most programs have none
 
     if url:
         return Ledger(url), True
@@ -65,8 +71,9 @@ class Claim:
     """
     One attempt to dial for a key.
 
-    Used as a context manager around :meth:`make`, the request, and :meth:`record`. If something interrupts these, what is
-    known by then is recorded by a thread, since neither Ctrl-C nor a cancelled task should wait for a database.
+    Used as a context manager around :meth:`make`, the request, and :meth:`record`. If something
+    interrupts these, what is known by then is recorded by a thread, since neither Ctrl-C nor a
+    cancelled task should wait for a database.
 
     Raises:
         InvalidArgumentError: The key is not valid, or there is no ledger.
@@ -75,7 +82,9 @@ class Claim:
         may_have_left: Whether a byte of the request may have left this process.
     """
 
-    def __init__(self, ledger: Ledger | None, settings: Settings, key: object, request: InitCallbackRequest) -> None:
+    def __init__(
+        self, ledger: Ledger | None, settings: Settings, key: object, request: InitCallbackRequest
+    ) -> None:
         if ledger is None:
             raise InvalidArgumentError(
                 "A key needs a ledger, so nothing was sent. Make the client with "
@@ -85,14 +94,17 @@ class Claim:
         self._key = check_key(key, settings)
         self._database = ledger._database  # noqa: SLF001 - the client's side of the ledger
         self._seconds = Attempt().seconds(settings.timeout) + CLAIM_SECONDS
-        arguments = {name: value for name, value in request.to_dict().items() if name != "access_key"}
+        arguments = {
+            name: value for name, value in request.to_dict().items() if name != "access_key"
+        }
         self._values = {
             "number": request.callback_number,
             "arguments": settings.access_key.redact(json.dumps(arguments, sort_keys=True)),
             "delay": request.delay,
         }
         self._token = os.urandom(16).hex()
-        self._lock = threading.Lock()  # so that interrupted work is over before what is known is recorded
+        # so that interrupted work is over before what is known is recorded
+        self._lock = threading.Lock()
         self._is_open = False
         self._is_over = False
         self._result: CallbackHandle | TeniosError | None = None
@@ -107,7 +119,8 @@ class Claim:
 
     def make(self) -> CallbackHandle | None:
         """
-        Claim the key. Return None if the request is to be sent now, or the callback that was placed before.
+        Claim the key. Return None if the request is to be sent now, or the callback that was placed
+        before.
 
         Raises:
             InvalidArgumentError: The key was used with other arguments.
@@ -120,7 +133,9 @@ class Claim:
             began = time.monotonic()
             self._is_open = True
             try:
-                row = self._database.claim(self._key, token=self._token, seconds=self._seconds, **self._values)
+                row = self._database.claim(
+                    self._key, token=self._token, seconds=self._seconds, **self._values
+                )
             except LedgerUnavailableError as error:
                 reason = error.reason
             else:
@@ -131,17 +146,18 @@ class Claim:
                     return None
                 reason = f"it took more than {CLAIM_SECONDS:g} seconds"
         raise NotSentError(
-            f"The ledger cannot be used ({reason}), so nothing was sent. Call again later.", reason=reason
+            f"The ledger cannot be used ({reason}), so nothing was sent. Call again later.",
+            reason=reason,
         )
 
     def _existing(self, row: Any) -> CallbackHandle:
         """Return the callback that another attempt has placed."""
         if row.arguments not in {None, self._values["arguments"]}:
             raise InvalidArgumentError(
-                f"The key {self._key!r} was used with other arguments before, so nothing was sent. Use a key of its own for each "
-                "callback."
+                f"The key {self._key!r} was used with other arguments before, so nothing was sent. "
+                "Use a key of its own for each callback."
             )
-        from .ledger import to_entry  # noqa: PLC0415 - as above
+        from .ledger import to_entry
 
         entry = to_entry(row)
         if entry.state == "placed" and entry.handle is not None:
@@ -149,20 +165,28 @@ class Claim:
         at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(entry.dialled_at))
         if entry.state in {"dialling", "not_placed"}:  # The other attempt may have ended since.
             message = (
-                f"The key {self._key!r} is being dialled by another call since {at}. Call again to get its callback."
+                f"The key {self._key!r} is being dialled by another call since {at}. Call again "
+                "to get its callback."
             )
         elif entry.state == "placed":
-            message = f"The key {self._key!r} was dialled at {at}, and marked as placed without a callback id."
+            message = (
+                f"The key {self._key!r} was dialled at {at}, and marked as placed without a "
+                "callback id."
+            )
         else:
             known = entry.last_error or "The process that dialled recorded no response."
             message = (
-                f"The key {self._key!r} was dialled at {at}, and the outcome is unknown. {known} Ask the agent or the customer, "
-                "then use `tenios ledger resolve` or ledger.resolve()."
+                f"The key {self._key!r} was dialled at {at}, and the outcome is unknown. {known} "
+                "Ask the agent or the customer, then use `tenios ledger resolve` or "
+                "ledger.resolve()."
             )
         raise OutcomeUnknownError(f"{message} Nothing was sent now.", reason=entry.last_error)
 
     def record(self, result: CallbackHandle | TeniosError) -> None:
-        """Record the result of the request. If that fails, it is logged, since the caller must get the result."""
+        """
+        Record the result of the request. If that fails, it is logged, since the caller must get the
+        result.
+        """
         self._result = result
         with self._lock:
             self._record(result)
@@ -185,14 +209,20 @@ class Claim:
         else:
             self._is_open = False
             if not is_current:
-                logger.warning("key %r: a late result is not recorded, as it was resolved: %s", self._key, result)
+                logger.warning(
+                    "key %r: a late result is not recorded, as it was resolved: %s",
+                    self._key,
+                    result,
+                )
 
     def _settle(self) -> None:
         with self._lock:
             if self._is_open:
                 left = self.may_have_left
                 error = (
-                    OutcomeUnknownError("The request was interrupted.") if left else NotSentError("Interrupted before.")
+                    OutcomeUnknownError("The request was interrupted.")
+                    if left
+                    else NotSentError("Interrupted before.")
                 )
                 self._record(self._result or error)
 

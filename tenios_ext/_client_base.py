@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from ._polling import PollState
 
 DEFAULT_TIMEOUT = 30.0
-# How many requests Callback.status() makes before it gives up, and the seconds before its second one.
+# How many requests Callback.status() makes before it gives up, and the seconds before its second
+# one.
 STATUS_ATTEMPTS = 3
-# Callback.status() waits for no longer than this, since it may be called in a web request (seconds).
+# Callback.status() waits for no longer than this, since it may be called in a web request
+# (seconds).
 _MAX_RETRY_PAUSE = 5.0
 _FIRST_RETRY_AFTER = 0.5
 _REDIRECTION, _TOO_MANY_REQUESTS, _SERVER_ERROR = 300, 429, 500
@@ -42,7 +44,11 @@ class HttpClient(Protocol):
 def describe(client: object) -> str:
     """Return the client's repr, also while a traceback shows one that could not be made."""
     settings = vars(client).get("_settings")
-    return f"{type(client).__name__}({settings.base_url!r})" if settings else f"{type(client).__name__}()"
+    return (
+        f"{type(client).__name__}({settings.base_url!r})"
+        if settings
+        else f"{type(client).__name__}()"
+    )
 
 
 def raise_if_closed(http: HttpClient) -> None:
@@ -59,17 +65,27 @@ def warn_if_open(client: object) -> None:
 
 
 def to_handle(callback: int | str | CallbackHandle, clock: Clock) -> CallbackHandle:
-    """Return the handle of a callback that is given by its id or handle. Raises TypeError or ValueError."""
+    """
+    Return the handle of a callback that is given by its id or handle. Raises TypeError or
+    ValueError.
+    """
     if isinstance(callback, CallbackHandle):
         return callback
     is_digits = (
-        isinstance(callback, str) and callback.isascii() and callback.isdecimal() and len(callback) <= _MAX_DIGITS
+        isinstance(callback, str)
+        and callback.isascii()
+        and callback.isdecimal()
+        and len(callback) <= _MAX_DIGITS
     )
     number: Any = int(callback) if is_digits else callback
     if isinstance(number, bool) or not isinstance(number, int | str):
-        raise TypeError(f"A callback must be given by its id or its handle, got {type(callback).__name__}.")
+        raise TypeError(
+            f"A callback must be given by its id or its handle, got {type(callback).__name__}."
+        )
     if isinstance(number, str) or not 0 <= number <= MAX_ID:
-        raise ValueError(f"A callback id must be a whole number from 0 to {MAX_ID}, got {callback!r}.")
+        raise ValueError(
+            f"A callback id must be a whole number from 0 to {MAX_ID}, got {callback!r}."
+        )
     return CallbackHandle(number, started_at=clock.now())
 
 
@@ -95,13 +111,22 @@ def log_start_failure(error: TeniosError) -> None:
 
 def log_status_failure(error: StatusUnavailableError, callback_id: int, attempt: int) -> None:
     """Log that a status could not be fetched."""
-    logger.info("status unavailable: %s", error, extra={"callback_id": callback_id, "attempt": attempt})
+    logger.info(
+        "status unavailable: %s", error, extra={"callback_id": callback_id, "attempt": attempt}
+    )
 
 
 def retry_pause(error: StatusUnavailableError, attempt: int) -> float:
-    """Return the seconds until the next attempt. Raises *error* if that would be of no use, or takes too long."""
+    """
+    Return the seconds until the next attempt. Raises *error* if that would be of no use, or takes
+    too long.
+    """
     status = error.http_status
-    if status is not None and _REDIRECTION <= status < _SERVER_ERROR and status != _TOO_MANY_REQUESTS:
+    if (
+        status is not None
+        and _REDIRECTION <= status < _SERVER_ERROR
+        and status != _TOO_MANY_REQUESTS
+    ):
         raise error
     pause = back_off(_FIRST_RETRY_AFTER, failures=attempt - 1, retry_after=error.retry_after)
     if pause > _MAX_RETRY_PAUSE:
@@ -110,7 +135,10 @@ def retry_pause(error: StatusUnavailableError, attempt: int) -> float:
 
 
 def reraise(interruption: BaseException, *, note: str | None = None) -> NoReturn:
-    """Let Ctrl-C and cancellation through, without the HTTP library's frames, whose variables hold the key."""
+    """
+    Let Ctrl-C and cancellation through, without the HTTP library's frames, whose variables hold the
+    key.
+    """
     interruption.__context__ = None
     if note is not None:
         interruption.add_note(note)

@@ -13,7 +13,9 @@ class Clock(Protocol):
     """Tells the time and waits."""
 
     def now(self) -> float:
-        """Return the seconds since the epoch, as the machine's clock shows them. It may be set back."""
+        """
+        Return the seconds since the epoch, as the machine's clock shows them. It may be set back.
+        """
         ...
 
     def monotonic(self) -> float:
@@ -46,7 +48,7 @@ class SystemClock:
 
     async def async_sleep(self, seconds: float) -> None:
         """Wait, and let other tasks run meanwhile."""
-        import asyncio  # noqa: PLC0415 - imported by every caller of this method already, and by no one else
+        import asyncio  # imported by every caller of this method already, and by no one else
 
         await asyncio.sleep(min(seconds, _MAX_SLEEP))
 

@@ -1,8 +1,8 @@
 """
 A limit on the whole exchange for threads: httpx limits each read, but not how many there are.
 
-A server that sends a header line, or an interim response, every few seconds would keep a thread forever. asyncio needs none of
-this, since a task can be cancelled.
+A server that sends a header line, or an interim response, every few seconds would keep a thread
+forever. asyncio needs none of this, since a task can be cancelled.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class DeadlineTransport(httpx.HTTPTransport):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # httpcore offers this, and httpx does not pass it on. pyproject.toml has the upper bound of httpx that this needs.
+        # httpcore offers this, and httpx does not pass it on. pyproject.toml has the upper bound of
+        # httpx that this needs.
         self._pool._network_backend = _DeadlineBackend()  # noqa: SLF001 - see above
 
 
@@ -43,7 +44,9 @@ class _DeadlineBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _DeadlineStream(self._backend.connect_tcp(host, port, left, local_address, socket_options))
+        return _DeadlineStream(
+            self._backend.connect_tcp(host, port, left, local_address, socket_options)
+        )
 
     def sleep(self, seconds: float) -> None:
         self._backend.sleep(_left(seconds, httpcore.ConnectTimeout) or 0.0)
@@ -63,7 +66,10 @@ class _DeadlineStream(httpcore.NetworkStream):
         self._stream.close()
 
     def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         left = _left(timeout, httpcore.ConnectTimeout)
         return _DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left))
@@ -73,7 +79,10 @@ class _DeadlineStream(httpcore.NetworkStream):
 
 
 def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
-    """Return *timeout*, or what is left until the deadline if that is less. Raises *error* if nothing is left."""
+    """
+    Return *timeout*, or what is left until the deadline if that is less. Raises *error* if nothing
+    is left.
+    """
     left = DEADLINE.get() - time.monotonic()
     if left <= 0:
         raise error(TOO_LONG)

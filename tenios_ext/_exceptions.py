@@ -4,22 +4,24 @@ The exceptions of this package.
 ::
 
     TeniosError
-    ├── NotPlacedError                  no phone rings because of this call; it may be made again
-    │   ├── InvalidArgumentError        an argument of start_callback is wrong (also a ValueError); nothing was sent
-    │   ├── NotSentError                no connection was made; nothing was sent
-    │   └── RejectedError               TENIOS refused
-    │       └── BadCredentialsError     … the access key or the callback config id
-    ├── OutcomeUnknownError             phones may be ringing; do not simply call again
-    ├── StatusUnavailableError          the status of a callback could not be fetched
-    ├── CallbackTimeoutError            the caller's limit has passed (also a TimeoutError); the callback goes on
-    ├── LedgerUnavailableError          the database of a ledger could not be read or changed
-    └── ConfigurationError              a setting of a client or ledger is missing or wrong (also a ValueError)
+    ├── NotPlacedError                no phone rings because of this call; it may be made again
+    │   ├── InvalidArgumentError      an argument is wrong (also a ValueError); nothing was sent
+    │   ├── NotSentError              no connection was made; nothing was sent
+    │   └── RejectedError             TENIOS refused
+    │       └── BadCredentialsError   … the access key or the callback config id
+    ├── OutcomeUnknownError           phones may be ringing; do not simply call again
+    ├── StatusUnavailableError        the status of a callback could not be fetched
+    ├── CallbackTimeoutError          the caller's limit has passed (also a TimeoutError)
+    ├── LedgerUnavailableError        the database of a ledger could not be read or changed
+    └── ConfigurationError            a setting is missing or wrong (also a ValueError)
 
-``start_callback`` raises errors from the first two branches only, and nothing else does. An ``except NotPlacedError`` around
-starting and watching a callback therefore never mistakes trouble with a running callback for permission to call again.
+``start_callback`` raises errors from the first two branches only, and nothing else does. An
+``except NotPlacedError`` around starting and watching a callback therefore never mistakes trouble
+with a running callback for permission to call again.
 
-No exception carries the access key. The HTTP library's exceptions hold the request with the key in it, and tracebacks with
-local variables would show it, so they are not chained; ``reason`` has their type and text.
+No exception carries the access key. The HTTP library's exceptions hold the request with the key in
+it, and tracebacks with local variables would show it, so they are not chained; ``reason`` has their
+type and text.
 """
 
 from __future__ import annotations
@@ -52,8 +54,10 @@ class TeniosError(Exception):
         error_code: The response's ``error_code``, such as ``BAD_CREDENTIALS``; None if it had none.
         error_message: The response's ``error_message``; None if it had none.
         fields: The names of the request fields that the response called wrong.
-        retry_after: Seconds to wait, from the response's ``Retry-After`` header; None if it had none.
-        reason: What the network or the HTTP library reported, in its words; None if it reported nothing.
+        retry_after: Seconds to wait, from the response's ``Retry-After`` header; None if it had
+            none.
+        reason: What the network or the HTTP library reported, in its words; None if it reported
+            nothing.
     """
 
     def __init__(self, message: str, **details: Unpack[ErrorDetails]) -> None:
@@ -77,7 +81,9 @@ def _unpickle(cls: type[TeniosError], args: tuple[str, ...], state: dict[str, An
 
 
 class NotPlacedError(TeniosError):
-    """No callback was started by this call. It may be made again, corrected if the error says so."""
+    """
+    No callback was started by this call. It may be made again, corrected if the error says so.
+    """
 
 
 class InvalidArgumentError(NotPlacedError, ValueError):
@@ -96,7 +102,8 @@ class BadCredentialsError(RejectedError):
     """
     TENIOS refused the access key or the callback config id.
 
-    TENIOS sends the same response for both (source: its documentation of the Callback API), so the message names both.
+    TENIOS sends the same response for both (source: its documentation of the Callback API), so the
+    message names both.
     """
 
 
@@ -104,8 +111,9 @@ class OutcomeUnknownError(TeniosError):
     """
     The request may have reached TENIOS, but no usable response came back. Phones may be ringing.
 
-    TENIOS documents neither an idempotency key nor a way to find a callback without its id, so no program can find out.
-    Calling again may ring the same person twice: ask the agent or the customer first.
+    TENIOS documents neither an idempotency key nor a way to find a callback without its id, so no
+    program can find out. Calling again may ring the same person twice: ask the agent or the
+    customer first.
     """
 
 
@@ -114,17 +122,21 @@ class StatusUnavailableError(TeniosError):
     The status of a callback could not be fetched. The callback itself is not affected.
 
     Attributes:
-        credentials_refused: Whether TENIOS refused the access key. If so, polling again is of no use.
+        credentials_refused: Whether TENIOS refused the access key. If so, polling again is of no
+            use.
     """
 
-    def __init__(self, message: str, *, credentials_refused: bool = False, **details: Unpack[ErrorDetails]) -> None:
+    def __init__(
+        self, message: str, *, credentials_refused: bool = False, **details: Unpack[ErrorDetails]
+    ) -> None:
         super().__init__(message, **details)
         self.credentials_refused = credentials_refused
 
 
 class CallbackTimeoutError(TeniosError, TimeoutError):
     """
-    The limit that the caller set has passed. The callback goes on; ``tenios.callback(error.handle)`` picks it up again.
+    The limit that the caller set has passed. The callback goes on;
+    ``tenios.callback(error.handle)`` picks it up again.
 
     Attributes:
         outcome: What was seen of the callback until then.
@@ -146,7 +158,10 @@ class CallbackTimeoutError(TeniosError, TimeoutError):
 
 
 class LedgerUnavailableError(TeniosError):
-    """The database of a ledger could not be read or changed. ``start_callback`` raises NotSentError instead."""
+    """
+    The database of a ledger could not be read or changed. ``start_callback`` raises NotSentError
+    instead.
+    """
 
 
 class ConfigurationError(TeniosError, ValueError):

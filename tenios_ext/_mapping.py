@@ -1,7 +1,8 @@
 """
 Maps arguments to request models, and responses and exceptions to results and errors.
 
-Every failure of an init request maps to one of two facts: the callback was not placed, or the outcome is unknown.
+Every failure of an init request maps to one of two facts: the callback was not placed, or the
+outcome is unknown.
 """
 
 from __future__ import annotations
@@ -53,11 +54,13 @@ _DECIMAL = r"0|[1-9][0-9]{0,18}"
 _LARGEST_EXACT = 2**53 - 1  # The floats from here on may be rounded numbers.
 _DTMF_KEYS = frozenset("0123456789*#")
 CREDENTIALS_HINT = (
-    "TENIOS sends this response for a wrong access key and for an unknown callback config id. Compare both with the TENIOS "
-    "portal (General Settings, API; and Callback Configurations), and ask TENIOS support whether the callback function is "
-    "activated for your account."
+    "TENIOS sends this response for a wrong access key and for an unknown callback config id. "
+    "Compare both with the TENIOS portal (General Settings, API; and Callback Configurations), and "
+    "ask TENIOS support whether the callback function is activated for your account."
 )
-UNKNOWN_HINT = "Phones may be ringing: do not simply call again, or the same person may be called twice."
+UNKNOWN_HINT = (
+    "Phones may be ringing: do not simply call again, or the same person may be called twice."
+)
 
 
 def init_request(
@@ -69,7 +72,10 @@ def init_request(
     dtmf_key: str | None,
     callback_config_id: str | None,
 ) -> InitCallbackRequest:
-    """Return the request that starts a callback, without the access key. Raises InvalidArgumentError if an argument is wrong."""
+    """
+    Return the request that starts a callback, without the access key. Raises InvalidArgumentError
+    if an argument is wrong.
+    """
     try:
         return _init_request(
             settings,
@@ -80,7 +86,8 @@ def init_request(
             callback_config_id=callback_config_id,
         )
     except InvalidArgumentError as error:
-        message = _shown(str(error), settings.access_key)  # The key may have been given in the wrong place.
+        # The key may have been given in the wrong place.
+        message = _shown(str(error), settings.access_key)
     raise InvalidArgumentError(message)
 
 
@@ -98,24 +105,31 @@ def _init_request(
     dtmf_key: str | None,
     callback_config_id: str | None,
 ) -> InitCallbackRequest:
-    config_id = callback_config_id if callback_config_id is not None else settings.callback_config_id
+    config_id = (
+        callback_config_id if callback_config_id is not None else settings.callback_config_id
+    )
     if not config_id:
         raise InvalidArgumentError(
-            "There is no callback config id. Pass callback_config_id=..., or set TENIOS_CALLBACK_CONFIG_ID. "
-            "You find it in the TENIOS portal on the page Callback Configurations.",
+            "There is no callback config id. Pass callback_config_id=..., or set "
+            "TENIOS_CALLBACK_CONFIG_ID. You find it in the TENIOS portal on the page Callback "
+            "Configurations.",
         )
     try:
         e164 = to_e164(number, region=settings.region)
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(str(error)) from None
     if settings.allowed_numbers is not None and e164 not in settings.allowed_numbers:
-        raise InvalidArgumentError(f"{e164} is not one of this client's allowed numbers. Nothing was sent.")
+        raise InvalidArgumentError(
+            f"{e164} is not one of this client's allowed numbers. Nothing was sent."
+        )
     return InitCallbackRequest(
         access_key=KEY_IS_ADDED_LATER,
         callback_config_id=_text("callback_config_id", config_id),
         callback_number=e164,
         delay=_whole_seconds(delay),
-        agent_announcement=UNSET if agent_announcement is None else _text("agent_announcement", agent_announcement),
+        agent_announcement=UNSET
+        if agent_announcement is None
+        else _text("agent_announcement", agent_announcement),
         dtmf_key_to_trigger_customer_call=UNSET if dtmf_key is None else _dtmf_key(dtmf_key),
     )
 
@@ -142,10 +156,18 @@ def _dtmf_key(value: object) -> str:
 
 def _whole_seconds(delay: object) -> int:
     seconds: object = delay.total_seconds() if isinstance(delay, timedelta) else delay
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds != seconds // 1:
-        raise InvalidArgumentError(f"delay must be a whole number of seconds, or a timedelta of such, got {delay!r}.")
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, (int, float))
+        or seconds != seconds // 1
+    ):
+        raise InvalidArgumentError(
+            f"delay must be a whole number of seconds, or a timedelta of such, got {delay!r}."
+        )
     if not 0 <= seconds <= MAX_DELAY:
-        raise InvalidArgumentError(f"delay must be between 0 and {MAX_DELAY} seconds, got {delay!r}.")
+        raise InvalidArgumentError(
+            f"delay must be between 0 and {MAX_DELAY} seconds, got {delay!r}."
+        )
     return int(seconds)
 
 
@@ -153,7 +175,8 @@ def callback_id(response: object) -> int:
     """
     Return the id in an init response. Raises ValueError if there is none that can be trusted.
 
-    It may be a number, also one such as 10.0, or digits as text. Other text, such as "010", may be an id of another kind.
+    It may be a number, also one such as 10.0, or digits as text. Other text, such as "010", may be
+    an id of another kind.
     """
     value: object = response.id if isinstance(response, StartedCallback) else None
     if (isinstance(value, str) and re.fullmatch(_DECIMAL, value)) or (
@@ -182,12 +205,16 @@ def _is_presentable(text: str, key: Secret) -> bool:
 
 
 def map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosError:
-    """Return the error to raise when *error* ended an init request. What was sent is known from *attempt* alone."""
+    """
+    Return the error to raise when *error* ended an init request. What was sent is known from
+    *attempt* alone.
+    """
     try:
         return _map_init_error(error, key, attempt)
     except Exception as trouble:  # noqa: BLE001 - whatever the response or an exception of the caller's does, the caller hears of it
         return OutcomeUnknownError(
-            f"The request may have reached TENIOS ({type(error).__name__}, {type(trouble).__name__}). {UNKNOWN_HINT}",
+            f"The request may have reached TENIOS ({type(error).__name__}, "
+            f"{type(trouble).__name__}). {UNKNOWN_HINT}",
             http_status=attempt.http_status,
         )
 
@@ -198,7 +225,8 @@ def map_status_error(error: Exception, key: Secret, attempt: Attempt) -> StatusU
         return _map_status_error(error, key, attempt)
     except Exception as trouble:  # noqa: BLE001 - as above
         return StatusUnavailableError(
-            f"The status could not be fetched ({type(error).__name__}, {type(trouble).__name__}). Try again later.",
+            f"The status could not be fetched ({type(error).__name__}, {type(trouble).__name__}). "
+            "Try again later.",
             http_status=attempt.http_status,
         )
 
@@ -207,13 +235,15 @@ def _map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosEr
     if attempt.nothing_sent:
         reason = _reason(error, key)
         return NotSentError(
-            f"Could not connect to TENIOS, so nothing was sent ({reason}). Call again later.", reason=reason
+            f"Could not connect to TENIOS, so nothing was sent ({reason}). Call again later.",
+            reason=reason,
         )
     if isinstance(error, UnexpectedStatusError):
         return map_rejection(error.response, key)
     reason = _reason(error, key)
     return OutcomeUnknownError(
-        f"The request may have reached TENIOS, but no usable response came back ({reason}). {UNKNOWN_HINT}",
+        f"The request may have reached TENIOS, but no usable response came back ({reason}). "
+        f"{UNKNOWN_HINT}",
         http_status=attempt.http_status,
         reason=reason,
     )
@@ -234,18 +264,25 @@ def _map_status_error(error: Exception, key: Secret, attempt: Attempt) -> Status
             credentials_refused=True,
             **details,
         )
-    return StatusUnavailableError(f"TENIOS did not return the status ({_quote(details)}).", **details)
+    return StatusUnavailableError(
+        f"TENIOS did not return the status ({_quote(details)}).", **details
+    )
 
 
 def map_rejection(response: httpx.Response, key: Secret) -> TeniosError:
     """Return the error to raise for an init response that is not a 200."""
     details = error_fields(response, key)
     if _is_credentials(details):
-        return BadCredentialsError(f"TENIOS refused the credentials ({_quote(details)}). {CREDENTIALS_HINT}", **details)
+        return BadCredentialsError(
+            f"TENIOS refused the credentials ({_quote(details)}). {CREDENTIALS_HINT}", **details
+        )
     if response.status_code in _REJECTED:
-        return RejectedError(f"TENIOS refused to start the callback ({_quote(details)}).", **details)
+        return RejectedError(
+            f"TENIOS refused to start the callback ({_quote(details)}).", **details
+        )
     return OutcomeUnknownError(
-        f"TENIOS's response does not say whether the callback was started ({_quote(details)}). {UNKNOWN_HINT}",
+        f"TENIOS's response does not say whether the callback was started ({_quote(details)}). "
+        f"{UNKNOWN_HINT}",
         **details,
     )
 
@@ -270,21 +307,31 @@ def error_fields(response: httpx.Response, key: Secret) -> ErrorDetails:
 
 def _is_credentials(details: ErrorDetails) -> bool:
     status = details["http_status"]
-    return status in _UNAUTHORIZED or (status == _BAD_REQUEST and details["error_code"] == "BAD_CREDENTIALS")
+    return status in _UNAUTHORIZED or (
+        status == _BAD_REQUEST and details["error_code"] == "BAD_CREDENTIALS"
+    )
 
 
 def _quote(details: ErrorDetails) -> str:
     texts = [details["error_code"], details["error_message"], ", ".join(details["fields"])]
-    return _shorten(": ".join([f"HTTP {details['http_status']}", *(text for text in texts if text)]))
+    return _shorten(
+        ": ".join([f"HTTP {details['http_status']}", *(text for text in texts if text)])
+    )
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
-    """Return the seconds, from either form of the header (RFC 9110, 10.2.3). A date counts from the response's own Date."""
+    """
+    Return the seconds, from either form of the header (RFC 9110, 10.2.3). A date counts from the
+    response's own Date.
+    """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdecimal():
         return float(value[:_MAX_DIGITS])
     try:
-        return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])).total_seconds())
+        return max(
+            0.0,
+            (parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])).total_seconds(),
+        )
     except (ArithmeticError, LookupError, TypeError, ValueError):
         return None
 

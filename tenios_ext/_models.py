@@ -1,4 +1,7 @@
-"""Callback handles, statuses and outcomes. The meaning and order of the statuses are TENIOS's: A is the agent, B the customer."""
+"""
+Callback handles, statuses and outcomes. The meaning and order of the statuses are TENIOS's: A is
+the agent, B the customer.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ Party = Literal["agent", "customer"]
 
 #: What the contract allows; seconds.
 MAX_DELAY = 2**31 - 1
-#: Nineteen digits, a little more than the contract's 64 bits: an id that can be read is not to be lost.
+#: Nineteen digits, a little more than the contract's 64 bits: an id that can be read is not to be
+#: lost.
 MAX_ID = 10**19 - 1
 
 #: The order of the statuses that are not final. A callback never goes back.
@@ -39,14 +43,19 @@ _CONNECTED = frozenset({CallbackStatus.CONNECTED, CallbackStatus.DISCONNECTED})
 
 
 def is_final(status: CallbackStatus) -> bool:
-    """Return whether a callback with this status has ended. A status this version does not know is not final."""
+    """
+    Return whether a callback with this status has ended. A status this version does not know is not
+    final.
+    """
     return status in FINAL
 
 
 def _whole(largest: int) -> Callable[[object, Attribute[Any], object], None]:
     def validate(_: object, attribute: Attribute[Any], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:
-            raise ValueError(f"{attribute.name} must be a whole number from 0 to {largest}, got {value!r}.")
+            raise ValueError(
+                f"{attribute.name} must be a whole number from 0 to {largest}, got {value!r}."
+            )
 
     return validate
 
@@ -54,12 +63,14 @@ def _whole(largest: int) -> Callable[[object, Attribute[Any], object], None]:
 @frozen
 class CallbackHandle:
     """
-    Identifies a callback, so that you can store it and pick the callback up later or in another process. Holds no secret.
+    Identifies a callback, so that you can store it and pick the callback up later or in another
+    process. Holds no secret.
 
     Attributes:
         id: The id TENIOS gave the callback.
         delay: Seconds TENIOS was asked to wait before the first call.
-        started_at: When the callback was started: seconds since the epoch, by the clock of the machine that started it.
+        started_at: When the callback was started: seconds since the epoch, by the clock of the
+            machine that started it.
     """
 
     id: int = field(validator=_whole(MAX_ID))
@@ -68,7 +79,11 @@ class CallbackHandle:
 
     @started_at.validator
     def _check(self, _: object, seconds: object) -> None:
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        if (
+            isinstance(seconds, bool)
+            or not isinstance(seconds, int | float)
+            or not 0 <= seconds < math.inf
+        ):
             raise ValueError(f"started_at must be in seconds since the epoch, got {seconds!r}.")
 
     def to_json(self) -> str:
@@ -78,14 +93,17 @@ class CallbackHandle:
     @classmethod
     def from_json(cls, text: str | bytes) -> CallbackHandle:
         """
-        Read a handle that :meth:`to_json` wrote. Additional fields, as a later version may write them, are ignored.
+        Read a handle that :meth:`to_json` wrote. Additional fields, as a later version may write
+        them, are ignored.
 
         Raises:
             ValueError: *text* is anything else.
         """
         try:
             document = json.loads(text)
-            known = {name: document[name] for name in ("id", "delay", "started_at") if name in document}
+            known = {
+                name: document[name] for name in ("id", "delay", "started_at") if name in document
+            }
             return cls(**known)
         except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"Not a callback handle written by to_json(): {error}") from error
@@ -98,7 +116,8 @@ class StatusChange:
 
     Attributes:
         status: The status.
-        observed_at: When it was seen, in seconds since the epoch. It began some time after the previous poll.
+        observed_at: When it was seen, in seconds since the epoch. It began some time after the
+            previous poll.
     """
 
     status: CallbackStatus
@@ -130,8 +149,15 @@ class Outcome:
 
     @property
     def failed_party(self) -> Party | None:
-        """Who could not be reached: "agent" or "customer"; None if neither failed, and once they were connected."""
-        return FAILED_PARTY.get(self.status) if self.status is not None and not self.connected else None
+        """
+        Who could not be reached: "agent" or "customer"; None if neither failed, and once they were
+        connected.
+        """
+        return (
+            FAILED_PARTY.get(self.status)
+            if self.status is not None and not self.connected
+            else None
+        )
 
     @property
     def ended(self) -> bool:

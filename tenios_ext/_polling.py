@@ -1,4 +1,7 @@
-"""When to poll a callback next, and when to give up. Pure: no clock and no network, so that all clients share it."""
+"""
+When to poll a callback next, and when to give up. Pure: no clock and no network, so that all
+clients share it.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +19,26 @@ if TYPE_CHECKING:
     from ._exceptions import StatusUnavailableError
     from ._models import CallbackHandle
 
-#: Takes the newest status (None before the first) and the seconds since it was first seen. Returns the seconds until the next
-#: poll.
+#: Takes the newest status (None before the first) and the seconds since it was first seen. Returns
+#: the seconds until the next poll.
 PollInterval = Callable[[CallbackStatus | None, float], float]
 
-#: Seconds until both must have answered: two phones ring for a minute each at most, and TENIOS needs a moment.
+#: Seconds until both must have answered: two phones ring for a minute each at most, and TENIOS
+#: needs a moment.
 ANSWER_TIMEOUT = 300.0
 #: Seconds until the call must have ended.
 END_TIMEOUT = 4 * 3600.0
 
-#: The shortest interval between two polls of one callback, whatever a caller's function returns (seconds).
+#: The shortest interval between two polls of one callback, whatever a caller's function returns
+#: (seconds).
 MIN_INTERVAL = 0.25
 #: The longest interval that is due to failed polls (seconds).
 MAX_BACKOFF = 30.0
 
 #: The least time that a poll is given, also when the caller's limit has passed (seconds).
 MIN_POLL_SECONDS = 1.0
-#: How many statuses that this version does not know are reported for one callback; more are ignored.
+#: How many statuses that this version does not know are reported for one callback; more are
+#: ignored.
 MAX_UNKNOWN_STATUSES = 100
 
 # The default intervals in seconds, as found with benchmarks/poll_interval.py.
@@ -41,11 +47,14 @@ _RINGING = 1.9
 _CONNECTED = 9.5
 # A phone that has just begun to ring is left alone for so long, because few people answer sooner.
 _FIRST_RING = 3.5
-# No phone rings for so long (seconds). A status that lasts longer costs no more requests than a conversation.
+# No phone rings for so long (seconds). A status that lasts longer costs no more requests than a
+# conversation.
 _LONG = 120.0
-# Intervals are up to this much longer, so that callbacks that were started together are not polled together.
+# Intervals are up to this much longer, so that callbacks that were started together are not polled
+# together.
 _JITTER = 0.1
-# A callback that is first polled so long after it was due was picked up, perhaps with thousands after a restart (seconds).
+# A callback that is first polled so long after it was due was picked up, perhaps with thousands
+# after a restart (seconds).
 _PICKED_UP_AFTER = 10.0
 # So many refusals in a row mean that TENIOS will not give the status at the next poll either.
 _MAX_REFUSALS = 3
@@ -54,10 +63,12 @@ _REFUSED = {400, 404, 405}
 
 def default_poll_interval(status: CallbackStatus | None, elapsed: float) -> float:
     """
-    Return the seconds until the next poll: 1.5 before a phone rings, 1.9 while one rings, 9.5 during the conversation.
+    Return the seconds until the next poll: 1.5 before a phone rings, 1.9 while one rings, 9.5
+    during the conversation.
 
-    A phone that has just begun to ring is left alone for 3.5 seconds. A status that this version does not know is polled like a
-    ringing phone, and one that has lasted for two minutes like a conversation.
+    A phone that has just begun to ring is left alone for 3.5 seconds. A status that this version
+    does not know is polled like a ringing phone, and one that has lasted for two minutes like a
+    conversation.
 
     Args:
         status: The newest status; None before the first, which is polled at once.
@@ -91,18 +102,22 @@ class PollState:
     """
     What is known of a watched callback, and what to do next.
 
-    Sleep for :meth:`pause`; if :meth:`may_poll`, poll and call :meth:`record_status` or :meth:`record_failure`; then call
-    :meth:`raise_if_expired` with the time before the poll; repeat until the outcome has ended.
+    Sleep for :meth:`pause`; if :meth:`may_poll`, poll and call :meth:`record_status` or
+    :meth:`record_failure`; then call :meth:`raise_if_expired` with the time before the poll; repeat
+    until the outcome has ended.
 
-    Times are in seconds by a monotonic clock. The start in a handle is by the wall clock of the machine that started the call,
-    which may be wrong, and is used as far as it is plausible: the delay ends at most *delay* seconds from now, and a limit that
-    would have passed already begins now.
+    Times are in seconds by a monotonic clock. The start in a handle is by the wall clock of the
+    machine that started the call, which may be wrong, and is used as far as it is plausible: the
+    delay ends at most *delay* seconds from now, and a limit that would have passed already begins
+    now.
 
     Args:
         handle: The callback.
         poll_interval: When to poll.
-        answer_timeout: Seconds from the end of the delay until both must have answered; None for no limit.
-        end_timeout: Seconds from the end of the delay until the call must have ended; None for no limit.
+        answer_timeout: Seconds from the end of the delay until both must have answered; None for no
+            limit.
+        end_timeout: Seconds from the end of the delay until the call must have ended; None for no
+            limit.
         wall_time: Seconds since the epoch.
         now: The same moment by the monotonic clock.
 
@@ -144,7 +159,9 @@ class PollState:
         self._expires_at = min(self._answer_by, self._end_by)
 
     def pause(self, now: float) -> float:
-        """Return the seconds to sleep until the next poll, or until the limit if that comes first."""
+        """
+        Return the seconds to sleep until the next poll, or until the limit if that comes first.
+        """
         return max(0.0, min(self._due, self._expires_at) - now)
 
     def may_poll(self, now: float) -> bool:
@@ -152,7 +169,10 @@ class PollState:
         return now >= self._retry_not_before
 
     def time_limit(self, now: float) -> float | None:
-        """Return the seconds that a poll may take: what is left until the limit, and a second for the last one."""
+        """
+        Return the seconds that a poll may take: what is left until the limit, and a second for the
+        last one.
+        """
         left = self._expires_at - now
         return None if math.isinf(left) else max(left, MIN_POLL_SECONDS)
 
@@ -160,7 +180,8 @@ class PollState:
         """
         Record a response; return whether it is a change.
 
-        A callback never goes back, so an earlier status is a stale response and ignored. A final status never is.
+        A callback never goes back, so an earlier status is a stale response and ignored. A final
+        status never is.
         """
         self.failures = self._refusals = 0
         seen = [change.status for change in self.outcome.history]
@@ -190,20 +211,28 @@ class PollState:
         if error.credentials_refused or self._refusals >= _MAX_REFUSALS:
             raise error
         self._retry_not_before = now + (error.retry_after or 0.0)
-        self._schedule(now, back_off(self._interval(now), failures=self.failures, retry_after=error.retry_after))
+        self._schedule(
+            now,
+            back_off(self._interval(now), failures=self.failures, retry_after=error.retry_after),
+        )
 
     def raise_if_expired(self, polled_at: float) -> None:
         """
         Raise CallbackTimeoutError if a limit had passed at *polled_at*.
 
-        That is the time before the newest poll, so that a caller that takes long over a status does not lose the next one.
+        That is the time before the newest poll, so that a caller that takes long over a status does
+        not lose the next one.
         """
         if self.outcome.ended or polled_at < self._expires_at:
             return
         expected, seconds = "been answered by both", min(self._answer_timeout, self._end_timeout)
         if self.outcome.connected:
             expected, seconds = "ended", self._end_timeout
-        status = f"its last status was {self.outcome.status}" if self.outcome.status else "no status was seen"
+        status = (
+            f"its last status was {self.outcome.status}"
+            if self.outcome.status
+            else "no status was seen"
+        )
         trouble = f" The last poll failed: {self._last_error}" if self.failures else ""
         raise CallbackTimeoutError(
             f"Callback {self.handle.id} had not {expected} after {seconds:g} seconds; {status}. "
@@ -231,6 +260,9 @@ def _check_limit(name: str, limit: object) -> None:
 
 
 def _deadline(limit: float | None, begin: float, now: float) -> tuple[float, float]:
-    """Return a limit in seconds and when it passes: from *begin*, or from now if it would have passed already."""
+    """
+    Return a limit in seconds and when it passes: from *begin*, or from now if it would have passed
+    already.
+    """
     seconds = math.inf if limit is None else limit
     return seconds, begin + seconds if begin + seconds >= now else now + seconds

@@ -29,10 +29,12 @@ _MASK = "***"
 
 class Secret:
     """
-    An access key. It is not a str, so that nothing that handles text can print, slice or encode it: logs, tracebacks, reporters.
+    An access key. It is not a str, so that nothing that handles text can print, slice or encode it:
+    logs, tracebacks, reporters.
 
     Args:
-        value: The key. What is not a str is kept, too, so that it is not shown before :meth:`check` refuses it.
+        value: The key. What is not a str is kept, too, so that it is not shown before :meth:`check`
+            refuses it.
     """
 
     __slots__ = ("_value",)
@@ -47,14 +49,18 @@ class Secret:
         raise TypeError("An access key cannot be pickled. Give the other process its own.")
 
     def check(self) -> None:
-        """Raise ConfigurationError unless the key is a str of one line. No variable of this method holds it."""
+        """
+        Raise ConfigurationError unless the key is a str of one line. No variable of this method
+        holds it.
+        """
         if not isinstance(self._value, str):
             raise ConfigurationError(f"access_key must be a str, got {type(self._value).__name__}.")
         if not self._value:
             raise ConfigurationError("access_key is empty. Leave it out to use TENIOS_ACCESS_KEY.")
         if self._value != self._value.strip() or not self._value.isprintable():
             raise ConfigurationError(
-                "access_key (or TENIOS_ACCESS_KEY) has spaces or line breaks in or around it. Was it copied whole?"
+                "access_key (or TENIOS_ACCESS_KEY) has spaces or line breaks in or around it. Was "
+                "it copied whole?"
             )
 
     def reveal(self) -> str:
@@ -64,7 +70,13 @@ class Secret:
     def redact(self, text: str) -> str:
         """Return *text* with the key masked, also where it is quoted as Python, JSON or URLs do."""
         key = self.reveal()
-        for shown in {key, repr(key)[1:-1], repr(key.encode())[2:-1], quote(key), quote(key, safe="")}:
+        for shown in {
+            key,
+            repr(key)[1:-1],
+            repr(key.encode())[2:-1],
+            quote(key),
+            quote(key, safe=""),
+        }:
             text = text.replace(shown, _MASK)
         return text
 
@@ -91,29 +103,45 @@ def _one_line(_: object, attribute: Attribute[Any], value: Any) -> None:
         raise ConfigurationError(f"{name} is empty. Leave it out to use TENIOS_{name.upper()}.")
     if value != value.strip() or not value.isprintable():
         raise ConfigurationError(
-            f"{name} (or TENIOS_{name.upper()}) has spaces or line breaks in or around it. Was it copied whole?"
+            f"{name} (or TENIOS_{name.upper()}) has spaces or line breaks in or around it. Was it "
+            "copied whole?"
         )
 
 
 def _safe_url(settings: Settings, _: Attribute[Any], url: Any) -> None:
     try:
         parts = urlsplit(url)
-        has_more = " " in url or parts.query or parts.fragment or parts.username is not None or parts.port == 0
-        host = "" if has_more or parts.scheme not in {"http", "https"} else (parts.hostname or "").rstrip(".")
+        has_more = (
+            " " in url
+            or parts.query
+            or parts.fragment
+            or parts.username is not None
+            or parts.port == 0
+        )
+        host = (
+            ""
+            if has_more or parts.scheme not in {"http", "https"}
+            else (parts.hostname or "").rstrip(".")
+        )
     except ValueError:
         host = ""
     if not host:
-        raise ConfigurationError(f"base_url must be a URL such as {SERVICE!r}, without user, query or fragment.")
+        raise ConfigurationError(
+            f"base_url must be a URL such as {SERVICE!r}, without user, query or fragment."
+        )
     if url.startswith("http://") and not is_loopback(host) and host not in settings.insecure_hosts:
         raise ConfigurationError(
-            f"base_url is http:// to another machine ({host}), which would send the access key unencrypted. Use https://, or, if "
-            f"that is a simulator in a network of yours, set TENIOS_INSECURE_HOSTS={host}."
+            f"base_url is http:// to another machine ({host}), which would send the access key "
+            "unencrypted. Use https://, or, if that is a simulator in a network of yours, set "
+            f"TENIOS_INSECURE_HOSTS={host}."
         )
 
 
 def _hosts(_: object, __: Attribute[Any], hosts: frozenset[str]) -> None:
     if any(is_tenios(host) for host in hosts):
-        raise ConfigurationError("insecure_hosts must not name TENIOS itself: its API is reached over HTTPS only.")
+        raise ConfigurationError(
+            "insecure_hosts must not name TENIOS itself: its API is reached over HTTPS only."
+        )
 
 
 def _region(_: object, __: Attribute[Any], region: Any) -> None:
@@ -124,9 +152,14 @@ def _region(_: object, __: Attribute[Any], region: Any) -> None:
 
 
 def _seconds(_: object, attribute: Attribute[Any], value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_TIMEOUT:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value <= MAX_TIMEOUT
+    ):
         raise ConfigurationError(
-            f"{attribute.name} must be a number of seconds greater than 0 and at most {MAX_TIMEOUT:g}, got {value!r}."
+            f"{attribute.name} must be a number of seconds greater than 0 and at most "
+            f"{MAX_TIMEOUT:g}, got {value!r}."
         )
 
 
@@ -134,9 +167,14 @@ def _poll_interval(value: Any) -> PollInterval:
     """Return the function for a poll interval, which may be given as a number."""
     if callable(value):
         return cast("PollInterval", value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_TIMEOUT:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value <= MAX_TIMEOUT
+    ):
         raise ConfigurationError(
-            f"poll_interval must be a function, or a number of seconds greater than 0 and at most {MAX_TIMEOUT:g}, got {value!r}."
+            "poll_interval must be a function, or a number of seconds greater than 0 and at most "
+            f"{MAX_TIMEOUT:g}, got {value!r}."
         )
     seconds = float(value)
     return lambda *_: seconds
@@ -153,8 +191,10 @@ class Settings:
 
     Attributes:
         access_key: The API's access key.
-        callback_config_id: The callback configuration for calls that name none; None if each call must name one.
-        base_url: The address of TENIOS; HTTPS, or HTTP to this machine or to one of *insecure_hosts*.
+        callback_config_id: The callback configuration for calls that name none; None if each call
+            must name one.
+        base_url: The address of TENIOS; HTTPS, or HTTP to this machine or to one of
+            *insecure_hosts*.
         insecure_hosts: The hosts that plain HTTP may be used to, in lower case.
         region: The country of numbers without a country code, such as "DE"; None to refuse them.
         allowed_numbers: The only numbers that may be called, as E.164; None for all.
@@ -184,7 +224,8 @@ class Settings:
         **others: Any,
     ) -> Settings:
         """
-        Fill in what is None from the environment, where ``access_key`` is called ``TENIOS_ACCESS_KEY``, and so on.
+        Fill in what is None from the environment, where ``access_key`` is called
+        ``TENIOS_ACCESS_KEY``, and so on.
 
         Raises:
             ConfigurationError: A setting is missing or wrong.
@@ -192,8 +233,9 @@ class Settings:
         key = access_key if access_key is not None else _access_key_from_environment()
         if key is None:
             raise ConfigurationError(
-                "There is no access key. Pass access_key=..., or set TENIOS_ACCESS_KEY, or TENIOS_ACCESS_KEY_FILE to the name of "
-                "a file. You find the key in the TENIOS portal under General Settings, API."
+                "There is no access key. Pass access_key=..., or set TENIOS_ACCESS_KEY, or "
+                "TENIOS_ACCESS_KEY_FILE to the name of a file. You find the key in the TENIOS "
+                "portal under General Settings, API."
             )
         key.check()
         try:
@@ -204,7 +246,9 @@ class Settings:
                 base_url=_or_variable(base_url, "TENIOS_BASE_URL"),
                 insecure_hosts=_listed("insecure_hosts", insecure_hosts, str.lower) or frozenset(),
                 region=region,
-                allowed_numbers=_listed("allowed_numbers", allowed_numbers, lambda each: to_e164(each, region=region)),
+                allowed_numbers=_listed(
+                    "allowed_numbers", allowed_numbers, lambda each: to_e164(each, region=region)
+                ),
                 **others,
             )
         except ConfigurationError as error:
@@ -219,7 +263,9 @@ def _listed(name: str, values: Any, convert: Any) -> frozenset[str] | None:
     if values is None:
         return None
     if isinstance(values, str | bytes):
-        raise ConfigurationError(f"{name} must be a collection, not a single {type(values).__name__}.")
+        raise ConfigurationError(
+            f"{name} must be a collection, not a single {type(values).__name__}."
+        )
     try:
         return frozenset(convert(value) for value in values)
     except (TypeError, ValueError) as error:
@@ -245,6 +291,8 @@ def _access_key_from_environment() -> Secret | None:
         reason = "It is not a text file"
     else:
         return key if key.reveal() else None
-    # Raised here, where a decoding error, which holds the content of the file, is not chained. The name is not repeated: it may
-    # be the key, set in the wrong variable.
-    raise ConfigurationError(f"The file that TENIOS_ACCESS_KEY_FILE names cannot be used: {reason}.")
+    # Raised here, where a decoding error, which holds the content of the file, is not chained. The
+    # name is not repeated: it may be the key, set in the wrong variable.
+    raise ConfigurationError(
+        f"The file that TENIOS_ACCESS_KEY_FILE names cannot be used: {reason}."
+    )

@@ -1,4 +1,6 @@
-"""The client for threads. Generated from _async_client.py; change that file and run "make generate"."""
+"""
+The client for threads. Generated from _async_client.py: change that file and run "make generate".
+"""
 
 from __future__ import annotations
 
@@ -34,28 +36,33 @@ class Tenios:
     """
     A client for the TENIOS Callback API.
 
-    Make one, share it between threads, and close it at the end, as ``with`` does.
-    Each setting is taken from its keyword, else from the environment variable, else from the default.
+    Make one, share it between threads, and close it at the end, as ``with`` does. Each setting
+    is taken from its keyword, else from the environment variable, else from the default.
 
     Args:
-        access_key: The API's access key (``TENIOS_ACCESS_KEY``, or ``TENIOS_ACCESS_KEY_FILE`` for the name of a file).
-        callback_config_id: The callback configuration for calls that name none (``TENIOS_CALLBACK_CONFIG_ID``).
+        access_key: The API's access key (``TENIOS_ACCESS_KEY``, or ``TENIOS_ACCESS_KEY_FILE`` for
+            the name of a file).
+        callback_config_id: The callback configuration for calls that name none
+            (``TENIOS_CALLBACK_CONFIG_ID``).
         base_url: The address of TENIOS (``TENIOS_BASE_URL``); HTTPS, or HTTP to this machine.
-        insecure_hosts: Other hosts that plain HTTP may be used to, such as a simulator in a neighbouring container
-            (``TENIOS_INSECURE_HOSTS``, separated by commas).
-        region: The country of numbers without a country code, such as "DE" (``TENIOS_REGION``). By default they are refused.
-        allowed_numbers: The only numbers that may be called (``TENIOS_ALLOWED_NUMBERS``, separated by commas), so that a
-            staging system cannot call strangers; None for all.
+        insecure_hosts: Other hosts that plain HTTP may be used to, such as a simulator in a
+            neighbouring container (``TENIOS_INSECURE_HOSTS``, separated by commas).
+        region: The country of numbers without a country code, such as "DE" (``TENIOS_REGION``). By
+            default they are refused.
+        allowed_numbers: The only numbers that may be called (``TENIOS_ALLOWED_NUMBERS``, separated
+            by commas), so that a staging system cannot call strangers; None for all.
         timeout: Seconds to wait for a response. A connection must be made within 5 of them.
-        poll_interval: When to poll a running callback: a function, or a number of seconds, of which the least is 0.25. See
-            :func:`default_poll_interval`.
+        poll_interval: When to poll a running callback: a function, or a number of seconds, of which
+            the least is 0.25. See :func:`default_poll_interval`.
         proxy: The URL of an HTTP proxy. By default the one that ``HTTPS_PROXY`` names.
-        transport: An httpx transport to use instead of ours. It must not retry requests, and sees the access key in their
-            bodies. An exception in it makes the outcome unknown.
-        event_hooks: httpx event hooks. They see requests without the access key. An exception in one makes the outcome unknown.
+        transport: An httpx transport to use instead of ours. It must not retry requests, and sees
+            the access key in their bodies. An exception in it makes the outcome unknown.
+        event_hooks: httpx event hooks. They see requests without the access key. An exception in
+            one makes the outcome unknown.
         clock: Replaces the system's clock in tests.
-        ledger: Where callbacks that are started with a key are recorded (``TENIOS_LEDGER``, the URL of its database); see
-            :class:`.Ledger`. The client closes it only if it comes from the variable. False for none, whatever the variable says.
+        ledger: Where callbacks that are started with a key are recorded (``TENIOS_LEDGER``, the URL
+            of its database); see :class:`.Ledger`. The client closes it only if it comes from the
+            variable. False for none, whatever the variable says.
 
     Raises:
         ConfigurationError: A setting is missing or wrong.
@@ -97,7 +104,9 @@ class Tenios:
         )
         options = http_options(self._settings, event_hooks, raise_for_status)
         self._http = HttpClient(transport=own_transport, **options)
-        self._api = tenios_client.Client(base_url=self._settings.base_url).set_httpx_client(self._http)
+        self._api = tenios_client.Client(base_url=self._settings.base_url).set_httpx_client(
+            self._http
+        )
         self._clock = clock
         self._has_hooks = bool(event_hooks)
         self._poller = StatusPoller(self._api, self._settings, clock, self._ledger)
@@ -146,20 +155,23 @@ class Tenios:
         key: str | None = None,
     ) -> Callback:
         """
-        Have TENIOS call the agent, then *number*, and connect them. At most one request is sent, whatever happens.
+        Have TENIOS call the agent, then *number*, and connect them. At most one request is sent,
+        whatever happens.
 
-        With a *key*, that holds for all calls with this key and ledger, in any process: the first one starts the callback, and
-        the others return it. If a callback was refused or not sent, the next call tries again. While the outcome is unknown,
-        each call raises OutcomeUnknownError and sends nothing.
+        With a *key*, that holds for all calls with this key and ledger, in any process: the first
+        one starts the callback, and the others return it. If a callback was refused or not sent,
+        the next call tries again. While the outcome is unknown, each call raises
+        OutcomeUnknownError and sends nothing.
 
         Args:
             number: The customer's phone number, in any usual spelling.
             delay: Seconds before the agent is called, a whole number or a timedelta of such.
             agent_announcement: A text that is read to the agent first.
-            dtmf_key: The key the agent must press before the customer is called: "0" to "9", "*" or "#".
+            dtmf_key: The key the agent must press before the customer is called: "0" to "9", "*" or
+                "#".
             callback_config_id: Use this callback configuration instead of the client's.
-            key: What the call is for, such as an order or the submission of a form: 1 to 200 printable characters. Needs a
-                ledger.
+            key: What the call is for, such as an order or the submission of a form: 1 to 200
+                printable characters. Needs a ledger.
 
         Raises:
             NotPlacedError: No callback was started (its subclasses say why). You may call again.
@@ -188,8 +200,13 @@ class Tenios:
         _client_base.log_start(handle.id)
         return Callback(handle, self._poller)
 
-    def _send_init(self, request: InitCallbackRequest, claim: Claim | None = None) -> CallbackHandle | TeniosError:
-        """Send one init request. Errors are returned, so that no traceback has the frames that hold the response."""
+    def _send_init(
+        self, request: InitCallbackRequest, claim: Claim | None = None
+    ) -> CallbackHandle | TeniosError:
+        """
+        Send one init request. Errors are returned, so that no traceback has the frames that hold
+        the response.
+        """
         started_at = self._clock.now()
         with Attempt(has_hooks=self._has_hooks) as attempt:
             try:
@@ -209,7 +226,8 @@ class Tenios:
         Pick up a callback that was started before or elsewhere. Sends nothing.
 
         Args:
-            callback: Its handle, or its id as a number or in digits. A handle also knows when the limits of ``wait`` began.
+            callback: Its handle, or its id as a number or in digits. A handle also knows when the
+                limits of ``wait`` began.
 
         Raises:
             TypeError: *callback* is neither.
@@ -220,10 +238,12 @@ class Tenios:
 
 class Callback:
     """
-    A callback that TENIOS has accepted. Returned by :meth:`Tenios.start_callback` and :meth:`Tenios.callback`.
+    A callback that TENIOS has accepted. Returned by :meth:`Tenios.start_callback` and
+    :meth:`Tenios.callback`.
 
     Attributes:
-        handle: Its id, delay and start. Store it to pick the callback up later or in another process.
+        handle: Its id, delay and start. Store it to pick the callback up later or in another
+            process.
         outcome: What the newest :meth:`watch` or :meth:`wait` has seen so far.
     """
 
@@ -256,17 +276,21 @@ class Callback:
         end_timeout: float | None = END_TIMEOUT,
     ) -> Iterator[CallbackStatus]:
         """
-        Yield each status once, in order, as it is seen, up to the final one. Short ones may be missed.
+        Yield each status once, in order, as it is seen, up to the final one. Short ones may be
+        missed.
 
         Failed status requests are retried and do not change the reported status.
 
         Args:
-            answer_timeout: Seconds from the end of the delay until both must have answered; None for no limit.
-            end_timeout: Seconds from the end of the delay until the call must have ended; None for no limit.
+            answer_timeout: Seconds from the end of the delay until both must have answered; None
+                for no limit.
+            end_timeout: Seconds from the end of the delay until the call must have ended; None for
+                no limit.
 
         Raises:
             CallbackTimeoutError: A limit has passed. The callback itself goes on.
-            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no use.
+            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no
+                use.
             ValueError: A limit is negative.
         """
         return self._follow(self._poller.new_state(self.handle, answer_timeout, end_timeout))
@@ -281,12 +305,15 @@ class Callback:
         Wait until the callback has ended, and return its outcome.
 
         Args:
-            answer_timeout: Seconds from the end of the delay until both must have answered; None for no limit.
-            end_timeout: Seconds from the end of the delay until the call must have ended; None for no limit.
+            answer_timeout: Seconds from the end of the delay until both must have answered; None
+                for no limit.
+            end_timeout: Seconds from the end of the delay until the call must have ended; None for
+                no limit.
 
         Raises:
             CallbackTimeoutError: A limit has passed. The callback itself goes on.
-            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no use.
+            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no
+                use.
             ValueError: A limit is negative.
         """
         state = self._poller.new_state(self.handle, answer_timeout, end_timeout)
@@ -309,7 +336,11 @@ class StatusPoller:
     """Makes the status requests of a client and of its callbacks."""
 
     def __init__(
-        self, api: tenios_client.Client, settings: Settings, clock: Clock, ledger: Ledger | None = None
+        self,
+        api: tenios_client.Client,
+        settings: Settings,
+        clock: Clock,
+        ledger: Ledger | None = None,
     ) -> None:
         self._ledger = ledger
         self._api = api
@@ -326,8 +357,13 @@ class StatusPoller:
             self.clock.sleep(pause)
         return self._request(callback_id, number=_client_base.STATUS_ATTEMPTS)
 
-    def new_state(self, handle: CallbackHandle, answer_timeout: float | None, end_timeout: float | None) -> PollState:
-        """Return the state of a callback that is to be watched. Raises TypeError or ValueError if a limit is not valid."""
+    def new_state(
+        self, handle: CallbackHandle, answer_timeout: float | None, end_timeout: float | None
+    ) -> PollState:
+        """
+        Return the state of a callback that is to be watched. Raises TypeError or ValueError if a
+        limit is not valid.
+        """
         return PollState(
             handle,
             self._settings.poll_interval,
@@ -338,7 +374,10 @@ class StatusPoller:
         )
 
     def poll(self, state: PollState) -> CallbackStatus | None:
-        """Poll a callback once; return its status if it has changed. Raises StatusUnavailableError if polling is of no use."""
+        """
+        Poll a callback once; return its status if it has changed. Raises StatusUnavailableError if
+        polling is of no use.
+        """
         limit = state.time_limit(self.clock.monotonic())
         try:
             status = self._request(state.handle.id, number=state.failures + 1, limit=limit)
@@ -350,15 +389,22 @@ class StatusPoller:
             record_status(self._ledger, state.handle.id, change)
         return change
 
-    def _request(self, callback_id: int, *, number: int, limit: float | None = None) -> CallbackStatus:
+    def _request(
+        self, callback_id: int, *, number: int, limit: float | None = None
+    ) -> CallbackStatus:
         result = self._send(callback_id, limit)
         if isinstance(result, StatusUnavailableError):
             _client_base.log_status_failure(result, callback_id, number)
             raise result
         return result
 
-    def _send(self, callback_id: int, limit: float | None) -> CallbackStatus | StatusUnavailableError:
-        """Send one status request. Errors are returned, so that no traceback has the frames that hold the response."""
+    def _send(
+        self, callback_id: int, limit: float | None
+    ) -> CallbackStatus | StatusUnavailableError:
+        """
+        Send one status request. Errors are returned, so that no traceback has the frames that hold
+        the response.
+        """
         with Attempt(limit=limit) as attempt:
             try:
                 request = _mapping.status_request(callback_id)

@@ -1,9 +1,11 @@
 """
-How requests are sent, for threads. Hand-written uses of httpx are here, in the async twin and in the mapping of errors.
+How requests are sent, for threads. Hand-written uses of httpx are here, in the async twin and in
+the mapping of errors.
 
 Three rules:
 
-- An init request has a connection of its own: a kept one that the server closes at that moment would leave the outcome unknown.
+- An init request has a connection of its own: a kept one that the server closes at that moment
+  would leave the outcome unknown.
 - A response is read whole, within limits on bytes and seconds, before anything looks at it.
 - The access key is put into a request here, after the caller's hooks have seen it.
 """
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
 #: httpx's event hooks: functions by "request" and "response".
 EventHooks = Mapping[str, Sequence[Callable[..., Any]]]
 
-# The most connections for init requests. There is no limit for status requests: the caller's threads, or max_concurrency, are it.
+# The most connections for init requests. There is no limit for status requests: the caller's
+# threads, or max_concurrency, are it.
 MAX_INIT_CONNECTIONS = 20
 KEEPALIVE_SECONDS = 30.0
 MAX_RESPONSE_BYTES = 1 << 20
@@ -67,8 +70,13 @@ class UnexpectedStatusError(Exception):
         self.response = response
 
 
-def http_options(settings: Settings, event_hooks: EventHooks | None, last_hook: Callable[..., Any]) -> dict[str, Any]:
-    """Return the arguments that ``httpx.Client`` and ``httpx.AsyncClient`` have in common. Raises ConfigurationError."""
+def http_options(
+    settings: Settings, event_hooks: EventHooks | None, last_hook: Callable[..., Any]
+) -> dict[str, Any]:
+    """
+    Return the arguments that ``httpx.Client`` and ``httpx.AsyncClient`` have in common. Raises
+    ConfigurationError.
+    """
     hooks = _checked_hooks(event_hooks)
     hooks["response"].append(last_hook)
     read = settings.timeout
@@ -88,8 +96,8 @@ def http_options(settings: Settings, event_hooks: EventHooks | None, last_hook: 
 
 class LeanClient:
     """
-    What our httpx clients do not do for each request, since the API does not need it: merge the same URL, headers and time
-    limits, and look for cookies. That would be a third of a poll's CPU.
+    What our httpx clients do not do for each request, since the API does not need it: merge the
+    same URL, headers and time limits, and look for cookies. That would be a third of a poll's CPU.
     """
 
     #: None, whatever a response sets: the API has none.
@@ -101,9 +109,13 @@ class LeanClient:
         """Return a request like the first one to *url*, which httpx builds, with another body."""
         templates: dict[object, httpx.Request] = vars(self).setdefault("_templates", {})
         if url not in templates:
-            templates[url] = cast("httpx.Client", super()).build_request(method, url, json=json, **options)
+            templates[url] = cast("httpx.Client", super()).build_request(
+                method, url, json=json, **options
+            )
         template = templates[url]
-        return _with_body(template, _ENCODER.encode(json).encode(), timeout=template.extensions["timeout"])
+        return _with_body(
+            template, _ENCODER.encode(json).encode(), timeout=template.extensions["timeout"]
+        )
 
 
 class HttpClient(LeanClient, httpx.Client):
@@ -119,11 +131,16 @@ def _checked_hooks(event_hooks: EventHooks | None) -> dict[str, list[Callable[..
             return hooks
     except (AttributeError, LookupError, TypeError):
         pass
-    raise ConfigurationError("event_hooks must be a dict such as {'request': [function], 'response': [function]}.")
+    raise ConfigurationError(
+        "event_hooks must be a dict such as {'request': [function], 'response': [function]}."
+    )
 
 
 def raise_for_status(response: httpx.Response) -> None:
-    """Raise UnexpectedStatusError unless the status is 200: the generated client raises none of its own for an unknown one."""
+    """
+    Raise UnexpectedStatusError unless the status is 200: the generated client raises none of its
+    own for an unknown one.
+    """
     if response.status_code != _OK:
         raise UnexpectedStatusError(response)
 
@@ -140,7 +157,8 @@ class TransportFactory:
     Attributes:
         settings: The client's settings.
         context: The TLS context; one for all connections.
-        proxy: The caller's proxy, or the one that the environment names; None if there is none, or for plain HTTP.
+        proxy: The caller's proxy, or the one that the environment names; None if there is none, or
+            for plain HTTP.
 
     Raises:
         ConfigurationError: The URL, the proxy or the certificates cannot be used.
@@ -157,38 +175,58 @@ class TransportFactory:
         self.context = self._context()
 
     def prepare(self, request: httpx.Request, seconds: float) -> httpx.Request:
-        """Return *request* as it is sent: with the access key, and with time limits of at most *seconds*."""
+        """
+        Return *request* as it is sent: with the access key, and with time limits of at most
+        *seconds*.
+        """
         # JSON quotes the quotation marks of a text, so that this member is found nowhere else.
         content = request.content.replace(
             _key_member(KEY_IS_ADDED_LATER), _key_member(self.settings.access_key.reveal())
         )
-        timeouts = {name: _least(each, seconds) for name, each in request.extensions.get("timeout", {}).items()}
+        timeouts = {
+            name: _least(each, seconds)
+            for name, each in request.extensions.get("timeout", {}).items()
+        }
         prepared = _with_body(request, content, timeout=timeouts)
         if is_init_request(request):
-            # A pool that keeps no connections may still reuse one that has just become idle in another thread.
+            # A pool that keeps no connections may still reuse one that has just become idle in
+            # another thread.
             prepared.headers["Connection"] = "close"
         return prepared
 
     def options(self, *, keep: bool) -> dict[str, Any]:
-        """Return the arguments of httpx's own transports, which keep their connections for the next request or don't."""
+        """
+        Return the arguments of httpx's own transports, which keep their connections for the next
+        request or don't.
+        """
         limits = httpx.Limits(
             max_connections=None if keep else MAX_INIT_CONNECTIONS,
             max_keepalive_connections=None if keep else 0,
             keepalive_expiry=KEEPALIVE_SECONDS,
         )
-        return {"verify": self.context, "limits": limits, "retries": CONNECT_RETRIES, "proxy": self.proxy}
+        return {
+            "verify": self.context,
+            "limits": limits,
+            "retries": CONNECT_RETRIES,
+            "proxy": self.proxy,
+        }
 
     def _context(self) -> ssl.SSLContext:
         if self._is_plain:
-            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and made without loading certificates
+            # never used, and made without loading certificates
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             if path := os.environ.get("SSL_CERT_FILE"):
-                Path(path).stat()  # httpx 0.27 ignores a file that is gone, and trusts its own certificates instead.
+                # httpx 0.27 ignores a file that is gone, and trusts its own certificates instead.
+                Path(path).stat()
             return httpx.create_ssl_context()
         except OSError as error:
-            named = " or ".join(name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name))
+            named = " or ".join(
+                name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)
+            )
             raise ConfigurationError(
-                f"The certificates{f' that {named} names' if named else ''} cannot be loaded: {error}"
+                f"The certificates{f' that {named} names' if named else ''} cannot be loaded: "
+                f"{error}"
             ) from None
 
     def _proxy(self, named: object) -> httpx.Proxy | None:
@@ -202,7 +240,9 @@ class TransportFactory:
                 return None
         source = "The proxy (proxy=..., HTTPS_PROXY or ALL_PROXY)"
         if not isinstance(named, str):
-            raise ConfigurationError(f"proxy must be a URL such as 'http://proxy:3128', got {type(named).__name__}.")
+            raise ConfigurationError(
+                f"proxy must be a URL such as 'http://proxy:3128', got {type(named).__name__}."
+            )
         url = named if "://" in named else f"http://{named}"
         try:
             proxy = httpx.Proxy(url) if urlsplit(url).port != 0 and urlsplit(url).hostname else None
@@ -211,10 +251,13 @@ class TransportFactory:
         if proxy is None:
             raise ConfigurationError(f"{source} must be a URL such as 'http://proxy:3128'.")
         if proxy.url.scheme in _SOCKS and find_spec("socksio") is None:
-            raise ConfigurationError(f"{source} is a SOCKS proxy, which needs: pip install 'httpx[socks]'")
+            raise ConfigurationError(
+                f"{source} is a SOCKS proxy, which needs: pip install 'httpx[socks]'"
+            )
         if self._is_plain and not is_loopback(proxy.url.host):
             raise ConfigurationError(
-                "A proxy on another machine cannot be used with an http:// base_url: it would get the access key unencrypted."
+                "A proxy on another machine cannot be used with an http:// base_url: it would get "
+                "the access key unencrypted."
             )
         return proxy
 
@@ -223,7 +266,9 @@ def _key_member(key: str) -> bytes:
     return b'"access_key":' + _ENCODER.encode(key).encode()
 
 
-def _with_body(request: httpx.Request, content: bytes, *, timeout: Mapping[str, float | None]) -> httpx.Request:
+def _with_body(
+    request: httpx.Request, content: bytes, *, timeout: Mapping[str, float | None]
+) -> httpx.Request:
     """Return a copy of *request* with another body and other time limits."""
     copy = httpx.Request(
         request.method,
@@ -260,7 +305,9 @@ class Transport(httpx.BaseTransport):
 
     def __init__(self, factory: TransportFactory, custom: httpx.BaseTransport | None) -> None:
         if custom is not None and not isinstance(custom, httpx.BaseTransport):
-            raise ConfigurationError(f"transport must be an httpx.BaseTransport, got {type(custom).__name__}.")
+            raise ConfigurationError(
+                f"transport must be an httpx.BaseTransport, got {type(custom).__name__}."
+            )
         self._factory = factory
         self._custom = custom
         self._process = os.getpid()
@@ -303,7 +350,9 @@ class Transport(httpx.BaseTransport):
                 transport.close()
 
     def _connect(self) -> tuple[httpx.BaseTransport, httpx.BaseTransport]:
-        from ._deadline import DeadlineTransport  # noqa: PLC0415 - httpcore is imported when a client is made, as by httpx
+        from ._deadline import (
+            DeadlineTransport,
+        )  # httpcore is imported when a client is made, as by httpx
 
         if self._custom is not None:
             return self._custom, self._custom
@@ -313,8 +362,9 @@ class Transport(httpx.BaseTransport):
         )
 
     def _reconnect_after_fork(self) -> None:
-        # Two processes that share a connection read each other's responses. The old ones are kept, but not closed: closing them
-        # could wait for a lock that a thread of the parent process held when it forked.
+        # Two processes that share a connection read each other's responses. The old ones are kept,
+        # but not closed: closing them could wait for a lock that a thread of the parent process
+        # held when it forked.
         if self._process != os.getpid():
             self._inherited += [self._init_transport, self._status_transport]
             self._init_transport, self._status_transport = self._connect()
@@ -370,21 +420,29 @@ class BoundedBody:
         """Return the response with its body read: decompressed within the limit, and as UTF-8."""
         content = bytes(self._content)
         raw = response.headers.raw
-        if [value.strip().lower() for name, value in raw if name.lower() == _ENCODING] in _DECOMPRESSED:
+        if [
+            value.strip().lower() for name, value in raw if name.lower() == _ENCODING
+        ] in _DECOMPRESSED:
             content = _decompressed(content)
         content = _as_utf8(content)
         headers = [each for each in raw if each[0].lower() not in _OF_THE_BODY]
         headers.append((b"Content-Length", b"%d" % len(content)))
         # httpx logs the reason phrase, which is the server's; without it, it logs the standard one.
-        extensions = {name: each for name, each in response.extensions.items() if name != "reason_phrase"}
-        return _WholeResponse(response.status_code, headers=headers, extensions=extensions, content=content)
+        extensions = {
+            name: each for name, each in response.extensions.items() if name != "reason_phrase"
+        }
+        return _WholeResponse(
+            response.status_code, headers=headers, extensions=extensions, content=content
+        )
 
 
 def _decompressed(content: bytes) -> bytes:
     """
-    Return *content* decompressed; as it is if it cannot be, since the status says more than the body.
+    Return *content* decompressed; as it is if it cannot be, since the status says more than the
+    body.
 
-    Compression was not asked for, but some proxies do it all the same. Other encodings are left as they are.
+    Compression was not asked for, but some proxies do it all the same. Other encodings are left as
+    they are.
     """
     decompressor = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
@@ -395,7 +453,9 @@ def _decompressed(content: bytes) -> bytes:
 
 
 def _as_utf8(content: bytes) -> bytes:
-    """Return *content* in UTF-8. Text that is neither that nor UTF-16 or UTF-32 is taken for Latin-1."""
+    """
+    Return *content* in UTF-8. Text that is neither that nor UTF-16 or UTF-32 is taken for Latin-1.
+    """
     if content.isascii():
         return content
     try:

@@ -1,4 +1,7 @@
-"""Watches many callbacks at once without a task for each, with limits on concurrent requests and requests per second."""
+"""
+Watches many callbacks at once without a task for each, with limits on concurrent requests and
+requests per second.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     from ._polling import PollState
 
 MAX_CONCURRENCY = 100
-# Polls that are due within so many seconds are sent together, a little late: to wake up costs as much as a request.
+# Polls that are due within so many seconds are sent together, a little late: to wake up costs as
+# much as a request.
 _TOGETHER = 0.02
 # Polls that are later than this because of the caller's limits are worth a warning (seconds).
 _LATE = 1.0
@@ -40,10 +44,11 @@ class StatusUpdate:
     Attributes:
         outcome: What was seen of the callback so far; ``outcome.handle`` identifies it.
         status: The new status; None if *error* is set.
-        error: Why there will be no more updates of this callback: a CallbackTimeoutError, a StatusUnavailableError, or what the
-            caller's poll interval raised; else None.
-        lateness: Seconds between the time at which the callback was to be polled and the time at which it was. It grows if the
-            limits of ``watch_many`` are too low for the number of callbacks, or if you take long over an update.
+        error: Why there will be no more updates of this callback: a CallbackTimeoutError, a
+            StatusUnavailableError, or what the caller's poll interval raised; else None.
+        lateness: Seconds between the time at which the callback was to be polled and the time at
+            which it was. It grows if the limits of ``watch_many`` are too low for the number of
+            callbacks, or if you take long over an update.
     """
 
     outcome: Outcome
@@ -62,7 +67,10 @@ async def watch_many(
     max_concurrency: int,
     max_requests_per_second: float | None,
 ) -> AsyncIterator[StatusUpdate]:
-    """Poll all *states*, and those of the callbacks that come *later*, until all have ended, and yield each change."""
+    """
+    Poll all *states*, and those of the callbacks that come *later*, until all have ended, and yield
+    each change.
+    """
     gap = _seconds_between_requests(max_concurrency, max_requests_per_second)
     next_request = clock.monotonic()
     due: list[tuple[float, int, PollState]] = []
@@ -87,11 +95,14 @@ async def watch_many(
                 task.add_done_callback(alarm.ring)
                 polls.add(task)
                 is_last = not due or due[0][0] > now  # of those that are sent together
-                next_request = max(next_request, now - gap) + (gap or (_TOGETHER if is_last else 0.0))
+                next_request = max(next_request, now - gap) + (
+                    gap or (_TOGETHER if is_last else 0.0)
+                )
             if due and not has_warned and now - due[0][0] > _LATE:
                 has_warned = True
                 logger.warning(
-                    "status polls are late: max_concurrency=%s or max_requests_per_second=%s is too low for %d callbacks",
+                    "status polls are late: max_concurrency=%s or max_requests_per_second=%s is "
+                    "too low for %d callbacks",
                     max_concurrency,
                     max_requests_per_second,
                     len(due) + len(polls),
@@ -120,7 +131,9 @@ async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 def _seconds_between_requests(max_concurrency: int, max_requests_per_second: float | None) -> float:
     if max_concurrency < 1 or not (max_requests_per_second is None or max_requests_per_second > 0):
-        raise ValueError("max_concurrency must be at least 1, and max_requests_per_second greater than 0.")
+        raise ValueError(
+            "max_concurrency must be at least 1, and max_requests_per_second greater than 0."
+        )
     return 0.0 if max_requests_per_second is None else 1 / max_requests_per_second
 
 
@@ -174,7 +187,8 @@ class _Reader:
                 self._add(new_state(item))
                 self._alarm.ring()
         finally:
-            # An id that is not valid, or a cancellation, ends the loop before the iterable has ended.
+            # An id that is not valid, or a cancellation, ends the loop before the iterable has
+            # ended.
             if (aclose := getattr(iterator, "aclose", None)) is not None:
                 await aclose()
 
@@ -193,7 +207,9 @@ class _Alarm:
             self.cancel()
         if self._timer is None:
             self._at = at
-            self._timer = asyncio.create_task(self._clock.async_sleep(max(0.0, at - self._clock.monotonic())))
+            self._timer = asyncio.create_task(
+                self._clock.async_sleep(max(0.0, at - self._clock.monotonic()))
+            )
             self._timer.add_done_callback(self.ring)
 
     def ring(self, _: object = None) -> None:

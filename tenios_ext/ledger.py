@@ -1,5 +1,6 @@
 """
-Once per key: a ledger that keeps a callback from being started twice, whatever is repeated, pressed twice or crashes.
+Once per key: a ledger that keeps a callback from being started twice, whatever is repeated, pressed
+twice or crashes.
 
 ::
 
@@ -36,9 +37,10 @@ class LedgerEntry:
 
     Attributes:
         key: What the callback is for.
-        state: ``dialling``: a request is being sent at this moment. ``placed``: there is a callback, which the key returns.
-            ``not_placed``: TENIOS refused, nothing was sent, or a person decided so; the key may dial again. ``unknown``:
-            phones may have rung, or the process that dialled has died; the key dials again only after :meth:`Ledger.resolve`.
+        state: ``dialling``: a request is being sent at this moment. ``placed``: there is a
+            callback, which the key returns. ``not_placed``: TENIOS refused, nothing was sent, or a
+            person decided so; the key may dial again. ``unknown``: phones may have rung, or the
+            process that dialled has died; the key dials again only after :meth:`Ledger.resolve`.
         number: The customer's number as E.164; None once it was forgotten.
         attempts: How many times the key has dialled.
         handle: The callback; None if its id is not known.
@@ -46,7 +48,8 @@ class LedgerEntry:
         created_at: When the key was first used.
         dialled_at: When the newest attempt began.
         updated_at: When the entry last changed.
-        last_error: Why the newest attempt returned no callback; None if it did, and once it was forgotten.
+        last_error: Why the newest attempt returned no callback; None if it did, and once it was
+            forgotten.
     """
 
     key: str
@@ -68,30 +71,36 @@ def to_entry(row: Any) -> LedgerEntry:
     if row.callback_id is not None:
         handle = CallbackHandle(int(row.callback_id), delay=row.delay, started_at=row.started_at)
     status = None if row.status is None else CallbackStatus(row.status)
-    return LedgerEntry(handle=handle, status=status, **{name: getattr(row, name) for name in same.split()})
+    return LedgerEntry(
+        handle=handle, status=status, **{name: getattr(row, name) for name in same.split()}
+    )
 
 
 class Ledger:
     """
-    Records what was dialled for each key, in SQLite (for one machine) or PostgreSQL (for any number).
+    Records what was dialled for each key, in SQLite (for one machine) or PostgreSQL (for any
+    number).
 
-    Share it between clients, threads and tasks. A process that is forked, or is sent it pickled, makes its own connections;
-    the pickle contains the database's password.
+    Share it between clients, threads and tasks. A process that is forked, or is sent it pickled,
+    makes its own connections; the pickle contains the database's password.
 
     Args:
-        url: The database, such as ``sqlite:///callbacks.db`` or ``postgresql://user:password@host/database``. Tables that are
-            missing are created.
+        url: The database, such as ``sqlite:///callbacks.db`` or
+            ``postgresql://user:password@host/database``. Tables that are missing are created.
 
     Raises:
-        ConfigurationError: The URL is wrong, the database cannot be used, or the extra ``ledger`` is not installed.
+        ConfigurationError: The URL is wrong, the database cannot be used, or the extra ``ledger``
+            is not installed.
     """
 
     def __init__(self, url: str) -> None:
         if not isinstance(url, str):
             raise ConfigurationError(f"url must be a str, got {type(url).__name__}.")
         if find_spec("sqlalchemy") is None:
-            raise ConfigurationError("A ledger needs an extra: pip install 'tenios-callback[ledger]'")
-        from ._ledger_database import Database  # noqa: PLC0415 - imports SQLAlchemy, which takes long
+            raise ConfigurationError(
+                "A ledger needs an extra: pip install 'tenios-callback[ledger]'"
+            )
+        from ._ledger_database import Database  # imports SQLAlchemy, which takes long
 
         self._database = Database(url)
 
@@ -132,12 +141,15 @@ class Ledger:
             ValueError: There is no such state.
         """
         if state is not None and state not in get_args(LedgerState):
-            raise ValueError(f"state must be one of {', '.join(get_args(LedgerState))}, got {state!r}.")
+            raise ValueError(
+                f"state must be one of {', '.join(get_args(LedgerState))}, got {state!r}."
+            )
         return list(map(to_entry, self._database.rows(state=state)))
 
     def resolve(self, key: str, *, placed: bool, callback_id: int | None = None) -> LedgerEntry:
         """
-        Record what a person has found out about a key whose outcome is unknown. Ask the agent or the customer first.
+        Record what a person has found out about a key whose outcome is unknown. Ask the agent or
+        the customer first.
 
         Args:
             key: The key.
@@ -149,26 +161,36 @@ class Ledger:
             LookupError: The key was never used.
             ValueError: The outcome is not unknown, or *callback_id* is not valid.
         """
-        if callback_id is not None and (type(callback_id) is not int or not 0 <= callback_id <= MAX_ID):
-            raise ValueError(f"callback_id must be a whole number from 0 to {MAX_ID}, got {callback_id!r}.")
+        if callback_id is not None and (
+            type(callback_id) is not int or not 0 <= callback_id <= MAX_ID
+        ):
+            raise ValueError(
+                f"callback_id must be a whole number from 0 to {MAX_ID}, got {callback_id!r}."
+            )
         if callback_id is not None and not placed:
             raise ValueError("A callback that was not placed has no callback_id.")
         is_resolved, row = self._database.resolve(key, is_placed=placed, callback_id=callback_id)
         if row is None:
             raise LookupError(f"The ledger has no key {key!r}.")
         if not is_resolved:
-            raise ValueError(f"The outcome of {key!r} is not unknown: its state is {row.state}. Nothing was changed.")
+            raise ValueError(
+                f"The outcome of {key!r} is not unknown: its state is {row.state}. Nothing was "
+                "changed."
+            )
         return to_entry(row)
 
     def forget(self, *, older_than: timedelta) -> int:
         """
-        Erase the number, the announcement and the error of entries that have not changed for so long. Return how many.
+        Erase the number, the announcement and the error of entries that have not changed for so
+        long. Return how many.
 
-        Of a campaign in the same database, the same is erased of customers who will not be called again.
+        Of a campaign in the same database, the same is erased of customers who will not be called
+        again.
 
-        The keys, their states and the ids of callbacks stay, so that no forgotten key dials again. What a forgotten key was
-        called with cannot be compared any more: it does what its state says, whatever the arguments. No hash is kept for that,
-        because phone numbers are so few that a hash gives them away.
+        The keys, their states and the ids of callbacks stay, so that no forgotten key dials again.
+        What a forgotten key was called with cannot be compared any more: it does what its state
+        says, whatever the arguments. No hash is kept for that, because phone numbers are so few
+        that a hash gives them away.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.

@@ -8,7 +8,11 @@ from typing import Literal
 
 ContractFormat = Literal["yaml", "json", "3.0"]
 
-_NAMES: dict[ContractFormat, str] = {"yaml": "openapi.yaml", "json": "openapi.json", "3.0": "openapi-3.0.json"}
+_NAMES: dict[ContractFormat, str] = {
+    "yaml": "openapi.yaml",
+    "json": "openapi.json",
+    "3.0": "openapi-3.0.json",
+}
 _CHECKOUT = Path(__file__).parent.parent
 
 
@@ -17,11 +21,12 @@ def contract_text(format: ContractFormat = "yaml") -> str:  # noqa: A002 - the o
     Return the OpenAPI description of the TENIOS Callback API.
 
     Args:
-        format: "yaml" for ``openapi.yaml`` (OpenAPI 3.1) as it was written, "json" for the same as JSON, "3.0" for a JSON copy in
-            OpenAPI 3.0.
+        format: "yaml" for ``openapi.yaml`` (OpenAPI 3.1) as it was written, "json" for the same as
+            JSON, "3.0" for a JSON copy in OpenAPI 3.0.
 
     Raises:
-        FileNotFoundError: In a source checkout, the JSON files have not been built yet; run ``make artefacts``.
+        FileNotFoundError: In a source checkout, the JSON files have not been built yet; run ``make
+            artefacts``.
     """
     name = _NAMES[format]
     shipped = files(__package__) / name

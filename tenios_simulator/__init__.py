@@ -1,5 +1,6 @@
 """
-A simulator of the TENIOS Callback API, for tests and demos without an account, a phone or the internet.
+A simulator of the TENIOS Callback API, for tests and demos without an account, a phone or the
+internet.
 
 ::
 
@@ -9,11 +10,13 @@ A simulator of the TENIOS Callback API, for tests and demos without an account, 
     with simulator.client() as tenios:
         assert tenios.start_callback("+49 221 4710123").wait().failed_party == "customer"
 
-    simulator.inject(faults.Drop(), on="init")  # the next callback is started, but the response is lost
+    simulator.inject(faults.Drop(), on="init")  # the next callback is started, but the response is
+    lost
 
-Time is virtual by default: a call of ten minutes is over at once. ``Simulator(real_time=True)`` uses the system's clock instead,
-and ``tenios simulate`` serves the simulator over HTTP. The package needs the extra ``simulator``. In pytest, use the fixtures
-``tenios_simulator``, ``tenios`` and ``async_tenios``.
+Time is virtual by default: a call of ten minutes is over at once. ``Simulator(real_time=True)``
+uses the system's clock instead, and ``tenios simulate`` serves the simulator over HTTP. The package
+needs the extra ``simulator``. In pytest, use the fixtures ``tenios_simulator``, ``tenios`` and
+``async_tenios``.
 """
 
 from importlib import import_module
@@ -57,8 +60,8 @@ __all__ = [
     "faults",
 ]
 
-# Everything is imported on first use (PEP 562): this package contains the pytest plugin, which is loaded in each test run on a
-# machine where the distribution is installed, also without the extra.
+# Everything is imported on first use (PEP 562): this package contains the pytest plugin, which is
+# loaded in each test run on a machine where the distribution is installed, also without the extra.
 _MODULES = {
     "._clocks": ["VirtualClock"],
     "._engine": ["ImpossibleActionError", "SimulatedCallback", "UnknownCallbackError"],

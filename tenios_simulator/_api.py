@@ -1,5 +1,6 @@
 """
-TENIOS's HTTP API without HTTP: a request is passed in as values, and the response is returned as one.
+TENIOS's HTTP API without HTTP: a request is passed in as values, and the response is returned as
+one.
 
 Requests are validated against the contract itself, so there is no second description of them.
 """
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 #: Bytes. The body of a valid request has a few hundred.
 LARGEST_BODY = 1 << 16
 _MAX_LEVELS = 100
-# The codes and messages that TENIOS documents for this and its other APIs, and for what it does not document our own:
-# BODY_TOO_LARGE, INVALID_CONTENT_TYPE and UNKNOWN_FIELD.
+# The codes and messages that TENIOS documents for this and its other APIs, and for what it does not
+# document our own: BODY_TOO_LARGE, INVALID_CONTENT_TYPE and UNKNOWN_FIELD.
 _MESSAGES = {
     "BAD_CREDENTIALS": "Bad credentials",
     "BODY_TOO_LARGE": f"The body has more than {LARGEST_BODY} bytes",
@@ -67,13 +68,17 @@ class ApiHandler:
         log: The last requests to either operation.
     """
 
-    def __init__(self, store: CallbackStore, faults: Faults, faults_of: Callable[[str], Sequence[Injection]]) -> None:
+    def __init__(
+        self, store: CallbackStore, faults: Faults, faults_of: Callable[[str], Sequence[Injection]]
+    ) -> None:
         self._store = store
         self._faults = faults
         self._faults_of = faults_of
         self.log = RequestLog()
 
-    def handle(self, method: str, path: str, body: bytes, *, content_type: str = "application/json") -> Response:
+    def handle(
+        self, method: str, path: str, body: bytes, *, content_type: str = "application/json"
+    ) -> Response:
         """Return the response to a request, and record both."""
         operation = _OPERATIONS.get(path)
         if operation is None:
@@ -83,11 +88,17 @@ class ApiHandler:
         parsed = _parse(body, content_type)
         document = None if isinstance(parsed, Response) else parsed
         redactor = Redactor(self._store.accounts, _schemas()[operation].fields, document)
-        result = _Result(parsed) if isinstance(parsed, Response) else self._respond(operation, parsed, redactor)
+        result = (
+            _Result(parsed)
+            if isinstance(parsed, Response)
+            else self._respond(operation, parsed, redactor)
+        )
         self._record(operation, document, result, redactor)
         return result.response
 
-    def _respond(self, operation: Operation, document: Mapping[str, Any], redactor: Redactor) -> _Result:
+    def _respond(
+        self, operation: Operation, document: Mapping[str, Any], redactor: Redactor
+    ) -> _Result:
         schema = _schemas()[operation]
         document = schema.with_integers(schema.with_numbers(document))
         if violation := schema.violation(document):
@@ -125,17 +136,30 @@ class ApiHandler:
     def _status(self, document: Mapping[str, Any]) -> _Result:
         callback = self._store.find(document["access_key"], document["id"])
         _, status = callback.history(self._store.now())[-1]
-        fault = self._faults.next("status", callback.number, callback.id, self._faults_of(callback.number))
+        fault = self._faults.next(
+            "status", callback.number, callback.id, self._faults_of(callback.number)
+        )
         response = Response(200, {"status": str(status)})
         timeline = [status for _, status in callback.timeline]
         return _Result(fault.apply(response, timeline) if fault else response, fault, callback.id)
 
     def _record(
-        self, operation: Operation, document: Mapping[str, Any] | None, result: _Result, redactor: Redactor
+        self,
+        operation: Operation,
+        document: Mapping[str, Any] | None,
+        result: _Result,
+        redactor: Redactor,
     ) -> None:
         body = redactor.body(document) if document is not None else None
         response = redactor.response(result.response)
-        self.log.add(self._store.now, operation, body, response, fault=result.fault, callback_id=result.callback_id)
+        self.log.add(
+            self._store.now,
+            operation,
+            body,
+            response,
+            fault=result.fault,
+            callback_id=result.callback_id,
+        )
 
 
 @cache
@@ -146,7 +170,9 @@ def _schemas() -> dict[Operation, RequestSchema]:
     }
 
 
-def _error(status: int, code: str, *fields: str, message: str | None = None, **headers: str) -> Response:
+def _error(
+    status: int, code: str, *fields: str, message: str | None = None, **headers: str
+) -> Response:
     body = {"error_code": code, "error_message": message or _MESSAGES[code], "fields": list(fields)}
     return Response(status, body, headers)
 
@@ -160,7 +186,9 @@ def _not_found(path: str) -> Response:
     intended = "/" + "/".join(part for part in path.split("/") if part)
     if intended not in _OPERATIONS:
         return _error(404, "NOT_FOUND")
-    message = f"Unknown method: the path is {intended}, not {path}. Does the base URL end with a slash?"
+    message = (
+        f"Unknown method: the path is {intended}, not {path}. Does the base URL end with a slash?"
+    )
     return _error(404, "NOT_FOUND", message=message)
 
 
@@ -178,8 +206,9 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     """
     Return the JSON object in *body*; None if it is anything else.
 
-    Stricter than Python's parser, so that whatever is accepted can be written as JSON again: the encoding is UTF-8 without lone
-    surrogates, numbers fit into a float, names are unique, and nesting is limited to 100 levels.
+    Stricter than Python's parser, so that whatever is accepted can be written as JSON again: the
+    encoding is UTF-8 without lone surrogates, numbers fit into a float, names are unique, and
+    nesting is limited to 100 levels.
     """
     try:
         text = body.decode()
@@ -188,7 +217,9 @@ def json_object(body: bytes) -> dict[str, Any] | None:
             json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) and not _is_deeper(document, _MAX_LEVELS) else None
+    return (
+        document if isinstance(document, dict) and not _is_deeper(document, _MAX_LEVELS) else None
+    )
 
 
 def _reject_constant(constant: str) -> None:

@@ -1,11 +1,14 @@
 """
-Clocks for the simulator: one that runs faster than the system's, and one whose time passes only by sleeping.
+Clocks for the simulator: one that runs faster than the system's, and one whose time passes only by
+sleeping.
 
-With a virtual clock, sleeping in a thread is simple: it advances the time and returns. With asyncio it is not. If the first task
-that sleeps for ten seconds advanced the time at once, another task that is about to sleep for one second would wake nine seconds
-late. So the sleeping tasks of an event loop wait in a queue, ordered by the time at which they wake, and the time advances only
-when all other tasks are waiting, too. An event loop does not say when that is so. The queue therefore counts the loop's
-iterations: when three have passed in which no task went to sleep, it advances the time to that of the first task and wakes it.
+With a virtual clock, sleeping in a thread is simple: it advances the time and returns. With asyncio
+it is not. If the first task that sleeps for ten seconds advanced the time at once, another task
+that is about to sleep for one second would wake nine seconds late. So the sleeping tasks of an
+event loop wait in a queue, ordered by the time at which they wake, and the time advances only when
+all other tasks are waiting, too. An event loop does not say when that is so. The queue therefore
+counts the loop's iterations: when three have passed in which no task went to sleep, it advances the
+time to that of the first task and wakes it.
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ from tenios_ext._clock import SystemClock
 _MAX_SPEED = 1_000_000
 # A round number that is easy to recognise: 2001-09-09 01:46:40 UTC.
 _START = 1_000_000_000.0
-# 2286-11-20. Neighbouring floats are two microseconds apart there; much later, short sleeps would no longer advance the time.
+# 2286-11-20. Neighbouring floats are two microseconds apart there; much later, short sleeps would
+# no longer advance the time.
 _END = 10_000_000_000.0
 # How many iterations of an event loop without a new sleep show that all other tasks are waiting.
 _QUIET_ITERATIONS = 3
-# After so many the first task wakes anyway. Otherwise a task that repeatedly starts and cancels a sleep would stop the time.
+# After so many the first task wakes anyway. Otherwise a task that repeatedly starts and cancels a
+# sleep would stop the time.
 _MAX_ITERATIONS = 1000
 
 
@@ -42,13 +47,18 @@ class ScaledClock(SystemClock):
 
     def __init__(self, speed: float) -> None:
         if not 0 < speed <= _MAX_SPEED:
-            raise ValueError(f"speed must be a number greater than 0 and at most {_MAX_SPEED}, got {speed}.")
+            raise ValueError(
+                f"speed must be a number greater than 0 and at most {_MAX_SPEED}, got {speed}."
+            )
         self._speed = speed
         self._wall_start = time.time()
         self._start = time.monotonic()
 
     def now(self) -> float:
-        """Return the seconds since the epoch. They were right when the clock was made, and never go back."""
+        """
+        Return the seconds since the epoch. They were right when the clock was made, and never go
+        back.
+        """
         return self._wall_start + self.monotonic()
 
     def monotonic(self) -> float:
@@ -68,7 +78,8 @@ class VirtualClock:
     """
     A clock whose time passes only by sleeping, and then at once. It starts on 2001-09-09.
 
-    Use it from threads or from asyncio: tasks that sleep at the same time wake in the right order, each exactly on time.
+    Use it from threads or from asyncio: tasks that sleep at the same time wake in the right order,
+    each exactly on time.
     """
 
     def __init__(self) -> None:
@@ -85,14 +96,19 @@ class VirtualClock:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Advance the time. Raises ValueError if *seconds* is negative or leads beyond the year 2286."""
+        """
+        Advance the time. Raises ValueError if *seconds* is negative or leads beyond the year 2286.
+        """
         if not seconds >= 0:
             raise ValueError(f"A clock cannot be advanced by {seconds} seconds. Give 0 or more.")
         with self._lock:
             self._now = _checked(self._now + seconds)
 
     def advance_to(self, time: float) -> None:
-        """Advance the time to *time*, if that is later than now. Raises ValueError if it is beyond the year 2286."""
+        """
+        Advance the time to *time*, if that is later than now. Raises ValueError if it is beyond the
+        year 2286.
+        """
         with self._lock:
             self._now = max(self._now, _checked(time))
 
@@ -102,7 +118,8 @@ class VirtualClock:
 
     async def async_sleep(self, seconds: float) -> None:
         """
-        Wait until this clock has advanced by *seconds*, which it does when no task has anything else to do.
+        Wait until this clock has advanced by *seconds*, which it does when no task has anything
+        else to do.
 
         A negative number counts as 0. Raises ValueError if *seconds* leads beyond the year 2286.
         """
@@ -113,7 +130,9 @@ class VirtualClock:
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop not in self._queues:
-                open_queues = {each: queue for each, queue in self._queues.items() if not each.is_closed()}
+                open_queues = {
+                    each: queue for each, queue in self._queues.items() if not each.is_closed()
+                }
                 self._queues = {**open_queues, loop: _SleepQueue(self, loop)}
         await self._queues[loop].add(wake_at)
 
@@ -121,7 +140,8 @@ class VirtualClock:
 def _checked(time: float) -> float:
     if not time <= _END:
         raise ValueError(
-            f"A virtual clock cannot be advanced beyond {_END:.0f} (the year 2286), got {time}. Sleep for less."
+            f"A virtual clock cannot be advanced beyond {_END:.0f} (the year 2286), got {time}. "
+            "Sleep for less."
         )
     return time
 
@@ -132,7 +152,8 @@ class _SleepQueue:
     def __init__(self, clock: VirtualClock, loop: asyncio.AbstractEventLoop) -> None:
         self._clock = clock
         self._loop = loop
-        # The number in the middle keeps tasks that wake at the same time in the order in which they went to sleep.
+        # The number in the middle keeps tasks that wake at the same time in the order in which they
+        # went to sleep.
         self._sleeps: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = count()
         self._iterations = 0  # since a task was last woken

@@ -1,4 +1,7 @@
-"""The simulated callbacks and their current status. Apart from the clock that it is given, this module is pure."""
+"""
+The simulated callbacks and their current status. Apart from the clock that it is given, this module
+is pure.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,14 @@ if TYPE_CHECKING:
 
 # The id in the examples of TENIOS's documentation.
 _FIRST_ID = 10
-# So many callbacks are kept, so that a server that runs for months needs a bounded amount of memory, and so many bytes of their
-# text. If one is exceeded, callbacks are forgotten until nine tenths are left.
+# So many callbacks are kept, so that a server that runs for months needs a bounded amount of
+# memory, and so many bytes of their text. If one is exceeded, callbacks are forgotten until nine
+# tenths are left.
 _MAX_CALLBACKS = 100_000
 _MAX_BYTES = 32 << 20
 _KEPT = 0.9
-# Sums of seconds differ in their last bits with the order of adding: a status that begins within this time has begun.
+# Sums of seconds differ in their last bits with the order of adding: a status that begins within
+# this time has begun.
 _TOLERANCE = 1e-6
 
 
@@ -52,7 +57,8 @@ class SimulatedCallback:
         callback_config_id: The callback configuration that was used.
         number: The customer's number, as E.164.
         delay: Seconds to wait before the agent is called.
-        agent_announcement: The text that is read to the agent, with access keys masked; None if there is none.
+        agent_announcement: The text that is read to the agent, with access keys masked; None if
+            there is none.
         dtmf_key: The key that the agent must press first; None if there is none.
         started_at: The time of the init request, in seconds by the simulator's clock.
         scenario: What happens.
@@ -60,7 +66,8 @@ class SimulatedCallback:
 
     id: int
     access_key: str = field(repr=False)
-    callback_config_id: str = field(repr=False)  # may contain the access key if a test has named one after the other
+    # may contain the access key if a test has named one after the other
+    callback_config_id: str = field(repr=False)
     number: str
     delay: float
     agent_announcement: str | None
@@ -70,19 +77,37 @@ class SimulatedCallback:
 
     @property
     def timeline(self) -> list[tuple[float, CallbackStatus]]:
-        """Each status, past and future, with the time at which it begins, in seconds by the simulator's clock."""
-        return [(self.started_at + begins, status) for begins, status in self.scenario.timeline(delay=self.delay)]
+        """
+        Each status, past and future, with the time at which it begins, in seconds by the
+        simulator's clock.
+        """
+        return [
+            (self.started_at + begins, status)
+            for begins, status in self.scenario.timeline(delay=self.delay)
+        ]
 
     @property
     def size(self) -> int:
         """How much memory its text takes, in bytes."""
-        texts = (self.access_key, self.callback_config_id, self.number, self.agent_announcement, self.dtmf_key)
+        texts = (
+            self.access_key,
+            self.callback_config_id,
+            self.number,
+            self.agent_announcement,
+            self.dtmf_key,
+        )
         return sum(map(getsizeof, texts))
 
     def history(self, now: float) -> list[tuple[float, CallbackStatus]]:
-        """Return the part of the timeline that has begun, at least the first status. The last one is the current status."""
+        """
+        Return the part of the timeline that has begun, at least the first status. The last one is
+        the current status.
+        """
         first, *others = self.timeline
-        return [first, *((begins, status) for begins, status in others if begins <= now + _TOLERANCE)]
+        return [
+            first,
+            *((begins, status) for begins, status in others if begins <= now + _TOLERANCE),
+        ]
 
 
 @define
@@ -107,9 +132,14 @@ class CallbackStore:
     _lock: Lock = field(factory=Lock, init=False, repr=False)
 
     def authenticate(self, access_key: str, callback_config_id: str | None = None) -> None:
-        """Raise UnknownCredentialsError unless there is such an account, with such a callback configuration."""
+        """
+        Raise UnknownCredentialsError unless there is such an account, with such a callback
+        configuration.
+        """
         config_ids = self.accounts.get(access_key)
-        if config_ids is None or (callback_config_id is not None and callback_config_id not in config_ids):
+        if config_ids is None or (
+            callback_config_id is not None and callback_config_id not in config_ids
+        ):
             raise UnknownCredentialsError
 
     def add(
@@ -145,14 +175,18 @@ class CallbackStore:
         """
         Remove callbacks if there are too many or they are too large, and return their ids.
 
-        Those that have ended are removed first, in the order of their ends, and then those that were started first.
+        Those that have ended are removed first, in the order of their ends, and then those that
+        were started first.
         """
         with self._lock:
             if not self._exceeds(1):
                 return set()
             now = self.now()
             newest = {each.id: each.history(now)[-1] for each in self.callbacks.values()}
-            order = sorted(newest, key=lambda id_: (0, newest[id_][0]) if is_final(newest[id_][1]) else (1, id_))
+            order = sorted(
+                newest,
+                key=lambda id_: (0, newest[id_][0]) if is_final(newest[id_][1]) else (1, id_),
+            )
             forgotten = set()
             for callback_id in order:
                 if not self._exceeds(_KEPT):
@@ -166,7 +200,9 @@ class CallbackStore:
         return len(self.callbacks) > _MAX_CALLBACKS * share or self.size > _MAX_BYTES * share
 
     def find(self, access_key: str, callback_id: int) -> SimulatedCallback:
-        """Return a callback of an account. Raises UnknownCredentialsError or UnknownCallbackError."""
+        """
+        Return a callback of an account. Raises UnknownCredentialsError or UnknownCallbackError.
+        """
         self.authenticate(access_key)
         callback = self.get(callback_id)
         if callback.access_key != access_key:
@@ -186,7 +222,8 @@ class CallbackStore:
 
     def perform(self, callback_id: int, action: Action) -> CallbackStatus:
         """
-        Perform an action now, and return the status that it leads to. Afterwards the scenario continues.
+        Perform an action now, and return the status that it leads to. Afterwards the scenario
+        continues.
 
         Raises:
             UnknownCallbackError: There is no such callback.
@@ -198,7 +235,9 @@ class CallbackStore:
             since, status = callback.history(now)[-1]
             scenario = callback.scenario.after(action, status, max(now - since, 0))
             if scenario is None:
-                raise ImpossibleActionError(f"{action} is impossible: callback {callback_id} has the status {status}.")
+                raise ImpossibleActionError(
+                    f"{action} is impossible: callback {callback_id} has the status {status}."
+                )
             self.callbacks[callback_id] = evolve(callback, scenario=scenario)
         return self.status(callback_id)
 

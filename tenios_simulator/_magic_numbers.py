@@ -1,7 +1,9 @@
 """
-Phone numbers with a scenario or fault of their own, so that a client in any language can choose one by calling its number.
+Phone numbers with a scenario or fault of their own, so that a client in any language can choose one
+by calling its number.
 
-The numbers are from the range +49 30 23125 000 to 999, which Germany's regulator reserves for films and books.
+The numbers are from the range +49 30 23125 000 to 999, which Germany's regulator reserves for films
+and books.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def _init(digits: str, description: str, fault: faults.Fault) -> MagicNumber:
     return MagicNumber(_RANGE + digits, f"init: {description}", Scenario.answered(), (injection,))
 
 
-def _status(digits: str, description: str, fault: faults.Fault, *, nth: int = 1, times: int | None = 1) -> MagicNumber:
+def _status(
+    digits: str, description: str, fault: faults.Fault, *, nth: int = 1, times: int | None = 1
+) -> MagicNumber:
     injection = Injection(fault, nth=nth, times=times)
     return MagicNumber(_RANGE + digits, f"status: {description}", Scenario.answered(), (injection,))
 
@@ -83,10 +87,16 @@ MAGIC_NUMBERS = {
         _status("703", "first response ten seconds late", faults.Delay(10)),
         _status("704", "first two responses are not JSON", faults.Malformed(), times=2),
         _status("705", "first two responses are truncated", faults.Truncated(), times=2),
-        _status("706", "first two responses are 429, retry after 5 seconds", _RATE_LIMITED, times=2),
+        _status(
+            "706", "first two responses are 429, retry after 5 seconds", _RATE_LIMITED, times=2
+        ),
         _status("707", "first two responses are 503", faults.HttpError(503), times=2),
         _status(
-            "708", "third and fourth response are ON_HOLD, an unknown status", faults.UnknownStatus(), nth=3, times=2
+            "708",
+            "third and fourth response are ON_HOLD, an unknown status",
+            faults.UnknownStatus(),
+            nth=3,
+            times=2,
         ),
         _status("709", "second response is two statuses ahead", faults.SkippedStatus(), nth=2),
         _status("710", "fourth response is one status behind", faults.StaleStatus(), nth=4),

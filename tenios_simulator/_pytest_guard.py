@@ -3,12 +3,14 @@ The guard of the pytest plugin, which refuses connections to TENIOS.
 
 It has three parts:
 
-- Wrappers around the functions that resolve names, connect and begin TLS. They refuse before anything else happens, also where a
-  test has replaced name resolution, and where a proxy hides the connection. But other code may replace these functions, as
-  gevent's ``monkey.patch_all()`` does: call :meth:`Guard.renew` repeatedly to wrap whatever is there then.
-- An audit hook, which Python's sockets call however they are reached. It sees neither proxies nor native code. It cannot be
-  removed, so it stays in the process, and does nothing without a guard.
-- The environment variable TENIOS_OFFLINE, with which our clients refuse to connect, also in programs that a test starts.
+- Wrappers around the functions that resolve names, connect and begin TLS. They refuse before
+  anything else happens, also where a test has replaced name resolution, and where a proxy hides the
+  connection. But other code may replace these functions, as gevent's ``monkey.patch_all()`` does:
+  call :meth:`Guard.renew` repeatedly to wrap whatever is there then.
+- An audit hook, which Python's sockets call however they are reached. It sees neither proxies nor
+  native code. It cannot be removed, so it stays in the process, and does nothing without a guard.
+- The environment variable TENIOS_OFFLINE, with which our clients refuse to connect, also in
+  programs that a test starts.
 """
 
 from __future__ import annotations
@@ -39,8 +41,9 @@ HOST = "api.tenios.com"
 #: The mark of a test that may reach it.
 MARK = "tenios_live"
 HINT = (
-    f"A test tried to reach {HOST}. Nothing was sent. Use the fixture `tenios` or `async_tenios` (or the transport and the clock "
-    f"of `tenios_simulator`), or mark a test that is meant to call real phones with @pytest.mark.{MARK}."
+    f"A test tried to reach {HOST}. Nothing was sent. Use the fixture `tenios` or `async_tenios` "
+    "(or the transport and the clock of `tenios_simulator`), or mark a test that is meant to call "
+    f"real phones with @pytest.mark.{MARK}."
 )
 _OFFLINE = "TENIOS_OFFLINE"
 # By name: some plugins load a module again, which makes another one of the same name.
@@ -50,7 +53,9 @@ _MISSING = object()
 
 
 class ReachedTeniosError(Failed):
-    """A test tried to reach TENIOS. As pytest's own failures, it passes through ``except Exception``."""
+    """
+    A test tried to reach TENIOS. As pytest's own failures, it passes through ``except Exception``.
+    """
 
     def add_note(self, note: str) -> None:
         """Ignore the client's note that phones may be ringing: nothing was sent."""
@@ -62,14 +67,18 @@ class Guard:
     def __init__(self) -> None:
         self._is_open = False
         self._refused = False
-        # The wrappers, with what was in their owner's namespace before. Weak, so that one which is no longer in use is forgotten
-        # together with what it wraps; but code that has replaced one may put it back.
+        # The wrappers, with what was in their owner's namespace before. Weak, so that one which is
+        # no longer in use is forgotten together with what it wraps; but code that has replaced one
+        # may put it back.
         self._wrappers: WeakKeyDictionary[Callable[..., Any], object] = WeakKeyDictionary()
         self._owners: WeakKeyDictionary[type | ModuleType, set[str]] = WeakKeyDictionary()
         self._environment = pytest.MonkeyPatch()
 
     def start(self) -> None:
-        """Begin to refuse, and exempt TENIOS from the environment's proxies, so that an unreachable one hides no refusal."""
+        """
+        Begin to refuse, and exempt TENIOS from the environment's proxies, so that an unreachable
+        one hides no refusal.
+        """
         self._environment.setenv(_OFFLINE, "1")
         for name in ("no_proxy", "NO_PROXY"):
             exempt = os.environ.get(name)
@@ -82,7 +91,10 @@ class Guard:
         self.renew()
 
     def stop(self) -> None:
-        """Undo all that :meth:`start` and :meth:`renew` have done. What others have replaced since then stays."""
+        """
+        Undo all that :meth:`start` and :meth:`renew` have done. What others have replaced since
+        then stays.
+        """
         _GUARDS.remove(self)
         for owner, names in list(self._owners.items()):
             for name in names:
@@ -100,7 +112,10 @@ class Guard:
         self.renew()
 
     def renew(self) -> None:
-        """Wrap the functions that are unwrapped because other code has replaced them, and set TENIOS_OFFLINE again."""
+        """
+        Wrap the functions that are unwrapped because other code has replaced them, and set
+        TENIOS_OFFLINE again.
+        """
         if self._is_open:
             os.environ.pop(_OFFLINE, None)
         else:
@@ -138,16 +153,29 @@ class Guard:
         refused, self._refused = self._refused, False
         return refused
 
-    def _check_host(self, owner: object, name: str, position: int, *, keyword: str = "host") -> None:
-        """Wrap a function of *owner* that has the host as an argument, by keyword or by position."""
+    def _check_host(
+        self, owner: object, name: str, position: int, *, keyword: str = "host"
+    ) -> None:
+        """
+        Wrap a function of *owner* that has the host as an argument, by keyword or by position.
+        """
         self._wrap(owner, name, lambda args, kwargs: _argument(args, kwargs, position, keyword))
 
     def _check_address(self, owner: object, name: str, position: int) -> None:
-        """Wrap a function of *owner* that has an address as an argument, which begins with the host."""
-        self._wrap(owner, name, lambda args, kwargs: _host_in(_argument(args, kwargs, position, "address")))
+        """
+        Wrap a function of *owner* that has an address as an argument, which begins with the host.
+        """
+        self._wrap(
+            owner, name, lambda args, kwargs: _host_in(_argument(args, kwargs, position, "address"))
+        )
 
-    def _wrap(self, owner: object, name: str, host: Callable[[tuple[Any, ...], dict[str, Any]], object]) -> None:
-        """Wrap a function of *owner*, unless it is wrapped already, so that it is refused for one value of *host*."""
+    def _wrap(
+        self, owner: object, name: str, host: Callable[[tuple[Any, ...], dict[str, Any]], object]
+    ) -> None:
+        """
+        Wrap a function of *owner*, unless it is wrapped already, so that it is refused for one
+        value of *host*.
+        """
         if not isinstance(owner, type | ModuleType):
             return  # a test's own object in the place of a class
         current = _raw_attribute(owner, name)
@@ -161,7 +189,8 @@ class Guard:
             return original(*args, **kwargs)
 
         before = vars(owner).get(name, _MISSING)
-        with suppress(AttributeError, TypeError):  # a class in C; the audit hook sees its connections
+        # a class in C; the audit hook sees its connections
+        with suppress(AttributeError, TypeError):
             setattr(owner, name, guarded)
             self._wrappers[guarded] = before
             self._owners.setdefault(owner, set()).add(name)
@@ -212,7 +241,8 @@ def _host_in(address: object) -> object:
     return address[0] if isinstance(address, tuple | list) and address else None
 
 
-# The guards that have started: in a run of pytest that is started by a test of another run, there are two.
+# The guards that have started: in a run of pytest that is started by a test of another run, there
+# are two.
 _GUARDS: list[Guard] = []
 _HOST_OF_EVENT: dict[str, Callable[[tuple[Any, ...]], object]] = {
     "socket.getaddrinfo": lambda args: args[0],

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _MAX_REQUESTS = 10_000
 _MAX_BYTES = 32 << 20
 _MASK = "***"
-# Replaces each character of a secret while others are still being searched for. A lone surrogate is in no JSON that was accepted.
+# Replaces each character of a secret while others are still being searched for. A lone surrogate is
+# in no JSON that was accepted.
 _PLACEHOLDER = "\ud800"
 
 
@@ -32,8 +33,8 @@ class RecordedRequest:
         index: The number of the request, counted from 1. A reset does not restart it.
         timestamp: When it was received, in seconds by the simulator's clock.
         operation: "init" or "status".
-        body: The body; None if it was not a JSON object. Access keys are masked, and so are fields that are not in the contract,
-            objects and lists.
+        body: The body; None if it was not a JSON object. Access keys are masked, and so are fields
+            that are not in the contract, objects and lists.
         response: The response, after any fault.
         fault: The fault that was applied; None if none was.
         callback_id: The callback that was started or polled; None if the request was rejected.
@@ -50,7 +51,8 @@ class RecordedRequest:
 
 class RequestLog:
     """
-    The last requests. At most 10,000 are kept, and at most 32 MiB of their bodies and those of their responses.
+    The last requests. At most 10,000 are kept, and at most 32 MiB of their bodies and those of
+    their responses.
 
     Attributes:
         size: How much memory the bodies take, in bytes.
@@ -83,7 +85,9 @@ class RequestLog:
         size = _memory(body) + _memory(response.body) + _memory(response.raw_body)
         with self._lock:
             index = next(self._indexes)
-            self._requests.append(RecordedRequest(index, now(), operation, body, response, fault, callback_id))
+            self._requests.append(
+                RecordedRequest(index, now(), operation, body, response, fault, callback_id)
+            )
             self._sizes.append(size)
             self.size += size
             while len(self._requests) > _MAX_REQUESTS or self.size > _MAX_BYTES:
@@ -99,8 +103,17 @@ class RequestLog:
 
 
 def _memory(value: object) -> int:
-    """Return how many bytes of memory *value* takes, which for an object with many fields are far more than in JSON."""
-    inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+    """
+    Return how many bytes of memory *value* takes, which for an object with many fields are far more
+    than in JSON.
+    """
+    inner = (
+        [*value, *value.values()]
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list)
+        else ()
+    )
     return getsizeof(value) + sum(map(_memory, inner))
 
 
@@ -110,19 +123,26 @@ class Redactor:
 
     Args:
         keys: The access keys of the accounts.
-        known_fields: The names of the contract's fields, which stay readable even if an access key is a part of them.
+        known_fields: The names of the contract's fields, which stay readable even if an access key
+            is a part of them.
         document: The body of the request.
     """
 
-    def __init__(self, keys: Iterable[str], known_fields: Collection[str], document: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, keys: Iterable[str], known_fields: Collection[str], document: Mapping[str, Any] | None
+    ) -> None:
         self._known_fields = known_fields
         given = document.get("access_key", "") if document else ""
-        # A key inside an object or a list could be any part of it, so the whole request is masked. It is invalid anyway.
+        # A key inside an object or a list could be any part of it, so the whole request is masked.
+        # It is invalid anyway.
         self._masks_all = isinstance(given, dict | list)
         found = {*keys, str(given), str(given).strip()} - {""}
-        # Only those that occur in the request: to search each field for the keys of many accounts would take seconds.
+        # Only those that occur in the request: to search each field for the keys of many accounts
+        # would take seconds.
         if document is not None:
-            texts = [str(value) for value in document.values() if isinstance(value, str | int | float)]
+            texts = [
+                str(value) for value in document.values() if isinstance(value, str | int | float)
+            ]
             everything = _PLACEHOLDER.join([*document, *texts])
             found = {secret for secret in found if secret in everything}
         self._secrets = sorted(found, key=len, reverse=True)  # One may be a part of another.
@@ -134,18 +154,31 @@ class Redactor:
         return text.replace(_PLACEHOLDER, "*")
 
     def body(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the body of a request with keys masked, and the values of all fields that are not in the contract."""
+        """
+        Return the body of a request with keys masked, and the values of all fields that are not in
+        the contract.
+        """
         return {self._name(name): self._value(name, value) for name, value in document.items()}
 
     def response(self, response: Response) -> Response:
-        """Return *response* with keys masked in the names of fields, which it repeats from the request."""
+        """
+        Return *response* with keys masked in the names of fields, which it repeats from the
+        request.
+        """
         names = response.body.get("fields")
         if not names:
             return response
-        return evolve(response, body={**response.body, "fields": [self._name(name) for name in names]})
+        return evolve(
+            response, body={**response.body, "fields": [self._name(name) for name in names]}
+        )
 
     def _value(self, name: str, value: object) -> object:
-        if self._masks_all or name == "access_key" or name not in self._known_fields or isinstance(value, dict | list):
+        if (
+            self._masks_all
+            or name == "access_key"
+            or name not in self._known_fields
+            or isinstance(value, dict | list)
+        ):
             return _MASK
         if isinstance(value, str):
             return self.text(value)

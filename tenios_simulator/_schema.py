@@ -22,7 +22,8 @@ class Violation(NamedTuple):
     What is wrong with an object.
 
     Attributes:
-        kind: A required field is missing, a field is unknown, its type or format is wrong, or its value is not allowed.
+        kind: A required field is missing, a field is unknown, its type or format is wrong, or its
+            value is not allowed.
         fields: The names of the wrong fields.
     """
 
@@ -52,17 +53,30 @@ class RequestSchema:
         schema = _inlined(document, document["components"]["schemas"][name])
         self._required: list[str] = schema["required"]
         self.fields: dict[str, Any] = schema["properties"]
-        self._integers = {key for key, each in self.fields.items() if "integer" in each.get("type", ())}
+        self._integers = {
+            key for key, each in self.fields.items() if "integer" in each.get("type", ())
+        }
         self._validator = Draft202012Validator(schema)
 
     def with_numbers(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Return *document* with digits as integers where the schema has integers. TENIOS's own Java client sends text there."""
-        return {key: _number(value) if key in self._integers else value for key, value in document.items()}
+        """
+        Return *document* with digits as integers where the schema has integers. TENIOS's own Java
+        client sends text there.
+        """
+        return {
+            key: _number(value) if key in self._integers else value
+            for key, value in document.items()
+        }
 
     def with_integers(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Return *document* with floats such as 30.0, which JSON Schema accepts as integers, as integers."""
+        """
+        Return *document* with floats such as 30.0, which JSON Schema accepts as integers, as
+        integers.
+        """
         return {
-            key: int(value) if key in self._integers and isinstance(value, float) and value.is_integer() else value
+            key: int(value)
+            if key in self._integers and isinstance(value, float) and value.is_integer()
+            else value
             for key, value in document.items()
         }
 
@@ -75,7 +89,8 @@ class RequestSchema:
         if unknown := [name for name in document if name not in self.fields]:
             return Violation("unknown", unknown)
         errors = [
-            (str(error.instance_path[0]), str(error.schema_path[-1])) for error in self._validator.iter_errors(document)
+            (str(error.instance_path[0]), str(error.schema_path[-1]))
+            for error in self._validator.iter_errors(document)
         ]
         field = min(field for field, _ in errors)
         has_form = not any(keyword in _FORM for name, keyword in errors if name == field)
@@ -83,18 +98,26 @@ class RequestSchema:
 
 
 def decimal(text: str) -> int | None:
-    """Return the number that *text* has in decimal digits; None if it has other characters or is too long for 64 bits."""
+    """
+    Return the number that *text* has in decimal digits; None if it has other characters or is too
+    long for 64 bits.
+    """
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def _inlined(document: Mapping[str, Any], node: Any) -> Any:
-    """Return *node* with references resolved, and with the bounds of OpenAPI's integer formats, which JSON Schema ignores."""
+    """
+    Return *node* with references resolved, and with the bounds of OpenAPI's integer formats, which
+    JSON Schema ignores.
+    """
     if isinstance(node, list):
         return [_inlined(document, each) for each in node]
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
-        return _inlined(document, document["components"]["schemas"][node["$ref"].rpartition("/")[2]])
+        return _inlined(
+            document, document["components"]["schemas"][node["$ref"].rpartition("/")[2]]
+        )
     bits = {"int32": 32, "int64": 64}.get(node.get("format", ""))
     bounds = {"maximum": 2 ** (bits - 1) - 1, "minimum": -(2 ** (bits - 1))} if bits else {}
     return {**bounds, **{key: _inlined(document, each) for key, each in node.items()}}

@@ -42,19 +42,23 @@ class Simulator:
     Simulates TENIOS in this process.
 
     Args:
-        scenario: What happens in each callback; by default :meth:`Scenario.answered`. A list or another iterable, such as
-            :meth:`Scenario.random`, has one scenario for each callback in turn. When it is exhausted, the last one is used again.
-        real_time: Whether to use the system's clock, so that a call takes as long as on real phones. By default time is virtual:
-            it passes only when a client sleeps, and then at once.
+        scenario: What happens in each callback; by default :meth:`Scenario.answered`. A list or
+            another iterable, such as :meth:`Scenario.random`, has one scenario for each callback in
+            turn. When it is exhausted, the last one is used again.
+        real_time: Whether to use the system's clock, so that a call takes as long as on real
+            phones. By default time is virtual: it passes only when a client sleeps, and then at
+            once.
         clock: Another clock.
-        accounts: The callback config ids of each access key; by default one account with ACCESS_KEY and CALLBACK_CONFIG_ID.
+        accounts: The callback config ids of each access key; by default one account with ACCESS_KEY
+            and CALLBACK_CONFIG_ID.
         seed: The seed of faults that are injected with a probability.
 
     Attributes:
         clock: The simulator's clock. ``clock.sleep(60)`` lets a minute pass.
 
     Raises:
-        ValueError: *scenario* or *accounts* is empty or of a wrong type, or both *clock* and *real_time* are given.
+        ValueError: *scenario* or *accounts* is empty or of a wrong type, or both *clock* and
+            *real_time* are given.
     """
 
     def __init__(
@@ -67,8 +71,12 @@ class Simulator:
         seed: int = 0,
     ) -> None:
         self.clock = _clock(clock, real_time=real_time)
-        checked_accounts = _accounts(accounts if accounts is not None else {ACCESS_KEY: [CALLBACK_CONFIG_ID]})
-        self._initial_scenarios = _Restartable(_endless(scenario if scenario is not None else Scenario.answered()))
+        checked_accounts = _accounts(
+            accounts if accounts is not None else {ACCESS_KEY: [CALLBACK_CONFIG_ID]}
+        )
+        self._initial_scenarios = _Restartable(
+            _endless(scenario if scenario is not None else Scenario.answered())
+        )
         self._scenarios: Iterator[Scenario] = self._initial_scenarios
         self._scenarios_by_number: dict[str, Iterator[Scenario]] = {}
         self._faults = Faults(seed)
@@ -77,12 +85,18 @@ class Simulator:
 
     @property
     def dialled(self) -> list[str]:
-        """The customer's number of each of :attr:`callbacks`, as E.164. A number that was called twice is there twice."""
+        """
+        The customer's number of each of :attr:`callbacks`, as E.164. A number that was called twice
+        is there twice.
+        """
         return [callback.number for callback in self.callbacks]
 
     @property
     def rung(self) -> list[str]:
-        """The numbers of the customers whose phones have rung so far. They do not ring if the agent was not reached."""
+        """
+        The numbers of the customers whose phones have rung so far. They do not ring if the agent
+        was not reached.
+        """
         now = self.clock.now()
         return [
             callback.number
@@ -95,9 +109,10 @@ class Simulator:
         """
         The callbacks, oldest first.
 
-        At most 100,000 are kept, with at most 32 MiB of text such as announcements. If there are more, a tenth of them is
-        forgotten: first those that have ended, in the order of their ends, and then those that were started first. TENIOS's API
-        does not know a forgotten callback any more.
+        At most 100,000 are kept, with at most 32 MiB of text such as announcements. If there are
+        more, a tenth of them is forgotten: first those that have ended, in the order of their ends,
+        and then those that were started first. TENIOS's API does not know a forgotten callback any
+        more.
         """
         return list(self._store.callbacks.values())
 
@@ -115,23 +130,29 @@ class Simulator:
         return self._store.get(callback_id)
 
     def status(self, callback_id: int) -> CallbackStatus:
-        """Return the true current status of a callback, which faults do not change. Raises UnknownCallbackError."""
+        """
+        Return the true current status of a callback, which faults do not change. Raises
+        UnknownCallbackError.
+        """
         return self._store.status(callback_id)
 
-    def set_scenario(self, scenario: Scenario | Iterable[Scenario] | None, *, number: str | None = None) -> None:
+    def set_scenario(
+        self, scenario: Scenario | Iterable[Scenario] | None, *, number: str | None = None
+    ) -> None:
         """
         Set what happens in callbacks that are started from now on.
 
         Args:
-            scenario: One scenario, or an iterable with one for each callback in turn. None restores the scenario that the
-                simulator was made with; with *number*, None removes what was set for it.
-            number: The customer's number, in any spelling with its country code. None sets the scenario of all numbers that are
-                not magic and have none of their own.
+            scenario: One scenario, or an iterable with one for each callback in turn. None restores
+                the scenario that the simulator was made with; with *number*, None removes what was
+                set for it.
+            number: The customer's number, in any spelling with its country code. None sets the
+                scenario of all numbers that are not magic and have none of their own.
 
         Raises:
             TypeError: *number* is not a str.
-            ValueError: *number* is not a phone number with a country code, *scenario* is not a scenario, or 10,000 numbers have
-                scenarios already.
+            ValueError: *number* is not a phone number with a country code, *scenario* is not a
+                scenario, or 10,000 numbers have scenarios already.
         """
         if number is None and scenario is None:
             self._restart_scenarios()
@@ -168,19 +189,23 @@ class Simulator:
         Args:
             fault: One of :mod:`tenios_simulator.faults`.
             on: The operation, "init" or "status".
-            number: Inject it for this customer's number only, in any spelling with its country code.
-            nth: The first request to which it applies, counted from 1. Status requests are counted for each callback. At most
-                100,000 counts are kept, those that were used last.
+            number: Inject it for this customer's number only, in any spelling with its country
+                code.
+            nth: The first request to which it applies, counted from 1. Status requests are counted
+                for each callback. At most 100,000 counts are kept, those that were used last.
             times: The number of consecutive requests to which it applies; None for all that follow.
             probability: The probability with which it applies to each of them.
 
         Raises:
             TypeError: *number* is not a str.
-            ValueError: *number* is not a phone number with a country code, another argument is out of range, the fault does not
-                apply to this operation, or 1,000 faults are injected already.
+            ValueError: *number* is not a phone number with a country code, another argument is out
+                of range, the fault does not apply to this operation, or 1,000 faults are injected
+                already.
         """
         e164 = to_e164(number) if number is not None else None
-        injection = Injection(fault, on=on, number=e164, nth=nth, times=times, probability=probability)
+        injection = Injection(
+            fault, on=on, number=e164, nth=nth, times=times, probability=probability
+        )
         self._faults.add(injection)
         return injection
 
@@ -195,11 +220,13 @@ class Simulator:
 
     def reset(self) -> None:
         """
-        Remove callbacks, requests, faults and scenarios, and start again with the initial scenario and seed.
+        Remove callbacks, requests, faults and scenarios, and start again with the initial scenario
+        and seed.
 
-        If the simulator was made with an iterable of scenarios, its first 10,000 are used again, and then those that follow the
-        last one that was used.
-        The clock, callback ids and the index of requests continue, so that an old id never means a new callback.
+        If the simulator was made with an iterable of scenarios, its first 10,000 are used again,
+        and then those that follow the last one that was used.
+        The clock, callback ids and the index of requests continue, so that an old id never means a
+        new callback.
         """
         self._store.reset()
         self._handler.log.clear()
@@ -215,7 +242,10 @@ class Simulator:
 
     @property
     def transport(self) -> InProcessTransport:
-        """An httpx transport, sync and async, for clients with settings of your own. Give them ``clock``, too."""
+        """
+        An httpx transport, sync and async, for clients with settings of your own. Give them
+        ``clock``, too.
+        """
         return InProcessTransport(self.handle_request, self.clock)
 
     def client(self, *, ledger: Ledger | None = None) -> Tenios:
@@ -223,12 +253,17 @@ class Simulator:
         Return a client that is connected to this simulator.
 
         Args:
-            ledger: Its ledger, for callbacks that are started with a key. By default it has none: ``TENIOS_LEDGER`` is for
-                TENIOS's callbacks, which have the same ids.
+            ledger: Its ledger, for callbacks that are started with a key. By default it has none:
+                ``TENIOS_LEDGER`` is for TENIOS's callbacks, which have the same ids.
         """
         key, config_id = self.account
         return Tenios(
-            key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock, ledger=ledger or False
+            key,
+            config_id,
+            base_url=BASE_URL,
+            transport=self.transport,
+            clock=self.clock,
+            ledger=ledger or False,
         )
 
     def async_client(self, *, ledger: Ledger | None = None) -> AsyncTenios:
@@ -236,12 +271,17 @@ class Simulator:
         Return a client for asyncio that is connected to this simulator.
 
         Args:
-            ledger: Its ledger, for callbacks that are started with a key. By default it has none: ``TENIOS_LEDGER`` is for
-                TENIOS's callbacks, which have the same ids.
+            ledger: Its ledger, for callbacks that are started with a key. By default it has none:
+                ``TENIOS_LEDGER`` is for TENIOS's callbacks, which have the same ids.
         """
         key, config_id = self.account
         return AsyncTenios(
-            key, config_id, base_url=BASE_URL, transport=self.transport, clock=self.clock, ledger=ledger or False
+            key,
+            config_id,
+            base_url=BASE_URL,
+            transport=self.transport,
+            clock=self.clock,
+            ledger=ledger or False,
         )
 
     @property
@@ -251,7 +291,10 @@ class Simulator:
         return key, min(config_ids)
 
     def _set_scenario_of(self, number: str, scenarios: Iterator[Scenario]) -> None:
-        if number not in self._scenarios_by_number and len(self._scenarios_by_number) >= _MAX_NUMBERS:
+        if (
+            number not in self._scenarios_by_number
+            and len(self._scenarios_by_number) >= _MAX_NUMBERS
+        ):
             raise ValueError(
                 f"{_MAX_NUMBERS} numbers have scenarios already. "
                 "Remove some with set_scenario(None, number=...) or all with reset()."
@@ -275,10 +318,12 @@ class Simulator:
 
 def _clock(clock: Clock | None, *, real_time: bool) -> Clock:
     if clock is None:
-        return ScaledClock(1) if real_time else VirtualClock()  # ScaledClock never goes back; statuses must not either
+        # ScaledClock never goes back; statuses must not either
+        return ScaledClock(1) if real_time else VirtualClock()
     if real_time:
         raise ValueError(
-            f"real_time=True uses the system's clock, but a clock is given, too: {clock!r}. Leave one of them out."
+            f"real_time=True uses the system's clock, but a clock is given, too: {clock!r}. Leave "
+            "one of them out."
         )
     return clock
 
@@ -288,14 +333,17 @@ def _accounts(accounts: object) -> dict[str, frozenset[str]]:
     if not known or not all(_is_text(key) and _are_texts(ids) for key, ids in known.items()):
         # The value is not in the message: it has access keys in it.
         raise ValueError(
-            "accounts must have at least one access key with its callback config ids: {'KEY': ['CONFIG']}."
+            "accounts must have at least one access key with its callback config ids: "
+            "{'KEY': ['CONFIG']}."
         )
     return {key: frozenset(ids) for key, ids in known.items()}
 
 
 def _are_texts(values: object) -> bool:
     return (
-        isinstance(values, Collection) and not isinstance(values, str) and 0 < len(values) == sum(map(_is_text, values))
+        isinstance(values, Collection)
+        and not isinstance(values, str)
+        and 0 < len(values) == sum(map(_is_text, values))
     )
 
 
@@ -308,17 +356,23 @@ def _endless(scenario: object) -> Iterator[Scenario]:
         return repeat(_checked(scenario))
     scenarios: Iterator[Scenario] = map(_checked, scenario)
     if isinstance(scenario, Collection):
-        scenarios = iter(list(scenarios))  # Check them now. Other iterables may be endless and are checked on the way.
+        # Check them now. Other iterables may be endless and are checked on the way.
+        scenarios = iter(list(scenarios))
     first = next(scenarios, None)
     if first is None:
-        raise ValueError("scenario is an empty iterable. Give at least one scenario, such as Scenario.answered().")
+        raise ValueError(
+            "scenario is an empty iterable. Give at least one scenario, such as "
+            "Scenario.answered()."
+        )
     return _InTurn(chain([first], scenarios), first)
 
 
 def _checked(scenario: object) -> Scenario:
     if isinstance(scenario, Scenario):
         return scenario
-    raise ValueError(f"scenario must be a Scenario, such as Scenario.agent_busy(), got {scenario!r}.")
+    raise ValueError(
+        f"scenario must be a Scenario, such as Scenario.agent_busy(), got {scenario!r}."
+    )
 
 
 class _InTurn(Iterator[Scenario]):

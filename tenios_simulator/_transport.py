@@ -54,7 +54,9 @@ def _to_httpx(request: httpx.Request, response: Response) -> httpx.Response:
     if response.delay > _read_timeout(request):
         raise httpx.ReadTimeout("The read operation timed out", request=request)
     if response.disconnect == "close":
-        raise httpx.RemoteProtocolError("Server disconnected without sending a response.", request=request)
+        raise httpx.RemoteProtocolError(
+            "Server disconnected without sending a response.", request=request
+        )
     if response.disconnect == "reset":
         raise httpx.ReadError("Connection reset by peer", request=request)
     headers = {"Content-Type": "application/json", **response.headers}

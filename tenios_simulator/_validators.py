@@ -27,7 +27,9 @@ def number(low: float, high: float = MAX_FLOAT) -> Validator:
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= low:
             raise _error(attribute, f"a number of at least {low:g}", value)
         if value > high:
-            raise _error(attribute, "finite" if high == MAX_FLOAT else f"a number of at most {high:g}", value)
+            raise _error(
+                attribute, "finite" if high == MAX_FLOAT else f"a number of at most {high:g}", value
+            )
 
     return validate
 
@@ -46,7 +48,11 @@ def whole(low: int, high: int = MAX_INTEGER) -> Validator:
 
 def text(_: object, attribute: Attribute[Any], value: object) -> None:
     """Accept text that is not empty and that UTF-8 can encode."""
-    if not isinstance(value, str) or not value or any("\ud800" <= character <= "\udfff" for character in value):
+    if (
+        not isinstance(value, str)
+        or not value
+        or any("\ud800" <= character <= "\udfff" for character in value)
+    ):
         raise _error(attribute, "non-empty text that UTF-8 can encode", value)
 
 

@@ -3,11 +3,13 @@ Faults of the connection and of the server, to be injected into a simulator.
 
 ::
 
-    simulator.inject(faults.Drop(), on="init")                    # the next callback is started, but the response is lost
-    simulator.inject(faults.HttpError(503), nth=2, times=3)       # the second to fourth status request for each callback
-    simulator.inject(faults.Malformed(), times=None, probability=0.1)  # one status request in ten, indefinitely
+    simulator.inject(faults.Drop(), on="init")                    # the next callback is started,
+    but the response is lost simulator.inject(faults.HttpError(503), nth=2, times=3)       # the
+    second to fourth status request for each callback simulator.inject(faults.Malformed(),
+    times=None, probability=0.1)  # one status request in ten, indefinitely
 
-Faults apply only to valid requests: one that is rejected anyway, for its content or its credentials, uses up no fault.
+Faults apply only to valid requests: one that is rejected anyway, for its content or its
+credentials, uses up no fault.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 
 Operation = Literal["init", "status"]
 _MAX_INJECTIONS = 1000
-# The counts of requests, which are dropped by the tenth, those first that were not used for longest.
+# The counts of requests, which are dropped by the tenth, those first that were not used for
+# longest.
 _MAX_COUNTS = 100_000
 
 
@@ -131,7 +134,9 @@ class Truncated:
 def _unknown_status(self: object, attribute: Attribute[Any], value: object) -> None:
     _validators.text(self, attribute, value)
     if value in set(CallbackStatus):
-        raise ValueError(f"{attribute.name} must be a status that is not in the contract, got {value!r}.")
+        raise ValueError(
+            f"{attribute.name} must be a status that is not in the contract, got {value!r}."
+        )
 
 
 @frozen
@@ -152,7 +157,10 @@ class UnknownStatus:
 
 @frozen
 class SkippedStatus:
-    """The response is two statuses ahead of the callback, but never has a final status. For status requests only."""
+    """
+    The response is two statuses ahead of the callback, but never has a final status. For status
+    requests only.
+    """
 
     def apply(self, response: Response, timeline: Sequence[CallbackStatus]) -> Response:
         """Replace the status by a later one."""
@@ -163,7 +171,9 @@ class SkippedStatus:
 
 @frozen
 class StaleStatus:
-    """The response is one status behind the callback, as from a replica. For status requests only."""
+    """
+    The response is one status behind the callback, as from a replica. For status requests only.
+    """
 
     def apply(self, response: Response, timeline: Sequence[CallbackStatus]) -> Response:
         """Replace the status by the previous one."""
@@ -189,7 +199,8 @@ _DEFAULT_TIMES: int | None = 1
 def _fault(_: object, attribute: Attribute[Any], value: object) -> None:
     if type(value) not in KINDS.values():
         raise ValueError(
-            f"{attribute.name} must be an instance of a class in tenios_simulator.faults, such as faults.Drop(), got {value!r}."
+            f"{attribute.name} must be an instance of a class in tenios_simulator.faults, such as "
+            f"faults.Drop(), got {value!r}."
         )
 
 
@@ -202,7 +213,8 @@ class Injection:
         fault: The fault.
         on: The operation, "init" or "status".
         number: The customer's number, as E.164; None for all numbers.
-        nth: The first request to which it applies, counted from 1. Status requests are counted for each callback.
+        nth: The first request to which it applies, counted from 1. Status requests are counted for
+            each callback.
         times: The number of consecutive requests to which it applies; None for all that follow.
         probability: The probability with which it applies to each of them.
     """
@@ -217,7 +229,8 @@ class Injection:
     def __attrs_post_init__(self) -> None:
         if self.on == "init" and isinstance(self.fault, _STATUS_FAULTS):
             raise ValueError(
-                f"{type(self.fault).__name__} applies to status requests only. Inject it with on='status', got on='init'."
+                f"{type(self.fault).__name__} applies to status requests only. Inject it with "
+                "on='status', got on='init'."
             )
 
     def covers(self, count: int) -> bool:
@@ -243,9 +256,12 @@ class Faults:
     def __attrs_post_init__(self) -> None:
         self.reset()
 
-    def next(self, on: Operation, number: str, callback_id: int | None, also: Sequence[Injection] = ()) -> Fault | None:
+    def next(
+        self, on: Operation, number: str, callback_id: int | None, also: Sequence[Injection] = ()
+    ) -> Fault | None:
         """
-        Count a request and return the fault that applies to it: of several the one that was injected last.
+        Count a request and return the fault that applies to it: of several the one that was
+        injected last.
 
         Args:
             on: The operation.
@@ -269,7 +285,8 @@ class Faults:
         count = self._counts.pop(key, 0) + 1
         self._counts[key] = count  # It is the last one now, which is dropped last.
         if len(self._counts) > _MAX_COUNTS:
-            # Counts of init requests are few, and must not begin again, or a fault that is over would return.
+            # Counts of init requests are few, and must not begin again, or a fault that is over
+            # would return.
             of_callbacks = (each for each in self._counts if each[1] is not None)
             for unused in list(islice(of_callbacks, max(_MAX_COUNTS // 10, 1))):
                 del self._counts[unused]
@@ -280,7 +297,8 @@ class Faults:
         with self._lock:
             if len(self.injections) >= _MAX_INJECTIONS:
                 raise ValueError(
-                    f"{_MAX_INJECTIONS} faults are injected already. Remove them with clear_faults() or reset()."
+                    f"{_MAX_INJECTIONS} faults are injected already. Remove them with "
+                    "clear_faults() or reset()."
                 )
             self.injections.append(injection)
 
@@ -289,12 +307,16 @@ class Faults:
         with self._lock:
             removed = set(self.injections)
             self.injections.clear()
-            self._counts = {key: count for key, count in self._counts.items() if key[0] not in removed}
+            self._counts = {
+                key: count for key, count in self._counts.items() if key[0] not in removed
+            }
 
     def forget(self, callback_ids: Collection[int]) -> None:
         """Drop the counts of these callbacks."""
         with self._lock:
-            self._counts = {key: count for key, count in self._counts.items() if key[1] not in callback_ids}
+            self._counts = {
+                key: count for key, count in self._counts.items() if key[1] not in callback_ids
+            }
 
     def reset(self) -> None:
         """Remove all faults and counts, and start again from the seed."""

@@ -1,14 +1,17 @@
 """
-The pytest plugin: fixtures with a simulator, and a guard that keeps tests from calling real phones by accident.
+The pytest plugin: fixtures with a simulator, and a guard that keeps tests from calling real phones
+by accident.
 
-pytest finds it through its entry point. A test that tries to reach api.tenios.com fails with an error that names the fixture to
-use, unless it is marked with ``@pytest.mark.tenios_live``.
+pytest finds it through its entry point. A test that tries to reach api.tenios.com fails with an
+error that names the fixture to use, unless it is marked with ``@pytest.mark.tenios_live``.
 
-The guard refuses name resolution, connections and TLS, also through a proxy, and also after a test or another plugin has replaced
-Python's functions for them, as gevent does. It does not see libraries that connect in native code. Our own clients also refuse in
-programs that a test starts, which inherit the environment variable TENIOS_OFFLINE from the test run.
+The guard refuses name resolution, connections and TLS, also through a proxy, and also after a test
+or another plugin has replaced Python's functions for them, as gevent does. It does not see
+libraries that connect in native code. Our own clients also refuse in programs that a test starts,
+which inherit the environment variable TENIOS_OFFLINE from the test run.
 
-The plugin is loaded in each test run on a machine where the distribution is installed, so it imports only what the guard needs.
+The plugin is loaded in each test run on a machine where the distribution is installed, so it
+imports only what the guard needs.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ _GUARD = pytest.StashKey[Guard]()
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark and start the guard."""
     config.addinivalue_line(
-        "markers", f"{MARK}: allow the test to reach {HOST}, which calls real phones and costs money."
+        "markers",
+        f"{MARK}: allow the test to reach {HOST}, which calls real phones and costs money.",
     )
     config.stash[_GUARD] = Guard()
     config.stash[_GUARD].start()
@@ -42,7 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the guard."""
-    guard = config.stash.get(_GUARD, None)  # None if another plugin has ended the run before our pytest_configure
+    # None if another plugin has ended the run before our pytest_configure
+    guard = config.stash.get(_GUARD, None)
     if guard is not None:
         guard.stop()
 
@@ -90,7 +95,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
-    """Fail the test if the end of a fixture was refused, or a thread that the test has left behind."""
+    """
+    Fail the test if the end of a fixture was refused, or a thread that the test has left behind.
+    """
     yield from _fail_if_refused(item)
 
 
@@ -109,12 +116,15 @@ def _fail_if_refused(item: pytest.Item) -> Generator[None]:
 
 @pytest.fixture
 def tenios_simulator() -> Simulator:
-    """A simulator with virtual time: set scenarios, inject faults and see which numbers were called."""
+    """
+    A simulator with virtual time: set scenarios, inject faults and see which numbers were called.
+    """
     try:
         return _package.Simulator()
     except ModuleNotFoundError as error:
         pytest.fail(
-            f"The fixture `tenios_simulator` needs {error.name}, which is not installed: pip install 'tenios-callback[simulator]'"
+            f"The fixture `tenios_simulator` needs {error.name}, which is not installed: pip "
+            "install 'tenios-callback[simulator]'"
         )
 
 
@@ -130,7 +140,7 @@ def tenios(tenios_simulator: Simulator) -> Iterator[Tenios]:
 @pytest.fixture
 def async_tenios(tenios_simulator: Simulator) -> Iterator[AsyncTenios]:
     """A client for asyncio that is connected to ``tenios_simulator``."""
-    import asyncio  # noqa: PLC0415 - takes long to import; see the module's docstring
+    import asyncio  # takes long to import; see the module's docstring
 
     with _without_client_settings():
         client = tenios_simulator.async_client()

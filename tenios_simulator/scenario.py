@@ -16,8 +16,8 @@ from . import _validators
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Seconds until TENIOS accepts a callback, and from then (or from the end of the delay) until it calls the agent. TENIOS publishes
-# no such times, so these are invented.
+# Seconds until TENIOS accepts a callback, and from then (or from the end of the delay) until it
+# calls the agent. TENIOS publishes no such times, so these are invented.
 _ACCEPTED_AFTER = 1.0
 _CALLED_AFTER = 1.0
 
@@ -67,7 +67,8 @@ class Action(StrEnum):
 @frozen
 class Scenario:
     """
-    What happens in a callback from the first call on. Use one of the constructors, such as :meth:`answered`.
+    What happens in a callback from the first call on. Use one of the constructors, such as
+    :meth:`answered`.
 
     All arguments of the constructors are seconds: ``after`` and ``talking`` may be infinite.
 
@@ -82,7 +83,9 @@ class Scenario:
     talking: float = field(default=_TALKING, validator=_validators.number(0, inf))
 
     @classmethod
-    def answered(cls, *, agent_after: float = 3, customer_after: float = 4, talking: float = _TALKING) -> Scenario:
+    def answered(
+        cls, *, agent_after: float = 3, customer_after: float = 4, talking: float = _TALKING
+    ) -> Scenario:
         """Agent and customer answer, talk and hang up."""
         return cls(Leg(Ending.ANSWERS, agent_after), Leg(Ending.ANSWERS, customer_after), talking)
 
@@ -124,7 +127,8 @@ class Scenario:
     @classmethod
     def random(cls, seed: int) -> Iterator[Scenario]:
         """
-        Yield random scenarios without end, the same ones for the same seed. About six in ten callbacks are connected.
+        Yield random scenarios without end, the same ones for the same seed. About six in ten
+        callbacks are connected.
 
         The shares and seconds are invented: TENIOS publishes no such figures.
         """
@@ -164,7 +168,8 @@ class Scenario:
 
     def after(self, action: Action, status: CallbackStatus, seconds: float) -> Scenario | None:
         """
-        Return the scenario as it continues after an action; None if the action is impossible with this status.
+        Return the scenario as it continues after an action; None if the action is impossible with
+        this status.
 
         Args:
             action: What the agent or the customer does.

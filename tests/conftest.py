@@ -1,4 +1,6 @@
-"""Fixtures of all tests: no test sees the developer's settings, and none connects to another machine."""
+"""
+Fixtures of all tests: no test sees the developer's settings, and none connects to another machine.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def connect(self: socket.socket, address: Any) -> None:
-        if self.family in {socket.AF_INET, socket.AF_INET6} and not str(address[0]).startswith(_LOOPBACK):
+        if self.family in {socket.AF_INET, socket.AF_INET6} and not str(address[0]).startswith(
+            _LOOPBACK
+        ):
             pytest.fail(f"a test tried to connect to {address}")
         _REAL_CONNECT(self, address)
 
@@ -35,9 +39,14 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_signal_is_ignored() -> Iterator[None]:
-    """Programs that a test starts inherit what is ignored, as SIGHUP is under nohup, and would not end when they should."""
+    """
+    Programs that a test starts inherit what is ignored, as SIGHUP is under nohup, and would not end
+    when they should.
+    """
     ignored = [
-        each for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) == signal.SIG_IGN
+        each
+        for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(each) == signal.SIG_IGN
     ]
     for each in ignored:
         signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)

@@ -1,4 +1,7 @@
-"""The packages import one another in one direction, and no modules in a circle, not even for type checkers."""
+"""
+The packages import one another in one direction, and no modules in a circle, not even for type
+checkers.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +39,17 @@ def module_paths(root: Path) -> dict[str, Path]:
 
 
 def import_graph(root: Path) -> Graph:
-    """Return which modules of ours each module imports: anywhere in it, under TYPE_CHECKING and in functions too."""
+    """
+    Return which modules of ours each module imports: anywhere in it, under TYPE_CHECKING and in
+    functions too.
+    """
     paths = module_paths(root)
     return {
         name: {
             imported
-            for imported in imports(ast.parse(path.read_text(encoding="utf-8")), name, path, set(paths))
+            for imported in imports(
+                ast.parse(path.read_text(encoding="utf-8")), name, path, set(paths)
+            )
             if imported.partition(".")[0] in OURS and imported != name
         }
         for name, path in paths.items()
@@ -54,9 +62,12 @@ def imports(tree: ast.Module, name: str, path: Path, modules: set[str]) -> Itera
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            parents = (
+                package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            )
             source = ".".join([*parents, *([node.module] if node.module else [])])
-            # "from package import name" imports the module of that name if there is one, else something from the package.
+            # "from package import name" imports the module of that name if there is one, else
+            # something from the package.
             submodules = {f"{source}.{alias.name}" for alias in node.names}
             yield from submodules & modules
             if not submodules <= modules:
@@ -78,7 +89,8 @@ def wrong_directions(graph: Graph) -> set[tuple[str, str]]:
         (module, imported)
         for module, targets in graph.items()
         for imported in targets
-        if imported.partition(".")[0] not in ALLOWED[package := module.partition(".")[0]] | {package}
+        if imported.partition(".")[0]
+        not in ALLOWED[package := module.partition(".")[0]] | {package}
     }
 
 
@@ -98,7 +110,11 @@ def test_graph_has_the_imports_that_are_known_to_exist() -> None:
     assert "tenios_ext._models" in graph["tenios_ext._exceptions"], "under TYPE_CHECKING"
     assert "tenios_ext._client_base" in graph["tenios_ext._sync_client"], "from . import"
     assert "tenios_ext._aiohttp_transport" in graph["tenios_ext._async_transport"], "in a function"
-    assert any("tenios_ext" in imported for name, imported in graph.items() if name.startswith("tenios_simulator"))
+    assert any(
+        "tenios_ext" in imported
+        for name, imported in graph.items()
+        if name.startswith("tenios_simulator")
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,7 +123,10 @@ def test_graph_has_the_imports_that_are_known_to_exist() -> None:
         ("from . import _b", "from . import _a"),
         ("from ._b import name", "from ._a import name"),
         ("from tenios_ext._b import name", "import tenios_ext._a"),
-        ("from ._b import name", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ._a import name"),
+        (
+            "from ._b import name",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ._a import name",
+        ),
         ("from ._b import name", "def function():\n    from ._a import name"),
         ("from .server._c import name", "from . import _a"),
         ("from . import _b", "from tenios_ext import name"),
@@ -139,11 +158,17 @@ def test_cycle_is_noticed(tmp_path: Path, first: str, second: str) -> None:
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tenios_cli.x",
             "tenios_cli.x",
         ),
-        ("tenios_simulator", "from tenios_client.models import CallbackStatus", "tenios_client.models"),
+        (
+            "tenios_simulator",
+            "from tenios_client.models import CallbackStatus",
+            "tenios_client.models",
+        ),
         ("tenios_cli", "import tenios_client", "tenios_client"),
     ],
 )
-def test_wrong_direction_is_noticed(tmp_path: Path, importing: str, text: str, imported: str) -> None:
+def test_wrong_direction_is_noticed(
+    tmp_path: Path, importing: str, text: str, imported: str
+) -> None:
     (tmp_path / importing).mkdir()
     (tmp_path / importing / "_a.py").write_text(text)
     assert wrong_directions(import_graph(tmp_path)) == {(f"{importing}._a", imported)}

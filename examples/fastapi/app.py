@@ -5,9 +5,10 @@ A "call me back" page with FastAPI: visitors enter a number and see the progress
 
 Without TENIOS_ACCESS_KEY the page uses a simulator in this process, and no phone rings.
 
-Each form carries a token, which is the key of its call: a form starts at most one call, even if it is sent twice at once, to
-several workers, or again after an outcome that is unknown or a restart. The ledger that remembers the tokens is named by
-TENIOS_LEDGER. The limits are kept in the memory of this process, so each of several workers counts by itself.
+Each form carries a token, which is the key of its call: a form starts at most one call, even if it
+is sent twice at once, to several workers, or again after an outcome that is unknown or a restart.
+The ledger that remembers the tokens is named by TENIOS_LEDGER. The limits are kept in the memory of
+this process, so each of several workers counts by itself.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
     from tenios_ext import AsyncCallback
 
 REGION = "DE"
-# A form that calls any number invites pranks and fraud. So premium-rate and foreign numbers are refused, and calls are limited.
+# A form that calls any number invites pranks and fraud. So premium-rate and foreign numbers are
+# refused, and calls are limited.
 ALLOWED_TYPES = {
     PhoneNumberType.FIXED_LINE,
     PhoneNumberType.MOBILE,
@@ -59,7 +61,9 @@ ALLOWED_TYPES = {
 CALLS_PER_NUMBER, CALLS_PER_VISITOR = 2, 5
 HOUR = 3600.0
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
-MAY_RING = "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
+MAY_RING = (
+    "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
+)
 PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 
 #: What the visitor reads for each status.
@@ -83,9 +87,14 @@ class RateLimit:
         self._used: defaultdict[str, dict[str, float]] = defaultdict(dict)
 
     def allows(self, key: str, token: str) -> bool:
-        """Return whether one more form is allowed, and count it if so. A form that is sent again does not count."""
+        """
+        Return whether one more form is allowed, and count it if so. A form that is sent again does
+        not count.
+        """
         now = time.monotonic()
-        used = self._used[key] = {each: at for each, at in self._used[key].items() if at > now - HOUR}
+        used = self._used[key] = {
+            each: at for each, at in self._used[key].items() if at > now - HOUR
+        }
         if token not in used and len(used) >= self._forms:
             return False
         used.setdefault(token, now)
@@ -100,7 +109,10 @@ class FormData(BaseModel):
 
 
 def connect() -> tuple[AsyncTenios, Ledger]:
-    """Return a client of TENIOS if there is an access key, else of a simulator in this process, and the client's ledger."""
+    """
+    Return a client of TENIOS if there is an access key, else of a simulator in this process, and
+    the client's ledger.
+    """
     if os.environ.get("TENIOS_ACCESS_KEY"):
         ledger = Ledger(os.environ.get("TENIOS_LEDGER", "sqlite:///callbacks.db"))
         return AsyncTenios(ledger=ledger), ledger
@@ -123,14 +135,18 @@ def validated(text: str) -> str:
 
 
 async def start_callback(tenios: AsyncTenios, token: str, number: str) -> None:
-    """Start the callback of a form once. If that fails, raise an error with a message for the visitor."""
+    """
+    Start the callback of a form once. If that fails, raise an error with a message for the visitor.
+    """
     announcement = "A visitor of the website asked for a call."
     try:
         await tenios.start_callback(number, agent_announcement=announcement, key=token)
     except OutcomeUnknownError:
         raise HTTPException(502, MAY_RING) from None
     except InvalidArgumentError:  # such as another number than before
-        raise HTTPException(410, "This form cannot be used for this number. Please reload the page.") from None
+        raise HTTPException(
+            410, "This form cannot be used for this number. Please reload the page."
+        ) from None
     except NotPlacedError:
         raise HTTPException(503, "We cannot call you right now. Please try again later.") from None
 
@@ -161,7 +177,8 @@ def create_app(tenios: AsyncTenios, ledger: Ledger) -> FastAPI:
     @app.get("/")
     async def page() -> HTMLResponse:
         html = PAGE.replace("{{ token }}", secrets.token_urlsafe(16))
-        return HTMLResponse(html, headers={"Cache-Control": "no-store"})  # each visitor needs a token of their own
+        # each visitor needs a token of their own
+        return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
     @app.post("/callbacks", status_code=201)
     async def start(data: FormData, request: Request) -> dict[str, str]:
@@ -170,7 +187,9 @@ def create_app(tenios: AsyncTenios, ledger: Ledger) -> FastAPI:
         number = validated(data.number)
         visitor = request.client.host if request.client else ""
         if not (per_visitor.allows(visitor, data.token) and per_number.allows(number, data.token)):
-            raise HTTPException(429, "You have asked for several calls already. Please try again in an hour.")
+            raise HTTPException(
+                429, "You have asked for several calls already. Please try again in an hour."
+            )
         await start_callback(tenios, data.token, number)
         return {"token": data.token}
 
@@ -179,10 +198,14 @@ def create_app(tenios: AsyncTenios, ledger: Ledger) -> FastAPI:
         try:
             entry = await asyncio.to_thread(ledger.get, token)
         except LedgerUnavailableError:
-            raise HTTPException(503, "We cannot show the progress of your call. The call itself goes on.") from None
+            raise HTTPException(
+                503, "We cannot show the progress of your call. The call itself goes on."
+            ) from None
         if entry is None or entry.handle is None:
             raise HTTPException(404, "There is no such callback.")
-        return StreamingResponse(stream(tenios.callback(entry.handle)), media_type="text/event-stream")
+        return StreamingResponse(
+            stream(tenios.callback(entry.handle)), media_type="text/event-stream"
+        )
 
     return app
 

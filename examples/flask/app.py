@@ -1,16 +1,19 @@
 """
-A "call me back" form with Flask, without asyncio or JavaScript: one request starts the callback, and the page polls its status.
+A "call me back" form with Flask, without asyncio or JavaScript: one request starts the callback,
+and the page polls its status.
 
     SECRET_KEY=... python examples/flask/app.py
 
 Without TENIOS_ACCESS_KEY the application uses a simulator in this process, and no phone rings.
 
-Each form carries a token, which is the key of its call: a form starts at most one call, even if it is sent twice at once, to
-several workers, or again after an outcome that is unknown or a restart. The ledger that remembers the tokens is named by
-TENIOS_LEDGER. One visitor may still open several forms: limit calls as the FastAPI example does.
+Each form carries a token, which is the key of its call: a form starts at most one call, even if it
+is sent twice at once, to several workers, or again after an outcome that is unknown or a restart.
+The ledger that remembers the tokens is named by TENIOS_LEDGER. One visitor may still open several
+forms: limit calls as the FastAPI example does.
 
-SECRET_KEY comes from the environment. It signs the cookie that holds the token, so set the same value for all processes. If it
-is unset, each process makes a random one, and cookies are valid in that process only.
+SECRET_KEY comes from the environment. It signs the cookie that holds the token, so set the same
+value for all processes. If it is unset, each process makes a random one, and cookies are valid in
+that process only.
 """
 
 from __future__ import annotations
@@ -22,13 +25,22 @@ import tempfile
 
 from flask import Flask, Response, make_response, render_template_string, request, session
 
-from tenios_ext import InvalidArgumentError, NotPlacedError, OutcomeUnknownError, Tenios, TeniosError, is_final
+from tenios_ext import (
+    InvalidArgumentError,
+    NotPlacedError,
+    OutcomeUnknownError,
+    Tenios,
+    TeniosError,
+    is_final,
+)
 from tenios_ext.ledger import Ledger
 from tenios_simulator import BASE_URL, Simulator
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 WELCOME = "Enter your number and we will call you now."
-MAY_RING = "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
+MAY_RING = (
+    "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
+)
 PAGE = """<!doctype html>
 <html lang="en">
 <title>Call me back</title>
@@ -37,8 +49,8 @@ PAGE = """<!doctype html>
 {% if token %}
 <form method="post" action="/callback">
   <input type="hidden" name="token" value="{{ token }}">
-  <label>Your phone number <input name="number" type="tel" required maxlength="40" value="{{ number }}"></label>
-  <button>Call me</button>
+  <label>Your phone number <input name="number" type="tel" required maxlength="40" value="{{ number
+  }}"></label> <button>Call me</button>
 </form>
 {% endif %}
 </html>
@@ -46,7 +58,10 @@ PAGE = """<!doctype html>
 
 
 def connect() -> tuple[Tenios, Ledger]:
-    """Return a client of TENIOS if there is an access key, else of a simulator in this process, and the client's ledger."""
+    """
+    Return a client of TENIOS if there is an access key, else of a simulator in this process, and
+    the client's ledger.
+    """
     if os.environ.get("TENIOS_ACCESS_KEY"):
         ledger = Ledger(os.environ.get("TENIOS_LEDGER", "sqlite:///callbacks.db"))
         return Tenios(region="DE", ledger=ledger), ledger
@@ -54,13 +69,17 @@ def connect() -> tuple[Tenios, Ledger]:
     ledger = Ledger(f"sqlite:///{tempfile.mkdtemp()}/callbacks.db")
     simulator = Simulator(real_time=True)
     key, config_id = simulator.account
-    return Tenios(key, config_id, base_url=BASE_URL, region="DE", transport=simulator.transport, ledger=ledger), ledger
+    return Tenios(
+        key, config_id, base_url=BASE_URL, region="DE", transport=simulator.transport, ledger=ledger
+    ), ledger
 
 
 def page(message: str, status: int = 200, *, token: str = "", refresh: bool = False) -> Response:
     """Return the page, with the form if there is a token for it."""
     number = request.form.get("number", "")
-    html = render_template_string(PAGE, message=message, token=token, number=number, refresh=refresh)
+    html = render_template_string(
+        PAGE, message=message, token=token, number=number, refresh=refresh
+    )
     response = make_response(html, status)
     response.headers["Cache-Control"] = "no-store"  # each visitor needs a token of their own
     return response
@@ -94,7 +113,9 @@ def progress(tenios: Tenios, ledger: Ledger, token: str) -> Response:
             return page(MAY_RING, refresh=True)
         status = tenios.callback(entry.handle).status()
     except TeniosError:
-        return page("We cannot show the progress of your call. The call itself goes on.", refresh=True)
+        return page(
+            "We cannot show the progress of your call. The call itself goes on.", refresh=True
+        )
     if is_final(status):
         session.clear()  # the next visit shows a new form
     return page(f"Your call: {status}", refresh=not is_final(status))

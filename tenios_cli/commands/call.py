@@ -24,17 +24,33 @@ if TYPE_CHECKING:
 
 @click.command(epilog=EPILOG)
 @click.argument("number")
-@click.option("--delay", type=seconds, metavar="TIME", default="0", help="Wait before calling the agent: 30s, 5m.")
+@click.option(
+    "--delay",
+    type=seconds,
+    metavar="TIME",
+    default="0",
+    help="Wait before calling the agent: 30s, 5m.",
+)
 @click.option("--agent-announcement", metavar="TEXT", help="Read TEXT to the agent first.")
 @click.option(
-    "--dtmf-key", metavar="KEY", help="Call the customer only after the agent has pressed KEY: 0 to 9, * or #."
+    "--dtmf-key",
+    metavar="KEY",
+    help="Call the customer only after the agent has pressed KEY: 0 to 9, * or #.",
 )
-@click.option("--region", metavar="CODE", help="The country of a NUMBER without a country code, such as DE.")
 @click.option(
-    "--key", metavar="KEY", help="Start one callback for KEY, however often this command is repeated. Needs a ledger."
+    "--region", metavar="CODE", help="The country of a NUMBER without a country code, such as DE."
+)
+@click.option(
+    "--key",
+    metavar="KEY",
+    help="Start one callback for KEY, however often this command is repeated. Needs a ledger.",
 )
 @ledger_option
-@click.option("--no-wait", is_flag=True, help="Exit once the callback has started; `tenios watch` shows its progress.")
+@click.option(
+    "--no-wait",
+    is_flag=True,
+    help="Exit once the callback has started; `tenios watch` shows its progress.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before real phones ring.")
 @timeout_options
 @client_options
@@ -93,7 +109,8 @@ def _to_e164(number: str, region: str | None) -> str:
 
 def rings_real_phones(tenios: Tenios | AsyncTenios) -> bool:
     """Return whether a client is one of TENIOS's, and not of a simulator."""
-    # Plain HTTP is accepted only to this machine and to TENIOS_INSECURE_HOSTS, where no more than a simulator is.
+    # Plain HTTP is accepted only to this machine and to TENIOS_INSECURE_HOSTS, where no more than a
+    # simulator is.
     return tenios.base_url.startswith("https://")
 
 

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from tenios_ext.ledger import Ledger
 
 _PER_MINUTE = {"s": 60.0, "m": 1.0, "h": 1 / 60}
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 _ledger_option = click.option(
     "--ledger",
@@ -44,10 +46,15 @@ _ledger_option = click.option(
     envvar="TENIOS_LEDGER",
     required=True,
     metavar="URL",
-    help="The database, such as sqlite:///campaign.db or postgresql://host/database. [env var: TENIOS_LEDGER]",
+    help=(
+        "The database, such as sqlite:///campaign.db or postgresql://host/database. [env var: "
+        "TENIOS_LEDGER]"
+    ),
 )
 _zone_option = click.option(
-    "--timezone", metavar="ZONE", help="The time zone of times, such as Europe/Berlin; by default this machine's."
+    "--timezone",
+    metavar="ZONE",
+    help="The time zone of times, such as Europe/Berlin; by default this machine's.",
 )
 
 
@@ -55,15 +62,17 @@ def _rate(value: str) -> float:
     """Return the starts per minute in a text such as "10/m"."""
     found = re.fullmatch(r"(\d{1,6})/([smh])", value.strip())
     if not found or not int(found[1]):
-        raise click.BadParameter(f"{value!r} is not a valid rate. Write it like 1/s, 10/m or 300/h.")
+        raise click.BadParameter(
+            f"{value!r} is not a valid rate. Write it like 1/s, 10/m or 300/h."
+        )
     return int(found[1]) * _PER_MINUTE[found[2]]
 
 
 @contextmanager
 def _opened(url: str) -> Iterator[tuple[Campaign, Ledger]]:
     with requires_extra("campaign"):
-        from tenios_campaign import Campaign  # noqa: PLC0415 - an extra
-        from tenios_ext.ledger import Ledger  # noqa: PLC0415 - as above
+        from tenios_campaign import Campaign  # an extra
+        from tenios_ext.ledger import Ledger
     with Ledger(url) as ledger:
         yield Campaign(ledger), ledger
 
@@ -73,8 +82,8 @@ def campaign() -> None:
     """
     Call the customers of a list back, a few at a time.
 
-    The list and its results are in a database, with at most one call per attempt, whatever is interrupted or run again. Needs
-    the extra `campaign`.
+    The list and its results are in a database, with at most one call per attempt, whatever is
+    interrupted or run again. Needs the extra `campaign`.
     """
 
 
@@ -82,7 +91,11 @@ def campaign() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @_ledger_option
 @click.option(
-    "--attempts", type=click.IntRange(1), default=1, show_default=True, help="Call each customer at most so many times."
+    "--attempts",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Call each customer at most so many times.",
 )
 @click.option(
     "--retry-after",
@@ -100,7 +113,9 @@ def campaign() -> None:
     show_default=True,
     help="Try again after this time if no agent was reached.",
 )
-@click.option("--region", metavar="CODE", help="The country of numbers without a country code, such as DE.")
+@click.option(
+    "--region", metavar="CODE", help="The country of numbers without a country code, such as DE."
+)
 @_zone_option
 @click.option("--dry-run", is_flag=True, help="Check the file and change nothing.")
 @json_option
@@ -119,21 +134,32 @@ def add(
     """
     Add the customers in a CSV FILE to the campaign.
 
-    The first row names the columns: key, number, and optionally delay (seconds), not_before, agent_announcement and
-    callback_config_id. The whole file is checked before anything is added. A key that is in the campaign already stays as it is.
+    The first row names the columns: key, number, and optionally delay (seconds), not_before,
+    agent_announcement and callback_config_id. The whole file is checked before anything is added. A
+    key that is in the campaign already stays as it is.
     """
     with _opened(url) as (opened, _):
-        from tenios_campaign import read_customers  # noqa: PLC0415 - an extra
+        from tenios_campaign import read_customers  # an extra
 
         try:
             found = read_customers(file, region=region, zone=_zone(timezone))
             if found.problems:
                 for problem in found.problems:
-                    _say(as_json, f"line {problem.line}: {problem.reason}", event="problem", **asdict(problem))
+                    _say(
+                        as_json,
+                        f"line {problem.line}: {problem.reason}",
+                        event="problem",
+                        **asdict(problem),
+                    )
                 _say(as_json, f"Nothing was added: {file} has {len(found.problems)} wrong rows.")
                 return ExitCode.FAILED
             if found.unused:
-                _say(as_json, f"Not used: {', '.join(found.unused)}.", event="unused", columns=found.unused)
+                _say(
+                    as_json,
+                    f"Not used: {', '.join(found.unused)}.",
+                    event="unused",
+                    columns=found.unused,
+                )
             added = opened.add(
                 found.customers,
                 attempts=attempts,
@@ -148,7 +174,10 @@ def add(
     for keys in added.same_number:
         text = f"{keys[0]} and {keys[1]} have the same number, which is called for each."
         _say(as_json, text, event="same_number", keys=keys)
-    done = f"{'Would add' if dry_run else 'Added'} {added.new} customers; {added.known} were known already."
+    done = (
+        f"{'Would add' if dry_run else 'Added'} {added.new} customers; {added.known} were known "
+        "already."
+    )
     _say(as_json, done, event="added", new=added.new, known=added.known, dry_run=dry_run)
     return None
 
@@ -163,12 +192,14 @@ def _say(as_json: bool, text: str, **fields: Any) -> None:  # noqa: FBT001 - of 
 def _zone(name: str | None) -> Any:
     if name is None:
         return None
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - of two commands only
+    from zoneinfo import ZoneInfo  # of two commands only
 
     try:
         return ZoneInfo(name)
     except (ValueError, LookupError):
-        raise click.BadParameter(f"There is no time zone {name!r}. Write it like Europe/Berlin.") from None
+        raise click.BadParameter(
+            f"There is no time zone {name!r}. Write it like Europe/Berlin."
+        ) from None
 
 
 def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -179,11 +210,21 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--max-active",
             type=click.IntRange(1),
             required=True,
-            help="The most callbacks in progress, such as the number of agents; of all processes together.",
+            help=(
+                "The most callbacks in progress, such as the number of agents; of all processes "
+                "together."
+            ),
         ),
-        click.option("--rate", type=_rate, metavar="RATE", help="Start at most so many callbacks: 1/s, 10/m or 300/h."),
         click.option(
-            "--between", metavar="HOURS", help="Start callbacks only in these hours of each day, such as 09:00-18:00."
+            "--rate",
+            type=_rate,
+            metavar="RATE",
+            help="Start at most so many callbacks: 1/s, 10/m or 300/h.",
+        ),
+        click.option(
+            "--between",
+            metavar="HOURS",
+            help="Start callbacks only in these hours of each day, such as 09:00-18:00.",
         ),
         _zone_option,
         click.option("--yes", is_flag=True, help="Do not ask before real phones ring."),
@@ -217,8 +258,9 @@ def run(run: Run, /, **options: Any) -> ExitCode:
     """
     Call the customers back until none is waiting.
 
-    Ctrl-C starts no more callbacks and follows those that are running; Ctrl-C again leaves them. Run the command again to go
-    on, also after a crash. Exits with 6 if the outcome of a callback is unknown.
+    Ctrl-C starts no more callbacks and follows those that are running; Ctrl-C again leaves them.
+    Run the command again to go on, also after a crash. Exits with 6 if the outcome of a callback is
+    unknown.
     """
     return _call(run, live=True, **options)
 
@@ -230,8 +272,9 @@ def worker(run: Run, /, **options: Any) -> ExitCode:
     """
     Call the customers back together with workers on other machines.
 
-    Needs PostgreSQL. Start it on each machine with the same options, and let a supervisor such as systemd restart it. It goes
-    on until SIGTERM or Ctrl-C; the callbacks that it follows are then left to the other workers.
+    Needs PostgreSQL. Start it on each machine with the same options, and let a supervisor such as
+    systemd restart it. It goes on until SIGTERM or Ctrl-C; the callbacks that it follows are then
+    left to the other workers.
     """
     return _call(run, is_worker=True, **options)
 
@@ -258,9 +301,18 @@ def _call(
         output = run.output = make_campaign_output(run.stdout, as_json=as_json, live=live)
         tenios = make_async_client(simulator, ledger=ledger)
         waiting = opened.summary().waiting
-        if (waiting or is_worker) and not yes and not as_json and rings_real_phones(tenios) and is_at_terminal():
+        if (
+            (waiting or is_worker)
+            and not yes
+            and not as_json
+            and rings_real_phones(tenios)
+            and is_at_terminal()
+        ):
             customers = "customers" if is_worker else f"{waiting} customers"
-            click.confirm(f"This will ring real phones: your agents', then those of {customers}. Continue?", abort=True)
+            click.confirm(
+                f"This will ring real phones: your agents', then those of {customers}. Continue?",
+                abort=True,
+            )
         limits = {
             "max_active": max_active,
             "max_starts_per_minute": rate,
@@ -271,13 +323,15 @@ def _call(
         if is_worker:  # It says itself that the database is away.
             logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
         start = opened.work if is_worker else opened.run
-        return asyncio.run(_follow(opened, start, tenios, output, limits, stops_first=not is_worker))
+        return asyncio.run(
+            _follow(opened, start, tenios, output, limits, stops_first=not is_worker)
+        )
 
 
 def _hours(between: str | None, timezone: str | None) -> OpeningHours | None:
     if between is None:
         return None
-    from tenios_campaign import OpeningHours  # noqa: PLC0415 - an extra
+    from tenios_campaign import OpeningHours  # an extra
 
     try:
         return OpeningHours.parse(between, _zone(timezone))
@@ -324,7 +378,9 @@ async def _note(campaign: Campaign, output: CampaignOutput) -> None:
     """Tell what the first Ctrl-C has done."""
     if active := (await asyncio.to_thread(campaign.summary)).active:
         calls = "1 call is" if active == 1 else f"{active} calls are"
-        output.note(f"{calls} running; press Ctrl-C again to leave them; run the command again to go on.")
+        output.note(
+            f"{calls} running; press Ctrl-C again to leave them; run the command again to go on."
+        )
 
 
 async def _count(campaign: Campaign, output: CampaignOutput) -> None:
@@ -337,9 +393,14 @@ async def _count(campaign: Campaign, output: CampaignOutput) -> None:
 
 @contextmanager
 def _signals(
-    task: asyncio.Task[Any], stop: asyncio.Event, note: Callable[[], Coroutine[Any, Any, None]] | None
+    task: asyncio.Task[Any],
+    stop: asyncio.Event,
+    note: Callable[[], Coroutine[Any, Any, None]] | None,
 ) -> Iterator[list[int]]:
-    """Stop on the first Ctrl-C if there is a note for it, and cancel on other signals. Yield the signals that have come."""
+    """
+    Stop on the first Ctrl-C if there is a note for it, and cancel on other signals. Yield the
+    signals that have come.
+    """
     received: list[int] = []
     notes: list[asyncio.Task[None]] = []
     loop = asyncio.get_running_loop()
@@ -397,11 +458,22 @@ def export(file: str, *, url: str) -> None:
 
 def _write(file: Any, entries: Any) -> None:
     writer = csv.writer(file, lineterminator="\n" if file is sys.stdout else "\r\n")
-    writer.writerow(["key", "number", "state", "attempts", "callback_id", "status", "next_attempt", "error"])
+    writer.writerow(
+        ["key", "number", "state", "attempts", "callback_id", "status", "next_attempt", "error"]
+    )
     for each in entries:
         due = each.due_at and datetime.fromtimestamp(each.due_at, UTC).isoformat(" ", "seconds")
         writer.writerow(
-            [each.key, each.number, each.state, each.attempts, each.callback_id, each.status, due, each.error]
+            [
+                each.key,
+                each.number,
+                each.state,
+                each.attempts,
+                each.callback_id,
+                each.status,
+                due,
+                each.error,
+            ]
         )
 
 

@@ -27,4 +27,6 @@ def contract(contract_format: ContractFormat) -> None:
     try:
         click.echo(contract_text(contract_format), nl=False)
     except FileNotFoundError as error:
-        raise CommandError(f"{error.filename} does not exist. In a checkout, run `make artefacts` first.") from None
+        raise CommandError(
+            f"{error.filename} does not exist. In a checkout, run `make artefacts` first."
+        ) from None

@@ -38,7 +38,8 @@ _PACKAGES = (
     "rich",
 )
 _NO_CONFIG_ID = (
-    "not set. Set TENIOS_CALLBACK_CONFIG_ID; you find the id in the TENIOS portal on the page Callback Configurations."
+    "not set. Set TENIOS_CALLBACK_CONFIG_ID; you find the id in the TENIOS portal on the page "
+    "Callback Configurations."
 )
 
 
@@ -63,7 +64,9 @@ def doctor(*, simulator: str | None, as_json: bool) -> ExitCode | None:
         if as_json:
             print_json(check._asdict())
         else:
-            click.echo(f"{'ok' if check.ok else 'FAIL':4} {check.check}: {escape_controls(check.text)}")
+            click.echo(
+                f"{'ok' if check.ok else 'FAIL':4} {check.check}: {escape_controls(check.text)}"
+            )
     return None if all(check.ok for check in checks) else ExitCode.FAILED
 
 
@@ -78,15 +81,27 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
         yield Check("settings", ok=False, text=str(error))
         return
     with tenios:
-        variables = [name for name in ("TENIOS_ACCESS_KEY", "TENIOS_ACCESS_KEY_FILE") if os.environ.get(name)]
-        yield Check("access key", ok=True, text="the simulator's" if uses_simulator else f"set by {variables[0]}")
-        config_id = arguments.get("callback_config_id") or os.environ.get("TENIOS_CALLBACK_CONFIG_ID")
+        variables = [
+            name for name in ("TENIOS_ACCESS_KEY", "TENIOS_ACCESS_KEY_FILE") if os.environ.get(name)
+        ]
+        yield Check(
+            "access key",
+            ok=True,
+            text="the simulator's" if uses_simulator else f"set by {variables[0]}",
+        )
+        config_id = arguments.get("callback_config_id") or os.environ.get(
+            "TENIOS_CALLBACK_CONFIG_ID"
+        )
         yield Check("callback config id", ok=bool(config_id), text=config_id or _NO_CONFIG_ID)
         if tenios.allowed_numbers is not None:
             text = ", ".join(sorted(tenios.allowed_numbers)) or "none, so no number can be called"
             yield Check("allowed numbers", ok=True, text=text)
         if hosts := os.environ.get("TENIOS_INSECURE_HOSTS"):
-            yield Check("insecure hosts", ok=True, text=f"{hosts}: the access key may be sent to them unencrypted")
+            yield Check(
+                "insecure hosts",
+                ok=True,
+                text=f"{hosts}: the access key may be sent to them unencrypted",
+            )
         yield from _ledger()
         yield from _connection(tenios.base_url, arguments.get("transport"))
 
@@ -101,7 +116,9 @@ def _ledger() -> Iterator[Check]:
             yield Check("ledger", ok=False, text=f"{ledger!r}: {error}")
             return
         hint = "; see `tenios ledger list --state unknown`" if count else ""
-        yield Check("ledger", ok=True, text=f"{ledger!r}, keys whose outcome is unknown: {count}{hint}")
+        yield Check(
+            "ledger", ok=True, text=f"{ledger!r}, keys whose outcome is unknown: {count}{hint}"
+        )
 
 
 def _access_key_file() -> Iterator[Check]:
@@ -121,7 +138,9 @@ def _connection(base_url: str, transport: httpx.BaseTransport | None) -> Iterato
     host = urlsplit(base_url).hostname or ""
     if os.environ.get("TENIOS_OFFLINE"):
         is_tenios = f".{host.rstrip('.')}".endswith(".tenios.com")
-        text = "TENIOS_OFFLINE is set, so nothing is sent to TENIOS. Unset it to start real callbacks."
+        text = (
+            "TENIOS_OFFLINE is set, so nothing is sent to TENIOS. Unset it to start real callbacks."
+        )
         yield Check("offline", ok=not is_tenios, text=text)
         if is_tenios:
             return
@@ -137,9 +156,13 @@ def _connection(base_url: str, transport: httpx.BaseTransport | None) -> Iterato
             ) as client,
             client.stream("GET", f"{base_url}/") as response,
         ):
-            yield Check("base URL", ok=True, text=f"{base_url} responds (HTTP {response.status_code})")
+            yield Check(
+                "base URL", ok=True, text=f"{base_url} responds (HTTP {response.status_code})"
+            )
     except Exception as error:  # noqa: BLE001 - whatever the proxy, the certificates or the network raise is a line
-        yield Check("base URL", ok=False, text=f"{base_url} cannot be reached: {describe_error(error)}")
+        yield Check(
+            "base URL", ok=False, text=f"{base_url} cannot be reached: {describe_error(error)}"
+        )
 
 
 def _proxy(base_url: str, host: str) -> str | None:

@@ -36,8 +36,8 @@ def ledger() -> None:
     """
     Look at a ledger, resolve what is unknown, and forget numbers.
 
-    A ledger records the callbacks that were started with a key, such as `tenios call NUMBER --key order-4711`. It is named by
-    --ledger or TENIOS_LEDGER.
+    A ledger records the callbacks that were started with a key, such as `tenios call NUMBER --key
+    order-4711`. It is named by --ledger or TENIOS_LEDGER.
     """
 
 
@@ -79,10 +79,23 @@ def show(run: Run, key: str, *, ledger: str | None, as_json: bool) -> None:
 @click.argument("key")
 @click.option("--placed", is_flag=True, help="There was a call: KEY never dials again.")
 @click.option("--not-placed", is_flag=True, help="There was no call: KEY may dial again.")
-@click.option("--id", "callback_id", type=CALLBACK_ID, metavar="ID", help="The id of the callback, if it is known.")
+@click.option(
+    "--id",
+    "callback_id",
+    type=CALLBACK_ID,
+    metavar="ID",
+    help="The id of the callback, if it is known.",
+)
 @_options
 def resolve(
-    run: Run, key: str, *, placed: bool, not_placed: bool, callback_id: int | None, ledger: str | None, as_json: bool
+    run: Run,
+    key: str,
+    *,
+    placed: bool,
+    not_placed: bool,
+    callback_id: int | None,
+    ledger: str | None,
+    as_json: bool,
 ) -> None:
     """
     Record whether KEY, whose outcome is unknown, was called.
@@ -135,7 +148,9 @@ def _open(run: Run, url: str | None, *, as_json: bool) -> Ledger:
     run.output = make_output(run.stdout, as_json=as_json)
     url = url or os.environ.get("TENIOS_LEDGER")
     if not url:
-        raise ConfigurationError("No ledger is named. Set TENIOS_LEDGER or use --ledger, as in sqlite:///callbacks.db.")
+        raise ConfigurationError(
+            "No ledger is named. Set TENIOS_LEDGER or use --ledger, as in sqlite:///callbacks.db."
+        )
     scheme, _, path = url.partition(":///")
     if scheme == "sqlite" and not Path(path).expanduser().exists():  # Ledger would create it.
         raise ConfigurationError(f"There is no ledger {Path(path).expanduser().absolute()}.")
@@ -147,7 +162,12 @@ def _print_json(entry: LedgerEntry) -> None:
 
 
 def _line(entry: LedgerEntry) -> str:
-    texts = [_time(entry.dialled_at), f"{entry.state:10}", one_line(entry.key), entry.number or "(forgotten)"]
+    texts = [
+        _time(entry.dialled_at),
+        f"{entry.state:10}",
+        one_line(entry.key),
+        entry.number or "(forgotten)",
+    ]
     texts += [f"callback {entry.handle.id}"] if entry.handle else []
     return "  ".join([*texts, *([one_line(entry.status)] if entry.status else [])])
 

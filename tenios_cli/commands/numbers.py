@@ -19,6 +19,8 @@ def numbers(*, as_json: bool) -> None:
     """
     for magic in MAGIC_NUMBERS.values():
         if as_json:
-            print_json({"number": magic.number, "display": magic.display, "description": magic.description})
+            print_json(
+                {"number": magic.number, "display": magic.display, "description": magic.description}
+            )
         else:
             click.echo(f"{magic.display}  {magic.description}")

@@ -29,33 +29,46 @@ if TYPE_CHECKING:
     help="The port to listen on; 0 for any free one.",
 )
 @click.option(
-    "--speed", default=1.0, show_default=True, help="How many times as fast as in reality time passes in the simulator."
+    "--speed",
+    default=1.0,
+    show_default=True,
+    help="How many times as fast as in reality time passes in the simulator.",
 )
 @click.option(
     "--allow-host",
     "allowed_hosts",
     multiple=True,
     metavar="NAME",
-    help="Also serve the console and the control API to requests for this host name. Can be repeated.",
+    help=(
+        "Also serve the console and the control API to requests for this host name. Can be "
+        "repeated."
+    ),
 )
 @json_option
 @click.pass_obj
 @requires_extra("simulator")
-def simulate(run: Run, *, host: str, port: int, speed: float, allowed_hosts: tuple[str, ...], as_json: bool) -> None:
+def simulate(
+    run: Run, *, host: str, port: int, speed: float, allowed_hosts: tuple[str, ...], as_json: bool
+) -> None:
     """
     Serve a simulator of TENIOS on this machine until Ctrl-C.
 
-    It needs no account, no phone and no internet. Prints the environment variables that make a client use it. At the same
-    address, a browser shows the callbacks and lets you act as the agent and the customer.
+    It needs no account, no phone and no internet. Prints the environment variables that make a
+    client use it. At the same address, a browser shows the callbacks and lets you act as the agent
+    and the customer.
     """
     try:
         simulator = tenios_simulator.Simulator(clock=ScaledClock(speed))
-        server = tenios_simulator.Server(simulator, host=host, port=port, allowed_hosts=allowed_hosts)
+        server = tenios_simulator.Server(
+            simulator, host=host, port=port, allowed_hosts=allowed_hosts
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
         hint = " Try --port 0 for a free one." if error.errno == errno.EADDRINUSE else ""
-        raise CommandError(f"Cannot listen on {host}, port {port}: {error.strerror}.{hint}") from None
+        raise CommandError(
+            f"Cannot listen on {host}, port {port}: {error.strerror}.{hint}"
+        ) from None
     variables = {
         "TENIOS_BASE_URL": server.address,
         "TENIOS_ACCESS_KEY": tenios_simulator.ACCESS_KEY,

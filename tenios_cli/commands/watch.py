@@ -45,15 +45,24 @@ def watch(
     ids = list(dict.fromkeys(callback_ids))
     tenios = make_async_client(simulator)
     run.callback_ids = ids
-    return asyncio.run(_watch(tenios, ids, run.output, answer_timeout=answer_timeout, end_timeout=end_timeout))
+    return asyncio.run(
+        _watch(tenios, ids, run.output, answer_timeout=answer_timeout, end_timeout=end_timeout)
+    )
 
 
 async def _watch(
-    tenios: AsyncTenios, ids: Sequence[int], output: Output, *, answer_timeout: int, end_timeout: int
+    tenios: AsyncTenios,
+    ids: Sequence[int],
+    output: Output,
+    *,
+    answer_timeout: int,
+    end_timeout: int,
 ) -> ExitCode:
     codes = [ExitCode.OK]
     async with tenios:
-        async for update in tenios.watch_many(ids, answer_timeout=answer_timeout, end_timeout=end_timeout):
+        async for update in tenios.watch_many(
+            ids, answer_timeout=answer_timeout, end_timeout=end_timeout
+        ):
             if update.error is not None:
                 output.error(update.error, update.outcome.handle.id)
                 codes.append(code_of_error(update.error) or ExitCode.FAILED)

@@ -1,8 +1,10 @@
 """
-The control API, the console's pages and its event stream. ``control.yaml`` describes the API and validates its requests.
+The control API, the console's pages and its event stream. ``control.yaml`` describes the API and
+validates its requests.
 
-A browser may change something only from the simulator's own page, and only under a host name of this machine. Otherwise any web
-page could control the simulator, if necessary by pointing its own host name to the loopback interface (DNS rebinding).
+A browser may change something only from the simulator's own page, and only under a host name of
+this machine. Otherwise any web page could control the simulator, if necessary by pointing its own
+host name to the loopback interface (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -65,12 +67,17 @@ class ControlAPI:
 
     Args:
         simulator: The simulator to control.
-        allowed_hosts: Hosts that the ``Host`` header of a request may name, besides the loopback interface.
+        allowed_hosts: Hosts that the ``Host`` header of a request may name, besides the loopback
+            interface.
         is_stopping: Returns whether the server is shutting down, so that event streams end.
     """
 
     def __init__(
-        self, simulator: Simulator, *, allowed_hosts: Collection[str], is_stopping: Callable[[], bool]
+        self,
+        simulator: Simulator,
+        *,
+        allowed_hosts: Collection[str],
+        is_stopping: Callable[[], bool],
     ) -> None:
         self._simulator = simulator
         self._allowed_hosts = {host.lower() for host in allowed_hosts}
@@ -88,7 +95,12 @@ class ControlAPI:
             self._route(f"{PREFIX}/callbacks/{{id}}/actions", POST=self._perform_action),
             self._route(f"{PREFIX}/requests", GET=self._list_requests),
             self._route(f"{PREFIX}/scenarios", POST=self._set_scenario),
-            self._route(f"{PREFIX}/faults", GET=self._list_faults, POST=self._inject_fault, DELETE=self._clear_faults),
+            self._route(
+                f"{PREFIX}/faults",
+                GET=self._list_faults,
+                POST=self._inject_fault,
+                DELETE=self._clear_faults,
+            ),
             self._route(f"{PREFIX}/reset", POST=self._reset),
         ]
         self._app = Starlette(routes=routes, exception_handlers={HTTPException: error_response})
@@ -116,7 +128,10 @@ class ControlAPI:
             raise HTTPProblem(
                 403,
                 "FORBIDDEN_HOST",
-                f"The host {host!r} is not allowed. Start the simulator with --allow-host to allow it.",
+                (
+                    f"The host {host!r} is not allowed. Start the simulator with --allow-host to "
+                    "allow it."
+                ),
             )
         if request.method in {"GET", "HEAD"}:
             return
@@ -125,14 +140,19 @@ class ControlAPI:
         if site == "same-origin":
             own_origins.add(f"https://{host}")  # A proxy has terminated TLS.
         if site not in {"none", "same-origin"} or request.headers.get("origin") not in own_origins:
-            raise HTTPProblem(403, "FORBIDDEN_ORIGIN", "Only the simulator's own page may send this request.")
+            raise HTTPProblem(
+                403, "FORBIDDEN_ORIGIN", "Only the simulator's own page may send this request."
+            )
 
     # Inspection
 
     async def _list_callbacks(self, _: Request) -> Response:
         now = self._simulator.clock.now()
         return json_response(
-            [serialize_callback(callback, now) for callback in self._simulator.callbacks[-_MAX_LISTED:]]
+            [
+                serialize_callback(callback, now)
+                for callback in self._simulator.callbacks[-_MAX_LISTED:]
+            ]
         )
 
     async def _list_requests(self, _: Request) -> Response:
@@ -142,12 +162,16 @@ class ControlAPI:
         return json_response([serialize_magic_number(magic) for magic in MAGIC_NUMBERS.values()])
 
     async def _list_faults(self, _: Request) -> Response:
-        return json_response([serialize_injection(injection) for injection in self._simulator.injections])
+        return json_response(
+            [serialize_injection(injection) for injection in self._simulator.injections]
+        )
 
     async def _events(self, request: Request) -> Response:
         if request.method == "HEAD":
             return Response(media_type="text/event-stream", headers=HEADERS)
-        return StreamingResponse(self._event_source.stream(), media_type="text/event-stream", headers=HEADERS)
+        return StreamingResponse(
+            self._event_source.stream(), media_type="text/event-stream", headers=HEADERS
+        )
 
     # Control
 
@@ -160,7 +184,9 @@ class ControlAPI:
             "callback_number": document["number"],
             "delay": document.get("delay", 0),
         }
-        response = self._simulator.handle_request("POST", "/callback/init", json.dumps(body).encode())
+        response = self._simulator.handle_request(
+            "POST", "/callback/init", json.dumps(body).encode()
+        )
         return json_response(serialize_response(response))
 
     async def _perform_action(self, request: Request) -> Response:
@@ -168,14 +194,21 @@ class ControlAPI:
         given_id = request.path_params["id"]
         callback_id = decimal(given_id)
         if callback_id is None:
-            raise HTTPProblem(404, "NOT_FOUND", f"There is no callback {given_id!r}. An id is a whole number.", "id")
+            raise HTTPProblem(
+                404,
+                "NOT_FOUND",
+                f"There is no callback {given_id!r}. An id is a whole number.",
+                "id",
+            )
         try:
             self._simulator.perform(callback_id, Action(document["action"]))
         except UnknownCallbackError as error:
             raise HTTPProblem(404, "NOT_FOUND", str(error), "id") from None
         except ImpossibleActionError as error:
             raise HTTPProblem(409, "IMPOSSIBLE_ACTION", str(error), "action") from None
-        return json_response(serialize_callback(self._simulator.callback(callback_id), self._simulator.clock.now()))
+        return json_response(
+            serialize_callback(self._simulator.callback(callback_id), self._simulator.clock.now())
+        )
 
     async def _set_scenario(self, request: Request) -> Response:
         document = await read_document(request, "Scenario")
@@ -209,7 +242,9 @@ def _invalid_value() -> Iterator[None]:
 
 def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
     async def respond(_: Request) -> Response:
-        return Response((_CONSOLE / name).read_text(encoding="utf-8"), media_type=media_type, headers=HEADERS)
+        return Response(
+            (_CONSOLE / name).read_text(encoding="utf-8"), media_type=media_type, headers=HEADERS
+        )
 
     return respond
 

@@ -1,4 +1,7 @@
-"""The events of the console: the newest part of the simulator's state, serialized once for all listeners."""
+"""
+The events of the console: the newest part of the simulator's state, serialized once for all
+listeners.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ class EventSource:
         self._event = ""
 
     async def stream(self) -> AsyncIterator[str]:
-        """Yield the whole state each time it changes, so that a browser that has missed events is still up to date."""
+        """
+        Yield the whole state each time it changes, so that a browser that has missed events is
+        still up to date.
+        """
         yield "retry: 500\n\n"
         sent = None
         while not self._is_stopping():
@@ -54,7 +60,12 @@ class EventSource:
         requests = self._simulator.requests[-_MAX_LISTED:]
         injections = self._simulator.injections[-_MAX_LISTED:]
         # Time changes a callback only by what it adds to its history.
-        snapshot = (callbacks, [len(callback.history(now)) for callback in callbacks], requests, injections)
+        snapshot = (
+            callbacks,
+            [len(callback.history(now)) for callback in callbacks],
+            requests,
+            injections,
+        )
         if snapshot == self._snapshot:
             return
         state = {
@@ -62,7 +73,5 @@ class EventSource:
             "requests": [serialize_request(request) for request in requests],
             "faults": [serialize_injection(injection) for injection in injections],
         }
-        self._event = (
-            f"data: {json.dumps({name: [shorten(item) for item in items] for name, items in state.items()})}\n\n"
-        )
+        self._event = f"data: {json.dumps({name: [shorten(item) for item in items] for name, items in state.items()})}\n\n"
         self._snapshot = snapshot

@@ -24,7 +24,10 @@ PREFIX = "/_simulator"
 # The pages load nothing from other hosts, and no other page may frame or read them.
 HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors "
+        "'none'"
+    ),
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -53,7 +56,10 @@ class HTTPProblem(HTTPException):
 @cache
 def control_document() -> Mapping[str, Any]:
     """Return the OpenAPI description of the control API."""
-    return cast("Mapping[str, Any]", yaml.safe_load((files(__package__) / "control.yaml").read_text(encoding="utf-8")))
+    return cast(
+        "Mapping[str, Any]",
+        yaml.safe_load((files(__package__) / "control.yaml").read_text(encoding="utf-8")),
+    )
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -76,11 +82,16 @@ async def read_body(receive: Receive) -> bytes:
 
 async def read_document(request: Request, schema_name: str) -> dict[str, Any]:
     """Return the JSON object in *request*. Raises HTTPProblem if it does not match the schema."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if (
+        request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        != "application/json"
+    ):
         raise HTTPProblem(415, "INVALID_CONTENT_TYPE", "The content type must be application/json.")
     body = await read_body(request.receive)
     if len(body) > LARGEST_BODY:
-        raise HTTPProblem(413, "BODY_TOO_LARGE", f"The body must not have more than {LARGEST_BODY} bytes.")
+        raise HTTPProblem(
+            413, "BODY_TOO_LARGE", f"The body must not have more than {LARGEST_BODY} bytes."
+        )
     document = json_object(body)
     if document is None:
         raise HTTPProblem(400, "INVALID_JSON", "The body must be a JSON object.")
@@ -88,7 +99,9 @@ async def read_document(request: Request, schema_name: str) -> dict[str, Any]:
     document = schema.with_integers(document)
     if violation := schema.violation(document):
         code, text = _FIELD_ERRORS[violation.kind]
-        message = f"{text}: {', '.join(violation.fields)}. See {schema_name} in {PREFIX}/openapi.json."
+        message = (
+            f"{text}: {', '.join(violation.fields)}. See {schema_name} in {PREFIX}/openapi.json."
+        )
         raise HTTPProblem(400, code, message, *violation.fields)
     return document
 

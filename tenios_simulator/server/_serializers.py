@@ -39,20 +39,26 @@ def serialize_callback(callback: SimulatedCallback, now: float) -> dict[str, Any
     return {
         "id": callback.id,
         "number": callback.number,
-        "callback_config_id": Redactor([callback.access_key], (), None).text(callback.callback_config_id),
+        "callback_config_id": Redactor([callback.access_key], (), None).text(
+            callback.callback_config_id
+        ),
         "delay": callback.delay,
         "agent_announcement": callback.agent_announcement,
         "dtmf_key": callback.dtmf_key,
         "status": str(status),
         "is_final": is_final(status),
-        "history": [{"status": str(status), "timestamp": timestamp} for timestamp, status in history],
+        "history": [
+            {"status": str(status), "timestamp": timestamp} for timestamp, status in history
+        ],
         "actions": [str(action) for action in Action if callback.scenario.after(action, status, 0)],
     }
 
 
 def serialize_response(response: Response) -> dict[str, Any]:
     """Return the JSON of a response."""
-    body = response.body if response.raw_body is None else response.raw_body.decode(errors="replace")
+    body = (
+        response.body if response.raw_body is None else response.raw_body.decode(errors="replace")
+    )
     return {
         "status": response.status,
         "body": body,
@@ -89,7 +95,9 @@ def serialize_injection(injection: Injection) -> dict[str, Any]:
 def shorten(value: Any) -> Any:
     """Return *value*, made of JSON types, with long texts, names, objects and lists cut."""
     if isinstance(value, dict):
-        return {_cut(name, _MAX_NAME): shorten(item) for name, item in islice(value.items(), _MAX_ITEMS)}
+        return {
+            _cut(name, _MAX_NAME): shorten(item) for name, item in islice(value.items(), _MAX_ITEMS)
+        }
     if isinstance(value, list):
         return [shorten(item) for item in value[:_MAX_ITEMS]]
     return _cut(value, _MAX_TEXT) if isinstance(value, str) else value
@@ -100,7 +108,10 @@ def _cut(text: str, length: int) -> str:
 
 
 def parse_scenario(document: Mapping[str, Any]) -> Scenario:
-    """Return the scenario that *document* describes. Raises ValueError if a field does not apply to it."""
+    """
+    Return the scenario that *document* describes. Raises ValueError if a field does not apply to
+    it.
+    """
     name = document["name"]
     seconds = {field: value for field, value in document.items() if field not in {"name", "number"}}
     make: Callable[..., Scenario] = getattr(Scenario, name)
@@ -115,7 +126,11 @@ def parse_injection(document: Mapping[str, Any]) -> tuple[Fault, dict[str, Any]]
     """
     kind = document["kind"]
     arguments = {field: document[field] for field in _INJECTION_FIELDS if field in document}
-    details = {field: value for field, value in document.items() if field not in {"kind", *_INJECTION_FIELDS}}
+    details = {
+        field: value
+        for field, value in document.items()
+        if field not in {"kind", *_INJECTION_FIELDS}
+    }
     return _make(KINDS[kind], kind, details), arguments
 
 

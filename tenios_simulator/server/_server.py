@@ -39,7 +39,8 @@ class Application:
 
     Args:
         simulator: Handles the requests.
-        allowed_hosts: Hosts that the ``Host`` header of a request to the control API may name, besides the loopback interface.
+        allowed_hosts: Hosts that the ``Host`` header of a request to the control API may name,
+            besides the loopback interface.
         is_stopping: Returns whether the server is shutting down.
     """
 
@@ -51,7 +52,9 @@ class Application:
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._simulator = simulator
-        self._control_api = ControlAPI(simulator, allowed_hosts=allowed_hosts, is_stopping=is_stopping)
+        self._control_api = ControlAPI(
+            simulator, allowed_hosts=allowed_hosts, is_stopping=is_stopping
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
@@ -69,7 +72,9 @@ class Application:
     async def _handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
         content_type = Headers(scope=scope).get("content-type", "")
-        response = self._simulator.handle_request(scope["method"], scope["path"], body, content_type=content_type)
+        response = self._simulator.handle_request(
+            scope["method"], scope["path"], body, content_type=content_type
+        )
         if response.delay:
             await self._simulator.clock.async_sleep(response.delay)
         if response.disconnect:
@@ -80,7 +85,11 @@ class Application:
 
 async def _send_response(send: Send, response: Response) -> None:
     content = response.content
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), **response.headers}
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(content)),
+        **response.headers,
+    }
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": response.status, "headers": raw})
     await send({"type": "http.response.body", "body": content})
@@ -90,24 +99,27 @@ def _disconnect(scope: Scope, receive: Receive, how: Literal["close", "reset"]) 
     connection: asyncio.Transport = scope["state"][CONNECTION]
     if how == "reset":
         with suppress(OSError):  # The client has already disconnected.
-            connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            connection.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE
+            )
     connection.abort()
-    # Without this, uvicorn would log that the application sent no response. uvicorn sets it too, but possibly later, and for
-    # pipelined requests only on the last one.
+    # Without this, uvicorn would log that the application sent no response. uvicorn sets it too,
+    # but possibly later, and for pipelined requests only on the last one.
     cycle: RequestResponseCycle = receive.__self__  # type: ignore[attr-defined] # uvicorn's receive is a bound method
     cycle.disconnected = True
 
 
 class Server(uvicorn.Server):
     """
-    Serves a simulator over HTTP. It listens as soon as it is made; :meth:`serve_forever` responds to requests.
+    Serves a simulator over HTTP. It listens as soon as it is made; :meth:`serve_forever` responds
+    to requests.
 
     Args:
         simulator: Handles the requests. For real time, make it with ``Simulator(real_time=True)``.
         host: The address to listen on.
         port: The port to listen on; 0 for a free one.
-        allowed_hosts: Hosts that the ``Host`` header of a request to the control API may name, besides the loopback interface and
-            *host*.
+        allowed_hosts: Hosts that the ``Host`` header of a request to the control API may name,
+            besides the loopback interface and *host*.
 
     Attributes:
         simulator: The simulator.
@@ -115,14 +127,22 @@ class Server(uvicorn.Server):
 
     Raises:
         OSError: The server cannot listen on this address and port.
-        ValueError: *host* is empty, *port* is out of range, or one of *allowed_hosts* is not a host name.
+        ValueError: *host* is empty, *port* is out of range, or one of *allowed_hosts* is not a host
+            name.
     """
 
     def __init__(
-        self, simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0, allowed_hosts: Collection[str] = ()
+        self,
+        simulator: Simulator,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        allowed_hosts: Collection[str] = (),
     ) -> None:
         if not host:
-            raise ValueError("host must not be empty. Use 0.0.0.0 to listen on all addresses of this machine.")
+            raise ValueError(
+                "host must not be empty. Use 0.0.0.0 to listen on all addresses of this machine."
+            )
         if not 0 <= port <= _MAX_PORT:
             raise ValueError(f"port must be from 0 to {_MAX_PORT}, got {port}.")
         for name in allowed_hosts:
@@ -131,7 +151,9 @@ class Server(uvicorn.Server):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
         self.address = _url(host, self._listener)
-        application = Application(simulator, allowed_hosts=[*allowed_hosts, host], is_stopping=lambda: self.should_exit)
+        application = Application(
+            simulator, allowed_hosts=[*allowed_hosts, host], is_stopping=lambda: self.should_exit
+        )
         super().__init__(
             uvicorn.Config(
                 application,
@@ -149,7 +171,10 @@ class Server(uvicorn.Server):
         )
 
     def serve_forever(self) -> None:
-        """Serve until a signal arrives or ``should_exit`` is set, then send pending responses for up to five seconds."""
+        """
+        Serve until a signal arrives or ``should_exit`` is set, then send pending responses for up
+        to five seconds.
+        """
         with suppress(KeyboardInterrupt):
             self.run(sockets=[self._listener])
 
@@ -160,13 +185,15 @@ def _check_host(host: str) -> None:
             ip_address(host)
     except ValueError:
         raise ValueError(
-            f"An allowed host must be a host name without scheme and port, such as 'simulator', got {host!r}."
+            "An allowed host must be a host name without scheme and port, such as 'simulator', "
+            f"got {host!r}."
         ) from None
 
 
 def _url(host: str, listener: socket.socket) -> str:
     bound, port = listener.getsockname()[:2]
     is_ipv6 = listener.family == socket.AF_INET6
-    if ip_address(bound).is_unspecified:  # It listens on all addresses, so the loopback's is one of them.
+    # It listens on all addresses, so the loopback's is one of them.
+    if ip_address(bound).is_unspecified:
         host = "::1" if is_ipv6 else "127.0.0.1"
     return f"http://[{host}]:{port}" if is_ipv6 else f"http://{host}:{port}"

@@ -23,9 +23,9 @@ def test_customers_wait_in_the_order_in_which_they_were_added(ledger: Ledger) ->
     assert campaign.add([Customer("three", "+492214710003")]).new == 1
     entries = campaign.entries()
     assert [entry.key for entry in entries] == ["two", "one", "three"]
-    assert {(entry.state, entry.attempts, entry.due_at, entry.callback_id) for entry in entries} == {
-        ("waiting", 0, None, None)
-    }
+    assert {
+        (entry.state, entry.attempts, entry.due_at, entry.callback_id) for entry in entries
+    } == {("waiting", 0, None, None)}
     assert campaign.summary() == CampaignSummary(waiting=3)
 
 
@@ -33,7 +33,9 @@ def test_key_that_is_there_stays_as_it_is(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     campaign.add([ONE])
     before = campaign.entries()
-    assert campaign.add([Customer("one", ONE.number, delay=60), TWO, TWO]) == Added(new=1, known=2, same_number=())
+    assert campaign.add([Customer("one", ONE.number, delay=60), TWO, TWO]) == Added(
+        new=1, known=2, same_number=()
+    )
     assert campaign.entries()[:1] == before
 
 

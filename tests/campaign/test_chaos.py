@@ -1,7 +1,9 @@
 """
-Processes are killed at random while one request in five fails, and the database is stopped: nobody is called twice.
+Processes are killed at random while one request in five fails, and the database is stopped: nobody
+is called twice.
 
-What must be true is checked by each way to hurt a campaign itself. ``benchmarks/chaos.py`` does the same with more customers.
+What must be true is checked by each way to hurt a campaign itself. ``benchmarks/chaos.py`` does the
+same with more customers.
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ TEXT = 'key,number,agent_announcement\r\nä-1,+49 221 4710001,"Bestellung ""Köl
         pytest.param(TEXT.encode(), id="Google Sheets and LibreOffice: UTF-8"),
         pytest.param(TEXT.encode("utf-8-sig"), id="Excel, CSV UTF-8: with a byte order mark"),
         pytest.param(
-            'key;number;agent_announcement\r\nä-1;+49 221 4710001;"Bestellung ""Köln""; 3,50 €"\r\n'.encode("cp1252"),
+            'key;number;agent_announcement\r\nä-1;+49 221 4710001;"Bestellung ""Köln""; 3,50 €"\r\n'.encode(
+                "cp1252"
+            ),
             id="Excel in Germany, CSV: Windows' ANSI with semicolons",
         ),
         pytest.param(
@@ -73,10 +75,15 @@ def test_latin_1_that_is_not_windows_is_read(tmp_path: Path) -> None:
 
 
 def test_columns_may_be_in_any_order_and_have_any_case(tmp_path: Path) -> None:
-    text = f"Delay ; NUMBER;name; Callback_Config_Id;Not_Before;KEY\n60;{NUMBER};Max;C1;2026-11-25T14:00+01:00;k\n"
+    text = (
+        "Delay ; NUMBER;name; "
+        f"Callback_Config_Id;Not_Before;KEY\n60;{NUMBER};Max;C1;2026-11-25T14:00+01:00;k\n"
+    )
     file = read(tmp_path, text)
     when = datetime(2026, 11, 25, 13, tzinfo=UTC)
-    assert file.customers == [Customer("k", NUMBER, delay=60, callback_config_id="C1", not_before=when)]
+    assert file.customers == [
+        Customer("k", NUMBER, delay=60, callback_config_id="C1", not_before=when)
+    ]
     assert file.unused == ["name"]
 
 
@@ -92,7 +99,11 @@ def test_time_without_a_zone_is_in_the_one_given(text: str, tmp_path: Path) -> N
 
 def test_empty_rows_and_cells_are_skipped(tmp_path: Path) -> None:
     data = f"key,number,delay\n\n,,\n k , {NUMBER} ,\n\nl,{NUMBER},,,\nm,{NUMBER}\n"
-    assert [(each.key, each.delay) for each in read(tmp_path, data).customers] == [("k", 0), ("l", 0), ("m", 0)]
+    assert [(each.key, each.delay) for each in read(tmp_path, data).customers] == [
+        ("k", 0),
+        ("l", 0),
+        ("m", 0),
+    ]
 
 
 def test_number_without_a_country_needs_a_region(tmp_path: Path) -> None:
@@ -118,7 +129,9 @@ def test_number_without_a_country_needs_a_region(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_bad_row_is_reported_with_its_line(row: str, reason: str, tmp_path: Path) -> None:
-    data = f'key,number,delay,not_before\n"a\n",{NUMBER}\ngood,{NUMBER}\n{row}\n'.replace('"a\n"', '"a"')
+    data = f'key,number,delay,not_before\n"a\n",{NUMBER}\ngood,{NUMBER}\n{row}\n'.replace(
+        '"a\n"', '"a"'
+    )
     file = read(tmp_path, data)
     assert [customer.key for customer in file.customers] == ["a", "good"]
     [problem] = file.problems
@@ -132,7 +145,11 @@ def test_line_of_a_row_counts_the_lines_within_cells(tmp_path: Path) -> None:
 
 
 def test_all_bad_rows_are_reported(tmp_path: Path) -> None:
-    assert [each.line for each in read(tmp_path, "key,number\nk,1\nl,2\nm,3\n").problems] == [2, 3, 4]
+    assert [each.line for each in read(tmp_path, "key,number\nk,1\nl,2\nm,3\n").problems] == [
+        2,
+        3,
+        4,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def at(text: str) -> float:
         (DAY, "2026-10-24 20:00", "2026-10-25 09:00"),
     ],
 )
-def test_next_opening_is_by_the_clocks_of_the_zone(hours: OpeningHours, now: str, opens: str | None) -> None:
+def test_next_opening_is_by_the_clocks_of_the_zone(
+    hours: OpeningHours, now: str, opens: str | None
+) -> None:
     expected = 0 if opens is None else at(opens) - at(now)
     assert hours.seconds_until_open(at(now)) == pytest.approx(expected)
 
@@ -56,8 +58,12 @@ def test_hours_that_begin_in_the_hour_that_is_left_out_begin_after_it() -> None:
     assert hours.seconds_until_open(opens) == 0
 
 
-@pytest.mark.skipif(not hasattr(system_time, "tzset"), reason="this system cannot change the zone of a process")
-def test_without_a_zone_the_hours_are_by_this_machines_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(
+    not hasattr(system_time, "tzset"), reason="this system cannot change the zone of a process"
+)
+def test_without_a_zone_the_hours_are_by_this_machines_clocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     try:
         monkeypatch.setenv("TZ", "America/New_York")
         system_time.tzset()
@@ -70,10 +76,14 @@ def test_without_a_zone_the_hours_are_by_this_machines_clocks(monkeypatch: pytes
 
 
 def test_text_is_parsed() -> None:
-    assert OpeningHours.parse("09:00-18:30", "Europe/Berlin") == OpeningHours(time(9), time(18, 30), BERLIN)
+    assert OpeningHours.parse("09:00-18:30", "Europe/Berlin") == OpeningHours(
+        time(9), time(18, 30), BERLIN
+    )
 
 
-@pytest.mark.parametrize("text", ["9-18", "09:00", "09:00-24:00", "09:60-10:00", "09:00-09:00", "", "09:00-18:00h"])
+@pytest.mark.parametrize(
+    "text", ["9-18", "09:00", "09:00-24:00", "09:60-10:00", "09:00-09:00", "", "09:00-18:00h"]
+)
 def test_wrong_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the messages are several
         OpeningHours.parse(text)

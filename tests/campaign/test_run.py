@@ -41,7 +41,10 @@ TALK = Scenario.answered(talking=20)
 
 @pytest.fixture
 def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the database work in the event loop: virtual time passes while a thread works, and a busy machine makes that long."""
+    """
+    Let the database work in the event loop: virtual time passes while a thread works, and a busy
+    machine makes that long.
+    """
 
     async def call(work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         return work(*arguments, **named)
@@ -55,7 +58,9 @@ def customers(count: int) -> list[Customer]:
 
 def client(simulator: Simulator, ledger: Ledger, **settings: Any) -> AsyncTenios:
     arguments = {"access_key": ACCESS_KEY, "callback_config_id": CALLBACK_CONFIG_ID, **settings}
-    return AsyncTenios(transport=simulator.transport, clock=simulator.clock, ledger=ledger, **arguments)
+    return AsyncTenios(
+        transport=simulator.transport, clock=simulator.clock, ledger=ledger, **arguments
+    )
 
 
 def run(
@@ -65,7 +70,9 @@ def run(
 
     async def run_it() -> CampaignSummary:
         async with client(simulator, ledger, **settings or {}) as tenios, asyncio.timeout(120):
-            return await Campaign(ledger, clock=simulator.clock).run(tenios, **{"max_active": 5, **limits})
+            return await Campaign(ledger, clock=simulator.clock).run(
+                tenios, **{"max_active": 5, **limits}
+            )
 
     return asyncio.run(run_it())
 
@@ -76,7 +83,11 @@ def counts(summary: CampaignSummary) -> dict[str, int]:
 
 def most_in_progress(callbacks: Iterable[SimulatedCallback]) -> int:
     """Return how many callbacks were in progress at the same time, as the simulator saw it."""
-    changes = [change for each in callbacks for change in ((each.timeline[0][0], 1), (each.timeline[-1][0], -1))]
+    changes = [
+        change
+        for each in callbacks
+        for change in ((each.timeline[0][0], 1), (each.timeline[-1][0], -1))
+    ]
     most = current = 0
     for _, change in sorted(changes):
         current += change
@@ -93,10 +104,14 @@ def starts(simulator: Simulator) -> list[float]:
 def test_each_customer_is_called_until_it_was_reached(ledger: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     simulator.set_scenario([Scenario.customer_busy(), TALK], number="+492214710001")
-    simulator.set_scenario([Scenario.agent_busy(), Scenario.customer_busy(), TALK], number="+492214710002")
+    simulator.set_scenario(
+        [Scenario.agent_busy(), Scenario.customer_busy(), TALK], number="+492214710002"
+    )
     simulator.set_scenario(Scenario.customer_busy(), number="+492214710003")
     simulator.set_scenario(Scenario.agent_busy(), number="+492214710004")
-    Campaign(ledger).add(customers(5), attempts=3, retry_after=timedelta(minutes=1), agent_retry_after=10)
+    Campaign(ledger).add(
+        customers(5), attempts=3, retry_after=timedelta(minutes=1), agent_retry_after=10
+    )
     assert counts(run(simulator, ledger)) == {"talked": 3, "customer_failed": 1, "agent_failed": 1}
     assert Counter(simulator.dialled) == {
         "+492214710001": 2, "+492214710002": 3, "+492214710003": 3, "+492214710004": 3, "+492214710005": 1,
@@ -121,7 +136,8 @@ def test_customer_is_tried_again_later_and_an_agent_sooner(ledger: Ledger) -> No
     Campaign(ledger).add(customers(2), attempts=2, retry_after=600, agent_retry_after=60)
     run(simulator, ledger)
     first, second = (
-        [each for each in simulator.callbacks if each.number == f"+49221471000{number}"] for number in (1, 2)
+        [each for each in simulator.callbacks if each.number == f"+49221471000{number}"]
+        for number in (1, 2)
     )
     after_customer = second_start(first)
     after_agent = second_start(second)
@@ -150,14 +166,18 @@ def test_limit_holds_for_two_runs_together(ledger: Ledger) -> None:
 
     async def both() -> None:
         async with client(simulator, ledger) as tenios, asyncio.timeout(120):
-            runs = [Campaign(ledger, clock=simulator.clock).run(tenios, max_active=3) for _ in range(2)]
+            runs = [
+                Campaign(ledger, clock=simulator.clock).run(tenios, max_active=3) for _ in range(2)
+            ]
             first, second = await asyncio.gather(*runs)
             assert first == second
             assert first.done == 20
 
     asyncio.run(both())
     assert most_in_progress(simulator.callbacks) <= 3
-    assert Counter(simulator.dialled) == {entry.number: entry.attempts for entry in Campaign(ledger).entries()}
+    assert Counter(simulator.dialled) == {
+        entry.number: entry.attempts for entry in Campaign(ledger).entries()
+    }
 
 
 @pytest.mark.usefixtures("exact_time")
@@ -174,7 +194,9 @@ def test_rate_spreads_the_starts_also_over_runs(ledger: Ledger) -> None:
 
 
 @pytest.mark.usefixtures("exact_time")
-def test_callbacks_are_started_in_the_opening_hours_only(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callbacks_are_started_in_the_opening_hours_only(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tenios_campaign._run._LOOK", 1000.0)
     simulator = Simulator(scenario=TALK)  # Its time begins at 01:46:40 UTC.
     Campaign(ledger).add(customers(4))
@@ -188,22 +210,32 @@ def test_callbacks_are_started_in_the_opening_hours_only(ledger: Ledger, monkeyp
 @pytest.mark.usefixtures("exact_time")
 def test_customer_is_not_called_before_its_time_and_then_before_the_others(ledger: Ledger) -> None:
     simulator = Simulator(scenario=Scenario.agent_busy(after=30))
-    late = Customer("late", "+492214710100", not_before=datetime.fromtimestamp(simulator.clock.now() + 100, UTC))
+    late = Customer(
+        "late", "+492214710100", not_before=datetime.fromtimestamp(simulator.clock.now() + 100, UTC)
+    )
     Campaign(ledger).add([late, *customers(6)])
     run(simulator, ledger, max_active=1)
     order = simulator.dialled
     assert 2 <= order.index("+492214710100") < 6
-    started = next(each for each in simulator.callbacks if each.number == "+492214710100").started_at
+    started = next(
+        each for each in simulator.callbacks if each.number == "+492214710100"
+    ).started_at
     assert started >= simulator.callbacks[0].started_at + 90
 
 
 def test_delay_announcement_and_configuration_reach_tenios(ledger: Ledger) -> None:
     simulator = Simulator(accounts={ACCESS_KEY: [CALLBACK_CONFIG_ID, "OTHER"]})
-    customer = Customer("k", "+492214710001", delay=60, agent_announcement="Order", callback_config_id="OTHER")
+    customer = Customer(
+        "k", "+492214710001", delay=60, agent_announcement="Order", callback_config_id="OTHER"
+    )
     Campaign(ledger).add([customer])
     run(simulator, ledger)
     [callback] = simulator.callbacks
-    assert (callback.delay, callback.agent_announcement, callback.callback_config_id) == (60, "Order", "OTHER")
+    assert (callback.delay, callback.agent_announcement, callback.callback_config_id) == (
+        60,
+        "Order",
+        "OTHER",
+    )
 
 
 @pytest.mark.usefixtures("exact_time")
@@ -212,7 +244,9 @@ def test_updates_tell_each_change(ledger: Ledger) -> None:
     updates: list[CampaignEntry] = []
     Campaign(ledger).add(customers(1), attempts=2, retry_after=10)
     run(simulator, ledger, on_update=updates.append)
-    states = [(entry.state, entry.attempts, entry.status and str(entry.status)) for entry in updates]
+    states = [
+        (entry.state, entry.attempts, entry.status and str(entry.status)) for entry in updates
+    ]
     assert states[:2] == [("active", 1, None)] * 2
     assert ("waiting", 1, "CALL_B_FAILED") in states
     assert ("active", 2, "CONNECTED") in states
@@ -256,8 +290,13 @@ def test_number_that_the_client_does_not_allow_is_rejected(ledger: Ledger) -> No
 
 
 @pytest.mark.parametrize("status", [403, 404, 405])
-def test_what_is_refused_for_all_ends_the_run_and_rejects_nobody(status: int, ledger: Ledger) -> None:
-    """As with a wrong access key, or another server at the base URL. With the right one, the campaign goes on."""
+def test_what_is_refused_for_all_ends_the_run_and_rejects_nobody(
+    status: int, ledger: Ledger
+) -> None:
+    """
+    As with a wrong access key, or another server at the base URL. With the right one, the campaign
+    goes on.
+    """
     simulator = Simulator(scenario=TALK)
     simulator.inject(faults.HttpError(status), on="init", times=None)
     Campaign(ledger).add(customers(3), attempts=1)
@@ -268,8 +307,13 @@ def test_what_is_refused_for_all_ends_the_run_and_rejects_nobody(status: int, le
     assert counts(run(simulator, ledger)) == {"talked": 3}
 
 
-def test_campaign_goes_on_with_another_configuration_after_the_first_was_refused(ledger: Ledger) -> None:
-    """The ledger takes no other arguments for a key, so that the attempt gets another key, and the old one is void."""
+def test_campaign_goes_on_with_another_configuration_after_the_first_was_refused(
+    ledger: Ledger,
+) -> None:
+    """
+    The ledger takes no other arguments for a key, so that the attempt gets another key, and the old
+    one is void.
+    """
     simulator = Simulator(scenario=TALK)
     Campaign(ledger).add(customers(2))
     with pytest.raises(BadCredentialsError):
@@ -317,7 +361,9 @@ def test_callback_that_was_not_sent_is_tried_again(ledger: Ledger) -> None:
                 errors.append(entry.error)
                 stop.set()
 
-        async with AsyncTenios(ACCESS_KEY, CALLBACK_CONFIG_ID, base_url="http://127.0.0.1:1", ledger=ledger) as tenios:
+        async with AsyncTenios(
+            ACCESS_KEY, CALLBACK_CONFIG_ID, base_url="http://127.0.0.1:1", ledger=ledger
+        ) as tenios:
             await Campaign(ledger).run(tenios, max_active=1, stop=stop, on_update=note)
 
     asyncio.run(run_without_a_network())
@@ -342,7 +388,10 @@ def test_unknown_outcome_counts_as_in_progress_until_no_phone_can_ring(ledger: L
     simulator = Simulator(scenario=Scenario.answered(talking=60))
     simulator.inject(faults.Drop(), on="init", times=2)
     Campaign(ledger).add(customers(4))
-    assert counts(run(simulator, ledger, max_active=2, answer_timeout=200)) == {"talked": 2, "unknown": 2}
+    assert counts(run(simulator, ledger, max_active=2, answer_timeout=200)) == {
+        "talked": 2,
+        "unknown": 2,
+    }
     times = starts(simulator)
     assert times[2] >= 200
     assert most_in_progress(simulator.callbacks) == 2
@@ -362,7 +411,10 @@ def test_person_who_finds_that_no_phone_rang_lets_the_customer_be_called(ledger:
 def test_callback_that_nobody_answers_in_time_is_unknown(ledger: Ledger) -> None:
     simulator = Simulator(scenario=[Scenario.manual(), TALK])
     Campaign(ledger).add(customers(2), attempts=3)
-    assert counts(run(simulator, ledger, max_active=1, answer_timeout=100)) == {"talked": 1, "unknown": 1}
+    assert counts(run(simulator, ledger, max_active=1, answer_timeout=100)) == {
+        "talked": 1,
+        "unknown": 1,
+    }
     assert starts(simulator)[1] >= 200, "it may ring a while longer"
 
 
@@ -402,7 +454,10 @@ def test_stop_starts_no_more_and_follows_those_that_run(ledger: Ledger) -> None:
         stop = asyncio.Event()
         async with client(simulator, ledger) as tenios, asyncio.timeout(120):
             return await Campaign(ledger, clock=simulator.clock).run(
-                tenios, max_active=3, stop=stop, on_update=lambda entry: stop.set() if entry.status else None
+                tenios,
+                max_active=3,
+                stop=stop,
+                on_update=lambda entry: stop.set() if entry.status else None,
             )
 
     summary = asyncio.run(run_it())
@@ -479,8 +534,21 @@ def test_cancelled_run_does_not_wait_for_another_process_that_dials(
 
 
 def bare_run(simulator: Simulator, ledger: Ledger, tenios: AsyncTenios) -> Run:
-    limits: dict[str, Any] = {"max_active": 1, "max_starts_per_minute": None, "hours": None, "on_update": None}
-    return Run(Entries(ledger), ledger, tenios, simulator.clock, answer_timeout=300, end_timeout=300, **limits)
+    limits: dict[str, Any] = {
+        "max_active": 1,
+        "max_starts_per_minute": None,
+        "hours": None,
+        "on_update": None,
+    }
+    return Run(
+        Entries(ledger),
+        ledger,
+        tenios,
+        simulator.clock,
+        answer_timeout=300,
+        end_timeout=300,
+        **limits,
+    )
 
 
 def test_database_that_is_away_is_logged_once(
@@ -501,10 +569,14 @@ def test_database_that_is_away_is_logged_once(
             await run._db(work)
 
     asyncio.run(run_it())
-    assert [record.getMessage() for record in caplog.records] == ["The database is away. It is tried again."] * 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "The database is away. It is tried again."
+    ] * 2
 
 
-def test_error_of_the_database_is_not_reported_if_nobody_waits_for_it_any_more(ledger: Ledger) -> None:
+def test_error_of_the_database_is_not_reported_if_nobody_waits_for_it_any_more(
+    ledger: Ledger,
+) -> None:
     """Jobs of a worker are cancelled when the database goes away."""
     simulator = Simulator()
     reported: list[object] = []
@@ -598,19 +670,28 @@ def test_database_that_is_away_for_a_while_loses_nothing(
     assert "The ledger cannot be used (away). It is tried again." in caplog.text
 
 
-def test_forgetting_erases_what_is_personal_of_those_who_will_not_be_called_again(ledger: Ledger) -> None:
+def test_forgetting_erases_what_is_personal_of_those_who_will_not_be_called_again(
+    ledger: Ledger,
+) -> None:
     simulator = Simulator(scenario=TALK)
     simulator.inject(faults.HttpError(500), on="init", nth=2)
     campaign = Campaign(ledger)
-    campaign.add([Customer("order-1", "+492214710001", agent_announcement="For order 1"), *customers(2)[1:]])
+    campaign.add(
+        [Customer("order-1", "+492214710001", agent_announcement="For order 1"), *customers(2)[1:]]
+    )
     assert counts(run(simulator, ledger, max_active=1)) == {"talked": 1, "unknown": 1}
     campaign.add(customers(3))
     assert ledger.forget(older_than=timedelta(days=1)) == 0
     assert [entry.number for entry in campaign.entries()][:2] == ["+492214710001", "+492214710002"]
     assert ledger.forget(older_than=timedelta(0)) == 2
     assert [entry.number for entry in campaign.entries()] == [None, None, "+492214710003"]
-    columns = sa.text("SELECT agent_announcement, error FROM tenios_campaign_entries WHERE number IS NULL")
-    assert ledger._database.run(lambda connection: list(map(tuple, connection.execute(columns)))) == [(None, None)] * 2
+    columns = sa.text(
+        "SELECT agent_announcement, error FROM tenios_campaign_entries WHERE number IS NULL"
+    )
+    assert (
+        ledger._database.run(lambda connection: list(map(tuple, connection.execute(columns))))
+        == [(None, None)] * 2
+    )
     assert campaign.add(customers(3)).known == 3
     ledger.resolve("order-2/1", placed=False)  # but the number is gone, so it stays unknown
     assert counts(run(simulator, ledger)) == {"talked": 2, "unknown": 1}
@@ -649,5 +730,7 @@ def test_campaign_of_a_later_release_is_refused(ledger: Ledger) -> None:
     Campaign(ledger)
     with ledger._database._begin() as connection:
         connection.execute(sa.text("UPDATE tenios_campaign SET version = 2"))
-    with pytest.raises(ConfigurationError, match=r"later release .*version 2; this release knows version 1"):
+    with pytest.raises(
+        ConfigurationError, match=r"later release .*version 2; this release knows version 1"
+    ):
         Campaign(ledger)

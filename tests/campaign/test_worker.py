@@ -1,4 +1,7 @@
-"""Workers: several of them make the attempts of one campaign, and go on with those of one that has died."""
+"""
+Workers: several of them make the attempts of one campaign, and go on with those of one that has
+died.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,9 @@ def ledger(server: str) -> Iterator[Ledger]:
 
 
 @asynccontextmanager
-async def worker(simulator: Simulator, ledger: Ledger, **arguments: Any) -> AsyncIterator[asyncio.Task[Any]]:
+async def worker(
+    simulator: Simulator, ledger: Ledger, **arguments: Any
+) -> AsyncIterator[asyncio.Task[Any]]:
     """A worker, which is cancelled at the end."""
     async with client(simulator, ledger) as tenios:
         campaign = Campaign(ledger, clock=simulator.clock)
@@ -64,7 +69,10 @@ def is_done(ledger: Ledger) -> Callable[[], bool]:
 
 def dials_per_attempt(simulator: Simulator, ledger: Ledger) -> dict[str, bool]:
     dialled = Counter(simulator.dialled)
-    return {entry.key: dialled[entry.number or ""] == entry.attempts for entry in Campaign(ledger).entries()}
+    return {
+        entry.key: dialled[entry.number or ""] == entry.attempts
+        for entry in Campaign(ledger).entries()
+    }
 
 
 def test_workers_share_a_campaign_within_its_limit(ledger: Ledger) -> None:
@@ -75,7 +83,12 @@ def test_workers_share_a_campaign_within_its_limit(ledger: Ledger) -> None:
 
     async def run() -> None:
         workers = [
-            worker(simulator, ledger, max_active=4, on_update=lambda entry, keys=keys: keys.append(entry.key))
+            worker(
+                simulator,
+                ledger,
+                max_active=4,
+                on_update=lambda entry, keys=keys: keys.append(entry.key),
+            )
             for keys in made
         ]
         async with workers[0], workers[1], workers[2]:
@@ -149,12 +162,16 @@ def test_jobs_contain_keys_and_no_numbers(ledger: Ledger) -> None:
             await until(lambda: len(simulator.callbacks) == 1)
 
     asyncio.run(run())
-    statement = sa.text("SELECT args::text FROM tenios_jobs.procrastinate_jobs WHERE task_name = 'attempt'")
+    statement = sa.text(
+        "SELECT args::text FROM tenios_jobs.procrastinate_jobs WHERE task_name = 'attempt'"
+    )
     jobs = ledger._database.run(lambda connection: list(connection.execute(statement)))
     assert jobs == [('{"key": "order-1"}',)]
 
 
-def test_attempt_whose_worker_died_before_it_dialled_waits_for_the_opening_hours(ledger: Ledger) -> None:
+def test_attempt_whose_worker_died_before_it_dialled_waits_for_the_opening_hours(
+    ledger: Ledger,
+) -> None:
     simulator = Simulator(scenario=TALK, clock=ScaledClock(SPEED))
     campaign = Campaign(ledger, clock=simulator.clock)
     campaign.add(customers(1))

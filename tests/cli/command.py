@@ -19,8 +19,13 @@ ACCESS_KEY = "SECRET-KEY-1234"
 
 
 def environment(settings: dict[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a command with *settings*, and with a buffered stdout unless they say otherwise."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | (settings or {})
+    """
+    Return the environment of a command with *settings*, and with a buffered stdout unless they say
+    otherwise.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | (
+        settings or {}
+    )
 
 
 def tenios(
@@ -40,14 +45,23 @@ def tenios(
         command = ["sh", "-c", f'exec "$@" {redirect}', "sh", *command]
     captured = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
     return subprocess.run(
-        command, env=environment(settings), text=True, errors="backslashreplace", check=False, **captured
+        command,
+        env=environment(settings),
+        text=True,
+        errors="backslashreplace",
+        check=False,
+        **captured,
     )
 
 
-def python(code: str, settings: dict[str, str] | None = None, **streams: Any) -> subprocess.CompletedProcess[str]:
+def python(
+    code: str, settings: dict[str, str] | None = None, **streams: Any
+) -> subprocess.CompletedProcess[str]:
     """Run *code* in a fresh interpreter. The other arguments are those of :func:`tenios`."""
     captured = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
-    return subprocess.run([sys.executable, "-c", code], env=environment(settings), text=True, check=False, **captured)
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment(settings), text=True, check=False, **captured
+    )
 
 
 def objects(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
@@ -57,14 +71,16 @@ def objects(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 
 def server_of(*statuses: str | Fault, start: Fault | None = None) -> FaultServer:
     """
-    Return a server that starts callback 10 and then returns these statuses, the last one repeatedly.
+    Return a server that starts callback 10 and then returns these statuses, the last one
+    repeatedly.
 
     Args:
         statuses: Each is a status, or what else happens to a status request.
         start: What happens to the init request.
     """
     faults = [
-        respond("200 OK", {"status": status}) if isinstance(status, str) else status for status in statuses or ("X",)
+        respond("200 OK", {"status": status}) if isinstance(status, str) else status
+        for status in statuses or ("X",)
     ]
     return FaultServer(in_turn(start or respond("200 OK", {"id": 10}), *faults, others=faults[-1]))
 
@@ -91,7 +107,11 @@ def terminal(
     """
     pid, screen = pty.fork()
     if pid == 0:
-        os.execve(TENIOS, ["tenios", *arguments], environment({"TERM": "xterm", "COLUMNS": "120", **(settings or {})}))
+        os.execve(
+            TENIOS,
+            ["tenios", *arguments],
+            environment({"TERM": "xterm", "COLUMNS": "120", **(settings or {})}),
+        )
     drawn = ""
     waiting = dict(typed or {})
     while True:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def simulator() -> Iterator[dict[str, str]]:
-    """The environment variables that a running `tenios simulate` has printed. Its time passes ten times as fast."""
+    """
+    The environment variables that a running `tenios simulate` has printed. Its time passes ten
+    times as fast.
+    """
     command: list[str | Path] = [TENIOS, "simulate", "--port", "0", "--speed", "10"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -52,10 +52,21 @@ def test_key_in_the_wrong_argument_is_masked(arguments: tuple[str, ...], tmp_pat
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
 @pytest.mark.parametrize(
-    "name", ["TENIOS_REGION", "TENIOS_ALLOWED_NUMBERS", "TENIOS_BASE_URL", "TENIOS_INSECURE_HOSTS", "HTTPS_PROXY"]
+    "name",
+    [
+        "TENIOS_REGION",
+        "TENIOS_ALLOWED_NUMBERS",
+        "TENIOS_BASE_URL",
+        "TENIOS_INSECURE_HOSTS",
+        "HTTPS_PROXY",
+    ],
 )
 def test_key_in_the_wrong_variable_is_masked(name: str, options: list[str]) -> None:
-    settings = {"TENIOS_ACCESS_KEY": ACCESS_KEY, "TENIOS_CALLBACK_CONFIG_ID": "CONFIG", name: ACCESS_KEY}
+    settings = {
+        "TENIOS_ACCESS_KEY": ACCESS_KEY,
+        "TENIOS_CALLBACK_CONFIG_ID": "CONFIG",
+        name: ACCESS_KEY,
+    }
     if name == "TENIOS_INSECURE_HOSTS":
         settings["TENIOS_BASE_URL"] = "http://simulator.invalid"
     else:
@@ -74,7 +85,11 @@ def test_key_as_the_name_of_its_file_is_not_shown() -> None:
 
 
 def test_key_as_the_callback_config_id_is_masked_by_doctor() -> None:
-    settings = {"TENIOS_ACCESS_KEY": ACCESS_KEY, "TENIOS_CALLBACK_CONFIG_ID": ACCESS_KEY, "TENIOS_OFFLINE": "1"}
+    settings = {
+        "TENIOS_ACCESS_KEY": ACCESS_KEY,
+        "TENIOS_CALLBACK_CONFIG_ID": ACCESS_KEY,
+        "TENIOS_OFFLINE": "1",
+    }
     assert "ok   callback config id: ***\n" in tenios("doctor", settings=settings).stdout
 
 
@@ -93,17 +108,24 @@ def test_short_keys_are_masked_as_words() -> None:
     settings = {"TENIOS_ACCESS_KEY": "KEY", "TENIOS_CALLBACK_CONFIG_ID": "CONFIG"}
     refused = tenios("call", "KEY", settings=settings)
     assert "'***' is not a phone number" in refused.stderr
-    assert "set by TENIOS_ACCESS_KEY\n" in tenios("doctor", settings={**settings, "TENIOS_OFFLINE": "1"}).stdout
+    assert (
+        "set by TENIOS_ACCESS_KEY\n"
+        in tenios("doctor", settings={**settings, "TENIOS_OFFLINE": "1"}).stdout
+    )
 
 
 def test_key_of_digits_does_not_hide_an_id() -> None:
     with server_of("CALL_A_FAILED") as server:
-        result = tenios("call", NUMBER, "--json", settings={**settings_of(server), "TENIOS_ACCESS_KEY": "10"})
+        result = tenios(
+            "call", NUMBER, "--json", settings={**settings_of(server), "TENIOS_ACCESS_KEY": "10"}
+        )
     assert [event["id"] for event in objects(result)] == [10, 10, 10]
 
 
 def test_key_that_a_server_sends_back_is_masked_in_the_picture() -> None:
     with server_of(f"HOLD_{ACCESS_KEY}", "CALL_A_FAILED") as server:
-        code, drawn = terminal("call", NUMBER, "--answer-timeout", "3", settings=settings_of(server))
+        code, drawn = terminal(
+            "call", NUMBER, "--answer-timeout", "3", settings=settings_of(server)
+        )
     assert code in {3, 7}
     assert PART not in drawn

@@ -15,7 +15,9 @@ ORDER = ["REQUESTED", "ACCEPTED", "CALLING_A", "CALLING_B", "CONNECTED", "DISCON
 
 
 def requests(simulator: dict[str, str]) -> list[dict[str, object]]:
-    received: list[dict[str, object]] = httpx.get(f"{simulator['TENIOS_BASE_URL']}/_simulator/requests").json()
+    received: list[dict[str, object]] = httpx.get(
+        f"{simulator['TENIOS_BASE_URL']}/_simulator/requests"
+    ).json()
     return received
 
 
@@ -43,7 +45,9 @@ def test_call_prints_each_status_and_the_outcome(simulator: dict[str, str]) -> N
         ("+49 30 23125 711", 7, "CallbackTimeoutError"),
     ],
 )
-def test_call_exits_with_the_code_of_the_outcome(simulator: dict[str, str], number: str, code: int, text: str) -> None:
+def test_call_exits_with_the_code_of_the_outcome(
+    simulator: dict[str, str], number: str, code: int, text: str
+) -> None:
     result = tenios("call", number, "--answer-timeout", "8s", settings=simulator)
     assert result.returncode == code
     assert text in result.stdout + result.stderr
@@ -59,7 +63,9 @@ def test_call_exits_with_the_code_of_the_outcome(simulator: dict[str, str], numb
         ([NUMBER, "--dtmf-key", "x"], "dtmf_key"),
     ],
 )
-def test_call_with_a_wrong_argument_sends_nothing(simulator: dict[str, str], arguments: list[str], text: str) -> None:
+def test_call_with_a_wrong_argument_sends_nothing(
+    simulator: dict[str, str], arguments: list[str], text: str
+) -> None:
     result = tenios("call", *arguments, settings=simulator)
     assert result.returncode == 5
     assert result.stderr.startswith("InvalidArgumentError: ")
@@ -68,10 +74,21 @@ def test_call_with_a_wrong_argument_sends_nothing(simulator: dict[str, str], arg
 
 
 def test_call_sends_its_options(simulator: dict[str, str]) -> None:
-    options = {"--region": "DE", "--delay": "1m", "--agent-announcement": "Hello", "--dtmf-key": "1"}
+    options = {
+        "--region": "DE",
+        "--delay": "1m",
+        "--agent-announcement": "Hello",
+        "--dtmf-key": "1",
+    }
     arguments = [word for option in options.items() for word in option]
-    [started] = objects(tenios("call", "0221 4710 123", *arguments, "--no-wait", "--json", settings=simulator))
-    assert (started["event"], started["number"], started["handle"]["delay"]) == ("started", "+492214710123", 60)
+    [started] = objects(
+        tenios("call", "0221 4710 123", *arguments, "--no-wait", "--json", settings=simulator)
+    )
+    assert (started["event"], started["number"], started["handle"]["delay"]) == (
+        "started",
+        "+492214710123",
+        60,
+    )
     [callback] = httpx.get(f"{simulator['TENIOS_BASE_URL']}/_simulator/callbacks").json()
     fields = ("number", "delay", "agent_announcement", "dtmf_key")
     assert [callback[field] for field in fields] == ["+492214710123", 60, "Hello", "1"]
@@ -80,16 +97,28 @@ def test_call_sends_its_options(simulator: dict[str, str]) -> None:
 def test_call_with_a_time_that_is_none_is_wrong_usage() -> None:
     result = tenios("call", NUMBER, "--delay", "soon")
     assert result.returncode == 2
-    assert "'--delay': 'soon' is not a valid time. Write it like 90, 90s, 5m or 1h." in result.stderr
+    assert (
+        "'--delay': 'soon' is not a valid time. Write it like 90, 90s, 5m or 1h." in result.stderr
+    )
 
 
 def test_call_as_json_prints_one_object_per_line(simulator: dict[str, str]) -> None:
-    started, *statuses, outcome = objects(tenios("call", "+49 30 23125 201", "--json", settings=simulator))
+    started, *statuses, outcome = objects(
+        tenios("call", "+49 30 23125 201", "--json", settings=simulator)
+    )
     assert (started["event"], started["id"], started["handle"]["id"]) == ("started", 10, 10)
     assert {status["event"] for status in statuses} == {"status"}
     assert statuses[-1]["status"] == "CALL_B_FAILED"
-    assert [status["seconds"] for status in statuses] == sorted(status["seconds"] for status in statuses)
-    assert outcome == {"event": "outcome", "id": 10, "connected": False, "failed_party": "customer", "ended": True}
+    assert [status["seconds"] for status in statuses] == sorted(
+        status["seconds"] for status in statuses
+    )
+    assert outcome == {
+        "event": "outcome",
+        "id": 10,
+        "connected": False,
+        "failed_party": "customer",
+        "ended": True,
+    }
 
 
 def test_call_as_json_prints_errors_to_stdout(simulator: dict[str, str]) -> None:
@@ -104,11 +133,15 @@ def test_call_as_json_prints_errors_to_stdout(simulator: dict[str, str]) -> None
 
 def test_call_as_json_names_the_callback_after_a_timeout(simulator: dict[str, str]) -> None:
     """The program that called needs the id to pick the callback up again."""
-    error = objects(tenios("call", "+49 30 23125 300", "--answer-timeout", "1s", "--json", settings=simulator))[-1]
+    error = objects(
+        tenios("call", "+49 30 23125 300", "--answer-timeout", "1s", "--json", settings=simulator)
+    )[-1]
     assert (error["event"], error["error"], error["id"]) == ("error", "CallbackTimeoutError", 10)
 
 
-def test_call_with_a_wrong_access_key_names_both_causes_and_no_key(simulator: dict[str, str]) -> None:
+def test_call_with_a_wrong_access_key_names_both_causes_and_no_key(
+    simulator: dict[str, str],
+) -> None:
     result = tenios("call", NUMBER, settings={**simulator, "TENIOS_ACCESS_KEY": "WRONG-KEY"})
     assert result.returncode == 5
     assert "BadCredentialsError" in result.stderr
@@ -132,7 +165,9 @@ def test_access_key_as_an_argument_is_refused_and_not_repeated() -> None:
     assert "SECRET-KEY-1234" not in result.stdout + result.stderr
 
 
-def test_access_key_file_may_be_readable_by_others(simulator: dict[str, str], tmp_path: Path) -> None:
+def test_access_key_file_may_be_readable_by_others(
+    simulator: dict[str, str], tmp_path: Path
+) -> None:
     """Docker and Kubernetes mount secrets like that."""
     path = tmp_path / "key"
     path.write_text(simulator.pop("TENIOS_ACCESS_KEY") + "\n")

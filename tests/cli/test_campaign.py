@@ -17,8 +17,11 @@ from tenios_ext.ledger import Ledger
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Both talk; the customer declines; the agent is busy; TENIOS responds with 500; phones ring without end.
-TALK, DECLINE, BUSY, UNKNOWN, RING = (f"+49 30 23125 {number}" for number in (100, 202, 101, 500, 300))
+# Both talk; the customer declines; the agent is busy; TENIOS responds with 500; phones ring without
+# end.
+TALK, DECLINE, BUSY, UNKNOWN, RING = (
+    f"+49 30 23125 {number}" for number in (100, 202, 101, 500, 300)
+)
 
 
 class Folder:
@@ -26,7 +29,8 @@ class Folder:
     A folder with a customers' file and a campaign.
 
     Attributes:
-        settings: Variables for the command's environment, which make it use the simulator and the campaign.
+        settings: Variables for the command's environment, which make it use the simulator and the
+            campaign.
     """
 
     def __init__(self, path: Path, simulator: dict[str, str]) -> None:
@@ -65,7 +69,8 @@ def test_add_tells_what_was_added_and_what_was_known(offline: Folder) -> None:
     dry = offline("add", file, "--dry-run")
     assert (dry.returncode, dry.stderr) == (0, "")
     assert dry.stdout == (
-        "a and c have the same number, which is called for each.\nWould add 3 customers; 0 were known already.\n"
+        "a and c have the same number, which is called for each.\nWould add 3 customers; 0 were "
+        "known already.\n"
     )
     assert offline.states() == {}
     assert offline("add", file).stdout.endswith("\nAdded 3 customers; 0 were known already.\n")
@@ -100,25 +105,38 @@ def test_add_refuses_a_key_with_another_number(offline: Folder) -> None:
     offline("add", offline.file(TALK))
     result = offline("add", offline.file(DECLINE))
     assert result.returncode == 1
-    assert result.stderr == "The key 'a' is in the campaign already, with another number. Nothing was added.\n"
+    assert (
+        result.stderr
+        == "The key 'a' is in the campaign already, with another number. Nothing was added.\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["add", "missing.csv"], 2, "'missing.csv' does not exist"),
-        (["add", __file__, "--timezone", "Europe/Atlantis"], 2, "There is no time zone 'Europe/Atlantis'"),
+        (
+            ["add", __file__, "--timezone", "Europe/Atlantis"],
+            2,
+            "There is no time zone 'Europe/Atlantis'",
+        ),
         (["add", __file__, "--attempts", "0"], 2, "--attempts"),
         (["run"], 2, "Missing option '--max-active'"),
         (["run", "--max-active", "1", "--rate", "10"], 2, "Write it like 1/s, 10/m or 300/h"),
         (["run", "--max-active", "1", "--rate", "0/m"], 2, "Write it like 1/s, 10/m or 300/h"),
-        (["run", "--max-active", "1", "--between", "9-18"], 2, "Write the hours like 09:00-18:00, got '9-18'"),
+        (
+            ["run", "--max-active", "1", "--between", "9-18"],
+            2,
+            "Write the hours like 09:00-18:00, got '9-18'",
+        ),
         (["cancel", "other"], 1, "The campaign has no key 'other'."),
         (["status", "--ledger", "redis://host"], 5, "must look like sqlite:///"),
         (["export", "/missing/results.csv"], 1, "/missing/results.csv cannot be written"),
     ],
 )
-def test_wrong_usage_is_told(arguments: list[str], code: int, message: str, offline: Folder) -> None:
+def test_wrong_usage_is_told(
+    arguments: list[str], code: int, message: str, offline: Folder
+) -> None:
     result = offline(*arguments)
     assert result.returncode == code
     assert message in " ".join(result.stderr.split())
@@ -138,21 +156,43 @@ def test_missing_extra_is_one_sentence(offline: Folder) -> None:
     )  # fmt: skip
     assert result.returncode == 1
     assert result.stderr == (
-        "tenios_campaign is missing, which is in an extra: pip install 'tenios-callback[campaign]'\n"
+        "tenios_campaign is missing, which is in an extra: pip install "
+        "'tenios-callback[campaign]'\n"
     )
 
 
 def test_run_prints_each_change_and_the_counts(folder: Folder) -> None:
-    folder("add", folder.file(TALK, DECLINE, BUSY), "--attempts", "2", "--retry-after", "1", "--agent-retry-after", "1")
+    folder(
+        "add",
+        folder.file(TALK, DECLINE, BUSY),
+        "--attempts",
+        "2",
+        "--retry-after",
+        "1",
+        "--agent-retry-after",
+        "1",
+    )
     result = folder("run", "--max-active", "2")
     assert (result.returncode, result.stderr) == (0, "")
     lines = [line[10:] for line in result.stdout.splitlines()]
     assert "a  attempt 1  talked" in lines
     assert "b  attempt 2  is started" in lines
-    assert any(line.startswith("b  attempt 1  CALL_B_FAILED: the customer could not be reached; waiting, next attempt at") for line in lines)  # fmt: skip # noqa: E501
+    assert any(
+        line.startswith(
+            "b  attempt 1  CALL_B_FAILED: the customer could not be reached; waiting, next attempt "
+            "at"
+        )
+        for line in lines
+    )
     assert "b  attempt 2  customer not reached" in lines
     assert "c  attempt 2  agent not reached" in lines
-    counted = {"talked": 1, "agent not reached": 1, "customer not reached": 1, "waiting": 0, "outcome unknown": 0}
+    counted = {
+        "talked": 1,
+        "agent not reached": 1,
+        "customer not reached": 1,
+        "waiting": 0,
+        "outcome unknown": 0,
+    }
     for name, count in counted.items():
         assert f"{name:20}  {count:6}" in result.stdout.splitlines()
 
@@ -174,7 +214,10 @@ def test_run_exits_with_6_if_an_outcome_is_unknown(folder: Folder) -> None:
     folder("add", folder.file(UNKNOWN))
     result = folder("run", "--max-active", "1")
     assert result.returncode == 6
-    assert "outcome unknown: TENIOS's response does not say whether the callback was started" in result.stdout
+    assert (
+        "outcome unknown: TENIOS's response does not say whether the callback was started"
+        in result.stdout
+    )
 
 
 def test_run_with_wrong_credentials_exits_with_5_and_loses_nothing(folder: Folder) -> None:
@@ -242,7 +285,9 @@ def test_paused_resumed_and_cancelled(offline: Folder) -> None:
 
 def test_run_draws_the_counts_and_a_bar(folder: Folder) -> None:
     folder("add", folder.file(TALK, DECLINE))
-    code, drawn = terminal("campaign", "run", "--max-active", "2", settings={**folder.settings, "LINES": "40"})
+    code, drawn = terminal(
+        "campaign", "run", "--max-active", "2", settings={**folder.settings, "LINES": "40"}
+    )
     assert code == 0
     assert "\x1b[33mringing" in drawn
     assert "0 of 2 done" in drawn
@@ -254,7 +299,9 @@ def test_run_draws_the_counts_and_a_bar(folder: Folder) -> None:
 def test_run_asks_before_real_phones_ring(folder: Folder) -> None:
     folder("add", folder.file(TALK, DECLINE))
     real = {**folder.settings, "TENIOS_BASE_URL": "https://tenios.invalid"}
-    code, drawn = terminal("campaign", "run", "--max-active", "1", typed={"Continue?": "n\n"}, settings=real)
+    code, drawn = terminal(
+        "campaign", "run", "--max-active", "1", typed={"Continue?": "n\n"}, settings=real
+    )
     assert code == 1
     assert "This will ring real phones: your agents', then those of 2 customers. Continue?" in drawn
     assert folder.states() == {"a": "waiting", "b": "waiting"}
@@ -264,7 +311,12 @@ def test_ctrl_c_starts_no_more_and_follows_the_running_ones(folder: Folder) -> N
     folder("add", folder.file(TALK, TALK, TALK))
     typed = {"\x1b[33mringing             \x1b[0m       1": "\x03"}
     code, drawn = terminal(
-        "campaign", "run", "--max-active", "1", typed=typed, settings={**folder.settings, "LINES": "40"}
+        "campaign",
+        "run",
+        "--max-active",
+        "1",
+        typed=typed,
+        settings={**folder.settings, "LINES": "40"},
     )
     assert code == 130
     assert "1 call is running; press Ctrl-C again to leave them; run the command again" in drawn
@@ -276,7 +328,9 @@ def interrupted(folder: Folder, *numbers: signal.Signals) -> tuple[int, str]:
     """Run the campaign, send it signals once a phone rings, and return its exit code and stderr."""
     command = [str(TENIOS), "campaign", "run", "--max-active", "1", "--json"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment(folder.settings), stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment(folder.settings), stdout=pipe, stderr=pipe, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         for line in process.stdout:
@@ -297,7 +351,9 @@ def interrupted(folder: Folder, *numbers: signal.Signals) -> tuple[int, str]:
     [([signal.SIGINT, signal.SIGINT], 130), ([signal.SIGTERM], 143), ([signal.SIGHUP], 129)],
     ids=["twice Ctrl-C", "SIGTERM", "SIGHUP"],
 )
-def test_other_signals_leave_the_running_ones(signals: list[signal.Signals], code: int, folder: Folder) -> None:
+def test_other_signals_leave_the_running_ones(
+    signals: list[signal.Signals], code: int, folder: Folder
+) -> None:
     folder("add", folder.file(RING, TALK))
     ended, errors = interrupted(folder, *signals)
     assert ended == code

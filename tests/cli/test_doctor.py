@@ -19,7 +19,9 @@ SETTINGS = {"TENIOS_ACCESS_KEY": "SECRET-KEY-1234", "TENIOS_CALLBACK_CONFIG_ID":
 
 @contextmanager
 def recording() -> Iterator[tuple[str, list[str]]]:
-    """Serve on this machine; give the URL and the requests that were received, with their headers."""
+    """
+    Serve on this machine; give the URL and the requests that were received, with their headers.
+    """
     received: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -69,7 +71,9 @@ def test_doctor_prints_fail_for_each_check_that_fails() -> None:
     assert result.returncode == 1
     failed = [line for line in result.stdout.splitlines() if not line.startswith("ok   ")]
     assert failed[0].startswith("FAIL callback config id: not set. Set TENIOS_CALLBACK_CONFIG_ID")
-    assert failed[1].startswith("FAIL base URL: http://127.0.0.1:9 cannot be reached: ConnectError: ")
+    assert failed[1].startswith(
+        "FAIL base URL: http://127.0.0.1:9 cannot be reached: ConnectError: "
+    )
     assert len(failed) == 2
 
 
@@ -91,12 +95,21 @@ def test_doctor_prints_fail_for_each_check_that_fails() -> None:
         ({"TENIOS_BASE_URL": "https://xn--.invalid"}, "base URL"),
         ({"TENIOS_BASE_URL": f"https://{'a' * 64}.invalid"}, "base URL"),
         ({"TENIOS_BASE_URL": "http://simulator.invalid"}, "settings"),
-        ({"TENIOS_BASE_URL": "http://simulator.invalid", "TENIOS_INSECURE_HOSTS": "simulator.invalid"}, "base URL"),
+        (
+            {
+                "TENIOS_BASE_URL": "http://simulator.invalid",
+                "TENIOS_INSECURE_HOSTS": "simulator.invalid",
+            },
+            "base URL",
+        ),
         ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "/nonexistent"}, "settings"),
         ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "/dev"}, "settings"),
         ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "/dev/null"}, "settings"),
         ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "/bin/sh"}, "settings"),
-        ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "~nobody-has-this-name/key"}, "settings"),
+        (
+            {"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "~nobody-has-this-name/key"},
+            "settings",
+        ),
         ({"TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": "k" * 5000}, "settings"),
         ({"TENIOS_REGION": "XX"}, "settings"),
         ({"TENIOS_ALLOWED_NUMBERS": "112"}, "settings"),
@@ -105,7 +118,9 @@ def test_doctor_prints_fail_for_each_check_that_fails() -> None:
 )
 def test_doctor_reports_each_wrong_setting_on_a_line(settings: dict[str, str], check: str) -> None:
     # A name that can never exist, so that nothing is sent to another machine.
-    result = tenios("doctor", settings={**SETTINGS, "TENIOS_BASE_URL": "https://tenios.invalid", **settings})
+    result = tenios(
+        "doctor", settings={**SETTINGS, "TENIOS_BASE_URL": "https://tenios.invalid", **settings}
+    )
     assert (result.returncode, result.stderr) == (1, "")
     [failed] = [line for line in result.stdout.splitlines() if not line.startswith("ok   ")]
     assert failed.startswith(f"FAIL {check}: ")
@@ -118,14 +133,19 @@ def test_doctor_connects_through_the_proxy(scheme: str) -> None:
         proxy = {"HTTPS_PROXY": scheme + url.removeprefix("http://")}
         result = tenios("doctor", settings={**settings, **proxy})
         direct = tenios("doctor", settings={**settings, **proxy, "NO_PROXY": "tenios.invalid"})
-    assert "FAIL base URL: https://tenios.invalid cannot be reached: ProxyError: 501" in result.stdout
+    assert (
+        "FAIL base URL: https://tenios.invalid cannot be reached: ProxyError: 501" in result.stdout
+    )
     assert "ConnectError" in direct.stdout
     assert received == []
 
 
 def test_doctor_does_not_look_at_certificates_for_plain_http() -> None:
     with recording() as (url, _):
-        result = tenios("doctor", settings={**SETTINGS, "TENIOS_BASE_URL": url, "SSL_CERT_FILE": "/nonexistent.pem"})
+        result = tenios(
+            "doctor",
+            settings={**SETTINGS, "TENIOS_BASE_URL": url, "SSL_CERT_FILE": "/nonexistent.pem"},
+        )
     assert result.returncode == 0, result.stdout
 
 
@@ -135,7 +155,11 @@ def test_doctor_reports_an_access_key_file_that_others_can_read(mode: int, tmp_p
     path.write_text("SECRET-KEY-1234\n")
     path.chmod(mode)
     with recording() as (url, _):
-        settings = {"TENIOS_CALLBACK_CONFIG_ID": "CONFIG", "TENIOS_BASE_URL": url, "TENIOS_ACCESS_KEY_FILE": str(path)}
+        settings = {
+            "TENIOS_CALLBACK_CONFIG_ID": "CONFIG",
+            "TENIOS_BASE_URL": url,
+            "TENIOS_ACCESS_KEY_FILE": str(path),
+        }
         result = tenios("doctor", settings=settings)
         with_key = tenios("doctor", settings={**settings, "TENIOS_ACCESS_KEY": "SECRET-KEY-1234"})
     line = f"ok   access key file: other users of this machine can read it (mode {mode:04o})\n"
@@ -149,16 +173,24 @@ def test_doctor_reports_hosts_that_may_be_reached_without_tls() -> None:
         settings = {**SETTINGS, "TENIOS_BASE_URL": url, "TENIOS_INSECURE_HOSTS": "simulator,other"}
         result = tenios("doctor", settings=settings)
     assert result.returncode == 0
-    assert "ok   insecure hosts: simulator,other: the access key may be sent to them unencrypted\n" in result.stdout
+    assert (
+        "ok   insecure hosts: simulator,other: the access key may be sent to them unencrypted\n"
+        in result.stdout
+    )
 
 
 def test_doctor_reports_that_nothing_is_sent_to_tenios() -> None:
-    text = "offline: TENIOS_OFFLINE is set, so nothing is sent to TENIOS. Unset it to start real callbacks.\n"
+    text = (
+        "offline: TENIOS_OFFLINE is set, so nothing is sent to TENIOS. Unset it to start real "
+        "callbacks.\n"
+    )
     result = tenios("doctor", settings={**SETTINGS, "TENIOS_OFFLINE": "1"})
     assert result.returncode == 1
     assert result.stdout.endswith(f"FAIL {text}")
     with recording() as (url, received):
-        simulator = tenios("doctor", settings={**SETTINGS, "TENIOS_OFFLINE": "1", "TENIOS_BASE_URL": url})
+        simulator = tenios(
+            "doctor", settings={**SETTINGS, "TENIOS_OFFLINE": "1", "TENIOS_BASE_URL": url}
+        )
     assert simulator.returncode == 0
     assert f"ok   {text}" in simulator.stdout
     assert len(received) == 1
@@ -175,10 +207,19 @@ def test_doctor_reports_a_missing_access_key_as_json() -> None:
 
 def test_doctor_says_how_many_keys_have_an_unknown_outcome(tmp_path: Path) -> None:
     with recording() as (base_url, _), Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger:
-        settings = {**SETTINGS, "TENIOS_BASE_URL": base_url, "TENIOS_LEDGER": f"sqlite:///{tmp_path}/callbacks.db"}
-        ledger._database.claim("order-4711", token="T", seconds=-1, number=None, arguments="{}", delay=0)
+        settings = {
+            **SETTINGS,
+            "TENIOS_BASE_URL": base_url,
+            "TENIOS_LEDGER": f"sqlite:///{tmp_path}/callbacks.db",
+        }
+        ledger._database.claim(
+            "order-4711", token="T", seconds=-1, number=None, arguments="{}", delay=0
+        )
         checked = tenios("doctor", settings=settings).stdout
-        assert f"ok   ledger: {ledger!r}, keys whose outcome is unknown: 1; see `tenios ledger list" in checked
+        assert (
+            f"ok   ledger: {ledger!r}, keys whose outcome is unknown: 1; see `tenios ledger list"
+            in checked
+        )
         with ledger._database._begin() as connection:
             connection.exec_driver_sql("ALTER TABLE tenios_ledger DROP COLUMN last_error")
         checked = tenios("doctor", settings=settings).stdout
@@ -186,7 +227,12 @@ def test_doctor_says_how_many_keys_have_an_unknown_outcome(tmp_path: Path) -> No
 
 
 def test_doctor_does_not_show_the_password_of_the_ledger() -> None:
-    result = tenios("doctor", settings={**SETTINGS, "TENIOS_LEDGER": "postgresql://user:s3cret@127.0.0.1:1/x"})
+    result = tenios(
+        "doctor", settings={**SETTINGS, "TENIOS_LEDGER": "postgresql://user:s3cret@127.0.0.1:1/x"}
+    )
     assert result.returncode == 1
-    assert "FAIL settings: The ledger 'postgresql+psycopg://user:***@127.0.0.1:1/x' cannot be used (" in result.stdout
+    assert (
+        "FAIL settings: The ledger 'postgresql+psycopg://user:***@127.0.0.1:1/x' cannot be used ("
+        in result.stdout
+    )
     assert "s3cret" not in result.stdout + result.stderr

@@ -1,4 +1,7 @@
-"""Settings of the terminal, of Python and of the shell that must not change what the exit code and the output say."""
+"""
+Settings of the terminal, of Python and of the shell that must not change what the exit code and the
+output say.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,17 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from cli.command import NUMBER, TENIOS, environment, objects, python, server_of, settings_of, tenios, terminal
+from cli.command import (
+    NUMBER,
+    TENIOS,
+    environment,
+    objects,
+    python,
+    server_of,
+    settings_of,
+    tenios,
+    terminal,
+)
 from support.faults import drop
 
 if TYPE_CHECKING:
@@ -48,7 +61,9 @@ def test_small_or_dumb_terminals_get_lines() -> None:
 
 @pytest.mark.parametrize("code", ["def start(self): raise RuntimeError", "start = None"])
 def test_picture_that_fails_is_replaced_by_lines(code: str, tmp_path: Path) -> None:
-    """No trouble of rich's may take the callback from sight: here, another version of it is installed."""
+    """
+    No trouble of rich's may take the callback from sight: here, another version of it is installed.
+    """
     (tmp_path / "rich").mkdir()
     (tmp_path / "rich/__init__.py").touch()
     (tmp_path / "rich/console.py").write_text(
@@ -71,7 +86,9 @@ def test_folder_that_was_removed_does_not_matter(tmp_path: Path) -> None:
     gone.mkdir()
     with server_of("CALL_A_FAILED") as server:
         command = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", str(TENIOS), "call", NUMBER]
-        result = subprocess.run(command, env=environment(settings_of(server)), cwd=gone, check=False)
+        result = subprocess.run(
+            command, env=environment(settings_of(server)), cwd=gone, check=False
+        )
     assert not gone.exists()
     assert result.returncode == 3
 
@@ -141,7 +158,9 @@ main(["call", "+492214710123", *{options!r}])
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
 def test_unexpected_error_after_the_start_names_the_callback(options: list[str]) -> None:
     with server_of("CALLING_A") as server:
-        result = python(_FAILING_LOG.format(text="callback 10 is", options=options), settings_of(server))
+        result = python(
+            _FAILING_LOG.format(text="callback 10 is", options=options), settings_of(server)
+        )
     assert result.returncode == 1
     assert result.stderr.endswith("Callback 10 was started. Watch it with: tenios watch 10\n")
     assert "Traceback" not in result.stderr
@@ -149,13 +168,18 @@ def test_unexpected_error_after_the_start_names_the_callback(options: list[str])
         error = objects(result)[-1]
         assert (error["event"], error["id"], error["error"]) == ("error", 10, "ZeroDivisionError")
     else:
-        assert "ZeroDivisionError: division by zero [red] This is unexpected; please report it" in result.stderr
+        assert (
+            "ZeroDivisionError: division by zero [red] This is unexpected; please report it"
+            in result.stderr
+        )
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--no-wait"]])
 def test_unexpected_error_during_the_init_request_is_an_unknown_outcome(options: list[str]) -> None:
     with server_of(start=drop) as server:
-        result = python(_FAILING_LOG.format(text="not confirmed", options=options), settings_of(server))
+        result = python(
+            _FAILING_LOG.format(text="not confirmed", options=options), settings_of(server)
+        )
         assert server.paths == ["/callback/init"]
     assert result.returncode == 6
     assert "ZeroDivisionError" in result.stdout + result.stderr

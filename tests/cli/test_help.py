@@ -92,7 +92,10 @@ def test_help_of_a_command_has_its_usage_and_describes_each_option(name: str) ->
 def test_help_of_commands_that_use_a_callback_has_the_exit_codes() -> None:
     for arguments in ([], ["call"], ["status"], ["watch"]):
         text = " ".join(tenios(*arguments, "--help").stdout.split())
-        assert "5 no callback was started or a setting is missing or wrong, 6 the outcome is unknown" in text
+        assert (
+            "5 no callback was started or a setting is missing or wrong, 6 the outcome is unknown"
+            in text
+        )
 
 
 def test_version_is_that_of_the_distribution() -> None:
@@ -101,7 +104,8 @@ def test_version_is_that_of_the_distribution() -> None:
 
 def test_python_m_runs_the_command() -> None:
     result = python(
-        "import runpy, sys; sys.argv = ['', '--version']; runpy.run_module('tenios_cli', run_name='__main__')"
+        "import runpy, sys; sys.argv = ['', '--version']; runpy.run_module('tenios_cli', "
+        "run_name='__main__')"
     )
     assert result.stdout == tenios("--version").stdout
 
@@ -115,12 +119,17 @@ def test_unknown_command_is_wrong_usage() -> None:
 def test_missing_click_is_one_sentence() -> None:
     result = python("import sys; sys.modules['click'] = None; from tenios_cli import main; main()")
     assert result.returncode == 1
-    assert result.stderr == "The tenios command needs an extra: pip install 'tenios-callback[cli]'\n"
+    assert (
+        result.stderr == "The tenios command needs an extra: pip install 'tenios-callback[cli]'\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [["simulate"], ["status", "10", "--simulator"]])
 def test_missing_simulator_extra_is_one_sentence(arguments: list[str]) -> None:
-    result = python(f"import sys; sys.modules['jsonschema_rs'] = None; from tenios_cli import main; main({arguments})")
+    result = python(
+        "import sys; sys.modules['jsonschema_rs'] = None; from tenios_cli import main; "
+        f"main({arguments})"
+    )
     assert result.returncode == 1
     assert result.stderr == (
         "jsonschema_rs is missing, which is in an extra: pip install 'tenios-callback[simulator]'\n"

@@ -26,10 +26,15 @@ WATCH = "Watch it with: tenios watch 10\n"
 def interrupted(
     number: signal.Signals, *arguments: str, settings: dict[str, str], moment: Callable[[], object]
 ) -> tuple[int, str, str]:
-    """Run the command, send it a signal when *moment* has returned, and return its exit code, stdout and stderr."""
+    """
+    Run the command, send it a signal when *moment* has returned, and return its exit code, stdout
+    and stderr.
+    """
     command = [str(TENIOS), *arguments]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment(settings), stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment(settings), stdout=pipe, stderr=pipe, text=True
+    ) as process:
         moment()
         process.send_signal(number)
         output, errors = process.communicate()
@@ -47,12 +52,18 @@ class Arrival(threading.Event):
 
 
 @every_signal
-def test_signal_before_the_init_request_says_nothing_of_phones(number: signal.Signals, tmp_path: Path) -> None:
+def test_signal_before_the_init_request_says_nothing_of_phones(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     """The command is reading its access key when the signal comes."""
     path = tmp_path / "key"
     os.mkfifo(path)
     with server_of() as server:
-        settings = {**settings_of(server), "TENIOS_ACCESS_KEY": "", "TENIOS_ACCESS_KEY_FILE": str(path)}
+        settings = {
+            **settings_of(server),
+            "TENIOS_ACCESS_KEY": "",
+            "TENIOS_ACCESS_KEY_FILE": str(path),
+        }
         ends: list[int] = []
         code, _, errors = interrupted(
             number,
@@ -68,7 +79,9 @@ def test_signal_before_the_init_request_says_nothing_of_phones(number: signal.Si
 
 @every_signal
 @pytest.mark.parametrize("options", [[], ["--json"], ["--no-wait"]])
-def test_signal_during_the_init_request_says_that_phones_may_ring(number: signal.Signals, options: list[str]) -> None:
+def test_signal_during_the_init_request_says_that_phones_may_ring(
+    number: signal.Signals, options: list[str]
+) -> None:
     arrival = Arrival()
     with server_of(start=arrival) as server:
         code, output, errors = interrupted(
@@ -81,7 +94,9 @@ def test_signal_during_the_init_request_says_that_phones_may_ring(number: signal
 
 @every_signal
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_signal_after_the_init_request_names_the_callback(number: signal.Signals, options: list[str]) -> None:
+def test_signal_after_the_init_request_names_the_callback(
+    number: signal.Signals, options: list[str]
+) -> None:
     arrival = Arrival()
     with server_of(arrival) as server:
         code, _, errors = interrupted(
@@ -92,10 +107,14 @@ def test_signal_after_the_init_request_names_the_callback(number: signal.Signals
 
 @every_signal
 @pytest.mark.parametrize("command", ["watch", "status"])
-def test_signal_during_a_status_request_names_the_callback(number: signal.Signals, command: str) -> None:
+def test_signal_during_a_status_request_names_the_callback(
+    number: signal.Signals, command: str
+) -> None:
     arrival = Arrival()
     with server_of(start=arrival) as server:
-        code, _, errors = interrupted(number, command, "10", settings=settings_of(server), moment=arrival.wait)
+        code, _, errors = interrupted(
+            number, command, "10", settings=settings_of(server), moment=arrival.wait
+        )
     assert (code, errors) == (CODES[number], f"Interrupted. This does not stop a callback. {WATCH}")
 
 
@@ -125,7 +144,8 @@ def test_second_signal_does_not_take_the_message_away() -> None:
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGHUP)
             _, errors = process.communicate()
-    assert process.returncode in {129, 143, -signal.SIGHUP}  # The second may come when the message has been printed.
+    # The second may come when the message has been printed.
+    assert process.returncode in {129, 143, -signal.SIGHUP}
     assert errors.endswith(WATCH)
     assert "Traceback" not in errors
 
@@ -156,7 +176,9 @@ def test_ignored_sighup_stays_ignored() -> None:
     arrived = threading.Event()
     with server_of(wait_and_respond) as server:
         command = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", str(TENIOS), "call", NUMBER]
-        with subprocess.Popen(command, env=environment(settings_of(server)), stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            command, env=environment(settings_of(server)), stdout=subprocess.PIPE
+        ) as process:
             arrived.wait()
             process.send_signal(signal.SIGHUP)
             hung_up.set()
@@ -181,7 +203,9 @@ def test_signal_ends_a_command_that_waits_for_its_reader() -> None:
             os.write(writer, b" " * 65536)
     os.set_blocking(writer, True)
     command = [sys.executable, "-c", _TERMINATED_WHILE_WRITING]
-    with subprocess.Popen(command, env=environment(), stdout=writer, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment(), stdout=writer, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             _, errors = process.communicate(timeout=60)
         finally:

@@ -26,7 +26,10 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def settings(url: str) -> dict[str, str]:
-    """The settings of a ledger with a key whose outcome is unknown, and one whose agent could not be reached."""
+    """
+    The settings of a ledger with a key whose outcome is unknown, and one whose agent could not be
+    reached.
+    """
     with (
         Ledger(url) as ledger,
         FaultServer(drop) as server,
@@ -51,7 +54,9 @@ def run(*arguments: str, **options: Any) -> Any:
 def test_call_with_a_key_starts_one_callback_however_often_it_is_repeated(url: str) -> None:
     with server_of("CALL_A_FAILED") as server:
         for _ in range(3):
-            result = tenios("call", NUMBER, "--key", PLACED, "--ledger", url, settings=settings_of(server))
+            result = tenios(
+                "call", NUMBER, "--key", PLACED, "--ledger", url, settings=settings_of(server)
+            )
             assert result.returncode == 3, result.stderr
             assert result.stdout.startswith(f"Callback 10 to {NUMBER} started.\n")
         assert server.received["/callback/init"] == 1
@@ -60,7 +65,9 @@ def test_call_with_a_key_starts_one_callback_however_often_it_is_repeated(url: s
 def test_call_with_a_key_whose_outcome_is_unknown_sends_nothing(url: str) -> None:
     with server_of(start=drop) as server:
         settings = {**settings_of(server), "TENIOS_LEDGER": url}
-        first, second = [tenios("call", NUMBER, "--key", UNKNOWN, settings=settings) for _ in range(2)]
+        first, second = [
+            tenios("call", NUMBER, "--key", UNKNOWN, settings=settings) for _ in range(2)
+        ]
         assert (first.returncode, second.returncode) == (6, 6)
         assert "use `tenios ledger resolve`" in second.stderr
         assert server.paths == ["/callback/init"]
@@ -101,7 +108,12 @@ def test_list_prints_a_line_for_each_key(settings: dict[str, str]) -> None:
 
 
 def test_list_of_a_state_has_only_the_keys_in_it(settings: dict[str, str]) -> None:
-    for state, keys in {"unknown": [UNKNOWN], "placed": [PLACED], "dialling": [], "not_placed": []}.items():
+    for state, keys in {
+        "unknown": [UNKNOWN],
+        "placed": [PLACED],
+        "dialling": [],
+        "not_placed": [],
+    }.items():
         listed = objects(run("list", "--state", state, "--json", settings=settings))
         assert [entry["key"] for entry in listed] == keys
     assert run("list", "--state", "lost", settings=settings).returncode == 2
@@ -147,11 +159,18 @@ def test_resolve_as_not_placed_lets_the_key_dial_again(settings: dict[str, str])
     assert result.returncode == 0, result.stderr
     assert "state       not_placed: " in result.stdout
     with server_of("CALL_A_FAILED") as server:
-        assert tenios("call", NUMBER, "--key", UNKNOWN, settings=settings | settings_of(server)).returncode == 3
+        assert (
+            tenios(
+                "call", NUMBER, "--key", UNKNOWN, settings=settings | settings_of(server)
+            ).returncode
+            == 3
+        )
 
 
 def test_resolve_as_placed_returns_the_callback_with_this_id(settings: dict[str, str]) -> None:
-    [entry] = objects(run("resolve", UNKNOWN, "--placed", "--id", "77", "--json", settings=settings))
+    [entry] = objects(
+        run("resolve", UNKNOWN, "--placed", "--id", "77", "--json", settings=settings)
+    )
     assert (entry["state"], entry["id"]) == ("placed", 77)
     with server_of("CALL_A_FAILED") as server:
         again = tenios("call", NUMBER, "--key", UNKNOWN, settings=settings | settings_of(server))
@@ -159,8 +178,12 @@ def test_resolve_as_placed_returns_the_callback_with_this_id(settings: dict[str,
     assert again.stdout.startswith("Callback 77 ")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--placed", "--not-placed"], ["--not-placed", "--id", "77"]])
-def test_resolve_without_one_decision_changes_nothing(settings: dict[str, str], arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [[], ["--placed", "--not-placed"], ["--not-placed", "--id", "77"]]
+)
+def test_resolve_without_one_decision_changes_nothing(
+    settings: dict[str, str], arguments: list[str]
+) -> None:
     result = run("resolve", UNKNOWN, *arguments, settings=settings)
     assert result.returncode == 2
     assert "--placed" in result.stderr
@@ -168,14 +191,20 @@ def test_resolve_without_one_decision_changes_nothing(settings: dict[str, str], 
 
 
 def test_resolve_of_another_key_exits_with_1(settings: dict[str, str]) -> None:
-    for key, text in {PLACED: "is not unknown: its state is placed. Nothing was changed.", "missing": "no key"}.items():
+    for key, text in {
+        PLACED: "is not unknown: its state is placed. Nothing was changed.",
+        "missing": "no key",
+    }.items():
         result = run("resolve", key, "--not-placed", settings=settings)
         assert result.returncode == 1
         assert text in result.stderr
 
 
 def test_forget_erases_the_number_and_keeps_the_key(settings: dict[str, str]) -> None:
-    assert run("forget", "--older-than", "90d", settings=settings).stdout == "0 keys have been forgotten.\n"
+    assert (
+        run("forget", "--older-than", "90d", settings=settings).stdout
+        == "0 keys have been forgotten.\n"
+    )
     assert objects(run("forget", "--older-than", "0d", "--json", settings=settings)) == [
         {"event": "forgotten", "entries": 2}
     ]
@@ -184,7 +213,12 @@ def test_forget_erases_the_number_and_keeps_the_key(settings: dict[str, str]) ->
         assert NUMBER not in result.stdout
         assert ("(forgotten)" in result.stdout) == ("--json" not in arguments)
     with server_of() as server:
-        assert tenios("call", NUMBER, "--key", UNKNOWN, settings=settings | settings_of(server)).returncode == 6
+        assert (
+            tenios(
+                "call", NUMBER, "--key", UNKNOWN, settings=settings | settings_of(server)
+            ).returncode
+            == 6
+        )
         assert server.paths == []
 
 
@@ -207,7 +241,12 @@ def test_forget_needs_an_age(settings: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["list"], ["show", UNKNOWN], ["resolve", UNKNOWN, "--placed"], ["forget", "--older-than", "90d"]],
+    [
+        ["list"],
+        ["show", UNKNOWN],
+        ["resolve", UNKNOWN, "--placed"],
+        ["forget", "--older-than", "90d"],
+    ],
     ids=lambda arguments: arguments[0],
 )
 def test_ledger_that_does_not_exist_is_not_created(arguments: list[str], tmp_path: Path) -> None:
@@ -221,11 +260,15 @@ def test_ledger_that_does_not_exist_is_not_created(arguments: list[str], tmp_pat
 def test_ledger_must_be_named() -> None:
     result = run("list")
     assert result.returncode == 5
-    assert result.stderr.startswith("ConfigurationError: No ledger is named. Set TENIOS_LEDGER or use --ledger")
+    assert result.stderr.startswith(
+        "ConfigurationError: No ledger is named. Set TENIOS_LEDGER or use --ledger"
+    )
 
 
 def test_option_wins_over_the_variable(settings: dict[str, str]) -> None:
-    named = run("list", "--ledger", settings["TENIOS_LEDGER"], settings={"TENIOS_LEDGER": "nonsense"})
+    named = run(
+        "list", "--ledger", settings["TENIOS_LEDGER"], settings={"TENIOS_LEDGER": "nonsense"}
+    )
     assert named.returncode == 0, named.stderr
     wrong = run("list", "--ledger", "nonsense", settings=settings)
     assert wrong.returncode == 5
@@ -243,15 +286,30 @@ def test_database_that_fails_exits_with_1(settings: dict[str, str]) -> None:
 
 def test_missing_extra_is_one_sentence(settings: dict[str, str]) -> None:
     result = python(
-        "import sys; sys.modules['sqlalchemy'] = None; from tenios_cli import main; main(['ledger', 'list'])", settings
+        "import sys; sys.modules['sqlalchemy'] = None; from tenios_cli import main; "
+        "main(['ledger', 'list'])",
+        settings,
     )
     assert result.returncode == 5
-    assert result.stderr == "ConfigurationError: A ledger needs an extra: pip install 'tenios-callback[ledger]'\n"
+    assert (
+        result.stderr
+        == "ConfigurationError: A ledger needs an extra: pip install 'tenios-callback[ledger]'\n"
+    )
 
 
 def test_refused_call_may_be_repeated_with_its_key(settings: dict[str, str]) -> None:
     with server_of(start=respond_error("429 Too Many Requests")) as server:
-        assert tenios("call", NUMBER, "--key", "new", settings=settings | settings_of(server)).returncode == 5
+        assert (
+            tenios(
+                "call", NUMBER, "--key", "new", settings=settings | settings_of(server)
+            ).returncode
+            == 5
+        )
     assert "not_placed  new" in run("list", settings=settings).stdout
     with server_of("CALL_A_FAILED") as server:
-        assert tenios("call", NUMBER, "--key", "new", settings=settings | settings_of(server)).returncode == 3
+        assert (
+            tenios(
+                "call", NUMBER, "--key", "new", settings=settings | settings_of(server)
+            ).returncode
+            == 3
+        )

@@ -1,4 +1,7 @@
-"""Output that cannot be written: after a callback was started, neither the exit code nor the callback's id may be lost."""
+"""
+Output that cannot be written: after a callback was started, neither the exit code nor the
+callback's id may be lost.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: The sentence on stderr that no script can do without.
-LOST = "Callback 10 was started, but its output could not be written. Watch it with: tenios watch 10\n"
+LOST = (
+    "Callback 10 was started, but its output could not be written. Watch it with: tenios watch 10\n"
+)
 #: For each exit code of a callback that was started, what its status request returns.
 RESULTS: dict[int, str | Fault] = {
     0: "DISCONNECTED",
@@ -60,8 +65,12 @@ def full_pipe() -> Iterator[int]:
     os.close(reader)
 
 
-def call(*arguments: str, status: str | Fault = "DISCONNECTED", start: Fault | None = None, **how: Any) -> Any:
-    """Run ``tenios call``, which does not wait for an answer longer than for its first status request."""
+def call(
+    *arguments: str, status: str | Fault = "DISCONNECTED", start: Fault | None = None, **how: Any
+) -> Any:
+    """
+    Run ``tenios call``, which does not wait for an answer longer than for its first status request.
+    """
     settings = how.pop("settings", {})
     with server_of(status, start=start) as server:
         settings = {**settings_of(server), **settings}
@@ -71,7 +80,9 @@ def call(*arguments: str, status: str | Fault = "DISCONNECTED", start: Fault | N
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
 @pytest.mark.parametrize("redirect", [FULL, CLOSED])
 @pytest.mark.parametrize("code", RESULTS)
-def test_exit_code_and_id_of_a_started_callback_hold(code: int, redirect: str, options: list[str]) -> None:
+def test_exit_code_and_id_of_a_started_callback_hold(
+    code: int, redirect: str, options: list[str]
+) -> None:
     result = call(*options, status=RESULTS[code], redirect=redirect)
     assert result.returncode == code
     assert result.stderr.count(LOST) == 1
@@ -93,7 +104,9 @@ def test_exit_code_and_id_hold_if_stdout_is_unbuffered(broken: Any) -> None:
     assert (result.returncode, result.stderr) == (4, LOST)
 
 
-@pytest.mark.parametrize("redirect", [">&- 2>&-", "> /dev/full 2>&1", "<&- >&- 2>&-", "2>&-", "2> /dev/full"])
+@pytest.mark.parametrize(
+    "redirect", [">&- 2>&-", "> /dev/full 2>&1", "<&- >&- 2>&-", "2>&-", "2> /dev/full"]
+)
 @pytest.mark.parametrize(
     ("code", "start", "status"),
     [
@@ -103,7 +116,9 @@ def test_exit_code_and_id_hold_if_stdout_is_unbuffered(broken: Any) -> None:
         (8, None, RESULTS[8]),
     ],
 )
-def test_exit_code_holds_without_stderr(redirect: str, code: int, start: Fault | None, status: str | Fault) -> None:
+def test_exit_code_holds_without_stderr(
+    redirect: str, code: int, start: Fault | None, status: str | Fault
+) -> None:
     assert call(start=start, status=status, redirect=redirect).returncode == code
 
 
@@ -111,7 +126,10 @@ def test_exit_code_holds_without_stderr(redirect: str, code: int, start: Fault |
 @pytest.mark.parametrize("redirect", [FULL, CLOSED])
 @pytest.mark.parametrize(
     ("code", "start", "error"),
-    [(5, respond_error("429 Too Many Requests"), "RejectedError: "), (6, drop, "OutcomeUnknownError: ")],
+    [
+        (5, respond_error("429 Too Many Requests"), "RejectedError: "),
+        (6, drop, "OutcomeUnknownError: "),
+    ],
 )
 def test_exit_code_and_error_hold_without_a_callback(
     code: int, start: Fault, error: str, redirect: str, options: list[str]
@@ -142,15 +160,24 @@ def test_call_without_stdin_is_not_affected() -> None:
 
 
 def test_output_that_was_lost_before_the_start_is_reported_after_it() -> None:
-    code = "from tenios_cli._run import Run\nrun = Run()\nrun.stdout.write('Continue?')\nrun.started(10)"
+    code = (
+        "from tenios_cli._run import Run\nrun = "
+        "Run()\nrun.stdout.write('Continue?')\nrun.started(10)"
+    )
     with Path("/dev/full").open("w") as full:
         result = python(code, stdout=full)
-    assert result.stderr == f"The output could not be written: [Errno 28] No space left on device\n{LOST}"
+    assert (
+        result.stderr
+        == f"The output could not be written: [Errno 28] No space left on device\n{LOST}"
+    )
 
 
-def call_until_first_line(stdout: int, reader: int, gone: threading.Event, *options: str) -> tuple[int, str, bytes]:
+def call_until_first_line(
+    stdout: int, reader: int, gone: threading.Event, *options: str
+) -> tuple[int, str, bytes]:
     """
-    Run ``tenios call`` with *stdout*, close *reader* after the first line, and only then let its status request succeed.
+    Run ``tenios call`` with *stdout*, close *reader* after the first line, and only then let its
+    status request succeed.
 
     Return the exit code, stderr and what was read.
     """
@@ -162,7 +189,9 @@ def call_until_first_line(stdout: int, reader: int, gone: threading.Event, *opti
     with server_of(wait_and_respond) as server:
         command = [str(TENIOS), "call", NUMBER, *options]
         settings = environment({**settings_of(server), "TERM": "xterm"})
-        with subprocess.Popen(command, env=settings, stdout=stdout, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, env=settings, stdout=stdout, stderr=subprocess.PIPE, text=True
+        ) as process:
             os.close(stdout)
             received = b""
             while b"\n" not in received:
@@ -222,5 +251,11 @@ def test_status_without_output_exits_with_1() -> None:
 
 
 def test_stderr_that_cannot_be_written_does_not_disturb_stdout() -> None:
-    started, status, outcome = objects(call("--json", status="CALL_B_FAILED", redirect="2> /dev/full"))
-    assert (started["id"], status["status"], outcome["failed_party"]) == (10, "CALL_B_FAILED", "customer")
+    started, status, outcome = objects(
+        call("--json", status="CALL_B_FAILED", redirect="2> /dev/full")
+    )
+    assert (started["id"], status["status"], outcome["failed_party"]) == (
+        10,
+        "CALL_B_FAILED",
+        "customer",
+    )

@@ -18,7 +18,8 @@ def test_numbers_lists_each_magic_number() -> None:
 
 def test_numbers_needs_no_extra() -> None:
     result = python(
-        f"import sys; sys.modules.update(dict.fromkeys({EXTRA})); from tenios_cli import main; main(['numbers'])"
+        f"import sys; sys.modules.update(dict.fromkeys({EXTRA})); from tenios_cli import main; "
+        "main(['numbers'])"
     )
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == len(MAGIC_NUMBERS)

@@ -23,7 +23,9 @@ HANDLE = CallbackHandle(10, started_at=0)
     ],
 )
 def test_outcome_in_words(statuses: list[str], sentence: str) -> None:
-    history = tuple(StatusChange(CallbackStatus(status), float(time)) for time, status in enumerate(statuses))
+    history = tuple(
+        StatusChange(CallbackStatus(status), float(time)) for time, status in enumerate(statuses)
+    )
     assert describe_outcome(Outcome(HANDLE, history)) == sentence
 
 

@@ -1,4 +1,7 @@
-"""Text from a server at a terminal, in pipes and as JSON: it is shown as it is, or escaped, and never interpreted."""
+"""
+Text from a server at a terminal, in pipes and as JSON: it is shown as it is, or escaped, and never
+interpreted.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,14 @@ from cli.command import NUMBER, objects, server_of, settings_of, tenios, termina
 from support.faults import respond, respond_error
 
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
-MARKUP = ["[red]ON_HOLD[/red]", "[/]", "[link=http://127.0.0.1]ON_HOLD", "[bold", ":smiley:", "[@click=app.bell]X[/]"]
+MARKUP = [
+    "[red]ON_HOLD[/red]",
+    "[/]",
+    "[link=http://127.0.0.1]ON_HOLD",
+    "[bold",
+    ":smiley:",
+    "[@click=app.bell]X[/]",
+]
 #: What a terminal would obey, and what it cannot encode.
 HOSTILE = "\x1b]0;title\x07\x1b[2J\r\x08\x9b31m\x00\u202eHOLD\u2028\x85é…😀\ud83d"
 #: Each way in which a terminal or a script may have set the encoding of the command's output.
@@ -34,7 +44,10 @@ def test_markup_in_a_status_is_drawn_as_it_is(status: str) -> None:
 
 
 def test_markup_in_an_error_is_printed_as_it_is() -> None:
-    refusal = respond("400 Bad Request", {"error_code": "[red]X[/]", "error_message": "[/] [link=a]", "fields": []})
+    refusal = respond(
+        "400 Bad Request",
+        {"error_code": "[red]X[/]", "error_message": "[/] [link=a]", "fields": []},
+    )
     with server_of(start=refusal) as server:
         code, drawn = terminal("call", NUMBER, settings=settings_of(server))
     assert code == 5
@@ -43,7 +56,9 @@ def test_markup_in_an_error_is_printed_as_it_is() -> None:
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
 def test_controls_in_an_error_reach_no_stream(options: list[str]) -> None:
-    refusal = respond("400 Bad Request", {"error_code": HOSTILE, "error_message": HOSTILE, "fields": [HOSTILE]})
+    refusal = respond(
+        "400 Bad Request", {"error_code": HOSTILE, "error_message": HOSTILE, "fields": [HOSTILE]}
+    )
     with server_of(start=refusal) as server:
         result = tenios("call", NUMBER, *options, settings=settings_of(server))
     with server_of(start=refusal) as server:
@@ -77,14 +92,22 @@ def test_error_is_printed_in_every_encoding(settings: dict[str, str]) -> None:
 def test_json_is_ascii_and_has_each_text_as_it_was() -> None:
     status = "WARTEN_AUF_GRÜN_😀"
     with server_of(status, "CALL_A_FAILED") as server:
-        result = tenios("call", NUMBER, "--json", settings={**settings_of(server), "PYTHONIOENCODING": "ascii"})
+        result = tenios(
+            "call", NUMBER, "--json", settings={**settings_of(server), "PYTHONIOENCODING": "ascii"}
+        )
     assert result.returncode == 3
     assert result.stdout.isascii()
-    assert [event["status"] for event in objects(result) if event["event"] == "status"] == [status, "CALL_A_FAILED"]
+    assert [event["status"] for event in objects(result) if event["event"] == "status"] == [
+        status,
+        "CALL_A_FAILED",
+    ]
 
 
 def test_very_long_texts_make_lines_of_bounded_length() -> None:
-    refusal = respond("400 Bad Request", {"error_code": "X" * 100_000, "error_message": "Y" * 100_000, "fields": []})
+    refusal = respond(
+        "400 Bad Request",
+        {"error_code": "X" * 100_000, "error_message": "Y" * 100_000, "fields": []},
+    )
     with server_of(start=refusal) as server:
         result = tenios("call", NUMBER, settings=settings_of(server))
     assert result.returncode == 5

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 
 def test_simulate_as_json_prints_the_variables_and_ends_on_ctrl_c() -> None:
     command: list[str | Path] = [TENIOS, "simulate", "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         variables = json.loads(process.stdout.readline())
-        assert list(variables) == ["TENIOS_BASE_URL", "TENIOS_ACCESS_KEY", "TENIOS_CALLBACK_CONFIG_ID"]
+        assert list(variables) == [
+            "TENIOS_BASE_URL",
+            "TENIOS_ACCESS_KEY",
+            "TENIOS_CALLBACK_CONFIG_ID",
+        ]
         assert httpx.get(variables["TENIOS_BASE_URL"]).status_code == 200
         process.send_signal(signal.SIGINT)
         assert process.wait() == 0
@@ -29,7 +35,9 @@ def test_simulate_as_json_prints_the_variables_and_ends_on_ctrl_c() -> None:
 def test_simulate_prints_its_access_key_in_a_shell_that_has_it(simulator: dict[str, str]) -> None:
     """It is no secret, so it is not masked."""
     command: list[str | Path] = [TENIOS, "simulate", "--port", "0"]
-    with subprocess.Popen(command, env=environment(simulator), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment(simulator), stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.terminate()
@@ -42,7 +50,9 @@ def test_simulate_on_a_port_in_use_suggests_port_0() -> None:
         port = str(taken.getsockname()[1])
         result = tenios("simulate", "--port", port)
     assert result.returncode == 1
-    assert result.stderr.startswith(f"Cannot listen on 127.0.0.1, port {port}: Address already in use")
+    assert result.stderr.startswith(
+        f"Cannot listen on 127.0.0.1, port {port}: Address already in use"
+    )
     assert result.stderr.endswith(" Try --port 0 for a free one.\n")
 
 

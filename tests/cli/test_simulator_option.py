@@ -21,9 +21,16 @@ def test_simulator_url_needs_no_settings(simulator: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("call", "--simulator", "+493023125100"), ("watch", "--simulator", "10", "11"), ("status", "--simulator", "10")],
+    [
+        ("call", "--simulator", "+493023125100"),
+        ("watch", "--simulator", "10", "11"),
+        ("status", "--simulator", "10"),
+    ],
 )
 def test_simulator_before_an_argument_is_explained(arguments: tuple[str, ...]) -> None:
     result = tenios(*arguments)
     assert result.returncode == 2
-    assert f"--simulator expects an http(s) URL, got '{arguments[2]}'. Put a bare --simulator last." in result.stderr
+    assert (
+        f"--simulator expects an http(s) URL, got '{arguments[2]}'. Put a bare --simulator last."
+        in result.stderr
+    )

@@ -6,7 +6,9 @@ from cli.command import objects, tenios
 
 @pytest.fixture
 def callbacks(simulator: dict[str, str]) -> dict[str, str]:
-    """The settings of a simulator with callback 10, whose customer is busy, and 11, which connects."""
+    """
+    The settings of a simulator with callback 10, whose customer is busy, and 11, which connects.
+    """
     for number in ("+49 30 23125 201", "+49 30 23125 100"):
         assert tenios("call", number, "--no-wait", settings=simulator).returncode == 0
     return simulator
@@ -27,7 +29,9 @@ def test_status_of_an_unknown_id_exits_with_8(simulator: dict[str, str]) -> None
     assert result.stderr.startswith("Callback 999: StatusUnavailableError: ")
 
 
-def test_watch_follows_several_callbacks_and_exits_with_the_highest_code(callbacks: dict[str, str]) -> None:
+def test_watch_follows_several_callbacks_and_exits_with_the_highest_code(
+    callbacks: dict[str, str],
+) -> None:
     result = tenios("watch", "10", "11", settings=callbacks)
     assert result.returncode == 4, result.stderr
     lines = result.stdout.splitlines()

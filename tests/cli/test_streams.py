@@ -60,11 +60,15 @@ def test_controls_are_escaped(text: str, shown: str) -> None:
 def test_json_is_printable_ascii(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"text": "Grüße\x7f\x1b\x9b\u2028😀\ud83d"})
     printed = capsys.readouterr().out
-    assert printed == r'{"text": "Gr\u00fc\u00dfe\u007f\u001b\u009b\u2028\ud83d\ude00\ud83d"}' + "\n"
+    assert (
+        printed == r'{"text": "Gr\u00fc\u00dfe\u007f\u001b\u009b\u2028\ud83d\ude00\ud83d"}' + "\n"
+    )
 
 
 def test_status_is_one_line_of_bounded_length() -> None:
-    assert describe_status(CallbackStatus("A\nB\x1b")).startswith(r"A\nB\x1b: unknown to this version")
+    assert describe_status(CallbackStatus("A\nB\x1b")).startswith(
+        r"A\nB\x1b: unknown to this version"
+    )
     assert len(one_line("X" * 100_000)) == 1003
 
 
@@ -73,7 +77,9 @@ def test_bytes_are_refused_so_that_click_writes_text() -> None:
         SafeStream(io.StringIO()).write(b"")  # type: ignore[arg-type] # as click tries it
 
 
-def test_no_error_after_a_start_means_that_no_callback_was_started(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_error_after_a_start_means_that_no_callback_was_started(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     def fail() -> None:
         raise tenios_ext.ConfigurationError("A setting is wrong.")
 
@@ -81,7 +87,9 @@ def test_no_error_after_a_start_means_that_no_callback_was_started(capsys: pytes
     assert run.guard(fail) == 5
     run.started(10)
     assert run.guard(fail) == 1
-    assert capsys.readouterr().err.endswith("Callback 10 was started. Watch it with: tenios watch 10\n")
+    assert capsys.readouterr().err.endswith(
+        "Callback 10 was started. Watch it with: tenios watch 10\n"
+    )
 
 
 def test_each_documented_error_has_a_code_of_its_own_branch() -> None:

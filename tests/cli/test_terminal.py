@@ -15,7 +15,9 @@ def test_call_draws_both_phones_in_color(simulator: dict[str, str]) -> None:
 
 
 def test_call_draws_without_color_if_no_color_is_set(simulator: dict[str, str]) -> None:
-    code, drawn = terminal("call", "+49 30 23125 101", "--yes", settings={**simulator, "NO_COLOR": "1"})
+    code, drawn = terminal(
+        "call", "+49 30 23125 101", "--yes", settings={**simulator, "NO_COLOR": "1"}
+    )
     assert code == 3
     assert "Agent     could not be reached" in drawn
     assert "\x1b[31m" not in drawn
@@ -50,12 +52,16 @@ def test_ctrl_c_at_the_question_ends_the_command_with_130() -> None:
         "TENIOS_BASE_URL": "https://tenios.invalid",
     }
     # The newline wakes readline if the signal has come just before it began to wait.
-    code, drawn = terminal("call", "+493023125100", typed={"Continue?": "\x03\n"}, settings=settings)
+    code, drawn = terminal(
+        "call", "+493023125100", typed={"Continue?": "\x03\n"}, settings=settings
+    )
     assert code == 130
     assert drawn.endswith("Interrupted.\r\n")
 
 
-def test_ctrl_c_leaves_the_callback_running_and_says_how_to_watch_it(simulator: dict[str, str]) -> None:
+def test_ctrl_c_leaves_the_callback_running_and_says_how_to_watch_it(
+    simulator: dict[str, str],
+) -> None:
     typed = {"phone is ringing": "\x03"}
     code, drawn = terminal("call", "+49 30 23125 300", "--yes", typed=typed, settings=simulator)
     assert code == 130
@@ -77,7 +83,9 @@ def test_ctrl_c_hint_names_the_simulator(simulator: dict[str, str]) -> None:
 
 
 def test_ctrl_c_ends_a_simulator_in_the_same_process() -> None:
-    code, drawn = terminal("call", "+493023125300", "--simulator", typed={"phone is ringing": "\x03"})
+    code, drawn = terminal(
+        "call", "+493023125300", "--simulator", typed={"phone is ringing": "\x03"}
+    )
     assert code == 130
     assert "The simulator ends with this command" in drawn
     assert "tenios watch" not in drawn

@@ -1,7 +1,9 @@
 """
-The example clients in other languages: built from the contract, then run against the vectors, the simulator and Prism.
+The example clients in other languages: built from the contract, then run against the vectors, the
+simulator and Prism.
 
-``make clients`` runs these tests, which need Node.js, Go, a JDK with Maven, and PHP. ``make test`` does not.
+``make clients`` runs these tests, which need Node.js, Go, a JDK with Maven, and PHP. ``make test``
+does not.
 """
 
 from __future__ import annotations
@@ -61,12 +63,21 @@ class ExampleClient(NamedTuple):
             # Other test processes wait here until it has been built.
             fcntl.flock(makefile, fcntl.LOCK_EX)
             command = ["make", "-C", str(self.folder)]
-            built = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+            built = subprocess.run(
+                command, env=ENVIRONMENT, capture_output=True, text=True, check=False
+            )
         assert built.returncode == 0, built.stdout + built.stderr
 
     def call(self, url: str, *arguments: str, key: str = ACCESS_KEY, **variables: str) -> list[str]:
-        """Run it and return the lines it printed. Fail if its exit code disagrees with the last one, or if it shows *key*."""
-        settings = {"TENIOS_BASE_URL": url, "TENIOS_ACCESS_KEY": key, "TENIOS_CALLBACK_CONFIG_ID": CALLBACK_CONFIG_ID}
+        """
+        Run it and return the lines it printed. Fail if its exit code disagrees with the last one,
+        or if it shows *key*.
+        """
+        settings = {
+            "TENIOS_BASE_URL": url,
+            "TENIOS_ACCESS_KEY": key,
+            "TENIOS_CALLBACK_CONFIG_ID": CALLBACK_CONFIG_ID,
+        }
         ran = subprocess.run(
             [*self.command, *arguments],
             cwd=self.folder,
@@ -94,11 +105,17 @@ CLIENTS = [
 
 @pytest.fixture(scope="module", params=CLIENTS, ids=lambda client: client.name)
 def client(request: pytest.FixtureRequest) -> ExampleClient:
-    """Return a client that has been built. If a tool is missing, its tests are skipped, but fail in CI."""
+    """
+    Return a client that has been built. If a tool is missing, its tests are skipped, but fail in
+    CI.
+    """
     client: ExampleClient = request.param
     missing = [tool for tool in client.tools if shutil.which(tool) is None]
     if missing:
-        text = f"The {client.name} client cannot be built without {' and '.join(missing)}. Install them first."
+        text = (
+            f"The {client.name} client cannot be built without {' and '.join(missing)}. Install "
+            "them first."
+        )
         pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
     client.build()
     return client
@@ -145,8 +162,13 @@ def test_client_reports_wrong_key_as_rejected(client: ExampleClient, server: Ser
 
 
 @pytest.mark.parametrize("callback_id", [2**53 + 1, 2**63 - 1])
-def test_client_polls_large_id_exactly_or_not_at_all(client: ExampleClient, callback_id: int) -> None:
-    """JavaScript would round these ids. The TypeScript client must not poll another callback instead. The others can."""
+def test_client_polls_large_id_exactly_or_not_at_all(
+    client: ExampleClient, callback_id: int
+) -> None:
+    """
+    JavaScript would round these ids. The TypeScript client must not poll another callback instead.
+    The others can.
+    """
     with FaultServer(in_turn(respond("200 OK", {"id": callback_id}), ENDED)) as server:
         outcome = client.call(server.url, NUMBER)[-1]
     polled = [json.loads(body)["id"] for body in server.bodies[1:]]
@@ -156,7 +178,9 @@ def test_client_polls_large_id_exactly_or_not_at_all(client: ExampleClient, call
 
 @pytest.mark.parametrize("variable", ["POLL_SECONDS", "MAX_PAUSE_SECONDS", "TIMEOUT_SECONDS"])
 @pytest.mark.parametrize("seconds", ["NaN", "-1", "Infinity", "99999999999", "soon", "5m"])
-def test_client_sends_nothing_if_a_setting_is_invalid(client: ExampleClient, variable: str, seconds: str) -> None:
+def test_client_sends_nothing_if_a_setting_is_invalid(
+    client: ExampleClient, variable: str, seconds: str
+) -> None:
     with FaultServer(STARTED) as server:
         assert client.call(server.url, NUMBER, **{variable: seconds}) == ["rejected"]
     assert server.bodies == []
@@ -184,8 +208,13 @@ def test_client_ignores_invalid_retry_after(client: ExampleClient, retry_after: 
 def test_client_sends_requests_that_prism_accepts(client: ExampleClient, tmp_path: Path) -> None:
     contract = (ROOT / "openapi.yaml").read_text()
     # Prism responds with the first example, so the callback ends at the first poll.
-    ended = contract.replace("                status: REQUESTED\n", "                status: DISCONNECTED\n", 1)
+    ended = contract.replace(
+        "                status: REQUESTED\n", "                status: DISCONNECTED\n", 1
+    )
     assert ended != contract
     (tmp_path / "openapi.yaml").write_text(ended)
     with prism_mock(tmp_path / "openapi.yaml", "--errors") as prism:
-        assert client.call(prism.url, "+492214710123", "30", "Hello", "#") == ["DISCONNECTED", "connected"]
+        assert client.call(prism.url, "+492214710123", "30", "Hello", "#") == [
+            "DISCONNECTED",
+            "connected",
+        ]

@@ -1,7 +1,8 @@
 """
 The vectors fail clients that are wrong.
 
-Each wrong client is the PHP client with a change of a line or two. ``make clients`` runs these tests, which need PHP.
+Each wrong client is the PHP client with a change of a line or two. ``make clients`` runs these
+tests, which need PHP.
 """
 
 from __future__ import annotations
@@ -48,9 +49,14 @@ KEPT = {
 }
 FOLLOW = "CURLOPT_FOLLOWLOCATION => false"
 REFUSED = "in_array($response->status, [401, 403], true)"
-STATUS = "$status = $response->status === 200 && $response->error === '' ? ($document['status'] ?? null) : null;"
+STATUS = (
+    "$status = $response->status === 200 && $response->error === '' ? ($document['status'] ?? "
+    "null) : null;"
+)
 WRONG_CLIENTS = [
-    WrongClient("no content type", {"'Content-Type: application/json', ": ""}, "400 with BAD_CREDENTIALS"),
+    WrongClient(
+        "no content type", {"'Content-Type: application/json', ": ""}, "400 with BAD_CREDENTIALS"
+    ),
     WrongClient(
         "non-ASCII destroyed",
         {
@@ -87,10 +93,18 @@ WRONG_CLIENTS = [
         "503 with Retry-After: 0",
     ),
     WrongClient(
-        "init redirect followed", {FOLLOW: f"{FOLLOW[:-5]}true, CURLOPT_POSTREDIR => 7"}, "307 is not followed"
+        "init redirect followed",
+        {FOLLOW: f"{FOLLOW[:-5]}true, CURLOPT_POSTREDIR => 7"},
+        "307 is not followed",
     ),
-    WrongClient("init redirect followed with GET", {FOLLOW: f"{FOLLOW[:-5]}true"}, "302 is not followed"),
-    WrongClient("redirect followed while polling", {FOLLOW: f"{FOLLOW[:-5]}$path === '/callback/status'"}, "after 302"),
+    WrongClient(
+        "init redirect followed with GET", {FOLLOW: f"{FOLLOW[:-5]}true"}, "302 is not followed"
+    ),
+    WrongClient(
+        "redirect followed while polling",
+        {FOLLOW: f"{FOLLOW[:-5]}$path === '/callback/status'"},
+        "after 302",
+    ),
     WrongClient(
         "redirect repeated while polling",
         {FOLLOW: f"{FOLLOW[:-5]}$path === '/callback/status', CURLOPT_POSTREDIR => 7"},
@@ -103,11 +117,15 @@ WRONG_CLIENTS = [
     ),
     WrongClient(
         "true as id",
-        {"return is_int($value)": "$value = $value === true ? 1 : $value;\n        return is_int($value)"},
+        {
+            "return is_int($value)": "$value = $value === true ? 1 : $value;\n        return is_int($value)"
+        },
         "true",
     ),
     WrongClient("1.5 as id", {" && floor($value) === $value": ""}, "1.5"),
-    WrongClient("10.0 lost", {"if (is_float($value)": "if (false && is_float($value)"}, "10.0 is accepted"),
+    WrongClient(
+        "10.0 lost", {"if (is_float($value)": "if (false && is_float($value)"}, "10.0 is accepted"
+    ),
     WrongClient(
         "any text with digits as id",
         {"'/^(0|[1-9][0-9]{0,18})$/D'": "'/[0-9]/'", " && (string) (int) $value === $value": ""},
@@ -115,14 +133,24 @@ WRONG_CLIENTS = [
     ),
     WrongClient(
         "blanks around an id",
-        {"'/^(0|[1-9][0-9]{0,18})$/D', $value) && (string) (int) $value === $value": "'/^ *[0-9]+$/', $value)"},
+        {
+            "'/^(0|[1-9][0-9]{0,18})$/D', $value) && (string) (int) $value === $value": "'/^ *[0-9]+$/', $value)"
+        },
         '" 10"',
     ),
-    WrongClient("id of 65 bits cut off", {" && (string) (int) $value === $value": "", "{0,18}": "*"}, "2^64"),
-    WrongClient("id in text lost", {"if (is_string($value) &&": "if (false && is_string($value) &&"}, "decimal text"),
+    WrongClient(
+        "id of 65 bits cut off", {" && (string) (int) $value === $value": "", "{0,18}": "*"}, "2^64"
+    ),
+    WrongClient(
+        "id in text lost",
+        {"if (is_string($value) &&": "if (false && is_string($value) &&"},
+        "decimal text",
+    ),
     WrongClient("the id 0 lost", {"return $id ?? ": "return $id ?: "}, "the id 0"),
     WrongClient(
-        "byte order mark not ignored", {'str_starts_with($this->body, "\\u{FEFF}")': "false"}, "byte order mark"
+        "byte order mark not ignored",
+        {'str_starts_with($this->body, "\\u{FEFF}")': "false"},
+        "byte order mark",
     ),
     WrongClient(
         "any 400 ends the watch",
@@ -136,13 +164,21 @@ WRONG_CLIENTS = [
         {"($response->status === 400 && (": "(("},
         "503 with BAD_CREDENTIALS",
     ),
-    WrongClient("final status from a 201", {STATUS: STATUS.replace("=== 200", "< 300")}, "201 with a final status"),
     WrongClient(
-        "status of a failed request", {STATUS: "$status = $document['status'] ?? null;"}, "201 with a final status"
+        "final status from a 201",
+        {STATUS: STATUS.replace("=== 200", "< 300")},
+        "201 with a final status",
+    ),
+    WrongClient(
+        "status of a failed request",
+        {STATUS: "$status = $document['status'] ?? null;"},
+        "201 with a final status",
     ),
     WrongClient(
         "status of another type",
-        {STATUS: f"{STATUS}\n            $status = is_scalar($status) ? (string) $status : $status;"},
+        {
+            STATUS: f"{STATUS}\n            $status = is_scalar($status) ? (string) $status : $status;"
+        },
         "a status that is a number",
     ),
     WrongClient(
@@ -171,15 +207,23 @@ WRONG_CLIENTS = [
         {"$report($this->redact($status));": "if ($status !== 'ON_HOLD') { $report($status); }"},
         "a status that is not in the contract",
     ),
-    WrongClient("status reported twice", {"} elseif ($status !== $last) {": "} else {"}, "an unchanged status"),
+    WrongClient(
+        "status reported twice",
+        {"} elseif ($status !== $last) {": "} else {"},
+        "an unchanged status",
+    ),
     WrongClient(
         "CONNECTED is final",
-        {"'DISCONNECTED' => 'connected'": "'DISCONNECTED' => 'connected', 'CONNECTED' => 'connected'"},
+        {
+            "'DISCONNECTED' => 'connected'": "'DISCONNECTED' => 'connected', 'CONNECTED' => 'connected'"
+        },
         "connected and ends",
     ),
     WrongClient(
         "key printed",
-        {"return $this->accessKey === '' ? $text : str_replace($this->accessKey, '***', $text);": "return $text;"},
+        {
+            "return $this->accessKey === '' ? $text : str_replace($this->accessKey, '***', $text);": "return $text;"
+        },
         "the key in",
     ),
     WrongClient(
@@ -187,7 +231,9 @@ WRONG_CLIENTS = [
         {"'***', $text)": "substr($this->accessKey, 0, 10), $text)"},
         "the key in an error message",
     ),
-    WrongClient("no time limits", {"CURLOPT_TIMEOUT_MS": "CURLOPT_LOW_SPEED_TIME"}, "no response leaves"),
+    WrongClient(
+        "no time limits", {"CURLOPT_TIMEOUT_MS": "CURLOPT_LOW_SPEED_TIME"}, "no response leaves"
+    ),
     WrongClient(
         "no time limit for the body",
         {
@@ -196,27 +242,45 @@ WRONG_CLIENTS = [
         },
         "a response that does not end leaves",
     ),
-    WrongClient("Retry-After without bound", {"min($asked, $this->maxPauseSeconds)": "$asked"}, "Retry-After of a day"),
+    WrongClient(
+        "Retry-After without bound",
+        {"min($asked, $this->maxPauseSeconds)": "$asked"},
+        "Retry-After of a day",
+    ),
     WrongClient("409 is a rejection", {"[400, 401,": "[409, 400, 401,"}, "409"),
-    WrongClient("503 is a rejection", {"[400, 401,": "[503, 400, 401,"}, "503 with Retry-After leaves"),
+    WrongClient(
+        "503 is a rejection", {"[400, 401,": "[503, 400, 401,"}, "503 with Retry-After leaves"
+    ),
     WrongClient("422 is unknown", {"422, 429]": "429]"}, "422 is a rejection"),
-    WrongClient("201 is a success", {"$id = $response->status === 200": "$id = $response->status < 300"}, "201 leaves"),
+    WrongClient(
+        "201 is a success",
+        {"$id = $response->status === 200": "$id = $response->status < 300"},
+        "201 leaves",
+    ),
     WrongClient(
         "empty optional fields sent",
         {"...array_filter($optional, fn (string $value): bool => $value !== '')": "...$optional"},
         "400 with BAD_CREDENTIALS",
     ),
-    WrongClient("delay as text", {"'delay' => $delay,": "'delay' => (string) $delay,"}, "400 with BAD_CREDENTIALS"),
+    WrongClient(
+        "delay as text",
+        {"'delay' => $delay,": "'delay' => (string) $delay,"},
+        "400 with BAD_CREDENTIALS",
+    ),
     WrongClient("exit code always 0", {"exit($exitCode);": "exit(0);"}, "400 with BAD_CREDENTIALS"),
     WrongClient(
-        "polls as a PUT", {"CURLOPT_URL =>": "CURLOPT_CUSTOMREQUEST => 'PUT', CURLOPT_URL =>"}, "connected and ends"
+        "polls as a PUT",
+        {"CURLOPT_URL =>": "CURLOPT_CUSTOMREQUEST => 'PUT', CURLOPT_URL =>"},
+        "connected and ends",
     ),
 ]
 
 
 @pytest.fixture(autouse=True)
 def _php(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip the tests if PHP is missing, but fail in CI. A right client needs less than this limit."""
+    """
+    Skip the tests if PHP is missing, but fail in CI. A right client needs less than this limit.
+    """
     if shutil.which("php") is None:
         text = "The wrong clients cannot be run without php. Install it first: make php."
         pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
@@ -253,14 +317,27 @@ def test_wrong_client_is_noticed(wrong: WrongClient, tmp_path: Path) -> None:
         (["--only", "409", "--", "php", "{right}"], 0, "1 passed, 0 failed"),
         (["--only", "409", "--", "php", "{wrong}"], 1, "It reported rejected, not unknown."),
         (["--only", "409", "--", "./missing"], 2, "./missing could not be run"),
-        (["--only", "no such vector", "--", "php"], 2, "no vector has 'no such vector' in its name"),
+        (
+            ["--only", "no such vector", "--", "php"],
+            2,
+            "no vector has 'no such vector' in its name",
+        ),
     ],
     ids=["right", "wrong", "missing program", "no vector"],
 )
-def test_runner_says_what_fails(arguments: list[str], exit_code: int, text: str, tmp_path: Path) -> None:
+def test_runner_says_what_fails(
+    arguments: list[str], exit_code: int, text: str, tmp_path: Path
+) -> None:
     wrong = next(each for each in WRONG_CLIENTS if each.name == "409 is a rejection")
     (tmp_path / "callback.php").write_text(changed(CLIENT, wrong.changes), encoding="utf-8")
     paths = {"right": ROOT / "clients/php/callback.php", "wrong": tmp_path / "callback.php"}
-    command = [sys.executable, "-I", str(RUNNER), *(argument.format(**paths) for argument in arguments)]
+    command = [
+        sys.executable,
+        "-I",
+        str(RUNNER),
+        *(argument.format(**paths) for argument in arguments),
+    ]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert (ran.returncode, text in ran.stdout + ran.stderr) == (exit_code, True), ran.stdout + ran.stderr
+    assert (ran.returncode, text in ran.stdout + ran.stderr) == (exit_code, True), (
+        ran.stdout + ran.stderr
+    )

@@ -9,7 +9,15 @@ import pytest
 import yaml
 from jsonschema_rs import Draft202012Validator
 from support.clients import MODES
-from support.vectors import FOLDER, Vector, VectorServer, expectations, request_problems, run_vector, vectors
+from support.vectors import (
+    FOLDER,
+    Vector,
+    VectorServer,
+    expectations,
+    request_problems,
+    run_vector,
+    vectors,
+)
 
 from tenios_ext import CallbackStatus
 
@@ -36,7 +44,9 @@ def test_client_conforms_to_vector(mode: str, vector: Vector) -> None:
 def test_requests_of_vectors_match_the_contract() -> None:
     requests = [each["request"] for vector in vectors() for each in vector.exchanges]
     schemas = {
-        path: Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": CONTRACT["components"]})
+        path: Draft202012Validator(
+            {"$ref": f"#/components/schemas/{name}", "components": CONTRACT["components"]}
+        )
         for path, name in REQUESTS.items()
     }
     assert [each for each in requests if not schemas[each["path"]].is_valid(each["body"])] == []
@@ -51,10 +61,16 @@ def test_vector_file_matches_its_schema(file: Path) -> None:
 def test_vectors_use_every_status_error_code_and_http_status_of_the_contract() -> None:
     responses = [each["response"] for vector in vectors() for each in vector.exchanges]
     bodies = [response["body"] for response in responses if isinstance(response.get("body"), dict)]
-    assert set(CallbackStatus) <= {body["status"] for body in bodies if isinstance(body.get("status"), str)}
+    assert set(CallbackStatus) <= {
+        body["status"] for body in bodies if isinstance(body.get("status"), str)
+    }
     for name in ("BadInitRequest", "BadStatusRequest"):
-        examples = CONTRACT["components"]["responses"][name]["content"]["application/json"]["examples"].values()
-        assert {each["value"]["error_code"] for each in examples} <= {body.get("error_code") for body in bodies}
+        examples = CONTRACT["components"]["responses"][name]["content"]["application/json"][
+            "examples"
+        ].values()
+        assert {each["value"]["error_code"] for each in examples} <= {
+            body.get("error_code") for body in bodies
+        }
     codes = {code for path in CONTRACT["paths"].values() for code in path["post"]["responses"]}
     documented = {int(code) for code in codes - {"default"}}
     assert documented <= {response.get("status") for response in responses}

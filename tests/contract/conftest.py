@@ -25,7 +25,9 @@ def prism() -> Iterator[Prism]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add Prism's log to the report of a failed test."""
     report = yield
     for value in getattr(item, "funcargs", {}).values() if report.failed else ():

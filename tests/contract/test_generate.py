@@ -49,7 +49,9 @@ def test_check_reports_drift_and_generate_repairs_it(copy: Path, damage: str) ->
     elif damage == "missing":
         (copy / model).unlink()
     else:
-        model = PACKAGE / ("left_over.py" if damage == "stale at the root" else "models/left_over.py")
+        model = PACKAGE / (
+            "left_over.py" if damage == "stale at the root" else "models/left_over.py"
+        )
         (copy / model).touch()
     checked = run(copy, "--check")
     assert checked.returncode == 1
@@ -63,14 +65,20 @@ def test_check_reports_drift_and_generate_repairs_it(copy: Path, damage: str) ->
 def test_new_optional_field_is_generated_and_does_not_break_the_client(copy: Path) -> None:
     contract = copy / "openapi.yaml"
     before = "        dtmf_key_to_trigger_customer_call:\n          description"
-    field = "        campaign:\n          description: A label.\n          type: string\n          example: spring\n"
+    field = (
+        "        campaign:\n          description: A label.\n          type: string\n          "
+        "example: spring\n"
+    )
     assert before in contract.read_text()
     contract.write_text(contract.read_text().replace(before, field + before))
     checked = run(copy, "--check")
     assert checked.returncode == 1
     assert "init_callback_request.py" in checked.stdout
     assert run(copy).returncode == 0
-    assert "campaign: str | Unset = UNSET" in (copy / PACKAGE / "models/init_callback_request.py").read_text()
+    assert (
+        "campaign: str | Unset = UNSET"
+        in (copy / PACKAGE / "models/init_callback_request.py").read_text()
+    )
     program = (
         "from tenios_simulator import Simulator\n"
         "with Simulator().client() as tenios:\n"
@@ -84,7 +92,9 @@ def test_new_optional_field_is_generated_and_does_not_break_the_client(copy: Pat
 
 def test_generator_warning_is_an_error_and_nothing_is_written(copy: Path) -> None:
     contract = copy / "openapi.yaml"
-    unsupported = contract.read_text().replace("format: int32\n          minimum: 0", "enum: [a, 1]")
+    unsupported = contract.read_text().replace(
+        "format: int32\n          minimum: 0", "enum: [a, 1]"
+    )
     assert unsupported != contract.read_text()
     contract.write_text(unsupported)
     before = contents(copy / PACKAGE)

@@ -46,7 +46,9 @@ def test_check_reports_an_edited_client_and_generate_repairs_it(copy: Path, edit
     assert "make generate" in checked.stdout
     assert run(copy).returncode == 0
     assert run(copy, "--check").returncode == 0
-    assert ("EDITED" in (copy / "tenios_ext/_sync_client.py").read_text()) == (edited == "_async_client.py")
+    assert ("EDITED" in (copy / "tenios_ext/_sync_client.py").read_text()) == (
+        edited == "_async_client.py"
+    )
 
 
 def test_generate_fails_if_async_code_is_left(copy: Path) -> None:

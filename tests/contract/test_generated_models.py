@@ -19,7 +19,9 @@ def test_unknown_status_is_kept_as_a_callback_status() -> None:
 
 
 def test_unknown_statuses_are_equal_by_value() -> None:
-    assert len({CallbackStatus("ON_HOLD"), CallbackStatus("ON_HOLD"), CallbackStatus("PARKED")}) == 2
+    assert (
+        len({CallbackStatus("ON_HOLD"), CallbackStatus("ON_HOLD"), CallbackStatus("PARKED")}) == 2
+    )
 
 
 def test_status_that_is_not_text_is_refused() -> None:
@@ -28,5 +30,7 @@ def test_status_that_is_not_text_is_refused() -> None:
 
 
 def test_unknown_error_code_is_kept() -> None:
-    response = CallbackError.from_dict({"error_code": "UNDOCUMENTED_CODE", "error_message": "Some text"})
+    response = CallbackError.from_dict(
+        {"error_code": "UNDOCUMENTED_CODE", "error_message": "Some text"}
+    )
     assert response.error_code == "UNDOCUMENTED_CODE"

@@ -47,8 +47,12 @@ def test_contract_has_the_examples_of_tenios_documentation(contract: dict[str, A
     }
 
 
-def test_contract_has_an_example_of_all_fields_that_is_not_only_ascii(contract: dict[str, Any]) -> None:
-    examples = contract["components"]["requestBodies"]["InitCallback"]["content"]["application/json"]["examples"]
+def test_contract_has_an_example_of_all_fields_that_is_not_only_ascii(
+    contract: dict[str, Any],
+) -> None:
+    examples = contract["components"]["requestBodies"]["InitCallback"]["content"][
+        "application/json"
+    ]["examples"]
     value = examples["announcement"]["value"]
     assert set(value) == set(schemas_of(contract)["InitCallbackRequest"]["properties"])
     assert not value["agent_announcement"].isascii()
@@ -56,10 +60,16 @@ def test_contract_has_an_example_of_all_fields_that_is_not_only_ascii(contract: 
 
 def test_every_status_has_a_description_and_an_example(contract: dict[str, Any]) -> None:
     status = schemas_of(contract)["CallbackStatus"]
-    lines = {line.split("`")[1]: line for line in status["description"].splitlines() if line.startswith("- ")}
+    lines = {
+        line.split("`")[1]: line
+        for line in status["description"].splitlines()
+        if line.startswith("- ")
+    }
     assert list(lines) == status["enum"]
     assert {name for name, line in lines.items() if line.endswith(" Final.")} == FINAL
-    examples = contract["components"]["responses"]["CallbackStatusFound"]["content"]["application/json"]["examples"]
+    examples = contract["components"]["responses"]["CallbackStatusFound"]["content"][
+        "application/json"
+    ]["examples"]
     assert [example["value"]["status"] for example in examples.values()] == status["enum"]
 
 
@@ -68,7 +78,11 @@ def test_every_field_has_a_description_and_an_example(contract: dict[str, Any]) 
     for name, schema in schemas.items():
         assert schema["description"], name
         for field, definition in schema.get("properties", {}).items():
-            target = schemas[definition["$ref"].rpartition("/")[2]] if "$ref" in definition else definition
+            target = (
+                schemas[definition["$ref"].rpartition("/")[2]]
+                if "$ref" in definition
+                else definition
+            )
             assert target["description"], (name, field)
             assert "example" in target, (name, field)
 
@@ -90,7 +104,11 @@ def violations(contract: dict[str, Any]) -> list[str]:
     base = {"components": contract["components"]}
     pairs = examples(contract)
     assert len(pairs) > 25
-    return [e.message for schema, value in pairs for e in Draft202012Validator({**schema, **base}).iter_errors(value)]
+    return [
+        e.message
+        for schema, value in pairs
+        for e in Draft202012Validator({**schema, **base}).iter_errors(value)
+    ]
 
 
 def test_examples_match_their_schemas(contract: dict[str, Any]) -> None:
@@ -106,16 +124,28 @@ def test_check_of_examples_finds_a_violation(contract: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("path", ["/callback/init", "/callback/status"])
-def test_operation_is_post_with_every_documented_http_status(contract: dict[str, Any], path: str) -> None:
+def test_operation_is_post_with_every_documented_http_status(
+    contract: dict[str, Any], path: str
+) -> None:
     assert list(contract["paths"][path]) == ["post"]
-    assert list(contract["paths"][path]["post"]["responses"]) == ["200", "400", "403", "404", "500", "default"]
+    assert list(contract["paths"][path]["post"]["responses"]) == [
+        "200",
+        "400",
+        "403",
+        "404",
+        "500",
+        "default",
+    ]
 
 
 def test_link_leads_from_init_response_to_status_request(contract: dict[str, Any]) -> None:
     [link] = contract["components"]["responses"]["CallbackInitialized"]["links"].values()
     target = contract["components"]["links"][link["$ref"].rpartition("/")[2]]
     assert target["operationId"] == contract["paths"]["/callback/status"]["post"]["operationId"]
-    assert target["requestBody"] == {"access_key": "$request.body#/access_key", "id": "$response.body#/id"}
+    assert target["requestBody"] == {
+        "access_key": "$request.body#/access_key",
+        "id": "$response.body#/id",
+    }
 
 
 def test_versions_of_contract_package_and_control_api_agree(contract: dict[str, Any]) -> None:
@@ -125,16 +155,26 @@ def test_versions_of_contract_package_and_control_api_agree(contract: dict[str, 
 
 
 def test_changelog_has_unreleased_changes_or_the_current_version() -> None:
-    unreleased, *released = re.split(r"^## \[(?=\d)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
-    assert "\n- " in unreleased.partition("## [Unreleased]")[2] or released[0].startswith(f"{tenios_ext.__version__}]")
+    unreleased, *released = re.split(
+        r"^## \[(?=\d)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE
+    )
+    assert "\n- " in unreleased.partition("## [Unreleased]")[2] or released[0].startswith(
+        f"{tenios_ext.__version__}]"
+    )
 
 
-def test_servers_are_the_default_base_url_of_the_client_and_of_the_simulator(contract: dict[str, Any]) -> None:
+def test_servers_are_the_default_base_url_of_the_client_and_of_the_simulator(
+    contract: dict[str, Any],
+) -> None:
     assert [server["url"] for server in contract["servers"]] == [SERVICE, "http://127.0.0.1:8311"]
 
 
-def test_access_key_has_no_format_that_makes_clients_send_asterisks(contract: dict[str, Any]) -> None:
+def test_access_key_has_no_format_that_makes_clients_send_asterisks(
+    contract: dict[str, Any],
+) -> None:
     """Clients with pydantic's SecretStr do, which generators use for the format password."""
     assert "format" not in schemas_of(contract)["AccessKey"]
     for name in ("InitCallbackRequest", "CallbackStatusRequest"):
-        assert schemas_of(contract)[name]["properties"]["access_key"] == {"$ref": "#/components/schemas/AccessKey"}
+        assert schemas_of(contract)[name]["properties"]["access_key"] == {
+            "$ref": "#/components/schemas/AccessKey"
+        }

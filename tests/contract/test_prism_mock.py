@@ -73,17 +73,23 @@ RESPONSES = [
 ]
 
 
-def send(mode: str, case: Case, body: dict[str, Any], client: tenios_client.Client) -> Response[Any]:
+def send(
+    mode: str, case: Case, body: dict[str, Any], client: tenios_client.Client
+) -> Response[Any]:
     """Send *body* with the generated client, sync or async."""
     module, model = MODELS[case.path]
     if mode == "sync":
         with client:
-            response: Response[Any] = module.sync_detailed(client=client, body=model.from_dict(body))
+            response: Response[Any] = module.sync_detailed(
+                client=client, body=model.from_dict(body)
+            )
         return response
 
     async def run() -> Response[Any]:
         async with client:
-            response: Response[Any] = await module.asyncio_detailed(client=client, body=model.from_dict(body))
+            response: Response[Any] = await module.asyncio_detailed(
+                client=client, body=model.from_dict(body)
+            )
             return response
 
     return asyncio.run(run())
@@ -95,9 +101,13 @@ def label(case: Case) -> str:
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("case", RESPONSES, ids=label)
-def test_generated_client_parses_every_example_response(mode: str, case: Case, prism: Prism) -> None:
+def test_generated_client_parses_every_example_response(
+    mode: str, case: Case, prism: Prism
+) -> None:
     headers = {"Prefer": f"code={case.status}, example={case.name}"}
-    client = tenios_client.Client(base_url=prism.url, headers=headers, httpx_args={"trust_env": False})
+    client = tenios_client.Client(
+        base_url=prism.url, headers=headers, httpx_args={"trust_env": False}
+    )
     request = next(each.value for each in REQUESTS if each.path == case.path)
     response = send(mode, case, request, client)
     assert response.status_code == case.status
@@ -108,7 +118,9 @@ def test_generated_client_parses_every_example_response(mode: str, case: Case, p
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("case", REQUESTS, ids=label)
-def test_generated_client_sends_exactly_the_example_request(mode: str, case: Case, prism: Prism) -> None:
+def test_generated_client_sends_exactly_the_example_request(
+    mode: str, case: Case, prism: Prism
+) -> None:
     recorded: list[httpx.Request] = []
 
     async def record_async(request: httpx.Request) -> None:
@@ -134,11 +146,19 @@ def broken_requests() -> Iterator[Any]:
             del body[field]
             yield pytest.param(good.path, body, id=f"{label(good)} without {field}")
         for field, value in [("access_key", ""), ("access_key", 1), ("extra", "x")]:
-            yield pytest.param(good.path, {**good.value, field: value}, id=f"{label(good)} {field}={value!r}")
+            yield pytest.param(
+                good.path, {**good.value, field: value}, id=f"{label(good)} {field}={value!r}"
+            )
     wrong: list[tuple[str, object]] = [
         ("callback_number", n) for n in ("0221 4710123", "+49", "+0123456789", "", 49221, None)
     ]
-    wrong += [("delay", -1), ("delay", 1.5), ("delay", "0"), ("delay", None), ("callback_config_id", "")]
+    wrong += [
+        ("delay", -1),
+        ("delay", 1.5),
+        ("delay", "0"),
+        ("delay", None),
+        ("callback_config_id", ""),
+    ]
     wrong += [("dtmf_key_to_trigger_customer_call", k) for k in ("", "12", "A", 1, None)]
     wrong += [("agent_announcement", ""), ("agent_announcement", 1), ("agent_announcement", None)]
     for field, value in wrong:
@@ -148,7 +168,9 @@ def broken_requests() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("path", "body"), list(broken_requests()))
-def test_request_that_breaks_the_contract_is_refused(path: str, body: dict[str, Any], prism: Prism) -> None:
+def test_request_that_breaks_the_contract_is_refused(
+    path: str, body: dict[str, Any], prism: Prism
+) -> None:
     response = httpx.post(prism.url + path, json=body, trust_env=False)
     assert response.status_code == 400, response.text
 
@@ -171,12 +193,15 @@ JAVA = {**PHP, "delay": "0"}
     [
         pytest.param("/callback/init", PHP, 200, id="PHP init"),
         pytest.param("/callback/status", {"access_key": "k", "id": 10}, 200, id="PHP status"),
-        # The contract requires numbers. The simulator also accepts the strings that the Java client sends, as TENIOS does.
+        # The contract requires numbers. The simulator also accepts the strings that the Java client
+        # sends, as TENIOS does.
         pytest.param("/callback/init", JAVA, 400, id="Java init"),
         pytest.param("/callback/status", {"access_key": "k", "id": "10"}, 400, id="Java status"),
     ],
 )
-def test_request_bodies_of_official_clients(path: str, body: dict[str, Any], status: int, prism: Prism) -> None:
+def test_request_bodies_of_official_clients(
+    path: str, body: dict[str, Any], status: int, prism: Prism
+) -> None:
     assert httpx.post(prism.url + path, json=body, trust_env=False).status_code == status
 
 
@@ -191,8 +216,12 @@ _LARGEST_EXACT_INTEGER = 2**53 - 1
 
 @SCHEMA.parametrize()
 @settings(max_examples=50, deadline=None)
-def test_prism_accepts_what_schemathesis_generates_from_the_contract(prism: Prism, case: Any) -> None:
-    """Every generated request gets a documented response: the contract does not contradict itself."""
+def test_prism_accepts_what_schemathesis_generates_from_the_contract(
+    prism: Prism, case: Any
+) -> None:
+    """
+    Every generated request gets a documented response: the contract does not contradict itself.
+    """
     if isinstance(case.body, dict) and case.body.get("id", 0) > _LARGEST_EXACT_INTEGER:
         case.body["id"] = 10
     case.call_and_validate(base_url=prism.url)

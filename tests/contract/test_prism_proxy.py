@@ -1,7 +1,8 @@
 """
 Prism as a validating proxy between the real client and the simulator: both keep the contract.
 
-Prism responds to a violation with an error of its own, which no test expects of a correct client, and logs it.
+Prism responds to a violation with an error of its own, which no test expects of a correct client,
+and logs it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from jsonschema_rs import Draft202012Validator
 from support.clients import MODES, NUMBER
 from support.prism import ROOT, Prism, prism_proxy
 from support.serving import serving
-from support.vectors import ACCESS_KEY, CALLBACK_CONFIG_ID, Vector, VectorServer, request_problems, run_vector, vectors
+from support.vectors import (
+    ACCESS_KEY,
+    CALLBACK_CONFIG_ID,
+    Vector,
+    VectorServer,
+    request_problems,
+    run_vector,
+    vectors,
+)
 
 from tenios_ext import (
     AsyncTenios,
@@ -36,7 +45,11 @@ if TYPE_CHECKING:
     from tenios_simulator import Response
 
 CONTRACT = yaml.safe_load((ROOT / "openapi.yaml").read_text())
-SCENARIOS = [magic for magic in MAGIC_NUMBERS.values() if not magic.faults and magic.scenario != Scenario.manual()]
+SCENARIOS = [
+    magic
+    for magic in MAGIC_NUMBERS.values()
+    if not magic.faults and magic.scenario != Scenario.manual()
+]
 ACCOUNTS = {ACCESS_KEY: [CALLBACK_CONFIG_ID]}
 
 
@@ -54,7 +67,9 @@ class ProxiedSimulator(NamedTuple):
                 return tenios.start_callback(number, **options).wait()
 
         async def run() -> Outcome:
-            async with AsyncTenios(key, CALLBACK_CONFIG_ID, aiohttp=mode == "aiohttp", **settings) as tenios:
+            async with AsyncTenios(
+                key, CALLBACK_CONFIG_ID, aiohttp=mode == "aiohttp", **settings
+            ) as tenios:
                 return await (await tenios.start_callback(number, **options)).wait()
 
         return asyncio.run(run())
@@ -104,25 +119,37 @@ def test_callback_keeps_the_contract_from_init_to_end(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_init_request_with_all_fields_keeps_the_contract(proxied_simulator: ProxiedSimulator, mode: str) -> None:
+def test_init_request_with_all_fields_keeps_the_contract(
+    proxied_simulator: ProxiedSimulator, mode: str
+) -> None:
     options: dict[str, Any] = {"delay": 30, "agent_announcement": "Grüße, 你好", "dtmf_key": "#"}
     assert proxied_simulator.call(mode, NUMBER, **options).connected
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_bad_credentials_response_keeps_the_contract(proxied_simulator: ProxiedSimulator, mode: str) -> None:
+def test_bad_credentials_response_keeps_the_contract(
+    proxied_simulator: ProxiedSimulator, mode: str
+) -> None:
     with pytest.raises(BadCredentialsError):
         proxied_simulator.call(mode, NUMBER, key="WRONG-KEY")
 
 
 def test_unknown_id_response_keeps_the_contract(proxied_simulator: ProxiedSimulator) -> None:
-    settings: dict[str, Any] = {"base_url": proxied_simulator.prism.url, "clock": proxied_simulator.simulator.clock}
-    with Tenios(ACCESS_KEY, **settings) as tenios, pytest.raises(StatusUnavailableError, match="id"):
+    settings: dict[str, Any] = {
+        "base_url": proxied_simulator.prism.url,
+        "clock": proxied_simulator.simulator.clock,
+    }
+    with (
+        Tenios(ACCESS_KEY, **settings) as tenios,
+        pytest.raises(StatusUnavailableError, match="id"),
+    ):
         tenios.callback(999_999).status()
 
 
 def keeps_the_contract(vector: Vector) -> bool:
-    return all(_is_documented(each["request"]["path"], each["response"]) for each in vector.exchanges)
+    return all(
+        _is_documented(each["request"]["path"], each["response"]) for each in vector.exchanges
+    )
 
 
 def _is_documented(path: str, response: dict[str, Any]) -> bool:
@@ -131,7 +158,9 @@ def _is_documented(path: str, response: dict[str, Any]) -> bool:
         return False
     name = documented[str(response["status"])]["$ref"].rpartition("/")[2]
     reference = CONTRACT["components"]["responses"][name]["content"]["application/json"]["schema"]
-    return Draft202012Validator({**reference, "components": CONTRACT["components"]}).is_valid(response["body"])
+    return Draft202012Validator({**reference, "components": CONTRACT["components"]}).is_valid(
+        response["body"]
+    )
 
 
 KEEPING = [vector for vector in vectors() if keeps_the_contract(vector)]
@@ -139,7 +168,9 @@ KEEPING = [vector for vector in vectors() if keeps_the_contract(vector)]
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("vector", KEEPING, ids=lambda vector: vector.name)
-def test_client_conforms_to_vector_through_prism(proxied_server: ProxiedServer, mode: str, vector: Vector) -> None:
+def test_client_conforms_to_vector_through_prism(
+    proxied_server: ProxiedServer, mode: str, vector: Vector
+) -> None:
     server, prism = proxied_server
     server.load(vector.exchanges)
     outcomes = [outcome for outcome, _ in run_vector(mode, prism.url, vector)]
@@ -148,12 +179,17 @@ def test_client_conforms_to_vector_through_prism(proxied_server: ProxiedServer, 
 
 
 class IncorrectSimulator(Simulator):
-    """Responds to init requests with an id that is text, and to status requests with an undocumented status."""
+    """
+    Responds to init requests with an id that is text, and to status requests with an undocumented
+    status.
+    """
 
     def handle_request(self, *arguments: Any, **options: Any) -> Response:
         """Return a response that breaks the contract."""
         response = super().handle_request(*arguments, **options)
-        return evolve(response, body={name: f"wrong {value}" for name, value in response.body.items()})
+        return evolve(
+            response, body={name: f"wrong {value}" for name, value in response.body.items()}
+        )
 
 
 def test_prism_detects_a_simulator_that_breaks_the_contract() -> None:
@@ -176,7 +212,12 @@ def test_prism_detects_a_simulator_that_breaks_the_contract() -> None:
     ids=str,
 )
 def test_prism_does_not_forward_a_request_that_breaks_the_contract(change: dict[str, Any]) -> None:
-    body = {"access_key": ACCESS_KEY, "callback_config_id": CALLBACK_CONFIG_ID, "callback_number": NUMBER, "delay": 0}
+    body = {
+        "access_key": ACCESS_KEY,
+        "callback_config_id": CALLBACK_CONFIG_ID,
+        "callback_number": NUMBER,
+        "delay": 0,
+    }
     with proxied(Simulator(accounts=ACCOUNTS)) as proxy:
         response = httpx.post(f"{proxy.prism.url}/callback/init", json={**body, **change})
         assert response.status_code == 422

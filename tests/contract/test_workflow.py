@@ -38,12 +38,19 @@ def server() -> Iterator[Server]:
 
 def init_requests(server: Server, number: str) -> int:
     """Return how many init requests for *number* have arrived."""
-    bodies = [request.body or {} for request in server.simulator.requests if request.operation == "init"]
+    bodies = [
+        request.body or {} for request in server.simulator.requests if request.operation == "init"
+    ]
     return sum(body.get("callback_number") == number for body in bodies)
 
 
-def run(folder: Path, *arguments: str, workflow: str = WORKFLOW, contract: str = CONTRACT) -> tuple[int, str]:
-    """Run the workflow with a shorter pause between polls. Return the exit code and all that was printed."""
+def run(
+    folder: Path, *arguments: str, workflow: str = WORKFLOW, contract: str = CONTRACT
+) -> tuple[int, str]:
+    """
+    Run the workflow with a shorter pause between polls. Return the exit code and all that was
+    printed.
+    """
     faster = workflow.replace("retryAfter: 2", "retryAfter: 0.05")
     assert faster != workflow
     (folder / "callback.arazzo.yaml").write_text(faster, encoding="utf-8")
@@ -64,7 +71,11 @@ def run(folder: Path, *arguments: str, workflow: str = WORKFLOW, contract: str =
 def call(folder: Path, server: Server, number: str) -> int:
     """Run the workflow for *number* on *server* and return the exit code."""
     exit_code, output = run(
-        folder, "--server", f"tenios={server.address}", "--input", json.dumps({"callback_number": number})
+        folder,
+        "--server",
+        f"tenios={server.address}",
+        "--input",
+        json.dumps({"callback_number": number}),
     )
     assert number in output, output
     return exit_code
@@ -90,7 +101,9 @@ def last_response(folder: Path) -> Any:
         ("708", "DISCONNECTED"),
     ],
 )
-def test_workflow_polls_callback_to_its_final_status(ending: str, status: str, server: Server, tmp_path: Path) -> None:
+def test_workflow_polls_callback_to_its_final_status(
+    ending: str, status: str, server: Server, tmp_path: Path
+) -> None:
     number = f"+493023125{ending}"
     assert call(tmp_path, server, number) == 0
     assert last_response(tmp_path) == {"status": status}
@@ -98,7 +111,9 @@ def test_workflow_polls_callback_to_its_final_status(ending: str, status: str, s
 
 
 @pytest.mark.parametrize("ending", ["429", "502", "503", "601", "604"])
-def test_workflow_sends_init_request_once_if_it_fails(ending: str, server: Server, tmp_path: Path) -> None:
+def test_workflow_sends_init_request_once_if_it_fails(
+    ending: str, server: Server, tmp_path: Path
+) -> None:
     number = f"+493023125{ending}"
     assert call(tmp_path, server, number) == 1
     assert init_requests(server, number) == 1
@@ -113,7 +128,9 @@ def test_workflow_sends_init_request_once_if_it_fails(ending: str, server: Serve
     ],
     ids=["400", "401", "403"],
 )
-def test_workflow_stops_polling_if_the_access_key_is_refused(refused: Fault, tmp_path: Path) -> None:
+def test_workflow_stops_polling_if_the_access_key_is_refused(
+    refused: Fault, tmp_path: Path
+) -> None:
     with FaultServer(in_turn(respond("200 OK", {"id": 10}), others=refused)) as server:
         exit_code, _ = run(tmp_path, "--server", f"tenios={server.url}", "--max-steps", "10")
     assert (exit_code, server.paths) == (1, ["/callback/init", "/callback/status"])
@@ -127,12 +144,16 @@ def test_workflow_polls_again_after_another_400(tmp_path: Path) -> None:
 
 
 def test_workflow_calls_the_simulator_if_no_server_is_named(server: Server, tmp_path: Path) -> None:
-    """The live service is the first server of the contract. Here it is another one of this machine."""
+    """
+    The live service is the first server of the contract. Here it is another one of this machine.
+    """
     default = WORKFLOW.replace(SIMULATOR, server.address)
     assert default != WORKFLOW
     before = len(server.simulator.dialled)
     with FaultServer(drop) as live:
-        exit_code, output = run(tmp_path, workflow=default, contract=CONTRACT.replace(SERVICE, live.url))
+        exit_code, output = run(
+            tmp_path, workflow=default, contract=CONTRACT.replace(SERVICE, live.url)
+        )
         assert exit_code == 0, output
     assert len(server.simulator.dialled) == before + 1
     assert live.paths == []
@@ -142,7 +163,13 @@ def test_access_key_is_masked(tmp_path: Path) -> None:
     key = "SECRET-KEY-1234"
     with FaultServer(respond_error("500 Internal Server Error")) as server:
         _, output = run(
-            tmp_path, "--server", f"tenios={server.url}", "--input", json.dumps({"access_key": key}), "--max-steps", "3"
+            tmp_path,
+            "--server",
+            f"tenios={server.url}",
+            "--input",
+            json.dumps({"access_key": key}),
+            "--max-steps",
+            "3",
         )
     assert json.loads(server.bodies[0])["access_key"] == key
     assert key not in output + (tmp_path / "log.json").read_text(encoding="utf-8")

@@ -1,4 +1,7 @@
-"""Every shell command in the documentation is run, or compared with what exists if it would install something or not end."""
+"""
+Every shell command in the documentation is run, or compared with what exists if it would install
+something or not end.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,8 @@ def commands(document: Path) -> list[Command]:
     return [Command(line.replace("\\\n", " "), output) for line, output in found]
 
 
-# Each once, with its output if a document shows that. The commands for curl and for campaigns are run in order, below.
+# Each once, with its output if a document shows that. The commands for curl and for campaigns are
+# run in order, below.
 COMMANDS = dict(
     sorted(
         command
@@ -70,7 +74,8 @@ def test_command_works_and_prints_what_is_shown(line: str, shown: str) -> None:
             assert name == "tenios-callback"
             assert {extra for extra in extras.split(",") if extra} <= set(EXTRAS)
         case ["python", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"] | ["pytest"]:
-            pass  # The quick start's files are run by pytest in test_snippets.py, in this environment.
+            # The quick start's files are run by pytest in test_snippets.py, in this environment.
+            pass
         case ["export", variable]:
             assert variable.startswith("TENIOS_LEDGER=postgresql://")
         case ["tenios", "simulate"]:
@@ -96,11 +101,17 @@ def without_times(output: str) -> str:
 def served_lines() -> str:
     """Return what ``tenios simulate`` prints, with the default port instead of a free one."""
     command: list[Any] = [TENIOS, "simulate", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
         assert server.stdout is not None
         lines = [server.stdout.readline() for _ in range(4)]
         server.terminate()
-    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8311", "".join(sorted(lines, key=lambda line: line[0] != "e")))
+    return re.sub(
+        r"127\.0\.0\.1:\d+",
+        "127.0.0.1:8311",
+        "".join(sorted(lines, key=lambda line: line[0] != "e")),
+    )
 
 
 def campaign_commands(*, many_machines: bool) -> list[Command]:
@@ -114,7 +125,11 @@ def campaign_commands(*, many_machines: bool) -> list[Command]:
 
 
 def customers_file(folder: Path) -> None:
-    [file] = re.findall(r"^```text\n(key,.*?)^```", (ROOT / "docs/campaigns.md").read_text(), re.DOTALL | re.MULTILINE)
+    [file] = re.findall(
+        r"^```text\n(key,.*?)^```",
+        (ROOT / "docs/campaigns.md").read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
     (folder / "customers.csv").write_text(file)
 
 
@@ -134,7 +149,9 @@ def test_commands_for_many_machines_share_the_campaign(tmp_path: Path) -> None:
     """The hours that are shown are left out, because it may be night."""
     customers_file(tmp_path)
     add, work = (shlex.split(command.line)[1:] for command in campaign_commands(many_machines=True))
-    [service] = re.findall(r"^ExecStart=.*/bin/tenios (.*)$", (ROOT / "docs/campaigns.md").read_text(), re.MULTILINE)
+    [service] = re.findall(
+        r"^ExecStart=.*/bin/tenios (.*)$", (ROOT / "docs/campaigns.md").read_text(), re.MULTILINE
+    )
     assert shlex.split(service) == work
     between = work.index("--between")
     del work[between : between + 4]
@@ -143,7 +160,13 @@ def test_commands_for_many_machines_share_the_campaign(tmp_path: Path) -> None:
         subprocess.run([TENIOS, *add], check=True, cwd=tmp_path, env=environment)
         command: list[Any] = [TENIOS, *work, "--simulator", server.address]
         workers = [
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            subprocess.Popen(
+                command,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
             for _ in range(2)
         ]
         try:
@@ -173,7 +196,11 @@ def curl(command: Command, address: str) -> str:
 
 @needs_curl
 def test_curl_commands_for_the_control_api_succeed_while_a_phone_rings() -> None:
-    found = [command for command in commands(ROOT / "docs/simulator.md") if command.line.startswith("curl ")]
+    found = [
+        command
+        for command in commands(ROOT / "docs/simulator.md")
+        if command.line.startswith("curl ")
+    ]
     assert found
     simulator = Simulator(scenario=Scenario.manual())
     with serving(simulator) as server, simulator.client() as tenios:
@@ -185,7 +212,11 @@ def test_curl_commands_for_the_control_api_succeed_while_a_phone_rings() -> None
 
 @needs_curl
 def test_curl_commands_for_other_languages_get_the_responses_shown() -> None:
-    found = [command for command in commands(ROOT / "docs/other-languages.md") if command.line.startswith("curl ")]
+    found = [
+        command
+        for command in commands(ROOT / "docs/other-languages.md")
+        if command.line.startswith("curl ")
+    ]
     assert found
     simulator = Simulator()
     with serving(simulator) as server:
@@ -195,5 +226,9 @@ def test_curl_commands_for_other_languages_get_the_responses_shown() -> None:
 
 
 def test_make_targets_in_the_text_exist() -> None:
-    named = {name for document in DOCUMENTS for name in re.findall(r"`make ([a-z][a-z-]*)", document.read_text())}
+    named = {
+        name
+        for document in DOCUMENTS
+        for name in re.findall(r"`make ([a-z][a-z-]*)", document.read_text())
+    }
     assert named <= TARGETS

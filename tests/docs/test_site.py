@@ -23,7 +23,15 @@ COMMANDS = main.list_commands(click.Context(main))
 
 def build(output: Path, *options: str) -> None:
     sphinx: Any = Path(sys.executable).with_name("sphinx-build")
-    command = [sphinx, "--fail-on-warning", "--keep-going", "--quiet", *options, ROOT / "docs", output]
+    command = [
+        sphinx,
+        "--fail-on-warning",
+        "--keep-going",
+        "--quiet",
+        *options,
+        ROOT / "docs",
+        output,
+    ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
 
@@ -73,9 +81,17 @@ def test_links_within_the_site_resolve(site: dict[str, str]) -> None:
 
 def test_each_page_is_in_the_contents(site: dict[str, str]) -> None:
     pages = {f"{page.stem}.html" for page in ROOT.glob("docs/*.md")}
-    assert [page for page in sorted(pages) if f'href="{page}"' not in site["index.html"] and page != "index.html"] == []
+    assert [
+        page
+        for page in sorted(pages)
+        if f'href="{page}"' not in site["index.html"] and page != "index.html"
+    ] == []
 
 
 def test_site_loads_nothing_from_other_hosts(site: dict[str, str]) -> None:
-    loaded = [url for text in site.values() for url in re.findall(r'(?:src|<link[^>]*href)="(https?:[^"]+)"', text)]
+    loaded = [
+        url
+        for text in site.values()
+        for url in re.findall(r'(?:src|<link[^>]*href)="(https?:[^"]+)"', text)
+    ]
     assert loaded == []

@@ -1,4 +1,7 @@
-"""Every Python block in the documentation is run: against a simulator, or by pytest if it is a file to save."""
+"""
+Every Python block in the documentation is run: against a simulator, or by pytest if it is a file to
+save.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,17 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / ".github/CONTRIBUTING.md"]
 # Python and console blocks are run by the tests in this folder; the others contain no code of ours.
-FENCES = {"python", "console", "ini", "text", "mermaid", "{eval-rst}", "{image}", "{only}", "{toctree}"}
+FENCES = {
+    "python",
+    "console",
+    "ini",
+    "text",
+    "mermaid",
+    "{eval-rst}",
+    "{image}",
+    "{only}",
+    "{toctree}",
+}
 # How many seconds pass for clients and simulator in one second.
 SPEED = 100
 
@@ -64,7 +77,10 @@ def _fast_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _simulator(_fast_time: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """A running simulator, the environment that ``tenios simulate`` prints, and an empty folder for databases."""
+    """
+    A running simulator, the environment that ``tenios simulate`` prints, and an empty folder for
+    databases.
+    """
     monkeypatch.chdir(tmp_path)
     with serving(Simulator(clock=SystemClock())) as server:
         monkeypatch.setenv("TENIOS_BASE_URL", server.address)

@@ -48,7 +48,11 @@ from tenios_simulator import (
 ROOT = Path(__file__).resolve().parents[2]
 TENIOS = Path(sys.executable).with_name("tenios")
 CONTEXT = click.Context(main)
-COMMANDS = {name: command for name in main.list_commands(CONTEXT) if (command := main.get_command(CONTEXT, name))}
+COMMANDS = {
+    name: command
+    for name in main.list_commands(CONTEXT)
+    if (command := main.get_command(CONTEXT, name))
+}
 
 
 def table(document: str, heading: str) -> list[list[str]]:
@@ -67,12 +71,15 @@ def code(cell: str) -> str:
 
 
 def test_table_of_failures_lists_each_tested_case_with_its_error() -> None:
-    rows = table("docs/failures.md", "what happens to the request")[2:]  # The first two happen before sending.
+    # The first two happen before sending.
+    rows = table("docs/failures.md", "what happens to the request")[2:]
     assert [(name, code(error)) for name, error, _ in rows] == [
         (case.name, case.expected.__name__) for case in FAILURES_AFTER_SENDING
     ]
     for (_, _, may_call_again), case in zip(rows, FAILURES_AFTER_SENDING, strict=True):
-        assert may_call_again.startswith("yes" if issubclass(case.expected, RejectedError) else "no,")
+        assert may_call_again.startswith(
+            "yes" if issubclass(case.expected, RejectedError) else "no,"
+        )
         assert issubclass(case.expected, (RejectedError, OutcomeUnknownError))
 
 
@@ -108,16 +115,23 @@ def test_table_of_settings_has_each_argument_with_its_variable() -> None:
     rows = table("docs/settings.md", "keyword | variable")
     assert {code(row[0]) for row in rows} == set(inspect.signature(AsyncTenios).parameters)
     for keyword, variable, _ in rows:
-        assert not variable.startswith("`TENIOS_") or code(variable) == f"TENIOS_{code(keyword).upper()}"
+        assert (
+            not variable.startswith("`TENIOS_")
+            or code(variable) == f"TENIOS_{code(keyword).upper()}"
+        )
 
 
 def test_table_of_states_has_each_state_of_a_key() -> None:
-    rows = table("docs/once-per-key.md", "state | how a key gets there")[1:]  # The first has no entry.
+    # The first has no entry.
+    rows = table("docs/once-per-key.md", "state | how a key gets there")[1:]
     assert [code(name) for name, _, _ in rows] == list(get_args(LedgerState))
 
 
 def test_limits_in_the_text_are_those_of_the_code() -> None:
-    exchange = f"twice `timeout` plus {_attempt.CONNECT_TIMEOUT * (_attempt.CONNECT_RETRIES + 1):g} seconds"
+    exchange = (
+        f"twice `timeout` plus {_attempt.CONNECT_TIMEOUT * (_attempt.CONNECT_RETRIES + 1):g} "
+        "seconds"
+    )
     documented = {
         "docs/settings.md": [
             f"must be made within {_attempt.CONNECT_TIMEOUT:g} seconds",
@@ -130,7 +144,10 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
             f"`end_timeout` ({_polling.END_TIMEOUT / 3600:g} hours)",
             f"at most {_mapping._MAX_STATUS} characters",
             f"At most {_polling.MAX_UNKNOWN_STATUSES} such statuses",
-            f"every {_polling._STARTING:g} seconds before a phone rings, every {_polling._RINGING:g} seconds while one rings",
+            (
+                f"every {_polling._STARTING:g} seconds before a phone rings, every "
+                f"{_polling._RINGING:g} seconds while one rings"
+            ),
             f"every {_polling._CONNECTED:g} seconds while agent and customer are connected",
             f"left alone for {_polling._FIRST_RING:g} seconds",
             f"No interval is shorter than {_polling.MIN_INTERVAL:g} seconds",
@@ -144,7 +161,10 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
         "docs/errors.md": [f"at most {_client_base._MAX_RETRY_PAUSE:g} seconds"],
         "docs/once-per-key.md": [
             f"1 to {_claim.MAX_KEY} printable characters",
-            f"twice `timeout` plus {_attempt.Attempt().seconds(0) + _claim.CLAIM_SECONDS:g} seconds",
+            (
+                f"twice `timeout` plus {_attempt.Attempt().seconds(0) + _claim.CLAIM_SECONDS:g} "
+                "seconds"
+            ),
             f"Each statement has {_ledger_database.LIMIT:g} seconds",
         ],
         "docs/many-callbacks.md": [
@@ -158,26 +178,36 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
 
 def test_table_of_faults_has_each_fault_in_order() -> None:
     rows = table("docs/testing.md", "fault | what happens")
-    assert [code(name).partition("(")[0] for name, _ in rows] == [kind.__name__ for kind in faults.KINDS.values()]
+    assert [code(name).partition("(")[0] for name, _ in rows] == [
+        kind.__name__ for kind in faults.KINDS.values()
+    ]
 
 
 def test_table_of_scenarios_has_each_constructor() -> None:
     rows = table("docs/testing.md", "scenario | what happens")
-    constructors = {name for name, _ in inspect.getmembers(Scenario, inspect.ismethod) if not name.startswith("_")}
+    constructors = {
+        name
+        for name, _ in inspect.getmembers(Scenario, inspect.ismethod)
+        if not name.startswith("_")
+    }
     assert {re.sub(r"Scenario\.(\w+)\(.*", r"\1", code(name)) for name, _ in rows} == constructors
 
 
 def test_table_of_fixtures_has_each_fixture_of_the_plugin() -> None:
     rows = table("docs/testing.md", "fixture | what it is")
     fixtures = {
-        name for name, value in vars(pytest_plugin).items() if type(value).__name__ == "FixtureFunctionDefinition"
+        name
+        for name, value in vars(pytest_plugin).items()
+        if type(value).__name__ == "FixtureFunctionDefinition"
     }
     assert {code(name) for name, _ in rows} == fixtures
 
 
 def test_table_of_numbers_has_each_number_with_its_description() -> None:
     rows = table("docs/simulator.md", "number | what happens")
-    assert rows == [[f"`{number.display}`", number.description] for number in MAGIC_NUMBERS.values()]
+    assert rows == [
+        [f"`{number.display}`", number.description] for number in MAGIC_NUMBERS.values()
+    ]
 
 
 def test_table_of_commands_has_each_command() -> None:
@@ -188,7 +218,12 @@ def test_table_of_commands_has_each_command() -> None:
 def test_pages_name_each_option_of_the_commands() -> None:
     text = "".join((ROOT / f"docs/{page}.md").read_text() for page in ("command-line", "campaigns"))
     commands = list(COMMANDS.values())
-    commands += [each for group in commands if isinstance(group, click.Group) for each in group.commands.values()]
+    commands += [
+        each
+        for group in commands
+        if isinstance(group, click.Group)
+        for each in group.commands.values()
+    ]
     options = {name for command in commands for option in command.params for name in option.opts}
     missing = {name for name in options if name.startswith("--") and name not in text}
     assert missing == {"--access-key"}  # It exists only to be refused.
@@ -207,24 +242,40 @@ def test_table_of_json_events_has_the_fields_of_each_event(tmp_path: Path) -> No
     }
     ended: Any = [TENIOS, "call", "+49 30 23125 101", "--simulator", "--json"]
     refused: Any = [TENIOS, "call", "+49 30 23125 500", "--simulator", "--json"]
-    with Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger, Simulator().client(ledger=ledger) as tenios:
+    with (
+        Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger,
+        Simulator().client(ledger=ledger) as tenios,
+    ):
         tenios.start_callback("+49 30 23125 101", key="order-4711")
-    list_: Any = [TENIOS, "ledger", "list", "--ledger", f"sqlite:///{tmp_path}/callbacks.db", "--json"]
+    list_: Any = [
+        TENIOS,
+        "ledger",
+        "list",
+        "--ledger",
+        f"sqlite:///{tmp_path}/callbacks.db",
+        "--json",
+    ]
     forget: Any = [TENIOS, "ledger", "forget", "--older-than", "90d", *list_[3:]]
     lines = [
         line
         for command in (ended, refused, list_, forget)
-        for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+        for line in subprocess.run(
+            command, capture_output=True, text=True, check=False
+        ).stdout.splitlines()
     ]
     printed = {event["event"]: event.keys() - {"event"} for event in map(json.loads, lines)}
     assert printed == documented
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "docs/quickstart.md", "docs/other-languages.md"], ids=lambda document: Path(document).name
+    "document",
+    ["README.md", "docs/quickstart.md", "docs/other-languages.md"],
+    ids=lambda document: Path(document).name,
 )
 def test_oldest_python_named_is_the_oldest_supported(document: str) -> None:
-    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "requires-python"
+    ].removeprefix(">=")
     text = re.sub(r"\s+", " ", (ROOT / document).read_text())
     assert re.findall(r"(?:Python |\()(\d\.\d+) or later", text) == [oldest]
 
@@ -232,7 +283,10 @@ def test_oldest_python_named_is_the_oldest_supported(document: str) -> None:
 def test_readme_names_each_python_that_the_package_declares() -> None:
     classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
     declared = re.findall(r"Python :: (\d\.\d+)", "\n".join(classifiers))
-    assert f"Python {', '.join(declared[:-1])} and {declared[-1]} are supported" in (ROOT / "README.md").read_text()
+    assert (
+        f"Python {', '.join(declared[:-1])} and {declared[-1]} are supported"
+        in (ROOT / "README.md").read_text()
+    )
 
 
 def test_layout_in_contributing_names_existing_paths() -> None:
@@ -252,13 +306,19 @@ def test_table_of_generators_has_what_the_script_runs(monkeypatch: pytest.Monkey
     monkeypatch.syspath_prepend(ROOT / "scripts")
     generators = importlib.import_module("generators")
     rows = table("docs/other-languages.md", "generator | version")
-    assert [row[:3] for row in rows] == [[g.name, g.version, f"`{g.file}`"] for g in generators.GENERATORS]
+    assert [row[:3] for row in rows] == [
+        [g.name, g.version, f"`{g.file}`"] for g in generators.GENERATORS
+    ]
     # A program that was not run must not have a result.
-    assert [row[3] == "yes" for row in rows] == [bool(generator.run) for generator in generators.GENERATORS]
+    assert [row[3] == "yes" for row in rows] == [
+        bool(generator.run) for generator in generators.GENERATORS
+    ]
 
 
 def test_table_of_http_libraries_has_what_the_script_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "scripts")
     trials = importlib.import_module("http_libraries").TRIALS
     rows = table("docs/other-languages.md", "library | tried with")
-    assert [(name, code(setting)) for name, _, _, setting in rows] == [(trial.name, trial.careful) for trial in trials]
+    assert [(name, code(setting)) for name, _, _, setting in rows] == [
+        (trial.name, trial.careful) for trial in trials
+    ]

@@ -1,4 +1,7 @@
-"""The example web applications on the simulator: the FastAPI page in a browser, and both by their responses."""
+"""
+The example web applications on the simulator: the FastAPI page in a browser, and both by their
+responses.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +102,9 @@ def request_call(page: Page, number: str) -> None:
     page.get_by_role("button", name="Call me").click()
 
 
-def test_page_shows_the_progress_of_the_call(page: Page, simulator: Simulator, tmp_path: Path) -> None:
+def test_page_shows_the_progress_of_the_call(
+    page: Page, simulator: Simulator, tmp_path: Path
+) -> None:
     """Also takes the screenshot for the documents; see ``make pictures``."""
     progress = page.get_by_role("status")
     request_call(page, "030 23125 300")  # the magic number whose phones are controlled by hand
@@ -136,7 +141,9 @@ def test_page_says_why_nothing_was_called_and_accepts_a_corrected_number(
     assert simulator.dialled == ["+493023125101"]
 
 
-def test_page_offers_a_new_form_for_another_number_after_a_refusal(page: Page, simulator: Simulator) -> None:
+def test_page_offers_a_new_form_for_another_number_after_a_refusal(
+    page: Page, simulator: Simulator
+) -> None:
     request_call(page, "030 23125 429")
     expect(page.get_by_role("status")).to_contain_text("We cannot call you right now.")
     request_call(page, "030 23125 101")
@@ -148,7 +155,9 @@ def test_page_offers_a_new_form_for_another_number_after_a_refusal(page: Page, s
     assert simulator.dialled == ["+493023125101"]
 
 
-def test_page_does_not_offer_the_button_again_if_the_outcome_is_unknown(page: Page, simulator: Simulator) -> None:
+def test_page_does_not_offer_the_button_again_if_the_outcome_is_unknown(
+    page: Page, simulator: Simulator
+) -> None:
     request_call(page, "030 23125 601")
     expect(page.get_by_role("status")).to_contain_text("please call us")
     expect(page.get_by_role("button")).to_have_count(0)
@@ -159,7 +168,9 @@ def test_page_does_not_offer_the_button_again_if_the_outcome_is_unknown(page: Pa
 def test_page_calls_a_number_at_most_twice_an_hour(page: Page, simulator: Simulator) -> None:
     for _ in range(2):
         request_call(page, "030 23125 101")
-        expect(page.get_by_role("status")).to_have_text("Sorry, no agent is free right now. Please try again later.")
+        expect(page.get_by_role("status")).to_have_text(
+            "Sorry, no agent is free right now. Please try again later."
+        )
         page.get_by_role("link", name="Ask for another call").click()
     request_call(page, "030 23125 101")
     expect(page.get_by_role("status")).to_contain_text("You have asked for several calls already.")
@@ -194,7 +205,10 @@ NUMBER = "+49 30 23125 100"
 
 
 def in_event_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run a test that is a coroutine function, in another thread: Playwright's event loop is running in this one."""
+    """
+    Run a test that is a coroutine function, in another thread: Playwright's event loop is running
+    in this one.
+    """
 
     @wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -228,7 +242,11 @@ async def test_fastapi_starts_one_callback_for_two_posts_at_once(ledger: Ledger)
     simulator = Simulator()
     transport = HeldTransport(simulator)
     tenios = AsyncTenios(
-        *simulator.account, base_url=BASE_URL, transport=transport, clock=simulator.clock, ledger=ledger
+        *simulator.account,
+        base_url=BASE_URL,
+        transport=transport,
+        clock=simulator.clock,
+        ledger=ledger,
     )
     async with fastapi_visitor(tenios, ledger) as web:
         data = await form_data(web)
@@ -262,9 +280,13 @@ async def test_fastapi_does_not_call_again_after_an_unknown_outcome(ledger: Ledg
     assert simulator.dialled == ["+493023125100"]
 
 
-@pytest.mark.parametrize("token", [{}, {"token": ""}, {"token": "too short"}], ids=["none", "empty", "wrong"])
+@pytest.mark.parametrize(
+    "token", [{}, {"token": ""}, {"token": "too short"}], ids=["none", "empty", "wrong"]
+)
 @in_event_loop
-async def test_fastapi_refuses_a_form_without_a_token(token: dict[str, str], ledger: Ledger) -> None:
+async def test_fastapi_refuses_a_form_without_a_token(
+    token: dict[str, str], ledger: Ledger
+) -> None:
     simulator = Simulator()
     async with fastapi_visitor(simulator.async_client(ledger=ledger), ledger) as web:
         response = await web.post("/callbacks", json={"number": NUMBER, **token})
@@ -302,7 +324,9 @@ async def test_fastapi_does_not_count_a_form_that_is_sent_again(ledger: Ledger) 
     async with fastapi_visitor(simulator.async_client(ledger=ledger), ledger) as web:
         forms = [await form_data(web) for _ in range(3)]
         for data, status in zip(forms, [201, 201, 429], strict=True):
-            assert [(await web.post("/callbacks", json=data)).status_code for _ in range(3)] == [status] * 3
+            assert [(await web.post("/callbacks", json=data)).status_code for _ in range(3)] == [
+                status
+            ] * 3
     assert len(simulator.dialled) == 2
 
 
@@ -331,7 +355,9 @@ def visitor(flask_app: Flask) -> FlaskClient:
     return flask_app.test_client()
 
 
-def test_flask_starts_one_callback_and_shows_its_status(visitor: FlaskClient, flask_simulator: Simulator) -> None:
+def test_flask_starts_one_callback_and_shows_its_status(
+    visitor: FlaskClient, flask_simulator: Simulator
+) -> None:
     data = {"token": token_in(visitor.get("/").text), "number": NUMBER}
     assert visitor.post("/callback", data=data).status_code == 201
     assert "Your call: REQUESTED" in visitor.get("/").text
@@ -344,12 +370,19 @@ def test_flask_starts_one_callback_and_shows_its_status(visitor: FlaskClient, fl
     assert flask_simulator.dialled == ["+493023125100"]
 
 
-def test_flask_starts_one_callback_for_two_posts_at_once(flask_simulator: Simulator, ledger: Ledger) -> None:
+def test_flask_starts_one_callback_for_two_posts_at_once(
+    flask_simulator: Simulator, ledger: Ledger
+) -> None:
     transport = HeldTransport(flask_simulator)
     key, config_id = flask_simulator.account
     with (
         Tenios(
-            key, config_id, base_url=BASE_URL, transport=transport, clock=flask_simulator.clock, ledger=ledger
+            key,
+            config_id,
+            base_url=BASE_URL,
+            transport=transport,
+            clock=flask_simulator.clock,
+            ledger=ledger,
         ) as tenios,
         ThreadPoolExecutor() as pool,
     ):
@@ -370,7 +403,9 @@ def test_flask_starts_one_callback_for_two_posts_at_once(flask_simulator: Simula
     assert flask_simulator.dialled == ["+493023125100"]
 
 
-def test_flask_does_not_call_again_after_an_unknown_outcome(visitor: FlaskClient, flask_simulator: Simulator) -> None:
+def test_flask_does_not_call_again_after_an_unknown_outcome(
+    visitor: FlaskClient, flask_simulator: Simulator
+) -> None:
     flask_simulator.inject(faults.Drop(), on="init")
     data = {"token": token_in(visitor.get("/").text), "number": NUMBER}
     first, second = visitor.post("/callback", data=data), visitor.post("/callback", data=data)
@@ -381,7 +416,9 @@ def test_flask_does_not_call_again_after_an_unknown_outcome(visitor: FlaskClient
     assert flask_simulator.dialled == ["+493023125100"]
 
 
-@pytest.mark.parametrize("token", [{}, {"token": ""}, {"token": "too short"}], ids=["none", "empty", "wrong"])
+@pytest.mark.parametrize(
+    "token", [{}, {"token": ""}, {"token": "too short"}], ids=["none", "empty", "wrong"]
+)
 def test_flask_refuses_a_form_without_a_token(
     visitor: FlaskClient, flask_simulator: Simulator, token: dict[str, str]
 ) -> None:
@@ -391,14 +428,18 @@ def test_flask_refuses_a_form_without_a_token(
     assert flask_simulator.dialled == []
 
 
-def test_flask_refuses_a_second_form_while_a_call_is_running(visitor: FlaskClient, flask_simulator: Simulator) -> None:
+def test_flask_refuses_a_second_form_while_a_call_is_running(
+    visitor: FlaskClient, flask_simulator: Simulator
+) -> None:
     tokens = [token_in(visitor.get("/").text) for _ in range(2)]
     assert visitor.post("/callback", data={"number": NUMBER, "token": tokens[0]}).status_code == 201
     assert visitor.post("/callback", data={"number": NUMBER, "token": tokens[1]}).status_code == 409
     assert len(flask_simulator.dialled) == 1
 
 
-def test_flask_accepts_the_same_form_with_a_corrected_number(visitor: FlaskClient, flask_simulator: Simulator) -> None:
+def test_flask_accepts_the_same_form_with_a_corrected_number(
+    visitor: FlaskClient, flask_simulator: Simulator
+) -> None:
     token = token_in(visitor.get("/").text)
     response = visitor.post("/callback", data={"number": "soon", "token": token})
     assert response.status_code == 422
@@ -486,7 +527,12 @@ def test_two_workers_start_one_callback_for_a_form(
         (respond("200 OK", {"id": 10}) if outcome == "placed" else drop)(connection)
 
     def send(address: str) -> httpx.Response:
-        return httpx.post(address + path, timeout=60, json=data if as_json else None, data=None if as_json else data)
+        return httpx.post(
+            address + path,
+            timeout=60,
+            json=data if as_json else None,
+            data=None if as_json else data,
+        )
 
     with ExitStack() as stack:
         server = stack.enter_context(FaultServer(hold))

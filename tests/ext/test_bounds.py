@@ -15,7 +15,14 @@ import httpx
 import pytest
 import zstandard
 from support.clients import MODES, Script, fetch_status, start_callback
-from support.faults import Connection, FaultServer, never_respond, respond, respond_error, respond_raw
+from support.faults import (
+    Connection,
+    FaultServer,
+    never_respond,
+    respond,
+    respond_error,
+    respond_raw,
+)
 
 from tenios_ext import (
     AsyncTenios,
@@ -54,12 +61,17 @@ def bomb() -> bytes:
         ("gzip, gzip", lambda data: gzip.compress(gzip.compress(data, 1))),
     ],
 )
-def test_compressed_response_does_not_fill_the_memory(encoding: str, compress: Callable[[bytes], bytes]) -> None:
+def test_compressed_response_does_not_fill_the_memory(
+    encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
     header = f"Content-Encoding: {encoding}"
     body = compress(bomb())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for mode in MODES:
-        with FaultServer(respond_raw("200 OK", body, header)) as server, pytest.raises(OutcomeUnknownError) as raised:
+        with (
+            FaultServer(respond_raw("200 OK", body, header)) as server,
+            pytest.raises(OutcomeUnknownError) as raised,
+        ):
             start_callback(mode, base_url=server.url)
         assert raised.value.http_status == 200
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -67,11 +79,16 @@ def test_compressed_response_does_not_fill_the_memory(encoding: str, compress: C
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+@pytest.mark.parametrize(
+    ("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
+)
 def test_compressed_response_within_the_limit_is_read(
     mode: str, encoding: str, compress: Callable[[bytes], bytes]
 ) -> None:
-    """It was not asked for, but some proxies compress all the same, and an id that can be read must not be lost."""
+    """
+    It was not asked for, but some proxies compress all the same, and an id that can be read must
+    not be lost.
+    """
     response = respond_raw("200 OK", compress(b'{"id": 10}'), f"Content-Encoding: {encoding}")
     with FaultServer(response) as server:
         assert start_callback(mode, base_url=server.url).id == 10
@@ -100,7 +117,13 @@ def send_body_slowly(connection: Connection) -> None:
         connection.send(b"1\r\n \r\n")
 
 
-SLOW = [send_headers_slowly, send_interim_responses, send_one_header_slowly, send_body_slowly, never_respond]
+SLOW = [
+    send_headers_slowly,
+    send_interim_responses,
+    send_one_header_slowly,
+    send_body_slowly,
+    never_respond,
+]
 
 
 @pytest.mark.usefixtures("with_and_without_key")
@@ -145,7 +168,9 @@ def test_long_response_header_does_not_lose_the_id(mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
 def test_other_encodings_do_not_lose_what_the_response_says(mode: str, encoding: str) -> None:
-    refusal = json.dumps({"error_code": "INVALID_VALUE", "error_message": "Ungültig"}, ensure_ascii=False)
+    refusal = json.dumps(
+        {"error_code": "INVALID_VALUE", "error_message": "Ungültig"}, ensure_ascii=False
+    )
     with FaultServer(respond_raw("400 Bad Request", refusal.encode(encoding))) as server:
         with pytest.raises(RejectedError) as raised:
             start_callback(mode, base_url=server.url)
@@ -175,9 +200,15 @@ def test_strange_retry_after_is_no_undocumented_error(mode: str, retry_after: st
         "429 Too Many Requests": RejectedError,
         "503 Service Unavailable": OutcomeUnknownError,
     }.items():
-        with FaultServer(respond_error(status, "X", *headers)) as server, pytest.raises((kind, OutcomeUnknownError)):
+        with (
+            FaultServer(respond_error(status, "X", *headers)) as server,
+            pytest.raises((kind, OutcomeUnknownError)),
+        ):
             start_callback(mode, base_url=server.url)
-        with FaultServer(respond_error(status, "X", *headers)) as server, pytest.raises(StatusUnavailableError):
+        with (
+            FaultServer(respond_error(status, "X", *headers)) as server,
+            pytest.raises(StatusUnavailableError),
+        ):
             fetch_status(mode, base_url=server.url, clock=Script(["REQUESTED"]).clock)
 
 
@@ -194,8 +225,12 @@ def test_status_does_not_wait_for_a_long_retry_after(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-@pytest.mark.parametrize("status", ["\x1b[2J", "A" * 10_000, "ON\nHOLD", "ON\u202eHOLD", "\x00", " " * 65])
-def test_status_that_is_not_a_short_printable_text_is_never_reported(mode: str, status: str) -> None:
+@pytest.mark.parametrize(
+    "status", ["\x1b[2J", "A" * 10_000, "ON\nHOLD", "ON\u202eHOLD", "\x00", " " * 65]
+)
+def test_status_that_is_not_a_short_printable_text_is_never_reported(
+    mode: str, status: str
+) -> None:
     """It would reach logs and terminals."""
     script = Script([status, "DISCONNECTED"])
 
@@ -223,7 +258,10 @@ def test_statuses_that_are_unknown_are_bounded_in_number() -> None:
 def test_texts_of_a_server_are_bounded_and_printable(mode: str) -> None:
     evil = "\x1b[31m" + "x" * 10_000 + "\r\n"
     document = {"error_code": evil, "error_message": evil, "fields": [evil] * 1000}
-    with FaultServer(respond("400 Bad Request", document)) as server, pytest.raises(TeniosError) as raised:
+    with (
+        FaultServer(respond("400 Bad Request", document)) as server,
+        pytest.raises(TeniosError) as raised,
+    ):
         start_callback(mode, base_url=server.url)
     error = raised.value
     texts = [str(error), error.error_code or "", error.error_message or "", *error.fields]
@@ -259,7 +297,9 @@ def test_error_that_cannot_be_shown_is_still_a_documented_one() -> None:
 
 def test_one_callback_with_a_strange_response_does_not_end_the_others() -> None:
     """Many callbacks are watched by one loop, so one response must not break it."""
-    strange = httpx.Response(429, headers={"Retry-After": RETRY_AFTER[0], "Date": "Mon, 01 Jan 2024 00:00:00 GMT"})
+    strange = httpx.Response(
+        429, headers={"Retry-After": RETRY_AFTER[0], "Date": "Mon, 01 Jan 2024 00:00:00 GMT"}
+    )
 
     class Server(Script):
         def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -298,5 +338,8 @@ def test_number_of_digits_in_an_id_is_bounded() -> None:
         pytest.raises(OutcomeUnknownError),
     ):
         start_callback("sync", base_url=server.url)
-    with FaultServer(respond("200 OK", {"id": 10**19})) as server, pytest.raises(OutcomeUnknownError):
+    with (
+        FaultServer(respond("200 OK", {"id": 10**19})) as server,
+        pytest.raises(OutcomeUnknownError),
+    ):
         start_callback("sync", base_url=server.url)

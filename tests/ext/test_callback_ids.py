@@ -1,7 +1,9 @@
 """
-How a callback that was started before is picked up: by its id, the digits of its id as text, or its handle.
+How a callback that was started before is picked up: by its id, the digits of its id as text, or its
+handle.
 
-A wrong id is never a NotPlacedError: an ``except NotPlacedError`` around starting and watching would call again.
+A wrong id is never a NotPlacedError: an ``except NotPlacedError`` around starting and watching
+would call again.
 """
 
 from __future__ import annotations
@@ -19,13 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WRONG = [
-    *((text, ValueError) for text in ("", " ", "ten", " 10", "10\n", "-1", "+10", "1_0", "1.0", "0x10", "10,11")),
+    *(
+        (text, ValueError)
+        for text in ("", " ", "ten", " 10", "10\n", "-1", "+10", "1_0", "1.0", "0x10", "10,11")
+    ),
     # Arabic, fullwidth and superscript digits.
     *((text, ValueError) for text in ("\u0661\u0660", "\uff11\uff10", "\u00b9\u2070")),
     ("9" * 5000, ValueError),
     ("-" + "9" * 5000, ValueError),
     (-1, ValueError),
-    *((value, TypeError) for value in (True, False, None, 10.0, float("nan"), b"10", [10], {"id": 10}, Decimal(10))),
+    *(
+        (value, TypeError)
+        for value in (True, False, None, 10.0, float("nan"), b"10", [10], {"id": 10}, Decimal(10))
+    ),
 ]
 
 
@@ -92,7 +100,9 @@ def test_status_is_requested_of_the_callback_that_was_named(callback: Any, sent:
             picked_up = tenios.callback(callback)
             assert picked_up.id == sent
             await picked_up.status()
-            assert [update.outcome.handle.id async for update in tenios.watch_many([callback])] == [sent]
+            assert [update.outcome.handle.id async for update in tenios.watch_many([callback])] == [
+                sent
+            ]
 
     asyncio.run(run())
     assert script.ids == [sent] * 3

@@ -1,4 +1,6 @@
-"""Limits and histories, whatever the clocks of the machines show and however long the caller takes."""
+"""
+Limits and histories, whatever the clocks of the machines show and however long the caller takes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ import httpx
 import pytest
 from support.clients import CONFIG_ID, NUMBER, Script
 
-from tenios_ext import AsyncTenios, CallbackHandle, CallbackStatus, CallbackTimeoutError, Outcome, Tenios
+from tenios_ext import (
+    AsyncTenios,
+    CallbackHandle,
+    CallbackStatus,
+    CallbackTimeoutError,
+    Outcome,
+    Tenios,
+)
 from tenios_simulator import Scenario, Simulator, VirtualClock
 
 if TYPE_CHECKING:
@@ -60,7 +69,9 @@ def test_handle_of_a_clock_that_is_ahead_is_polled_after_the_delay(mode: str, ah
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("behind", [3600.0, DAY, 9e8])
-def test_limits_of_a_handle_of_a_clock_that_is_behind_begin_when_it_is_picked_up(mode: str, behind: float) -> None:
+def test_limits_of_a_handle_of_a_clock_that_is_behind_begin_when_it_is_picked_up(
+    mode: str, behind: float
+) -> None:
     script = Script(["CALLING_A"])
     handle = CallbackHandle(10, started_at=script.clock.now() - behind)
     with pytest.raises(CallbackTimeoutError, match="after 300 seconds"):
@@ -103,8 +114,13 @@ def test_start_is_recorded_by_the_clock_as_it_is_now() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_caller_that_takes_long_over_a_status_gets_the_next_one(mode: str) -> None:
-    """The call was answered after 20 seconds, so the limit of 300 has not passed, whatever the caller does meanwhile."""
-    simulator = Simulator(scenario=Scenario.answered(agent_after=5, customer_after=10, talking=1000))
+    """
+    The call was answered after 20 seconds, so the limit of 300 has not passed, whatever the caller
+    does meanwhile.
+    """
+    simulator = Simulator(
+        scenario=Scenario.answered(agent_after=5, customer_after=10, talking=1000)
+    )
     seen: list[str] = []
     if mode == "sync":
         with simulator.client() as tenios:
@@ -127,7 +143,9 @@ def test_caller_that_takes_long_over_a_status_gets_the_next_one(mode: str) -> No
 
 
 def test_slow_caller_of_watch_many_gets_the_next_statuses() -> None:
-    simulator = Simulator(scenario=Scenario.answered(agent_after=5, customer_after=10, talking=1000))
+    simulator = Simulator(
+        scenario=Scenario.answered(agent_after=5, customer_after=10, talking=1000)
+    )
 
     async def run() -> list[tuple[str | None, Exception | None]]:
         seen: list[tuple[str | None, Exception | None]] = []
@@ -157,7 +175,9 @@ def test_exception_in_a_poll_interval_ends_only_its_callback() -> None:
     async def run() -> dict[int, Exception | None]:
         clock = VirtualClock()
         transport = httpx.MockTransport(respond)
-        async with AsyncTenios("KEY", transport=transport, clock=clock, poll_interval=poll_interval) as tenios:
+        async with AsyncTenios(
+            "KEY", transport=transport, clock=clock, poll_interval=poll_interval
+        ) as tenios:
             updates = [update async for update in tenios.watch_many([1, 2])]
         return {update.outcome.handle.id: update.error for update in updates}
 
@@ -168,7 +188,9 @@ def test_exception_in_a_poll_interval_ends_only_its_callback() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_callback_that_was_connected_stays_connected(mode: str) -> None:
-    """A failure that is reported after the connection does not make the outcome contradict itself."""
+    """
+    A failure that is reported after the connection does not make the outcome contradict itself.
+    """
     script = Script(["CALLING_B", "CONNECTED", "CALL_B_FAILED"])
     outcome = wait_for(mode, script, CallbackHandle(10, started_at=script.clock.now()))
     assert (outcome.connected, outcome.failed_party, outcome.ended) == (True, None, True)

@@ -1,4 +1,7 @@
-"""The goals of the default poll interval, on fewer of the callbacks that ``benchmarks/poll_interval.py`` follows."""
+"""
+The goals of the default poll interval, on fewer of the callbacks that
+``benchmarks/poll_interval.py`` follows.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ def random_state() -> Iterator[None]:
 def results(population: str, seconds: float) -> tuple[Result, Result]:
     """The results of the default and of a fixed interval."""
     courses = POPULATIONS[population].courses(COUNT)
-    return follow(courses, by_interval(default_poll_interval)), follow(courses, by_interval(lambda *_: seconds))
+    return follow(courses, by_interval(default_poll_interval)), follow(
+        courses, by_interval(lambda *_: seconds)
+    )
 
 
 def percentile_95(late: list[float]) -> float:
@@ -66,8 +71,11 @@ def test_each_answer_and_end_of_the_simulated_callbacks_is_learned_of_once(popul
     courses = POPULATIONS[population].courses(COUNT)
     ours = follow(courses, by_interval(default_poll_interval))
     ended = [course for course in courses if course.statuses[-1] == CallbackStatus.DISCONNECTED]
-    # The answers of both, or the failure of the customer after the agent's answer; else the failure of the agent.
-    agent_failed = [course for course in courses if course.statuses[-1] == CallbackStatus.CALL_A_FAILED]
+    # The answers of both, or the failure of the customer after the agent's answer; else the failure
+    # of the agent.
+    agent_failed = [
+        course for course in courses if course.statuses[-1] == CallbackStatus.CALL_A_FAILED
+    ]
     assert len(ours.ends) == len(ended)
     assert len(ours.answers) == 2 * COUNT - len(agent_failed)
     assert min(ours.answers + ours.ends) >= 0

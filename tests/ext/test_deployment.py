@@ -1,4 +1,6 @@
-"""Settings as deployments have them: mounted secrets, and a simulator in a neighbouring container."""
+"""
+Settings as deployments have them: mounted secrets, and a simulator in a neighbouring container.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,16 @@ def key_of(tenios: Tenios) -> str:
 
 
 @pytest.mark.parametrize("mode", [0o444, 0o644, 0o440, 0o640, 0o600, 0o400])
-@pytest.mark.parametrize("content", [b"FILE-KEY", b"FILE-KEY\n", b"\xef\xbb\xbfFILE-KEY\r\n", b"  FILE-KEY  \n\n"])
+@pytest.mark.parametrize(
+    "content", [b"FILE-KEY", b"FILE-KEY\n", b"\xef\xbb\xbfFILE-KEY\r\n", b"  FILE-KEY  \n\n"]
+)
 def test_access_key_file_is_read_however_it_is_mounted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, content: bytes
 ) -> None:
-    """Docker mounts secrets 0444, Kubernetes 0644 or 0440, as links; systemd 0440. Some begin with a byte order mark."""
+    """
+    Docker mounts secrets 0444, Kubernetes 0644 or 0440, as links; systemd 0440. Some begin with a
+    byte order mark.
+    """
     target = tmp_path / "..data" / "key"
     target.parent.mkdir()
     target.write_bytes(content)
@@ -36,7 +43,9 @@ def test_access_key_file_is_read_however_it_is_mounted(
         assert key_of(tenios) == "FILE-KEY"
 
 
-def test_access_key_file_may_be_in_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_access_key_file_may_be_in_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "key").write_text("FILE-KEY")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TENIOS_ACCESS_KEY_FILE", "~/key")
@@ -70,13 +79,17 @@ def test_plain_http_is_allowed_to_hosts_that_are_named(
         kind("KEY", base_url="http://simulator:8311", insecure_hosts=[])
 
 
-@pytest.mark.parametrize("host", ["api.tenios.com", "API.TENIOS.COM", "tenios.com", "api.tenios.com."])
+@pytest.mark.parametrize(
+    "host", ["api.tenios.com", "API.TENIOS.COM", "tenios.com", "api.tenios.com."]
+)
 def test_plain_http_is_never_allowed_to_tenios(host: str) -> None:
     with pytest.raises(ConfigurationError):
         Tenios("KEY", base_url=f"http://{host}", insecure_hosts=[host])
 
 
-def test_proxy_of_the_environment_is_not_used_for_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_of_the_environment_is_not_used_for_plain_http(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It would get the access key unencrypted."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://192.0.2.1:3128")

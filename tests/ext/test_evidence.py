@@ -1,4 +1,7 @@
-"""NotSentError needs evidence that nothing was sent, and OutcomeUnknownError a request that may have left."""
+"""
+NotSentError needs evidence that nothing was sent, and OutcomeUnknownError a request that may have
+left.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,13 @@ INIT = "/callback/init"
 pytestmark = pytest.mark.usefixtures("with_and_without_key")
 STARTED = respond("200 OK", {"id": 10})
 #: What httpx raises, among others, if no connection was made.
-CONNECT_ERRORS = [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, OSError]
+CONNECT_ERRORS = [
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    OSError,
+]
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +59,14 @@ def hook_that_raises(mode: str, kind: type[Exception]) -> Any:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", CONNECT_ERRORS, ids=lambda kind: kind.__name__)
-def test_response_hook_that_raises_a_connect_error_makes_the_outcome_unknown(mode: str, kind: type[Exception]) -> None:
+def test_response_hook_that_raises_a_connect_error_makes_the_outcome_unknown(
+    mode: str, kind: type[Exception]
+) -> None:
     with FaultServer(STARTED) as server:
         with pytest.raises(OutcomeUnknownError, match="audit service") as raised:
-            start_callback(mode, base_url=server.url, event_hooks={"response": [hook_that_raises(mode, kind)]})
+            start_callback(
+                mode, base_url=server.url, event_hooks={"response": [hook_that_raises(mode, kind)]}
+            )
         assert server.received == {INIT: 1}
     assert raised.value.http_status == 200
 
@@ -68,9 +81,15 @@ def test_request_hook_that_raises_makes_the_outcome_unknown(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-@pytest.mark.parametrize("kind", [*CONNECT_ERRORS, ZeroDivisionError], ids=lambda kind: kind.__name__)
-def test_custom_transport_that_raises_makes_the_outcome_unknown(mode: str, kind: type[Exception]) -> None:
-    """A caller's transport may fail on its second hop, after the first has passed the request on."""
+@pytest.mark.parametrize(
+    "kind", [*CONNECT_ERRORS, ZeroDivisionError], ids=lambda kind: kind.__name__
+)
+def test_custom_transport_that_raises_makes_the_outcome_unknown(
+    mode: str, kind: type[Exception]
+) -> None:
+    """
+    A caller's transport may fail on its second hop, after the first has passed the request on.
+    """
 
     def second_hop(_: httpx.Request) -> httpx.Response:
         raise kind("second hop")
@@ -96,7 +115,7 @@ def test_connection_that_is_lost_behind_the_tunnel_makes_the_outcome_unknown(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The CONNECT request is not the init request, which is sent through the tunnel afterwards."""
-    import trustme  # noqa: PLC0415 - only this test needs it
+    import trustme  # only this test needs it
 
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -147,7 +166,9 @@ def test_argument_that_cannot_be_sent_is_invalid(mode: str, wrong: dict[str, Any
     with FaultServer(STARTED) as server:
 
         async def start_async() -> None:
-            async with AsyncTenios("KEY", CONFIG_ID, base_url=server.url, aiohttp=mode == "aiohttp") as tenios:
+            async with AsyncTenios(
+                "KEY", CONFIG_ID, base_url=server.url, aiohttp=mode == "aiohttp"
+            ) as tenios:
                 await tenios.start_callback(**arguments, key=new_key())
 
         def start() -> None:
@@ -164,7 +185,9 @@ def test_argument_that_cannot_be_sent_is_invalid(mode: str, wrong: dict[str, Any
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("proxy", ["127.0.0.1:1", "http://127.0.0.1:1"])
-def test_proxy_may_be_named_without_a_scheme(mode: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_may_be_named_without_a_scheme(
+    mode: str, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As curl takes it."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(NotSentError):
@@ -236,7 +259,9 @@ def test_file_of_certificates_that_has_none_is_reported(
     ],
     ids=repr,
 )
-def test_setting_of_a_wrong_type_is_reported_when_the_client_is_made(mode: str, wrong: dict[str, Any]) -> None:
+def test_setting_of_a_wrong_type_is_reported_when_the_client_is_made(
+    mode: str, wrong: dict[str, Any]
+) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         start_callback(mode, **{"base_url": "https://tenios.invalid", **wrong})
 
@@ -251,7 +276,9 @@ def test_proxy_for_a_service_on_this_machine_must_be_on_this_machine(mode: str) 
 @pytest.mark.parametrize("aiohttp", [False, True])
 def test_async_client_in_trio_means_not_sent(*, aiohttp: bool) -> None:
     async def run() -> None:
-        async with AsyncTenios("KEY", CONFIG_ID, base_url="http://127.0.0.1:1", aiohttp=aiohttp) as tenios:
+        async with AsyncTenios(
+            "KEY", CONFIG_ID, base_url="http://127.0.0.1:1", aiohttp=aiohttp
+        ) as tenios:
             await tenios.start_callback(NUMBER, key=new_key())
 
     with pytest.raises(NotSentError, match="event loop"):
@@ -260,12 +287,17 @@ def test_async_client_in_trio_means_not_sent(*, aiohttp: bool) -> None:
 
 @pytest.mark.parametrize("aiohttp", [False, True])
 def test_closing_the_client_tells_each_call_that_is_under_way(*, aiohttp: bool) -> None:
-    """Aiohttp cancels the requests that wait for a connection, which must not look like a cancellation by the caller."""
+    """
+    Aiohttp cancels the requests that wait for a connection, which must not look like a cancellation
+    by the caller.
+    """
     received = threading.Semaphore(0)
 
     async def run(url: str) -> list[object]:
         tenios = AsyncTenios("KEY", CONFIG_ID, base_url=url, aiohttp=aiohttp, timeout=2)
-        calls = [asyncio.create_task(tenios.start_callback(NUMBER, key=new_key())) for _ in range(40)]
+        calls = [
+            asyncio.create_task(tenios.start_callback(NUMBER, key=new_key())) for _ in range(40)
+        ]
         for _ in range(20):
             await asyncio.to_thread(received.acquire)
         await tenios.aclose()
@@ -288,7 +320,10 @@ def test_http_status_is_set_only_if_a_response_was_seen(mode: str) -> None:
     with FaultServer(drop) as server, pytest.raises(OutcomeUnknownError) as raised:
         start_callback(mode, base_url=server.url)
     assert raised.value.http_status is None
-    with FaultServer(respond_raw("200 OK", b"[")) as server, pytest.raises(OutcomeUnknownError) as raised:
+    with (
+        FaultServer(respond_raw("200 OK", b"[")) as server,
+        pytest.raises(OutcomeUnknownError) as raised,
+    ):
         start_callback(mode, base_url=server.url)
     assert raised.value.http_status == 200
 
@@ -305,7 +340,9 @@ def test_response_in_place_of_our_connections_is_not_taken_for_nothing_sent(
     assert raised.value.http_status == status
 
 
-def test_exception_in_place_of_our_connections_is_not_taken_for_nothing_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exception_in_place_of_our_connections_is_not_taken_for_nothing_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(*_: object) -> httpx.Response:
         raise httpx.ConnectError("mocked")
 

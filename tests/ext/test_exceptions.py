@@ -50,7 +50,10 @@ WITH_DETAILS = [
 ]
 OUTCOME = Outcome(
     CallbackHandle(10, delay=5, started_at=1_000_000_000),
-    (StatusChange(CallbackStatus.REQUESTED, 1_000_000_001.0), StatusChange(CallbackStatus("ON_HOLD"), 1_000_000_002.5)),
+    (
+        StatusChange(CallbackStatus.REQUESTED, 1_000_000_001.0),
+        StatusChange(CallbackStatus("ON_HOLD"), 1_000_000_002.5),
+    ),
 )
 
 
@@ -105,7 +108,9 @@ def test_status_unavailable_error_says_whether_the_credentials_were_refused(
 
 
 @pytest.mark.parametrize("copied", [None, pickled, copy.copy, copy.deepcopy])
-def test_callback_timeout_error_carries_the_outcome(copied: Callable[[Exception], Exception] | None) -> None:
+def test_callback_timeout_error_carries_the_outcome(
+    copied: Callable[[Exception], Exception] | None,
+) -> None:
     error: Any = CallbackTimeoutError("Too late.", outcome=OUTCOME)
     if copied is not None:
         error = copied(error)

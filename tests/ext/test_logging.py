@@ -30,11 +30,17 @@ def run(mode: str, script: Script) -> None:
 
 def extras(caplog: pytest.LogCaptureFixture, *names: str) -> list[tuple[Any, ...]]:
     records = [vars(record) for record in caplog.records if record.name == "tenios_ext"]
-    return [tuple(record[name] for name in names) for record in records if all(name in record for name in names)]
+    return [
+        tuple(record[name] for name in names)
+        for record in records
+        if all(name in record for name in names)
+    ]
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_start_and_each_change_are_logged_with_extras(mode: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_start_and_each_change_are_logged_with_extras(
+    mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, logger="tenios_ext")
     run(mode, Script(["REQUESTED", "REQUESTED", 503, 503, "CONNECTED", "DISCONNECTED"]))
     assert extras(caplog, "callback_id") == [(10,)] * 6
@@ -52,7 +58,9 @@ def test_start_and_each_change_are_logged_with_extras(mode: str, caplog: pytest.
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_start_that_was_not_confirmed_is_a_warning(mode: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_start_that_was_not_confirmed_is_a_warning(
+    mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(500))
 
     with pytest.raises(OutcomeUnknownError) as raised:
@@ -64,7 +72,9 @@ def test_start_that_was_not_confirmed_is_a_warning(mode: str, caplog: pytest.Log
 
 
 def test_nothing_is_printed_unless_logging_is_configured() -> None:
-    """Python prints warnings of libraries by default; a process of its own shows whether it does."""
+    """
+    Python prints warnings of libraries by default; a process of its own shows whether it does.
+    """
     code = (
         "import httpx\n"
         "from tenios_ext import OutcomeUnknownError, Tenios\n"

@@ -21,15 +21,32 @@ from tenios_ext import (
 from tenios_simulator import VirtualClock
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
 FIELDS = ["id", "status", "error_code", "error_message", "fields"]
 HEADERS = st.dictionaries(
-    st.sampled_from(["Content-Type", "Content-Encoding", "Retry-After", "Date", "Location", "Set-Cookie", "X"]),
     st.sampled_from(
-        ["", "0", "gzip", "br", "application/json", "text/html; charset=nonsense", "::::", "5", "//", "a=b"]
+        ["Content-Type", "Content-Encoding", "Retry-After", "Date", "Location", "Set-Cookie", "X"]
+    ),
+    st.sampled_from(
+        [
+            "",
+            "0",
+            "gzip",
+            "br",
+            "application/json",
+            "text/html; charset=nonsense",
+            "::::",
+            "5",
+            "//",
+            "a=b",
+        ]
     ),
 )
 RESPONSES = st.tuples(
@@ -59,7 +76,9 @@ class RawBody(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def sending(status: int, headers: dict[str, str], content: bytes) -> httpx.MockTransport:
-    return httpx.MockTransport(lambda _: httpx.Response(status, headers=headers, stream=RawBody(content)))
+    return httpx.MockTransport(
+        lambda _: httpx.Response(status, headers=headers, stream=RawBody(content))
+    )
 
 
 def sending_json(status: int, document: Any) -> httpx.MockTransport:
@@ -68,7 +87,9 @@ def sending_json(status: int, document: Any) -> httpx.MockTransport:
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @given(response=RESPONSES)
-def test_any_response_to_an_init_request_is_a_callback_or_a_documented_error(mode: str, response: Any) -> None:
+def test_any_response_to_an_init_request_is_a_callback_or_a_documented_error(
+    mode: str, response: Any
+) -> None:
     result: Any
     try:
         result = start_callback(mode, access_key="KEY", transport=sending(*response))
@@ -89,10 +110,14 @@ def test_any_response_to_an_init_request_is_a_callback_or_a_documented_error(mod
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @given(response=RESPONSES)
-def test_any_response_to_a_status_request_is_a_status_or_status_unavailable(mode: str, response: Any) -> None:
+def test_any_response_to_a_status_request_is_a_status_or_status_unavailable(
+    mode: str, response: Any
+) -> None:
     result: Any
     try:
-        result = fetch_status(mode, access_key="KEY", transport=sending(*response), clock=VirtualClock())
+        result = fetch_status(
+            mode, access_key="KEY", transport=sending(*response), clock=VirtualClock()
+        )
     except StatusUnavailableError as error:
         result = error
     if isinstance(result, StatusUnavailableError):
@@ -131,15 +156,21 @@ def test_outcome_is_unknown_if_the_response_has_no_usable_id(value: object) -> N
 
 @pytest.mark.parametrize("status", [*CallbackStatus, "ON_HOLD"])
 def test_status_is_returned_also_if_it_is_unknown(status: str) -> None:
-    fetched = fetch_status("sync", access_key="KEY", transport=sending_json(200, {"status": status}))
+    fetched = fetch_status(
+        "sync", access_key="KEY", transport=sending_json(200, {"status": status})
+    )
     assert fetched == status
     assert isinstance(fetched, CallbackStatus)
 
 
-@pytest.mark.parametrize("document", [{}, {"status": ""}, {"status": None}, {"id": 10}, ["CONNECTED"], "CONNECTED"])
+@pytest.mark.parametrize(
+    "document", [{}, {"status": ""}, {"status": None}, {"id": 10}, ["CONNECTED"], "CONNECTED"]
+)
 def test_status_is_unavailable_if_the_response_has_none(document: Any) -> None:
     with pytest.raises(StatusUnavailableError):
-        fetch_status("sync", access_key="KEY", transport=sending_json(200, document), clock=VirtualClock())
+        fetch_status(
+            "sync", access_key="KEY", transport=sending_json(200, document), clock=VirtualClock()
+        )
 
 
 @pytest.mark.parametrize(
@@ -153,7 +184,9 @@ def test_status_is_unavailable_if_the_response_has_none(document: Any) -> None:
         (500, "BAD_CREDENTIALS", False),
     ],
 )
-def test_refused_credentials_are_known_by_status_and_code(http_status: int, code: str | None, *, refused: bool) -> None:
+def test_refused_credentials_are_known_by_status_and_code(
+    http_status: int, code: str | None, *, refused: bool
+) -> None:
     transport = sending_json(http_status, {"error_code": code, "error_message": "Some text"})
     with pytest.raises(TeniosError) as raised:
         start_callback("sync", access_key="KEY", transport=transport)
@@ -165,16 +198,34 @@ def test_refused_credentials_are_known_by_status_and_code(http_status: int, code
 
 @pytest.mark.parametrize("call", [start_callback, fetch_status])
 def test_error_has_the_documented_fields_of_the_response(call: Any) -> None:
-    document = {"error_code": "INVALID_VALUE", "error_message": "Wrong", "fields": ["id", 1, "delay"], "extra": True}
-    with pytest.raises(TeniosError, match=r"\(HTTP 400: INVALID_VALUE: Wrong: id, delay\)") as raised:
+    document = {
+        "error_code": "INVALID_VALUE",
+        "error_message": "Wrong",
+        "fields": ["id", 1, "delay"],
+        "extra": True,
+    }
+    with pytest.raises(
+        TeniosError, match=r"\(HTTP 400: INVALID_VALUE: Wrong: id, delay\)"
+    ) as raised:
         call("sync", access_key="KEY", transport=sending_json(400, document))
     error = raised.value
-    assert (error.http_status, error.error_code, error.error_message) == (400, "INVALID_VALUE", "Wrong")
+    assert (error.http_status, error.error_code, error.error_message) == (
+        400,
+        "INVALID_VALUE",
+        "Wrong",
+    )
     assert (error.fields, error.retry_after, error.reason) == (("id", "delay"), None, None)
 
 
 @pytest.mark.parametrize(
-    "document", [[], "text", None, {"error_code": 1, "error_message": [], "fields": "delay"}, {"fields": {"delay": 1}}]
+    "document",
+    [
+        [],
+        "text",
+        None,
+        {"error_code": 1, "error_message": [], "fields": "delay"},
+        {"fields": {"delay": 1}},
+    ],
 )
 def test_error_leaves_out_what_is_not_in_the_documented_form(document: Any) -> None:
     with pytest.raises(RejectedError, match=r"\(HTTP 422\)") as raised:
@@ -191,8 +242,20 @@ def test_error_leaves_out_what_is_not_in_the_documented_form(document: Any) -> N
         ({"Retry-After": "0"}, 0),
         ({"Retry-After": "7.5"}, None),
         ({"Retry-After": "-7"}, None),
-        ({"Retry-After": "Mon, 01 Jan 2024 00:00:20 GMT", "Date": "Mon, 01 Jan 2024 00:00:00 GMT"}, 20),
-        ({"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT", "Date": "Mon, 01 Jan 2024 00:00:20 GMT"}, 0),
+        (
+            {
+                "Retry-After": "Mon, 01 Jan 2024 00:00:20 GMT",
+                "Date": "Mon, 01 Jan 2024 00:00:00 GMT",
+            },
+            20,
+        ),
+        (
+            {
+                "Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT",
+                "Date": "Mon, 01 Jan 2024 00:00:20 GMT",
+            },
+            0,
+        ),
         ({"Retry-After": "Mon, 01 Jan 2024 00:00:20 GMT"}, None),
         ({"Retry-After": "Mon, 01 Jan 2024 00:00:20 GMT", "Date": "now"}, None),
         ({}, None),
@@ -207,7 +270,9 @@ def test_retry_after_is_in_seconds(headers: dict[str, str], seconds: float | Non
 def test_long_text_of_the_server_is_shortened_most_in_the_message() -> None:
     text = "x" * 10_000
     with pytest.raises(RejectedError) as raised:
-        start_callback("sync", access_key="KEY", transport=sending_json(400, {"error_message": text}))
+        start_callback(
+            "sync", access_key="KEY", transport=sending_json(400, {"error_message": text})
+        )
     assert raised.value.error_message == text[:2000] + "\u2026"
     assert len(str(raised.value)) < 300
     assert "xxx\u2026)" in str(raised.value)

@@ -16,7 +16,10 @@ FINAL = ["CALL_A_FAILED", "CALL_B_FAILED", "DISCONNECTED"]
 
 
 def outcome(*statuses: str, every: float = 10) -> Outcome:
-    changes = [StatusChange(CallbackStatus(status), 100 + index * every) for index, status in enumerate(statuses)]
+    changes = [
+        StatusChange(CallbackStatus(status), 100 + index * every)
+        for index, status in enumerate(statuses)
+    ]
     return Outcome(HANDLE, tuple(changes))
 
 
@@ -60,14 +63,18 @@ def test_text_that_is_not_a_handle_is_refused(text: str | bytes) -> None:
         CallbackHandle.from_json(text)
 
 
-@pytest.mark.parametrize("model", [HANDLE, StatusChange(CallbackStatus.CONNECTED, 1.0), outcome("REQUESTED")])
+@pytest.mark.parametrize(
+    "model", [HANDLE, StatusChange(CallbackStatus.CONNECTED, 1.0), outcome("REQUESTED")]
+)
 def test_models_cannot_be_changed(model: Any) -> None:
     name = attrs.fields(type(model))[0].name
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         setattr(model, name, None)
 
 
-@pytest.mark.parametrize("model", [HANDLE, StatusChange(CallbackStatus.CONNECTED, 1.0), outcome("CALLING_A", "PARKED")])
+@pytest.mark.parametrize(
+    "model", [HANDLE, StatusChange(CallbackStatus.CONNECTED, 1.0), outcome("CALLING_A", "PARKED")]
+)
 def test_models_survive_pickling(model: Any) -> None:
     assert pickle.loads(pickle.dumps(model)) == model
 
@@ -98,7 +105,9 @@ def test_outcome_says_who_was_reached_and_whether_it_has_ended(
 
 def test_durations_are_the_times_between_changes() -> None:
     changes = [("REQUESTED", 100.0), ("CALLING_A", 101.5), ("CALL_A_FAILED", 131.5)]
-    seen = Outcome(HANDLE, tuple(StatusChange(CallbackStatus(status), at) for status, at in changes))
+    seen = Outcome(
+        HANDLE, tuple(StatusChange(CallbackStatus(status), at) for status, at in changes)
+    )
     assert seen.durations == {CallbackStatus.REQUESTED: 1.5, CallbackStatus.CALLING_A: 30.0}
 
 

@@ -24,7 +24,9 @@ from tenios_ext import TeniosError, to_e164
         ("  +49 221 4710 123\n", None),
         ("+49\u00a0221\u00a04710\u00a0123", None),
         pytest.param(
-            "\uff0b\uff14\uff19\uff12\uff12\uff11\uff14\uff17\uff11\uff10\uff11\uff12\uff13", None, id="fullwidth"
+            "\uff0b\uff14\uff19\uff12\uff12\uff11\uff14\uff17\uff11\uff10\uff11\uff12\uff13",
+            None,
+            id="fullwidth",
         ),
         ("011 49 221 4710123", "US"),
         ("0011 49 221 4710123", "AU"),
@@ -42,7 +44,9 @@ def test_number_in_the_documentation_of_tenios_is_accepted() -> None:
 @pytest.mark.parametrize("spelling", ["0221 4710123", "(0221) 4710-123", "2214710123", "112"])
 def test_number_without_country_code_is_refused(spelling: str) -> None:
     """A country is never guessed: 0221 as +221 would be in Senegal."""
-    with pytest.raises(ValueError, match=r"has no country code.*\+49 221 4710123.*region='DE'") as raised:
+    with pytest.raises(
+        ValueError, match=r"has no country code.*\+49 221 4710123.*region='DE'"
+    ) as raised:
         to_e164(spelling)
     assert repr(spelling) in str(raised.value)
     assert not isinstance(raised.value, TeniosError)
@@ -50,7 +54,15 @@ def test_number_without_country_code_is_refused(spelling: str) -> None:
 
 @pytest.mark.parametrize(
     ("spelling", "region"),
-    [("110", "DE"), ("112", "DE"), ("+49112", None), ("+49 110", None), ("911", "US"), ("+1 911", None), ("999", "GB")],
+    [
+        ("110", "DE"),
+        ("112", "DE"),
+        ("+49112", None),
+        ("+49 110", None),
+        ("911", "US"),
+        ("+1 911", None),
+        ("999", "GB"),
+    ],
 )
 def test_emergency_number_is_refused(spelling: str, region: str | None) -> None:
     with pytest.raises(ValueError, match="is an emergency number"):
@@ -59,7 +71,14 @@ def test_emergency_number_is_refused(spelling: str, region: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("spelling", "region"),
-    [("11833", "DE"), ("+49 11833", None), ("116117", "DE"), ("115", "DE"), ("22456", "DE"), ("118712", "FR")],
+    [
+        ("11833", "DE"),
+        ("+49 11833", None),
+        ("116117", "DE"),
+        ("115", "DE"),
+        ("22456", "DE"),
+        ("118712", "FR"),
+    ],
 )
 def test_short_code_is_refused(spelling: str, region: str) -> None:
     with pytest.raises(ValueError, match="short code"):
@@ -72,10 +91,13 @@ def test_valid_number_that_is_as_short_as_a_short_code_is_accepted(number: str) 
 
 
 @pytest.mark.parametrize(
-    "spelling", ["+49 221 4710123 4710123 4710123", "+1 212", "+49", "+", "", "  ", "customer", "+999 123456"]
+    "spelling",
+    ["+49 221 4710123 4710123 4710123", "+1 212", "+49", "+", "", "  ", "customer", "+999 123456"],
 )
 def test_impossible_number_is_refused(spelling: str) -> None:
-    with pytest.raises(ValueError, match=r"is not a phone number|is too short, too long|has no country code"):
+    with pytest.raises(
+        ValueError, match=r"is not a phone number|is too short, too long|has no country code"
+    ):
         to_e164(spelling)
 
 
@@ -94,7 +116,9 @@ def test_number_with_an_extension_is_refused() -> None:
 
 @pytest.mark.parametrize("region", ["XX", "Germany", "49", ""])
 def test_unknown_region_is_refused(region: str) -> None:
-    with pytest.raises(ValueError, match=f"region must be a two-letter ISO 3166 code such as 'DE', got {region!r}"):
+    with pytest.raises(
+        ValueError, match=f"region must be a two-letter ISO 3166 code such as 'DE', got {region!r}"
+    ):
         to_e164("0221 4710123", region=region)
 
 
@@ -107,7 +131,10 @@ def test_any_text_is_converted_or_refused(text: str, region: str | None) -> None
     check_e164(number)
 
 
-@given(st.from_regex(r"[+0]?[0-9 ()/.-]{3,20}", fullmatch=True), st.sampled_from([None, "DE", "US", "IT", "AU"]))
+@given(
+    st.from_regex(r"[+0]?[0-9 ()/.-]{3,20}", fullmatch=True),
+    st.sampled_from([None, "DE", "US", "IT", "AU"]),
+)
 def test_any_digits_and_separators_are_converted_or_refused(text: str, region: str | None) -> None:
     try:
         number = to_e164(text, region=region)

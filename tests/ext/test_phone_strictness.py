@@ -70,11 +70,16 @@ def test_anything_that_is_not_part_of_a_number_is_refused(spelling: str, fault: 
         "tel: +49 221 4710 123",
     ],
 )
-def test_invisible_marks_separators_and_digits_of_other_scripts_are_understood(spelling: str) -> None:
+def test_invisible_marks_separators_and_digits_of_other_scripts_are_understood(
+    spelling: str,
+) -> None:
     assert to_e164(spelling) == NUMBER
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Nd", "Cf", "Zs", "Pd"]), min_size=1), st.integers(0, 13))
+@given(
+    st.text(alphabet=st.characters(exclude_categories=["Nd", "Cf", "Zs", "Pd"]), min_size=1),
+    st.integers(0, 13),
+)
 def test_text_within_a_number_never_changes_who_is_called(text: str, position: int) -> None:
     """Either the number is refused, or the same person is called."""
     try:

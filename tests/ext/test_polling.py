@@ -1,4 +1,6 @@
-"""When to poll next and when to give up: pure functions and :class:`PollState`, without a client."""
+"""
+When to poll next and when to give up: pure functions and :class:`PollState`, without a client.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,14 @@ from tenios_ext import (
     is_final,
 )
 from tenios_ext._models import RANK
-from tenios_ext._polling import ANSWER_TIMEOUT, END_TIMEOUT, MAX_BACKOFF, MIN_INTERVAL, PollState, back_off
+from tenios_ext._polling import (
+    ANSWER_TIMEOUT,
+    END_TIMEOUT,
+    MAX_BACKOFF,
+    MIN_INTERVAL,
+    PollState,
+    back_off,
+)
 
 START = 1_000_000_000.0
 ON_HOLD = CallbackStatus("ON_HOLD")
@@ -27,7 +36,13 @@ STATUSES = st.sampled_from([*CallbackStatus, ON_HOLD, CallbackStatus("PARKED")])
 
 
 def new_state(interval: float = 1.0, **settings: Any) -> PollState:
-    defaults = {"delay": 0, "answer_timeout": 300.0, "end_timeout": 3600.0, "wall_time": START, "now": START}
+    defaults = {
+        "delay": 0,
+        "answer_timeout": 300.0,
+        "end_timeout": 3600.0,
+        "wall_time": START,
+        "now": START,
+    }
     settings = {**defaults, **settings}
     handle = CallbackHandle(10, delay=settings.pop("delay"), started_at=START)
     return PollState(handle, lambda *_: interval, **settings)
@@ -42,13 +57,21 @@ def failure(http_status: int | None = 503, **details: Any) -> StatusUnavailableE
 
 @pytest.mark.parametrize("status", [CallbackStatus.REQUESTED, CallbackStatus.ACCEPTED])
 @pytest.mark.parametrize("elapsed", [0, 1, 100])
-def test_default_interval_is_short_before_a_phone_rings(status: CallbackStatus, elapsed: float) -> None:
+def test_default_interval_is_short_before_a_phone_rings(
+    status: CallbackStatus, elapsed: float
+) -> None:
     assert default_poll_interval(status, elapsed) == 1.5
 
 
 @pytest.mark.parametrize("status", [CallbackStatus.CALLING_A, CallbackStatus.CALLING_B])
-def test_default_interval_is_short_while_a_phone_rings_except_for_the_first(status: CallbackStatus) -> None:
-    assert [default_poll_interval(status, elapsed) for elapsed in (0, 1, 3.5, 20, 60, 119)] == [3.5, 2.5, *[1.9] * 4]
+def test_default_interval_is_short_while_a_phone_rings_except_for_the_first(
+    status: CallbackStatus,
+) -> None:
+    assert [default_poll_interval(status, elapsed) for elapsed in (0, 1, 3.5, 20, 60, 119)] == [
+        3.5,
+        2.5,
+        *[1.9] * 4,
+    ]
 
 
 @pytest.mark.parametrize("elapsed", [0, 1, 100, 5000])
@@ -66,7 +89,9 @@ def test_default_interval_of_an_unknown_status_is_short() -> None:
 
 
 @pytest.mark.parametrize("status", [*RANK, ON_HOLD])
-def test_default_interval_of_a_status_that_lasts_long_is_that_of_a_conversation(status: CallbackStatus) -> None:
+def test_default_interval_of_a_status_that_lasts_long_is_that_of_a_conversation(
+    status: CallbackStatus,
+) -> None:
     assert [default_poll_interval(status, elapsed) for elapsed in (120, 5000)] == [9.5] * 2
 
 
@@ -93,14 +118,18 @@ def test_back_off_never_shortens_an_interval_or_retry_after() -> None:
 
 
 @given(st.floats(0, 1e4), st.integers(0, 10_000), st.none() | st.floats(0, 1e9))
-def test_back_off_is_within_its_bounds(interval: float, failures: int, retry_after: float | None) -> None:
+def test_back_off_is_within_its_bounds(
+    interval: float, failures: int, retry_after: float | None
+) -> None:
     pause = back_off(interval, failures=failures, retry_after=retry_after)
     at_least = max(interval, retry_after or 0)
     assert at_least <= pause <= max(at_least, MAX_BACKOFF)
     assert pause >= back_off(interval, failures=max(0, failures - 1), retry_after=retry_after)
 
 
-@pytest.mark.parametrize(("interval", "at_least"), [(5.0, 5.0), (0.0, MIN_INTERVAL), (-1.0, MIN_INTERVAL)])
+@pytest.mark.parametrize(
+    ("interval", "at_least"), [(5.0, 5.0), (0.0, MIN_INTERVAL), (-1.0, MIN_INTERVAL)]
+)
 def test_interval_is_lengthened_by_up_to_a_tenth_and_is_never_below_the_minimum(
     interval: float, at_least: float
 ) -> None:
@@ -116,7 +145,10 @@ def test_interval_is_lengthened_by_up_to_a_tenth_and_is_never_below_the_minimum(
 
 
 def test_callbacks_that_are_picked_up_together_are_soon_polled_evenly() -> None:
-    """All of them are polled at once at first, as after a restart. In step they would stay a burst of requests."""
+    """
+    All of them are polled at once at first, as after a restart. In step they would stay a burst of
+    requests.
+    """
     second, third = [], []
     for _ in range(200):
         state = new_state(10.0, now=START + 60, wall_time=START + 60)
@@ -125,7 +157,9 @@ def test_callbacks_that_are_picked_up_together_are_soon_polled_evenly() -> None:
         state.record_status(CallbackStatus.CONNECTED, START + 70)
         third.append(state.pause(START + 70))
     assert min(second) >= MIN_INTERVAL
-    assert [sum(begin <= each < begin + 2.5 for each in second) > 10 for begin in (0, 2.5, 5, 7.5)] == [True] * 4
+    assert [
+        sum(begin <= each < begin + 2.5 for each in second) > 10 for begin in (0, 2.5, 5, 7.5)
+    ] == [True] * 4
     assert 10 <= min(third) <= max(third) <= 11
 
 
@@ -161,8 +195,19 @@ def test_interval_function_is_given_the_status_and_its_age() -> None:
 
 def test_repeated_and_earlier_statuses_are_not_changes() -> None:
     state = new_state()
-    sent = ["CALLING_A", "CALLING_A", "REQUESTED", "ON_HOLD", "CALLING_A", "ON_HOLD", "CONNECTED", "CALLING_B"]
-    changes = [state.record_status(CallbackStatus(status), START + at) for at, status in enumerate(sent)]
+    sent = [
+        "CALLING_A",
+        "CALLING_A",
+        "REQUESTED",
+        "ON_HOLD",
+        "CALLING_A",
+        "ON_HOLD",
+        "CONNECTED",
+        "CALLING_B",
+    ]
+    changes = [
+        state.record_status(CallbackStatus(status), START + at) for at, status in enumerate(sent)
+    ]
     assert changes == [True, False, False, True, False, False, True, False]
     assert [(change.status, change.observed_at) for change in state.outcome.history] == [
         ("CALLING_A", START),
@@ -292,15 +337,19 @@ def test_ended_callback_does_not_expire() -> None:
 def test_timeout_message_says_what_was_missing_and_what_to_do() -> None:
     state = new_state(answer_timeout=60.0, end_timeout=90.0)
     with pytest.raises(
-        CallbackTimeoutError, match=r"not been answered by both after 60 seconds; no status was seen\. It"
+        CallbackTimeoutError,
+        match=r"not been answered by both after 60 seconds; no status was seen\. It",
     ):
         state.raise_if_expired(START + 60)
     state.record_failure(failure(), START)
-    with pytest.raises(CallbackTimeoutError, match=r"tenios\.callback\(10\) .* The last poll failed: It failed\.$"):
+    with pytest.raises(
+        CallbackTimeoutError, match=r"tenios\.callback\(10\) .* The last poll failed: It failed\.$"
+    ):
         state.raise_if_expired(START + 60)
     state.record_status(CallbackStatus.CONNECTED, START)
     with pytest.raises(
-        CallbackTimeoutError, match=r"not ended after 90 seconds; its last status was CONNECTED.*again\.$"
+        CallbackTimeoutError,
+        match=r"not ended after 90 seconds; its last status was CONNECTED.*again\.$",
     ):
         state.raise_if_expired(START + 90)
 
@@ -308,7 +357,9 @@ def test_timeout_message_says_what_was_missing_and_what_to_do() -> None:
 @pytest.mark.parametrize("name", ["answer_timeout", "end_timeout"])
 @pytest.mark.parametrize("limit", [-1.0, -0.001, -math.inf, math.nan])
 def test_limit_that_is_negative_or_not_a_number_is_refused(name: str, limit: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be a number of seconds, 0 or more, or None, got {limit!r}"):
+    with pytest.raises(
+        ValueError, match=f"{name} must be a number of seconds, 0 or more, or None, got {limit!r}"
+    ):
         new_state(**{name: limit})
 
 
@@ -328,7 +379,13 @@ EVENTS = st.lists(
 )
 
 
-@given(EVENTS, st.floats(-10, 100), st.integers(0, 100), st.none() | st.floats(0, 1000), st.none() | st.floats(0, 1000))
+@given(
+    EVENTS,
+    st.floats(-10, 100),
+    st.integers(0, 100),
+    st.none() | st.floats(0, 1000),
+    st.none() | st.floats(0, 1000),
+)
 def test_any_sequence_of_events_keeps_the_promises(
     events: list[tuple[float, CallbackStatus | StatusUnavailableError]],
     interval: float,
@@ -336,7 +393,10 @@ def test_any_sequence_of_events_keeps_the_promises(
     answer_timeout: float | None,
     end_timeout: float | None,
 ) -> None:
-    """Each status is recorded once and in order, polls are not closer than the minimum, and no sleep exceeds a limit."""
+    """
+    Each status is recorded once and in order, polls are not closer than the minimum, and no sleep
+    exceeds a limit.
+    """
     state = new_state(interval, delay=delay, answer_timeout=answer_timeout, end_timeout=end_timeout)
     now, refusals = START, 0
     for wait, event in events:
@@ -355,7 +415,9 @@ def test_any_sequence_of_events_keeps_the_promises(
             assert state.may_poll(now) == (event.retry_after is None)
             assert state.outcome.history == before
         limits = [
-            limit for limit in (None if state.outcome.connected else answer_timeout, end_timeout) if limit is not None
+            limit
+            for limit in (None if state.outcome.connected else answer_timeout, end_timeout)
+            if limit is not None
         ]
         deadline = START + delay + min(limits, default=math.inf)
         pause = state.pause(now)

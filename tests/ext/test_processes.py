@@ -56,17 +56,27 @@ def echo() -> Iterator[str]:
 
 
 def wrong_statuses(tenios: Tenios, callback_id: int) -> int:
-    return sum(str(tenios.callback(callback_id).status()) != f"OF_{callback_id}" for _ in range(POLLS))
+    return sum(
+        str(tenios.callback(callback_id).status()) != f"OF_{callback_id}" for _ in range(POLLS)
+    )
 
 
 async def wrong_statuses_async(tenios: AsyncTenios, callback_id: int) -> int:
-    return sum([str(await tenios.callback(callback_id).status()) != f"OF_{callback_id}" for _ in range(POLLS)])
+    return sum(
+        [
+            str(await tenios.callback(callback_id).status()) != f"OF_{callback_id}"
+            for _ in range(POLLS)
+        ]
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize("mode", ["sync", "async", "aiohttp"])
 def test_forked_process_gets_its_own_statuses(mode: str, echo: str) -> None:
-    """As under gunicorn --preload: a client that has polled before the fork is used in both processes at once."""
+    """
+    As under gunicorn --preload: a client that has polled before the fork is used in both processes
+    at once.
+    """
     if mode == "sync":
         with Tenios("KEY", CONFIG_ID, base_url=echo) as tenios:
             tenios.callback(1).status()
@@ -76,7 +86,9 @@ def test_forked_process_gets_its_own_statuses(mode: str, echo: str) -> None:
         return
 
     async def run() -> None:
-        async with AsyncTenios("KEY", CONFIG_ID, base_url=echo, aiohttp=mode == "aiohttp") as tenios:
+        async with AsyncTenios(
+            "KEY", CONFIG_ID, base_url=echo, aiohttp=mode == "aiohttp"
+        ) as tenios:
             await tenios.callback(1).status()
             child = fork(lambda: asyncio.run(wrong_statuses_async(tenios, 2)))
             assert await wrong_statuses_async(tenios, 3) == 0
@@ -107,7 +119,10 @@ def fork(work: object) -> int:
 def test_client_in_several_event_loops_leaves_nothing_open(
     *, aiohttp: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Connections of a loop are closed with it: no "Unclosed client session", no ResourceWarning, no memory that is kept."""
+    """
+    Connections of a loop are closed with it: no "Unclosed client session", no ResourceWarning, no
+    memory that is kept.
+    """
     unraisable: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
     caplog.set_level(logging.DEBUG, logger="asyncio")
@@ -116,7 +131,10 @@ def test_client_in_several_event_loops_leaves_nothing_open(
         await tenios.start_callback(NUMBER)
         await tenios.callback(10).status()
 
-    with FaultServer(STARTED, keep_open=True) as server, warnings.catch_warnings(record=True) as warned:
+    with (
+        FaultServer(STARTED, keep_open=True) as server,
+        warnings.catch_warnings(record=True) as warned,
+    ):
         warnings.simplefilter("always")
         tenios = AsyncTenios("KEY", CONFIG_ID, base_url=server.url, aiohttp=aiohttp)
         for _ in range(5):

@@ -1,4 +1,6 @@
-"""The public names of the client and the simulator, their documentation, and what an import costs."""
+"""
+The public names of the client and the simulator, their documentation, and what an import costs.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,11 @@ ONLY_ASYNC = {"aclose", "watch_many"}  # threads would need one for each callbac
 
 def members(cls: type) -> dict[str, Any]:
     """Return the public methods and properties that a class defines itself, as functions."""
-    found = {name: getattr(member, "fget", member) for name, member in vars(cls).items() if not name.startswith("_")}
+    found = {
+        name: getattr(member, "fget", member)
+        for name, member in vars(cls).items()
+        if not name.startswith("_")
+    }
     functions = {name: getattr(member, "__func__", member) for name, member in found.items()}
     return {name: member for name, member in functions.items() if inspect.isfunction(member)}
 
@@ -56,8 +62,14 @@ def exported(package: ModuleType) -> Iterator[tuple[str, Any]]:
     for name in package.__all__:
         member = getattr(package, name)
         if isinstance(member, ModuleType):
-            public = [(each, value) for each, value in vars(member).items() if not each.startswith("_")]
-            yield from ((each, value) for each, value in public if getattr(value, "__module__", "") == member.__name__)
+            public = [
+                (each, value) for each, value in vars(member).items() if not each.startswith("_")
+            ]
+            yield from (
+                (each, value)
+                for each, value in public
+                if getattr(value, "__module__", "") == member.__name__
+            )
         else:
             yield name, member
 
@@ -73,7 +85,9 @@ def test_all_names_exist_once(package: ModuleType) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_unknown_name_is_an_attribute_error(package: ModuleType) -> None:
-    with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'Nothing'"):
+    with pytest.raises(
+        AttributeError, match=f"module '{package.__name__}' has no attribute 'Nothing'"
+    ):
         _ = package.Nothing
 
 
@@ -84,25 +98,38 @@ def test_all_has_every_error_that_the_package_defines(package: ModuleType) -> No
         errors = {
             name
             for name, member in vars(module).items()
-            if inspect.isclass(member) and issubclass(member, Exception) and member.__module__ == module.__name__
+            if inspect.isclass(member)
+            and issubclass(member, Exception)
+            and member.__module__ == module.__name__
         }
         assert errors - INTERNAL_ERRORS <= set(package.__all__), module.__name__
 
 
 def not_exported(package: ModuleType, public: Collection[str]) -> set[str]:
-    """Return the names of ours that stand in a public signature of a package and are not *public*."""
+    """
+    Return the names of ours that stand in a public signature of a package and are not *public*.
+    """
     missing = set()
     for name, member in exported(package):
-        if not hasattr(member, "__module__") or member.__module__.partition(".")[0] != package.__name__:
+        if (
+            not hasattr(member, "__module__")
+            or member.__module__.partition(".")[0] != package.__name__
+        ):
             continue
         module = import_module(member.__module__)
         tree = ast.parse(inspect.getsource(module))
         origins = origins_of(tree, module)
         for definition in tree.body:
-            expressions = public_annotations(definition) if getattr(definition, "name", None) == name else ()
+            expressions = (
+                public_annotations(definition) if getattr(definition, "name", None) == name else ()
+            )
             for expression in expressions:
-                names = {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)} & set(origins)
-                missing |= {each for each in names if each not in public and origins[each] not in MODULES}
+                names = {
+                    node.id for node in ast.walk(expression) if isinstance(node, ast.Name)
+                } & set(origins)
+                missing |= {
+                    each for each in names if each not in public and origins[each] not in MODULES
+                }
     return missing
 
 
@@ -119,22 +146,36 @@ def origins_of(tree: ast.Module, module: ModuleType) -> dict[str, str]:
         if isinstance(node, ast.ClassDef):
             origins[node.name] = module.__name__
         elif isinstance(node, ast.Assign):
-            origins.update({each.id: module.__name__ for each in node.targets if isinstance(each, ast.Name)})
+            origins.update(
+                {each.id: module.__name__ for each in node.targets if isinstance(each, ast.Name)}
+            )
     return origins
 
 
 def public_annotations(node: ast.AST) -> Iterator[ast.expr]:
     """Yield the annotations in the public part of a class or function, and the bases of a class."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
-        yield from (each.annotation for each in arguments if each is not None and each.annotation is not None)
+        arguments = [
+            *node.args.posonlyargs,
+            *node.args.args,
+            *node.args.kwonlyargs,
+            node.args.vararg,
+            node.args.kwarg,
+        ]
+        yield from (
+            each.annotation
+            for each in arguments
+            if each is not None and each.annotation is not None
+        )
         if node.returns is not None:
             yield node.returns
     elif isinstance(node, ast.ClassDef):
         yield from node.bases
         for member in node.body:
             name = getattr(member, "name", "") or getattr(getattr(member, "target", None), "id", "")
-            if name.startswith("_") and not (name == "__init__" and node.name not in NOT_CONSTRUCTED):
+            if name.startswith("_") and not (
+                name == "__init__" and node.name not in NOT_CONSTRUCTED
+            ):
                 continue
             if isinstance(member, ast.AnnAssign):
                 yield member.annotation
@@ -175,7 +216,11 @@ def test_every_public_class_function_and_method_has_a_docstring(package: ModuleT
             missing.append(name)
         if ours and inspect.isclass(member):
             missing += [] if vars(member).get("__doc__") else [name]
-            missing += [f"{name}.{method}" for method, function in members(member).items() if not function.__doc__]
+            missing += [
+                f"{name}.{method}"
+                for method, function in members(member).items()
+                if not function.__doc__
+            ]
     assert missing == []
 
 
@@ -216,16 +261,25 @@ def signature(function: Any) -> list[tuple[str, Any, Any, str]]:
     """Return the parameters and the return type, without what makes the async ones async."""
     found = inspect.signature(function)
     parameters = [
-        (p.name, p.kind, p.default, str(p.annotation)) for p in found.parameters.values() if p.name != "aiohttp"
+        (p.name, p.kind, p.default, str(p.annotation))
+        for p in found.parameters.values()
+        if p.name != "aiohttp"
     ]
     return [
         (name, kind, default, annotation.replace("Async", ""))
-        for name, kind, default, annotation in [*parameters, ("return", None, None, str(found.return_annotation))]
+        for name, kind, default, annotation in [
+            *parameters,
+            ("return", None, None, str(found.return_annotation)),
+        ]
     ]
 
 
-@pytest.mark.parametrize(("sync", "asynchronous"), [(Tenios, AsyncTenios), (Callback, AsyncCallback)])
-def test_both_clients_have_the_same_methods_with_the_same_arguments(sync: type, asynchronous: type) -> None:
+@pytest.mark.parametrize(
+    ("sync", "asynchronous"), [(Tenios, AsyncTenios), (Callback, AsyncCallback)]
+)
+def test_both_clients_have_the_same_methods_with_the_same_arguments(
+    sync: type, asynchronous: type
+) -> None:
     here, there = members(sync), members(asynchronous)
     only_here = ONLY_SYNC if sync is Tenios else set()
     only_there = ONLY_ASYNC if sync is Tenios else set()
@@ -237,7 +291,9 @@ def test_both_clients_have_the_same_methods_with_the_same_arguments(sync: type, 
 
 
 def test_only_the_async_client_has_the_setting_aiohttp() -> None:
-    assert set(inspect.signature(AsyncTenios).parameters) - set(inspect.signature(Tenios).parameters) == {"aiohttp"}
+    assert set(inspect.signature(AsyncTenios).parameters) - set(
+        inspect.signature(Tenios).parameters
+    ) == {"aiohttp"}
 
 
 # What an import costs.
@@ -246,7 +302,9 @@ def test_only_the_async_client_has_the_setting_aiohttp() -> None:
 def imported_by(statement: str) -> set[str]:
     """Return the top-level packages that *statement* imports in a new interpreter."""
     code = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
     return set(output.split())
 
 
@@ -271,10 +329,15 @@ def test_async_client_imports_what_it_needs_when_it_is_made(connections: str) ->
     with FaultServer(respond("200 OK", {"id": 10, "status": "CONNECTED"})) as server:
         command = [sys.executable, "-c", FIRST_REQUESTS, server.url, connections]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    names = {name for name in output.split() if name.partition(".")[0] not in sys.stdlib_module_names}
-    # phonenumbers reads the rules of a country with its first number. httpx imports certifi with a TLS context, which is not made
-    # for plain HTTP; httpx-aiohttp asks httpx once more.
-    assert {name for name in names if not name.endswith("data.region_DE")} <= {"certifi", "certifi.core"}
+    names = {
+        name for name in output.split() if name.partition(".")[0] not in sys.stdlib_module_names
+    }
+    # phonenumbers reads the rules of a country with its first number. httpx imports certifi with a
+    # TLS context, which is not made for plain HTTP; httpx-aiohttp asks httpx once more.
+    assert {name for name in names if not name.endswith("data.region_DE")} <= {
+        "certifi",
+        "certifi.core",
+    }
 
 
 def test_import_loads_httpx_and_attrs_and_nothing_else_of_weight() -> None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-# Put together here, so that a traceback that quotes source lines does not quote it. Longer than what rich shows of a str.
+# Put together here, so that a traceback that quotes source lines does not quote it. Longer than
+# what rich shows of a str.
 KEY = "CANARY" + str(47110815) + "-" * 120 + "END"
 #: What gives the key away, also in a truncated text.
 TELLTALE = KEY[:14]
@@ -49,7 +50,9 @@ def sentry(error: ExcInfo) -> str:
             sent.append(envelope.serialize())
 
     with sentry_sdk.isolation_scope():
-        sentry_sdk.init(dsn="http://public@127.0.0.1:1/1", transport=Collect, default_integrations=False)
+        sentry_sdk.init(
+            dsn="http://public@127.0.0.1:1/1", transport=Collect, default_integrations=False
+        )
         sentry_sdk.capture_exception(error)
         sentry_sdk.flush()
         sentry_sdk.get_client().close()
@@ -72,7 +75,9 @@ def rollbar_payload(error: ExcInfo) -> str:
 
 
 def structlog_event(error: ExcInfo) -> str:
-    processor = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=True))
+    processor = structlog.processors.ExceptionRenderer(
+        structlog.tracebacks.ExceptionDictTransformer(show_locals=True)
+    )
     event = processor(None, "error", {"event": "failed", "exc_info": error})
     text = json.dumps(event, default=repr)
     assert "locals" in text
@@ -92,7 +97,13 @@ def standard_library(error: ExcInfo) -> str:
     return "".join(lines) + repr(error[1]) + str(vars(error[1])) + str(notes)
 
 
-REPORTERS: list[Callable[[ExcInfo], str]] = [sentry, rollbar_payload, structlog_event, rich_traceback, standard_library]
+REPORTERS: list[Callable[[ExcInfo], str]] = [
+    sentry,
+    rollbar_payload,
+    structlog_event,
+    rich_traceback,
+    standard_library,
+]
 
 
 @pytest.fixture(params=REPORTERS, ids=lambda reporter: reporter.__name__)
@@ -132,7 +143,9 @@ def test_constructor_that_refuses_a_setting_does_not_leak(
 
 
 @pytest.mark.parametrize("kind", [Tenios, AsyncTenios])
-@pytest.mark.parametrize("change", [str.encode, lambda key: f" {key}", lambda key: [key], lambda key: f"{key}\n"])
+@pytest.mark.parametrize(
+    "change", [str.encode, lambda key: f" {key}", lambda key: [key], lambda key: f"{key}\n"]
+)
 def test_key_that_is_refused_does_not_leak(
     kind: Any, change: Callable[[str], Any], report: Callable[[BaseException], str]
 ) -> None:
@@ -142,19 +155,30 @@ def test_key_that_is_refused_does_not_leak(
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> str:
-    """Return all log records, except those of httpcore, which shows the headers of responses at level DEBUG."""
+    """
+    Return all log records, except those of httpcore, which shows the headers of responses at level
+    DEBUG.
+    """
     records = [record for record in caplog.records if not record.name.startswith("httpcore")]
     assert records
     return "".join(f"{record.getMessage()} {vars(record)!r}" for record in records)
 
 
 def echo(status: str) -> Any:
-    document = {"error_code": KEY, "error_message": f"unknown key {KEY}", "fields": [KEY], "id": KEY, "status": KEY}
+    document = {
+        "error_code": KEY,
+        "error_message": f"unknown key {KEY}",
+        "fields": [KEY],
+        "id": KEY,
+        "status": KEY,
+    }
     return respond(status, document, f"X-Key: {KEY}")
 
 
 def echo_in_reason(connection: Connection) -> None:
-    connection.send(f"HTTP/1.1 400 {KEY}\r\nX-Key: {KEY}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+    connection.send(
+        f"HTTP/1.1 400 {KEY}\r\nX-Key: {KEY}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+    )
 
 
 def echo_in_broken_head(connection: Connection) -> None:
@@ -216,9 +240,13 @@ def test_interrupted_call_does_not_leak(
 
 
 @pytest.mark.parametrize("aiohttp", [False, True])
-def test_cancelled_call_does_not_leak(*, aiohttp: bool, report: Callable[[BaseException], str]) -> None:
+def test_cancelled_call_does_not_leak(
+    *, aiohttp: bool, report: Callable[[BaseException], str]
+) -> None:
     async def run(url: str) -> None:
-        async with AsyncTenios(callback_config_id=CONFIG_ID, base_url=url, aiohttp=aiohttp) as tenios:
+        async with AsyncTenios(
+            callback_config_id=CONFIG_ID, base_url=url, aiohttp=aiohttp
+        ) as tenios:
             call = asyncio.create_task(tenios.start_callback(NUMBER))
             await asyncio.to_thread(received.wait)
             call.cancel()

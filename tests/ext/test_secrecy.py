@@ -1,4 +1,7 @@
-"""The access key shows nowhere: not in errors, tracebacks with local variables, pickles, logs or recordings."""
+"""
+The access key shows nowhere: not in errors, tracebacks with local variables, pickles, logs or
+recordings.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,14 @@ import pytest
 import vcr
 from rich.traceback import LOCALS_MAX_LENGTH, LOCALS_MAX_STRING, Traceback
 from support.clients import CONFIG_ID, MODES, NUMBER, fetch_status, start_callback
-from support.faults import FAILURES_AFTER_SENDING, Case, FaultServer, respond, respond_error, respond_raw
+from support.faults import (
+    FAILURES_AFTER_SENDING,
+    Case,
+    FaultServer,
+    respond,
+    respond_error,
+    respond_raw,
+)
 
 from tenios_ext import AsyncTenios, BadCredentialsError, ConfigurationError, Tenios, TeniosError
 from tenios_ext._settings import Secret, Settings
@@ -43,13 +53,21 @@ def _key_and_logging(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureF
 
 
 def logged(caplog: pytest.LogCaptureFixture, *, wire: bool = True) -> str:
-    """Return all messages with all attributes of their records; with *wire*, also what httpcore logs of the protocol."""
-    records = [record for record in caplog.records if wire or not record.name.startswith("httpcore")]
+    """
+    Return all messages with all attributes of their records; with *wire*, also what httpcore logs
+    of the protocol.
+    """
+    records = [
+        record for record in caplog.records if wire or not record.name.startswith("httpcore")
+    ]
     return "\n".join(f"{record.getMessage()} {vars(record)!r}" for record in records)
 
 
 def reports_of(error: BaseException) -> str:
-    """Return what a program or a person could make of *error*, including tracebacks with local variables."""
+    """
+    Return what a program or a person could make of *error*, including tracebacks with local
+    variables.
+    """
     parts: list[object] = [
         repr(error),
         str(error),
@@ -77,20 +95,31 @@ def reports_of(error: BaseException) -> str:
 
 
 def head(*lines: str) -> Fault:
-    """Send these lines as the status line and headers of a response, with the empty line that ends them."""
-    return lambda connection: connection.send("\r\n".join([*lines, "Content-Length: 0", "", ""]).encode())
+    """
+    Send these lines as the status line and headers of a response, with the empty line that ends
+    them.
+    """
+    return lambda connection: connection.send(
+        "\r\n".join([*lines, "Content-Length: 0", "", ""]).encode()
+    )
 
 
 def document(status: str) -> Fault:
     """Send a documented error that contains the key."""
-    return respond(status, {"error_code": KEY, "error_message": f"unknown key {KEY}", "fields": [KEY]})
+    return respond(
+        status, {"error_code": KEY, "error_message": f"unknown key {KEY}", "fields": [KEY]}
+    )
 
 
 SERVER_ERROR = "HTTP/1.1 500 Internal Server Error"
 ECHOES = [
     Case("error document of a 400", document("400 Bad Request"), TeniosError),
     Case("error document of a 500", document("500 Internal Server Error"), TeniosError),
-    Case("unusable id or status", respond("200 OK", {"id": KEY, "status": "", "key": KEY}), TeniosError),
+    Case(
+        "unusable id or status",
+        respond("200 OK", {"id": KEY, "status": "", "key": KEY}),
+        TeniosError,
+    ),
     Case("truncated JSON", respond_raw("200 OK", f'{{"id": "{KEY}'.encode()), TeniosError),
     Case("invalid UTF-8", respond_raw("200 OK", f'{{"id": "{KEY}'.encode() + b"\xff"), TeniosError),
     Case("reason phrase", head(f"HTTP/1.1 500 {KEY}"), TeniosError),
@@ -98,10 +127,16 @@ ECHOES = [
     Case("HTTP version", head(f"{KEY}/1.1 200 OK"), TeniosError),
     Case("status line", head(f"{KEY} is your key"), TeniosError),
     Case("long status line", head("HTTP/1.1 " + KEY * 1000), TeniosError),
-    Case("header", head(SERVER_ERROR, f"X-Key: {KEY}", f"Retry-After: {KEY}", f"Date: {KEY}"), TeniosError),
+    Case(
+        "header",
+        head(SERVER_ERROR, f"X-Key: {KEY}", f"Retry-After: {KEY}", f"Date: {KEY}"),
+        TeniosError,
+    ),
     Case("header without a colon", head(SERVER_ERROR, f"{KEY} is your key"), TeniosError),
     Case("header that is too long", head(SERVER_ERROR, f"X-Key: {KEY * 10_000}"), TeniosError),
-    Case("Content-Type", head(SERVER_ERROR, f"Content-Type: text/{KEY}; charset={KEY}"), TeniosError),
+    Case(
+        "Content-Type", head(SERVER_ERROR, f"Content-Type: text/{KEY}; charset={KEY}"), TeniosError
+    ),
     Case("Content-Length", head("HTTP/1.1 200 OK", f"Content-Length: {KEY}"), TeniosError),
     Case("Transfer-Encoding", head("HTTP/1.1 200 OK", f"Transfer-Encoding: {KEY}"), TeniosError),
     Case("Location", head("HTTP/1.1 307 Temporary Redirect", f"Location: /{KEY}"), TeniosError),
@@ -125,7 +160,9 @@ def test_failed_init_request_does_not_show_the_key(
     with FaultServer(case.fault) as server:
         with pytest.raises(TeniosError) as raised:
             start_callback(mode, base_url=server.url, timeout=case.timeout)
-        assert KEY.encode() in server.bodies[0], "without the key in the request the test would prove nothing"
+        assert KEY.encode() in server.bodies[0], (
+            "without the key in the request the test would prove nothing"
+        )
     assert not leaked(reports_of(raised.value))
     assert not leaked(logged(caplog, wire=case not in ECHOES))
     assert "callback not confirmed" in logged(caplog)
@@ -135,11 +172,15 @@ def test_failed_init_request_does_not_show_the_key(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("case", FAILURES_AFTER_SENDING[:3] + ECHOES, ids=lambda case: case.name)
-def test_failed_status_request_does_not_show_the_key(mode: str, case: Case, caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_status_request_does_not_show_the_key(
+    mode: str, case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
     with FaultServer(case.fault) as server:
         with pytest.raises(TeniosError) as raised:
             fetch_status(mode, base_url=server.url, clock=VirtualClock())
-        assert KEY.encode() in server.bodies[0], "without the key in the request the test would prove nothing"
+        assert KEY.encode() in server.bodies[0], (
+            "without the key in the request the test would prove nothing"
+        )
     assert not leaked(reports_of(raised.value))
     assert not leaked(logged(caplog, wire=case not in ECHOES))
     assert "status unavailable" in logged(caplog)
@@ -207,7 +248,12 @@ def test_interruption_does_not_show_the_key(mode: str, interruption: type[BaseEx
 )
 @pytest.mark.parametrize("from_file", [False, True])
 def test_refused_setting_does_not_show_the_key(
-    kind: Any, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, from_file: bool
+    kind: Any,
+    wrong: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    *,
+    from_file: bool,
 ) -> None:
     if from_file:
         path = tmp_path / "key"
@@ -232,12 +278,21 @@ def test_key_copied_with_white_space_is_refused_and_not_shown(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_client_callback_handle_and_outcome_do_not_show_the_key(mode: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_client_callback_handle_and_outcome_do_not_show_the_key(
+    mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"id": 10}))
     with FaultServer(respond("200 OK", {"id": 10})) as server:
         callback = start_callback(mode, base_url=server.url)
     with Tenios(transport=transport) as client:
-        things: list[object] = [client, client._settings, callback, callback.handle, callback.outcome, callback._poller]
+        things: list[object] = [
+            client,
+            client._settings,
+            callback,
+            callback.handle,
+            callback.outcome,
+            callback._poller,
+        ]
         things += [vars(client), vars(callback), vars(callback._poller), callback.handle.to_json()]
         assert not leaked(repr(things) + "".join(map(str, things)) + logged(caplog))
         assert KEY.encode() not in pickle.dumps([callback.handle, callback.outcome])
@@ -272,12 +327,16 @@ def test_recording_with_vcr_has_no_key_if_it_is_filtered_as_the_docs_say(tmp_pat
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+@pytest.mark.parametrize(
+    "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
+)
 def test_redirect_to_another_server_is_not_followed(mode: str, status: str) -> None:
     with FaultServer(respond("200 OK", {"id": 10})) as other:
 
         def redirect(connection: Connection) -> None:
-            connection.send(f"HTTP/1.1 {status}\r\nLocation: {other.url}\r\nContent-Length: 0\r\n\r\n".encode())
+            connection.send(
+                f"HTTP/1.1 {status}\r\nLocation: {other.url}\r\nContent-Length: 0\r\n\r\n".encode()
+            )
 
         with FaultServer(redirect) as server, pytest.raises(TeniosError):
             start_callback(mode, base_url=server.url)

@@ -39,12 +39,16 @@ def opened(kind: Any, **settings: Any) -> Iterator[Any]:
 
 
 def sent_key(server: FakeTenios, **settings: Any) -> str:
-    with Tenios(callback_config_id=CONFIG_ID, transport=httpx.MockTransport(server), **settings) as tenios:
+    with Tenios(
+        callback_config_id=CONFIG_ID, transport=httpx.MockTransport(server), **settings
+    ) as tenios:
         tenios.start_callback(NUMBER)
     return str(server.bodies[-1]["access_key"])
 
 
-def test_settings_come_from_the_environment(server: FakeTenios, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_come_from_the_environment(
+    server: FakeTenios, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {
         "ACCESS_KEY": "ENV-KEY",
         "CALLBACK_CONFIG_ID": "ENV-CONFIG",
@@ -56,7 +60,10 @@ def test_settings_come_from_the_environment(server: FakeTenios, monkeypatch: pyt
     with Tenios(transport=httpx.MockTransport(server)) as tenios:
         tenios.start_callback("0221 4710 123")
         tenios.start_callback("030 23125000")
-        with pytest.raises(InvalidArgumentError, match=r"\+493023125001 is not one of this client's allowed numbers"):
+        with pytest.raises(
+            InvalidArgumentError,
+            match=r"\+493023125001 is not one of this client's allowed numbers",
+        ):
             tenios.start_callback("030 23125001")
     assert [body["callback_number"] for body in server.bodies] == [NUMBER, "+493023125000"]
     assert {body["access_key"] for body in server.bodies} == {"ENV-KEY"}
@@ -64,21 +71,34 @@ def test_settings_come_from_the_environment(server: FakeTenios, monkeypatch: pyt
     assert server.urls[0] == "https://tenios.invalid/base/callback/init"
 
 
-def test_keywords_win_over_the_environment(server: FakeTenios, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keywords_win_over_the_environment(
+    server: FakeTenios, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("ACCESS_KEY", "CALLBACK_CONFIG_ID", "REGION"):
         monkeypatch.setenv(f"TENIOS_{name}", "US")
     monkeypatch.setenv("TENIOS_BASE_URL", "https://env.invalid")
     monkeypatch.setenv("TENIOS_ALLOWED_NUMBERS", "+49 30 23125000")
-    settings: dict[str, Any] = {"base_url": "https://keyword.invalid", "region": "DE", "allowed_numbers": [NUMBER]}
+    settings: dict[str, Any] = {
+        "base_url": "https://keyword.invalid",
+        "region": "DE",
+        "allowed_numbers": [NUMBER],
+    }
     with Tenios("KEY", CONFIG_ID, transport=httpx.MockTransport(server), **settings) as tenios:
         tenios.start_callback("0221 4710123")
     assert server.urls == ["https://keyword.invalid/callback/init"]
     assert server.bodies == [
-        {"access_key": "KEY", "callback_config_id": CONFIG_ID, "callback_number": NUMBER, "delay": 0},
+        {
+            "access_key": "KEY",
+            "callback_config_id": CONFIG_ID,
+            "callback_number": NUMBER,
+            "delay": 0,
+        },
     ]
 
 
-def test_empty_variables_count_as_unset(server: FakeTenios, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variables_count_as_unset(
+    server: FakeTenios, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("BASE_URL", "REGION", "CALLBACK_CONFIG_ID", "ACCESS_KEY"):
         monkeypatch.setenv(f"TENIOS_{name}", "")
     with Tenios("KEY", transport=httpx.MockTransport(server)) as tenios:
@@ -90,8 +110,13 @@ def test_empty_variables_count_as_unset(server: FakeTenios, monkeypatch: pytest.
 
 @pytest.mark.parametrize("kind", CLIENTS)
 def test_properties_show_the_settings_in_use(kind: Any) -> None:
-    settings: dict[str, Any] = {"region": "DE", "allowed_numbers": ["0221 4710123", "+49 (0) 221 4710-123"]}
-    with opened(kind, access_key="KEY", base_url="https://tenios.invalid/base/", **settings) as client:
+    settings: dict[str, Any] = {
+        "region": "DE",
+        "allowed_numbers": ["0221 4710123", "+49 (0) 221 4710-123"],
+    }
+    with opened(
+        kind, access_key="KEY", base_url="https://tenios.invalid/base/", **settings
+    ) as client:
         assert client.base_url == "https://tenios.invalid/base"
         assert client.region == "DE"
         assert client.allowed_numbers == frozenset({NUMBER})
@@ -101,7 +126,11 @@ def test_properties_show_the_settings_in_use(kind: Any) -> None:
 @pytest.mark.parametrize("kind", CLIENTS)
 def test_properties_show_the_defaults(kind: Any) -> None:
     with opened(kind, access_key="KEY") as client:
-        assert (client.base_url, client.region, client.allowed_numbers) == ("https://api.tenios.com", None, None)
+        assert (client.base_url, client.region, client.allowed_numbers) == (
+            "https://api.tenios.com",
+            None,
+            None,
+        )
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
@@ -133,8 +162,13 @@ def test_properties_are_read_only(kind: Any, name: str) -> None:
     ],
     ids=lambda wrong: repr(wrong)[:20],
 )
-def test_poll_interval_that_is_neither_a_function_nor_a_usable_number_is_refused(kind: Any, wrong: Any) -> None:
-    expected = "poll_interval must be a function, or a number of seconds greater than 0 and at most 86400, got "
+def test_poll_interval_that_is_neither_a_function_nor_a_usable_number_is_refused(
+    kind: Any, wrong: Any
+) -> None:
+    expected = (
+        "poll_interval must be a function, or a number of seconds greater than 0 and at most "
+        "86400, got "
+    )
     with pytest.raises(ConfigurationError, match=expected) as raised:
         kind("KEY", poll_interval=wrong)
     assert str(raised.value) == f"{expected}{wrong!r}."
@@ -145,12 +179,16 @@ def test_number_that_is_not_allowed_is_not_called(allowed: Any, server: FakeTeni
     transport = httpx.MockTransport(server)
     with Tenios("KEY", CONFIG_ID, transport=transport, allowed_numbers=allowed) as tenios:
         assert tenios.allowed_numbers is not None
-        with pytest.raises(InvalidArgumentError, match=r"\+492214710123 is not one of .* Nothing was sent"):
+        with pytest.raises(
+            InvalidArgumentError, match=r"\+492214710123 is not one of .* Nothing was sent"
+        ):
             tenios.start_callback(NUMBER)
     assert not server.bodies
 
 
-def test_empty_variable_of_allowed_numbers_allows_none(server: FakeTenios, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_of_allowed_numbers_allows_none(
+    server: FakeTenios, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A list that was emptied by mistake must not allow every number."""
     monkeypatch.setenv("TENIOS_ALLOWED_NUMBERS", "")
     with Tenios("KEY", CONFIG_ID, transport=httpx.MockTransport(server)) as tenios:
@@ -170,21 +208,35 @@ def test_empty_variable_of_allowed_numbers_allows_none(server: FakeTenios, monke
         ({"callback_config_id": ""}, "TENIOS_CALLBACK_CONFIG_ID"),
         ({"callback_config_id": 4711}, "callback_config_id must be a str, got int"),
         *(({"callback_config_id": value}, "copied whole") for value in (" C", "C\n", "C\tD")),
-        *(({"timeout": value}, "timeout must be .* greater than 0") for value in (0, -1, float("nan"), float("inf"))),
+        *(
+            ({"timeout": value}, "timeout must be .* greater than 0")
+            for value in (0, -1, float("nan"), float("inf"))
+        ),
         *(({"timeout": value}, "timeout must be a number") for value in (True, "30", None)),
         *(
             ({"base_url": value}, "base_url must be a URL")
-            for value in ("api.tenios.com", "https://", "https://u:p@h", "https://h?q=1", "https://h#f")
+            for value in (
+                "api.tenios.com",
+                "https://",
+                "https://u:p@h",
+                "https://h?q=1",
+                "https://h#f",
+            )
         ),
         ({"base_url": 80}, "base_url must be a str, got int"),
         ({"allowed_numbers": "+492214710123"}, "not a single str"),
-        ({"allowed_numbers": ["0221 4710123"]}, "allowed_numbers: '0221 4710123' has no country code"),
+        (
+            {"allowed_numbers": ["0221 4710123"]},
+            "allowed_numbers: '0221 4710123' has no country code",
+        ),
         ({"allowed_numbers": [492214710123]}, "allowed_numbers: A phone number must be a str"),
         ({"region": "XX"}, "region must be a two-letter ISO 3166 code such as 'DE', got 'XX'"),
     ],
     ids=repr,
 )
-def test_wrong_setting_is_refused_when_the_client_is_made(kind: Any, wrong: dict[str, Any], hint: str) -> None:
+def test_wrong_setting_is_refused_when_the_client_is_made(
+    kind: Any, wrong: dict[str, Any], hint: str
+) -> None:
     with pytest.raises(ConfigurationError, match=hint) as raised:
         kind(**{"access_key": "KEY", "callback_config_id": CONFIG_ID, **wrong})
     assert isinstance(raised.value, ValueError)
@@ -192,7 +244,13 @@ def test_wrong_setting_is_refused_when_the_client_is_made(kind: Any, wrong: dict
 
 
 @pytest.mark.parametrize(
-    "url", ["http://api.tenios.com", "http://10.0.0.1", "http://localhost.evil.example", "ftp://localhost"]
+    "url",
+    [
+        "http://api.tenios.com",
+        "http://10.0.0.1",
+        "http://localhost.evil.example",
+        "ftp://localhost",
+    ],
 )
 def test_plain_http_to_another_machine_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="base_url"):
@@ -200,7 +258,13 @@ def test_plain_http_to_another_machine_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://localhost:8311", "http://127.0.0.2", "http://[::1]:80/base/", "https://tenios.invalid"]
+    "url",
+    [
+        "http://localhost:8311",
+        "http://127.0.0.2",
+        "http://[::1]:80/base/",
+        "https://tenios.invalid",
+    ],
 )
 def test_plain_http_to_this_machine_is_allowed(url: str) -> None:
     with Tenios("KEY", base_url=url) as tenios:
@@ -208,7 +272,9 @@ def test_plain_http_to_this_machine_is_allowed(url: str) -> None:
 
 
 def test_error_about_a_missing_access_key_says_where_to_find_it() -> None:
-    with pytest.raises(ConfigurationError, match=r"access_key=.*TENIOS_ACCESS_KEY.*General Settings, API"):
+    with pytest.raises(
+        ConfigurationError, match=r"access_key=.*TENIOS_ACCESS_KEY.*General Settings, API"
+    ):
         Tenios()
 
 
@@ -223,7 +289,9 @@ def test_missing_callback_config_id_is_an_error_of_the_call(server: FakeTenios) 
     assert server.bodies[0]["callback_config_id"] == CONFIG_ID
 
 
-def test_access_key_is_read_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: FakeTenios) -> None:
+def test_access_key_is_read_from_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: FakeTenios
+) -> None:
     path = tmp_path / "key"
     path.write_text("FILE-KEY\n")
     path.chmod(0o600)
@@ -234,7 +302,9 @@ def test_access_key_is_read_from_a_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert sent_key(server, access_key="KEYWORD-KEY") == "KEYWORD-KEY"
 
 
-def test_empty_access_key_file_is_a_missing_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_access_key_file_is_a_missing_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "key"
     path.write_bytes(b"\n")
     path.chmod(0o600)

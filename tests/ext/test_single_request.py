@@ -1,4 +1,6 @@
-"""One call sends at most one init request, and its error says whether the call may be made again."""
+"""
+One call sends at most one init request, and its error says whether the call may be made again.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def _access_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("case", FAILURES_AFTER_SENDING, ids=lambda case: case.name)
-def test_init_request_is_not_repeated_after_failure(mode: str, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_request_is_not_repeated_after_failure(
+    mode: str, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if case.timeout < 1:  # The limit on the whole exchange has time for connecting in it.
         monkeypatch.setattr("tenios_ext._attempt.CONNECT_TIMEOUT", 0.1)
     with FaultServer(case.fault) as server:
@@ -63,7 +67,10 @@ def test_error_has_what_the_response_says(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_large_response_is_cut_off_long_before_the_timeout(mode: str) -> None:
-    with FaultServer(flood) as server, pytest.raises(OutcomeUnknownError, match="more than 1048576 bytes"):
+    with (
+        FaultServer(flood) as server,
+        pytest.raises(OutcomeUnknownError, match="more than 1048576 bytes"),
+    ):
         start_callback(mode, base_url=server.url, timeout=60)
 
 
@@ -92,7 +99,10 @@ def test_unknown_host_is_not_sent(mode: str, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def untrusted() -> Iterator[tuple[str, list[bytes]]]:
-    """The URL of a TLS server whose certificate is not trusted, and what it was sent after a handshake."""
+    """
+    The URL of a TLS server whose certificate is not trusted, and what it was sent after a
+    handshake.
+    """
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)

@@ -1,4 +1,6 @@
-"""The arguments of start_callback: how they are sent, and which are refused before anything is sent."""
+"""
+The arguments of start_callback: how they are sent, and which are refused before anything is sent.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def server() -> FakeTenios:
     return FakeTenios()
 
 
-def start(mode: str, server: FakeTenios, number: str, region: str | None = None, **arguments: Any) -> Any:
+def start(
+    mode: str, server: FakeTenios, number: str, region: str | None = None, **arguments: Any
+) -> Any:
     transport = httpx.MockTransport(server)
     if mode == "sync":
         with Tenios("KEY", CONFIG_ID, region=region, transport=transport) as tenios:
@@ -36,7 +40,12 @@ def start(mode: str, server: FakeTenios, number: str, region: str | None = None,
 def test_unset_arguments_are_not_sent(mode: str, server: FakeTenios) -> None:
     start(mode, server, "+49 221 4710 123")
     assert server.bodies == [
-        {"access_key": "KEY", "callback_config_id": CONFIG_ID, "callback_number": NUMBER, "delay": 0},
+        {
+            "access_key": "KEY",
+            "callback_config_id": CONFIG_ID,
+            "callback_number": NUMBER,
+            "delay": 0,
+        },
     ]
     assert server.urls == ["https://api.tenios.com/callback/init"]
 
@@ -83,7 +92,10 @@ def test_each_phone_key_is_accepted(key: str, server: FakeTenios) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"delay": value} for value in (-1, 0.5, 2**31, float("nan"), float("inf"), True, "30", None)),
+        *(
+            {"delay": value}
+            for value in (-1, 0.5, 2**31, float("nan"), float("inf"), True, "30", None)
+        ),
         *({"delay": timedelta(seconds=value)} for value in (-1, 0.5)),
         *({"dtmf_key": value} for value in ("", "12", "A", "1\n", "\uff11")),
         *({"agent_announcement": value} for value in ("", "  \n")),
@@ -92,7 +104,9 @@ def test_each_phone_key_is_accepted(key: str, server: FakeTenios) -> None:
     ],
     ids=repr,
 )
-def test_wrong_argument_is_refused_and_nothing_is_sent(mode: str, wrong: dict[str, Any], server: FakeTenios) -> None:
+def test_wrong_argument_is_refused_and_nothing_is_sent(
+    mode: str, wrong: dict[str, Any], server: FakeTenios
+) -> None:
     with pytest.raises(InvalidArgumentError) as raised:
         start(mode, server, **{"number": NUMBER, **wrong})
     assert isinstance(raised.value, ValueError)
@@ -103,7 +117,9 @@ def test_wrong_argument_is_refused_and_nothing_is_sent(mode: str, wrong: dict[st
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_handle_has_the_time_at_which_the_call_was_made(mode: str) -> None:
-    """Not that of the response, which may be late: the delay and the limits count from the request."""
+    """
+    Not that of the response, which may be late: the delay and the limits count from the request.
+    """
     clock = VirtualClock()
     called_at = clock.now()
 
@@ -111,5 +127,7 @@ def test_handle_has_the_time_at_which_the_call_was_made(mode: str) -> None:
         clock.advance(20)
         return httpx.Response(200, json={"id": 10})
 
-    callback = start_callback(mode, access_key="KEY", clock=clock, transport=httpx.MockTransport(respond_late))
+    callback = start_callback(
+        mode, access_key="KEY", clock=clock, transport=httpx.MockTransport(respond_late)
+    )
     assert (callback.handle.started_at, clock.now()) == (called_at, called_at + 20)

@@ -36,7 +36,9 @@ def copy(tmp_path: Path) -> Path:
 
 
 def run(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, root / SCRIPT, *options], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, root / SCRIPT, *options], capture_output=True, text=True, check=False
+    )
 
 
 def edit(path: Path, before: str, after: str) -> None:
@@ -59,16 +61,25 @@ def test_committed_sync_client_is_up_to_date() -> None:
             "self.outcome = self.newest = Outcome(handle)",
             "self.outcome = self.newest",
         ),
-        ("await self._http.aclose()", "await self._http.aclose()  # closes all", "self._http.close()  # closes all"),
+        (
+            "await self._http.aclose()",
+            "await self._http.aclose()  # closes all",
+            "self._http.close()  # closes all",
+        ),
     ],
 )
-def test_check_notices_a_change_of_the_async_client(copy: Path, before: str, after: str, reaches: str) -> None:
+def test_check_notices_a_change_of_the_async_client(
+    copy: Path, before: str, after: str, reaches: str
+) -> None:
     target = (copy / TARGET).read_text()
     assert reaches not in target
     edit(copy / SOURCE, before, after)
     checked = run(copy, "--check")
     assert checked.returncode == 1
-    assert checked.stdout == 'tenios_ext/_sync_client.py is out of date; run "make generate" and commit the result.\n'
+    assert (
+        checked.stdout
+        == 'tenios_ext/_sync_client.py is out of date; run "make generate" and commit the result.\n'
+    )
     assert (copy / TARGET).read_text() == target, "--check changes nothing"
     assert run(copy).returncode == 0
     assert reaches in (copy / TARGET).read_text()
@@ -95,7 +106,12 @@ def test_sync_client_says_that_it_is_generated() -> None:
 
 def test_sync_client_has_nothing_asynchronous() -> None:
     text = (ROOT / TARGET).read_text()
-    assert re.findall(r"(?i)\w*a(?:sync|wait|iter\b|next\b|close)\w*", text.replace("_async_client.py", "")) == []
+    assert (
+        re.findall(
+            r"(?i)\w*a(?:sync|wait|iter\b|next\b|close)\w*", text.replace("_async_client.py", "")
+        )
+        == []
+    )
     assert "aiohttp" not in text
     assert not hasattr(Tenios, "watch_many")
     assert hasattr(AsyncTenios, "watch_many")
@@ -134,5 +150,7 @@ def test_mark_that_matches_nothing_is_an_error(mark: str) -> None:
 
 def test_replacement_that_finds_nothing_is_an_error() -> None:
     source = (ROOT / SOURCE).read_text().replace("share it between tasks", "share it among tasks")
-    with pytest.raises(ValueError, match=r"share it between tasks.*is not found in _async_client\.py"):
+    with pytest.raises(
+        ValueError, match=r"share it between tasks.*is not found in _async_client\.py"
+    ):
         generate_sync.to_sync(source)

@@ -32,7 +32,9 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_each_request_is_a_span_without_key_and_number(mode: str, spans: InMemorySpanExporter) -> None:
+def test_each_request_is_a_span_without_key_and_number(
+    mode: str, spans: InMemorySpanExporter
+) -> None:
     async def run(url: str) -> None:
         async with AsyncTenios(KEY, CONFIG_ID, base_url=url, aiohttp=False) as tenios:
             await (await tenios.start_callback(NUMBER)).status()

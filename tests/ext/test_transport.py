@@ -86,7 +86,8 @@ class HeadServer(FaultServer):
 @pytest.mark.parametrize("mode", MODES)
 def test_init_request_never_uses_a_kept_connection(mode: str) -> None:
     """
-    The server resets each connection at its second request, which would leave the outcome of an init request unknown.
+    The server resets each connection at its second request, which would leave the outcome of an
+    init request unknown.
 
     The second status request does use a kept connection, and is repeated on a new one.
     """
@@ -122,7 +123,8 @@ def test_client_can_be_used_in_a_second_event_loop(mode: str) -> None:
             await tenios.callback(10).status()
 
         with warnings.catch_warnings():
-            # The first loop ends with an open connection, of which aiohttp and asyncio warn when it is collected.
+            # The first loop ends with an open connection, of which aiohttp and asyncio warn when it
+            # is collected.
             warnings.simplefilter("ignore", ResourceWarning)
             asyncio.run(run())
             asyncio.run(run())
@@ -153,9 +155,18 @@ def test_transport_of_the_caller_is_refused_in_a_second_event_loop() -> None:
 
 @pytest.mark.usefixtures("with_and_without_key")
 def test_threads_share_a_client() -> None:
-    """The server closes each connection though it promises to keep it, so a connection that is used again would fail."""
-    with FaultServer(STARTED) as server, Tenios(base_url=server.url) as tenios, ThreadPoolExecutor(16) as pool:
-        started = list(pool.map(lambda _: tenios.start_callback(NUMBER, key=new_key()).id, range(64)))
+    """
+    The server closes each connection though it promises to keep it, so a connection that is used
+    again would fail.
+    """
+    with (
+        FaultServer(STARTED) as server,
+        Tenios(base_url=server.url) as tenios,
+        ThreadPoolExecutor(16) as pool,
+    ):
+        started = list(
+            pool.map(lambda _: tenios.start_callback(NUMBER, key=new_key()).id, range(64))
+        )
         assert started == [10] * 64
         assert server.received == {INIT: 64}
 
@@ -165,7 +176,9 @@ def test_threads_share_a_client() -> None:
 def test_tasks_share_a_client(mode: str) -> None:
     async def run(url: str) -> list[int]:
         async with AsyncTenios(base_url=url, aiohttp=mode == "aiohttp") as tenios:
-            callbacks = await asyncio.gather(*(tenios.start_callback(NUMBER, key=new_key()) for _ in range(64)))
+            callbacks = await asyncio.gather(
+                *(tenios.start_callback(NUMBER, key=new_key()) for _ in range(64))
+            )
             return [callback.id for callback in callbacks]
 
     with FaultServer(STARTED) as server:
@@ -185,13 +198,20 @@ def test_as_many_status_requests_are_sent_at_once_as_the_caller_makes(mode: str)
 
     async def run(url: str) -> None:
         async with AsyncTenios(base_url=url, aiohttp=mode == "aiohttp") as tenios:
-            updates = [update async for update in tenios.watch_many(range(40), max_concurrency=40, answer_timeout=40)]
+            updates = [
+                update
+                async for update in tenios.watch_many(
+                    range(40), max_concurrency=40, answer_timeout=40
+                )
+            ]
         assert [update.status for update in updates] == ["DISCONNECTED"] * 40
 
     with FaultServer(fault) as server:
         if mode == "sync":
             with Tenios(base_url=server.url) as tenios, ThreadPoolExecutor(40) as pool:
-                statuses = list(pool.map(lambda number: tenios.callback(number).status(), range(40)))
+                statuses = list(
+                    pool.map(lambda number: tenios.callback(number).status(), range(40))
+                )
             assert statuses == ["DISCONNECTED"] * 40
         else:
             asyncio.run(run(server.url))
@@ -199,7 +219,10 @@ def test_as_many_status_requests_are_sent_at_once_as_the_caller_makes(mode: str)
 
 
 def test_many_connections_do_not_make_each_request_dearer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pool of httpcore compares each idle connection with all others, so that 100 took 13 ms of each request."""
+    """
+    A pool of httpcore compares each idle connection with all others, so that 100 took 13 ms of each
+    request.
+    """
     together = threading.Barrier(40)
     looks: list[object] = []
     is_idle = httpcore.AsyncHTTPConnection.is_idle
@@ -261,7 +284,9 @@ def test_what_a_hook_changes_is_gone_in_the_next_request(mode: str) -> None:
     assert [request.headers["X-Trace"] for request in sent] == ["hook", "hook"]
     assert [request.extensions["timeout"]["read"] for request in sent] == [29, 29]
     assert [json.loads(request.content)["id"] for request in sent] == [1, 12345]
-    assert [int(request.headers["Content-Length"]) for request in sent] == [len(request.content) for request in sent]
+    assert [int(request.headers["Content-Length"]) for request in sent] == [
+        len(request.content) for request in sent
+    ]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -305,7 +330,9 @@ def test_closed_async_client_sends_nothing() -> None:
 def test_client_that_was_not_closed_warns(kind: type[Tenios | AsyncTenios]) -> None:
     gc.collect()
     tenios = kind(base_url="http://127.0.0.1:1")
-    with pytest.warns(ResourceWarning, match=rf"{kind.__name__}\('http://127.0.0.1:1'\) was not closed") as caught:
+    with pytest.warns(
+        ResourceWarning, match=rf"{kind.__name__}\('http://127.0.0.1:1'\) was not closed"
+    ) as caught:
         del tenios
     assert caught[0].filename == __file__, "it names the line at which the client was lost"
 
@@ -331,7 +358,7 @@ def test_aiohttp_without_the_extra_says_what_to_install(monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("with_and_without_key")
 def test_aiohttp_timeout_while_connecting_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    import aiohttp  # noqa: PLC0415 - the other tests run without the extra
+    import aiohttp  # the other tests run without the extra
 
     async def connect(*_: Any, **__: Any) -> None:
         raise TimeoutError
@@ -348,7 +375,9 @@ def all_subclasses(cls: type[Exception]) -> set[type[Exception]]:
 @pytest.mark.usefixtures("with_and_without_key")
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("kind", sorted(all_subclasses(httpx.TransportError), key=str))
-def test_no_exception_of_a_custom_transport_is_evidence_that_nothing_was_sent(mode: str, kind: type[Exception]) -> None:
+def test_no_exception_of_a_custom_transport_is_evidence_that_nothing_was_sent(
+    mode: str, kind: type[Exception]
+) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise kind("some text")
 
@@ -422,7 +451,9 @@ def test_event_hooks_see_every_request_and_response(mode: str) -> None:
     hook = seen.append if mode == "sync" else async_hook
     transport = httpx.MockTransport(lambda _: httpx.Response(400, json={}))
     with pytest.raises(RejectedError):
-        start_callback(mode, transport=transport, event_hooks={"request": [hook], "response": [hook]})
+        start_callback(
+            mode, transport=transport, event_hooks={"request": [hook], "response": [hook]}
+        )
     request, response = seen
     assert isinstance(request, httpx.Request)
     assert isinstance(response, httpx.Response)
@@ -445,7 +476,9 @@ def test_event_hook_may_read_a_response_in_every_way_and_more_than_once(mode: st
 
     content = b'{"loginId": "", "id": 10}'
     transport = httpx.MockTransport(
-        lambda _: httpx.Response(200, content=gzip.compress(content), headers={"Content-Encoding": "gzip"})
+        lambda _: httpx.Response(
+            200, content=gzip.compress(content), headers={"Content-Encoding": "gzip"}
+        )
     )
     hooks = {"response": [hook if mode == "sync" else async_hook]}
     assert start_callback(mode, transport=transport, event_hooks=hooks).id == 10
@@ -473,7 +506,10 @@ def test_headers_name_the_version_and_ask_for_plain_json(mode: str) -> None:
     with HeadServer(STARTED) as server:
         start_callback(mode, base_url=server.url)
     headers = dict(line.lower().split(": ", 1) for line in server.heads[0].split("\r\n")[1:])
-    assert headers["user-agent"] == f"tenios-callback/{tenios_ext.__version__} httpx/{httpx.__version__}"
+    assert (
+        headers["user-agent"]
+        == f"tenios-callback/{tenios_ext.__version__} httpx/{httpx.__version__}"
+    )
     assert headers["accept"] == headers["content-type"] == "application/json"
     assert headers["accept-encoding"] == "identity"
     assert headers["connection"] == "close"
@@ -481,7 +517,9 @@ def test_headers_name_the_version_and_ask_for_plain_json(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize(("timeout", "connect"), [(30, 5), (2, 2)])
-def test_timeout_allows_five_seconds_to_connect_at_most(mode: str, timeout: float, connect: float) -> None:
+def test_timeout_allows_five_seconds_to_connect_at_most(
+    mode: str, timeout: float, connect: float
+) -> None:
     timeouts: list[dict[str, float]] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -506,7 +544,9 @@ class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_response_of_a_callers_transport_is_limited_in_time(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_response_of_a_callers_transport_is_limited_in_time(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tenios_ext._attempt.CONNECT_TIMEOUT", 0.05)
     transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Endless()))
     with pytest.raises(OutcomeUnknownError, match="whole exchange took too long"):
@@ -545,16 +585,40 @@ def test_proxy_is_used_for_other_machines_only(mode: str, monkeypatch: pytest.Mo
         ("https://tenios.invalid", None, {"https_proxy": "http://p:1"}, "http://p:1"),
         ("https://tenios.invalid", None, {"HTTP_PROXY": "http://p:1"}, None),
         ("https://tenios.invalid", None, {"ALL_PROXY": "http://p:1"}, "http://p:1"),
-        ("https://tenios.invalid", None, {"ALL_PROXY": "http://p:1", "HTTPS_PROXY": "http://p:2"}, "http://p:2"),
-        ("https://tenios.invalid", None, {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "tenios.invalid"}, None),
-        ("https://tenios.invalid", None, {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "other.invalid"}, "http://p:1"),
-        ("https://tenios.invalid", "http://p:3", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}, "http://p:3"),
+        (
+            "https://tenios.invalid",
+            None,
+            {"ALL_PROXY": "http://p:1", "HTTPS_PROXY": "http://p:2"},
+            "http://p:2",
+        ),
+        (
+            "https://tenios.invalid",
+            None,
+            {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "tenios.invalid"},
+            None,
+        ),
+        (
+            "https://tenios.invalid",
+            None,
+            {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "other.invalid"},
+            "http://p:1",
+        ),
+        (
+            "https://tenios.invalid",
+            "http://p:3",
+            {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"},
+            "http://p:3",
+        ),
         ("http://127.0.0.1:8311", None, {"HTTP_PROXY": "http://p:1"}, None),
         ("http://localhost:8311", "http://localhost:3", {}, "http://localhost:3"),
     ],
 )
 def test_proxy_is_the_keywords_or_the_environments(
-    monkeypatch: pytest.MonkeyPatch, base_url: str, keyword: str | None, variables: dict[str, str], proxy: str | None
+    monkeypatch: pytest.MonkeyPatch,
+    base_url: str,
+    keyword: str | None,
+    variables: dict[str, str],
+    proxy: str | None,
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -568,15 +632,24 @@ def test_proxy_is_the_keywords_or_the_environments(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_status_request_is_repeated_after_transient_failures(mode: str) -> None:
-    failures = [respond("503 Service Unavailable", {}), drop, respond("200 OK", {"status": "CONNECTED"})]
+    failures = [
+        respond("503 Service Unavailable", {}),
+        drop,
+        respond("200 OK", {"status": "CONNECTED"}),
+    ]
     with FaultServer(in_turn(*failures)) as server:
-        assert fetch_status(mode, base_url=server.url, clock=VirtualClock()) == CallbackStatus.CONNECTED
+        assert (
+            fetch_status(mode, base_url=server.url, clock=VirtualClock())
+            == CallbackStatus.CONNECTED
+        )
         assert server.received == {STATUS: 3}
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_status_request_is_not_repeated_after_a_refusal(mode: str) -> None:
-    with FaultServer(respond("400 Bad Request", {"error_code": "INVALID_VALUE", "fields": ["id"]})) as server:
+    with FaultServer(
+        respond("400 Bad Request", {"error_code": "INVALID_VALUE", "fields": ["id"]})
+    ) as server:
         with pytest.raises(StatusUnavailableError, match="INVALID_VALUE: id"):
             fetch_status(mode, base_url=server.url)
         assert server.received == {STATUS: 1}
@@ -587,7 +660,9 @@ def test_status_request_is_not_repeated_after_a_refusal(mode: str) -> None:
     ("http_status", "requests"),
     [(400, 1), (401, 1), (404, 1), (408, 1), (302, 1), (429, 3), (500, 3), (503, 3), (520, 3)],
 )
-def test_status_gives_up_after_the_third_transient_failure(mode: str, http_status: int, requests: int) -> None:
+def test_status_gives_up_after_the_third_transient_failure(
+    mode: str, http_status: int, requests: int
+) -> None:
     clock, sent = VirtualClock(), []
 
     def handle(_: httpx.Request) -> httpx.Response:
@@ -606,7 +681,10 @@ def test_status_honours_retry_after(mode: str) -> None:
     clock = VirtualClock()
     start = clock.now()
     responses = iter(
-        [httpx.Response(429, headers={"Retry-After": "4"}), httpx.Response(200, json={"status": "ACCEPTED"})]
+        [
+            httpx.Response(429, headers={"Retry-After": "4"}),
+            httpx.Response(200, json={"status": "ACCEPTED"}),
+        ]
     )
     transport = httpx.MockTransport(lambda _: next(responses))
     assert fetch_status(mode, transport=transport, clock=clock) == "ACCEPTED"

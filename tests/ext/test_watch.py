@@ -62,7 +62,9 @@ def wait(mode: str, server: Script | Simulator, *, delay: int = 0, **limits: Any
     ("responses", "seen"),
     [
         pytest.param([*ORDER, "DISCONNECTED"], [*ORDER, "DISCONNECTED"], id="each status"),
-        pytest.param(["REQUESTED"] * 5 + ["CALL_A_FAILED"], ["REQUESTED", "CALL_A_FAILED"], id="repeated"),
+        pytest.param(
+            ["REQUESTED"] * 5 + ["CALL_A_FAILED"], ["REQUESTED", "CALL_A_FAILED"], id="repeated"
+        ),
         pytest.param(["DISCONNECTED"], ["DISCONNECTED"], id="final only"),
         pytest.param(
             ["CALLING_B", "CALLING_A", "REQUESTED", "CONNECTED", "CALLING_B", "DISCONNECTED"],
@@ -80,19 +82,29 @@ def wait(mode: str, server: Script | Simulator, *, delay: int = 0, **limits: Any
             id="failed",
         ),
         pytest.param(
-            [400, 400, "REQUESTED", 400, 404, "DISCONNECTED"], ["REQUESTED", "DISCONNECTED"], id="refused twice"
+            [400, 400, "REQUESTED", 400, 404, "DISCONNECTED"],
+            ["REQUESTED", "DISCONNECTED"],
+            id="refused twice",
         ),
     ],
 )
-def test_watch_yields_each_change_once(mode: str, responses: list[str | int], seen: list[str]) -> None:
+def test_watch_yields_each_change_once(
+    mode: str, responses: list[str | int], seen: list[str]
+) -> None:
     script = Script(responses)
     assert watch(mode, script) == seen
-    assert len(script.polled_at) == len(responses), "it goes on to the final status, and not further"
+    assert len(script.polled_at) == len(responses), (
+        "it goes on to the final status, and not further"
+    )
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-@pytest.mark.parametrize(("http_status", "polls"), [(401, 1), (403, 1), (400, 3), (404, 3), (405, 3)])
-def test_watch_raises_if_polling_again_is_of_no_use(mode: str, http_status: int, polls: int) -> None:
+@pytest.mark.parametrize(
+    ("http_status", "polls"), [(401, 1), (403, 1), (400, 3), (404, 3), (405, 3)]
+)
+def test_watch_raises_if_polling_again_is_of_no_use(
+    mode: str, http_status: int, polls: int
+) -> None:
     script = Script([http_status])
     with pytest.raises(StatusUnavailableError) as raised:
         watch(mode, script)
@@ -137,8 +149,12 @@ def test_limit_ends_with_a_last_poll_and_an_error(
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("method", ["watch", "wait"])
-@pytest.mark.parametrize("limits", [{"answer_timeout": -1}, {"end_timeout": -0.1}, {"answer_timeout": float("nan")}])
-def test_wrong_limit_is_refused_before_the_first_poll(mode: str, method: str, limits: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "limits", [{"answer_timeout": -1}, {"end_timeout": -0.1}, {"answer_timeout": float("nan")}]
+)
+def test_wrong_limit_is_refused_before_the_first_poll(
+    mode: str, method: str, limits: dict[str, float]
+) -> None:
     """``watch`` refuses it when it is called, not when its first status is asked for."""
     script = Script(["REQUESTED"])
 
@@ -185,13 +201,18 @@ def test_retry_after_is_honoured(mode: str, seconds: int) -> None:
 
 
 def test_retry_after_as_a_date_is_measured_by_the_servers_clock() -> None:
-    headers = {"Date": "Mon, 01 Jan 2024 00:00:00 GMT", "Retry-After": "Mon, 01 Jan 2024 00:00:20 GMT"}
+    headers = {
+        "Date": "Mon, 01 Jan 2024 00:00:00 GMT",
+        "Retry-After": "Mon, 01 Jan 2024 00:00:20 GMT",
+    }
     script = Script([httpx.Response(503, headers=headers), "DISCONNECTED"])
     assert wait("sync", script).connected
     assert 20 <= script.polled_at[1] < 25
 
 
-@pytest.mark.parametrize("header", ["soon", "", "-5", "1e9", "\u0663", "Mon, 99 Foo 2024 00:00:20 GMT"])
+@pytest.mark.parametrize(
+    "header", ["soon", "", "-5", "1e9", "\u0663", "Mon, 99 Foo 2024 00:00:20 GMT"]
+)
 def test_retry_after_that_is_not_valid_is_ignored(header: str) -> None:
     response = httpx.Response(503, headers=[(b"Retry-After", header.encode())])
     script = Script([response, "DISCONNECTED"])
@@ -217,7 +238,11 @@ def test_wait_returns_who_was_reached(
     mode: str, scenario: Scenario, *, connected: bool, failed_party: str | None
 ) -> None:
     outcome = wait(mode, Simulator(scenario=scenario))
-    assert (outcome.connected, outcome.failed_party, outcome.ended) == (connected, failed_party, True)
+    assert (outcome.connected, outcome.failed_party, outcome.ended) == (
+        connected,
+        failed_party,
+        True,
+    )
 
 
 def test_durations_are_accurate_to_about_a_poll_interval() -> None:
@@ -326,7 +351,9 @@ def test_poll_interval_of_the_caller_decides_down_to_the_minimum() -> None:
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize(("seconds", "at_least"), [(2.0, 2.0), (3, 3.0), (0.1, 0.25)])
-def test_poll_interval_may_be_a_number_of_seconds(mode: str, seconds: float, at_least: float) -> None:
+def test_poll_interval_may_be_a_number_of_seconds(
+    mode: str, seconds: float, at_least: float
+) -> None:
     script = Script(["CALLING_A", "CALLING_B", "CONNECTED", "CONNECTED", "DISCONNECTED"])
 
     async def wait_async() -> None:
@@ -347,7 +374,10 @@ RESPONSES = st.one_of(
     st.sampled_from([*ORDER, *FINAL, "ON_HOLD", "PARKED", ""]),
     st.integers(201, 599),
     st.builds(lambda body: httpx.Response(200, content=body), st.binary(max_size=20)),
-    st.builds(lambda document: httpx.Response(200, json=document), st.recursive(st.none() | st.text(), st.lists)),
+    st.builds(
+        lambda document: httpx.Response(200, json=document),
+        st.recursive(st.none() | st.text(), st.lists),
+    ),
 )
 
 

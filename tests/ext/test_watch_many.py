@@ -32,7 +32,8 @@ class FakeFleet:
     """
     A fake server with many callbacks, each with its own scenario.
 
-    The status of every 7th callback is refused. Every other status request of every 11th callback fails with 503.
+    The status of every 7th callback is refused. Every other status request of every 11th callback
+    fails with 503.
 
     Attributes:
         clock: The clock of its clients.
@@ -60,13 +61,21 @@ class FakeFleet:
         await asyncio.sleep(0)
         self._concurrent -= 1
         if callback_id % 7 == 0:
-            return httpx.Response(400, json={"error_code": "INVALID_VALUE", "error_message": "Invalid value"})
+            return httpx.Response(
+                400, json={"error_code": "INVALID_VALUE", "error_message": "Invalid value"}
+            )
         self._polls[callback_id] += 1
         if callback_id % 11 == 0 and self._polls[callback_id] % 2:
             return httpx.Response(503)
-        scenario = Scenario.customer_declines() if callback_id % 2 else Scenario.answered(talking=callback_id % 300)
+        scenario = (
+            Scenario.customer_declines()
+            if callback_id % 2
+            else Scenario.answered(talking=callback_id % 300)
+        )
         elapsed = self.clock.now() - self.start
-        status = next(status for begins, status in reversed(scenario.timeline(delay=0)) if begins <= elapsed)
+        status = next(
+            status for begins, status in reversed(scenario.timeline(delay=0)) if begins <= elapsed
+        )
         return httpx.Response(200, json={"status": status})
 
     def client(self) -> AsyncTenios:
@@ -100,7 +109,9 @@ def test_each_of_many_callbacks_is_watched_to_its_end() -> None:
         assert last.error is None
         assert last.outcome.ended
         assert last.outcome.failed_party == ("customer" if number % 2 else None)
-        assert [update.status for update in updates] == [change.status for change in last.outcome.history]
+        assert [update.status for update in updates] == [
+            change.status for change in last.outcome.history
+        ]
 
 
 @pytest.mark.parametrize("limit", [1, 20])
@@ -108,7 +119,9 @@ def test_requests_at_the_same_time_are_limited(limit: int) -> None:
     fleet = FakeFleet()
     watch_many(fleet, IDS[:100], max_concurrency=limit, max_requests_per_second=math.inf)
     assert fleet.max_concurrent == limit
-    assert fleet.max_tasks <= limit + 3, "there is a task for each running request, not for each callback"
+    assert fleet.max_tasks <= limit + 3, (
+        "there is a task for each running request, not for each callback"
+    )
 
 
 def test_requests_per_second_are_limited() -> None:
@@ -116,7 +129,9 @@ def test_requests_per_second_are_limited() -> None:
     watch_many(fleet, IDS[:100], max_requests_per_second=5)
     assert len(fleet.polled_at) > 200
     windows = zip(fleet.polled_at, fleet.polled_at[6:], strict=False)
-    assert all(later - earlier >= 1 - 1e-6 for earlier, later in windows), "no more than six polls in any second"
+    assert all(later - earlier >= 1 - 1e-6 for earlier, later in windows), (
+        "no more than six polls in any second"
+    )
 
 
 def test_no_result_is_lost_while_the_caller_takes_its_time() -> None:
@@ -130,7 +145,9 @@ def test_no_result_is_lost_while_the_caller_takes_its_time() -> None:
     async def run() -> list[int]:
         ended = []
         clock = VirtualClock()
-        async with AsyncTenios("KEY", CONFIG_ID, transport=httpx.MockTransport(respond), clock=clock) as tenios:
+        async with AsyncTenios(
+            "KEY", CONFIG_ID, transport=httpx.MockTransport(respond), clock=clock
+        ) as tenios:
             async for update in tenios.watch_many([1, 2], answer_timeout=None, end_timeout=None):
                 for _ in range(100):
                     await asyncio.sleep(0)
@@ -153,7 +170,9 @@ def test_polls_that_are_due_within_twenty_milliseconds_are_sent_together() -> No
     assert all(later - earlier > 0.02 - 1e-6 for earlier, later in pairwise(times))
 
 
-def test_limit_that_makes_polls_late_is_logged_once_and_seen(caplog: pytest.LogCaptureFixture) -> None:
+def test_limit_that_makes_polls_late_is_logged_once_and_seen(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     updates = watch_many(FakeFleet(), IDS[:100], max_requests_per_second=5)
     warnings = [record.getMessage() for record in caplog.records if "late" in record.getMessage()]
     assert warnings == [
@@ -190,7 +209,9 @@ def test_no_callbacks_yield_no_updates() -> None:
 )
 def test_limits_that_allow_no_request_are_refused(limits: dict[str, float]) -> None:
     fleet = FakeFleet()
-    with pytest.raises(ValueError, match="max_concurrency must be at least 1, and max_requests_per_second greater"):
+    with pytest.raises(
+        ValueError, match="max_concurrency must be at least 1, and max_requests_per_second greater"
+    ):
         watch_many(fleet, [1], **limits)
     assert not fleet.polled_at
 
@@ -230,7 +251,9 @@ def test_leaving_the_loop_early_does_not_wait_for_responses() -> None:
         return httpx.Response(200, json={"status": "DISCONNECTED"})
 
     async def run() -> None:
-        async with AsyncTenios("KEY", CONFIG_ID, transport=httpx.MockTransport(respond_once)) as tenios:
+        async with AsyncTenios(
+            "KEY", CONFIG_ID, transport=httpx.MockTransport(respond_once)
+        ) as tenios:
             updates = tenios.watch_many([2, 1, 3])
             assert isinstance(updates, AsyncGenerator)
             assert (await anext(updates)).outcome.handle.id == 1
@@ -256,12 +279,20 @@ def test_retry_after_is_honoured() -> None:
 
 def test_callbacks_are_not_polled_during_their_delay() -> None:
     script = Script(["DISCONNECTED"])
-    handles = [CallbackHandle(number, delay=100 * number, started_at=script.clock.now()) for number in (3, 1, 2)]
+    handles = [
+        CallbackHandle(number, delay=100 * number, started_at=script.clock.now())
+        for number in (3, 1, 2)
+    ]
 
     async def run() -> None:
         async with script.async_client() as tenios:
-            updates = [(update.outcome.handle.id, script.elapsed) async for update in tenios.watch_many(handles)]
-            assert dict(updates) == pytest.approx({1: 100, 2: 200, 3: 300}), "each is yielded at once"
+            updates = [
+                (update.outcome.handle.id, script.elapsed)
+                async for update in tenios.watch_many(handles)
+            ]
+            assert dict(updates) == pytest.approx({1: 100, 2: 200, 3: 300}), (
+                "each is yielded at once"
+            )
 
     asyncio.run(run())
     assert script.ids == [1, 2, 3]
@@ -272,7 +303,10 @@ def test_callbacks_are_not_polled_during_their_delay() -> None:
 
 
 def test_callbacks_that_come_while_it_runs_are_watched_to_their_end() -> None:
-    """Each next one is started when the one before has ended, also after a pause in which nothing is watched."""
+    """
+    Each next one is started when the one before has ended, also after a pause in which nothing is
+    watched.
+    """
     simulator = Simulator(scenario=Scenario.answered(talking=30))
 
     async def run() -> list[tuple[int, str]]:
@@ -306,7 +340,10 @@ def test_callback_that_comes_is_polled_before_those_that_are_due_later() -> None
             yield CallbackHandle(2, started_at=script.clock.now())
 
         async with script.async_client() as tenios:
-            return {update.outcome.handle.id: script.elapsed async for update in tenios.watch_many(handles())}
+            return {
+                update.outcome.handle.id: script.elapsed
+                async for update in tenios.watch_many(handles())
+            }
 
     script = Script(["DISCONNECTED"])
     assert asyncio.run(run()) == pytest.approx({2: 10, 1: 1000})
@@ -444,7 +481,9 @@ def test_error_of_the_iterable_is_raised_and_ends_all_polls(error: BaseException
 
 
 @pytest.mark.parametrize(("callback", "error"), [(-1, ValueError), (1.5, TypeError)])
-def test_callback_that_comes_with_a_wrong_id_is_refused(callback: Any, error: type[Exception]) -> None:
+def test_callback_that_comes_with_a_wrong_id_is_refused(
+    callback: Any, error: type[Exception]
+) -> None:
     source = Source(callback)
 
     async def run() -> None:

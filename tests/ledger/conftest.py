@@ -1,4 +1,7 @@
-"""Fixtures of the ledger's tests: a new ledger in each database, and Hypothesis without its time limit per example."""
+"""
+Fixtures of the ledger's tests: a new ledger in each database, and Hypothesis without its time limit
+per example.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ hypothesis.settings.load_profile("no deadline")
 
 @pytest.fixture(autouse=True)
 def _watchdog() -> Iterator[None]:
-    """End the process of a test that waits for a database which never responds: a failure, not a run without end."""
+    """
+    End the process of a test that waits for a database which never responds: a failure, not a run
+    without end.
+    """
     faulthandler.dump_traceback_later(600, exit=True, file=2)
     yield
     faulthandler.cancel_dump_traceback_later()

@@ -1,4 +1,7 @@
-"""The ledger's database: which URLs are accepted, what is refused, and how a ledger behaves in several processes."""
+"""
+The ledger's database: which URLs are accepted, what is refused, and how a ledger behaves in several
+processes.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,16 @@ PLACED = respond("200 OK", {"id": 10})
     ],
 )  # fmt: skip
 def test_url_of_another_kind_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"must look like sqlite:///callbacks.db or postgresql://") as raised:
+    with pytest.raises(
+        ConfigurationError, match=r"must look like sqlite:///callbacks.db or postgresql://"
+    ) as raised:
         Ledger(url)
     assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"]
+    "url",
+    ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"],
 )
 def test_ledger_in_memory_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="must outlive its process"):
@@ -92,22 +98,28 @@ def test_each_name_of_postgresql_is_accepted(scheme: str, server: str) -> None:
 def test_missing_extra_is_named(tmp_path: Path) -> None:
     """The class can be imported without SQLAlchemy, and so can the client."""
     code = (
-        "import sys; sys.modules['sqlalchemy'] = None; sys.meta_path.insert(0, type('F', (), {'find_spec': "
-        "staticmethod(lambda name, *_: None)})); from tenios_ext.ledger import Ledger\n"
-        "from tenios_ext import AsyncTenios, ConfigurationError\n"
+        "import sys; sys.modules['sqlalchemy'] = None; sys.meta_path.insert(0, type('F', (), "
+        "{'find_spec': staticmethod(lambda name, *_: None)})); from tenios_ext.ledger import "
+        "Ledger\nfrom tenios_ext import AsyncTenios, ConfigurationError\n"
         "try: Ledger('sqlite:///x.db')\nexcept ConfigurationError as error: print(error)"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert run.stdout == "A ledger needs an extra: pip install 'tenios-callback[ledger]'\n", run.stderr
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert run.stdout == "A ledger needs an extra: pip install 'tenios-callback[ledger]'\n", (
+        run.stderr
+    )
 
 
 def test_sqlalchemy_is_imported_when_a_ledger_is_made(tmp_path: Path) -> None:
     code = (
-        "import sys; from tenios_ext import AsyncTenios, Tenios; from tenios_ext.ledger import Ledger\n"
-        "Tenios('KEY', 'CONFIG').close(); print('sqlalchemy' in sys.modules)\n"
+        "import sys; from tenios_ext import AsyncTenios, Tenios; from tenios_ext.ledger import "
+        "Ledger\nTenios('KEY', 'CONFIG').close(); print('sqlalchemy' in sys.modules)\n"
         "Ledger('sqlite:///callbacks.db'); print('sqlalchemy' in sys.modules)"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
     assert run.stdout == "False\nTrue\n", run.stderr
 
 
@@ -131,8 +143,12 @@ def test_file_system_of_a_path_is_that_of_the_innermost_mount(path: str, expecte
     assert file_system(Path(path), mounts) == expected
 
 
-def test_sqlite_on_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenios_ext._ledger_database._mounts", lambda: [f"server:/ {tmp_path} nfs4 rw 0 0"])
+def test_sqlite_on_a_network_file_system_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "tenios_ext._ledger_database._mounts", lambda: [f"server:/ {tmp_path} nfs4 rw 0 0"]
+    )
     with pytest.raises(ConfigurationError, match=r"network file system \(nfs4\).*Use PostgreSQL"):
         Ledger(f"sqlite:///{tmp_path}/callbacks.db")
 
@@ -151,7 +167,9 @@ def test_relative_path_stays_the_same_file(tmp_path: Path, monkeypatch: pytest.M
 def test_ledger_of_a_later_release_is_refused(url: str) -> None:
     with Ledger(url) as ledger, ledger._database._begin() as connection:
         connection.execute(sa.text("INSERT INTO tenios_ledger_schema VALUES (2)"))
-    with pytest.raises(ConfigurationError, match=r"later release .*version 2; this release knows version 1"):
+    with pytest.raises(
+        ConfigurationError, match=r"later release .*version 2; this release knows version 1"
+    ):
         Ledger(url)
 
 
@@ -173,13 +191,19 @@ def test_tables_are_created_once_by_many_at_once(url: str) -> None:
         thread.join()
     assert failures == []
     with Ledger(url) as ledger, ledger._database._begin() as connection:
-        assert connection.execute(sa.text("SELECT version FROM tenios_ledger_schema")).all() == [(1,)]
+        assert connection.execute(sa.text("SELECT version FROM tenios_ledger_schema")).all() == [
+            (1,)
+        ]
 
 
 def test_unusable_database_is_an_error_of_its_own(ledger: Ledger) -> None:
     with ledger._database._begin() as connection:
         connection.execute(sa.text("DROP TABLE tenios_ledger"))
-    for call in (lambda: ledger.get("key"), ledger.entries, lambda: ledger.resolve("key", placed=True)):
+    for call in (
+        lambda: ledger.get("key"),
+        ledger.entries,
+        lambda: ledger.resolve("key", placed=True),
+    ):
         with pytest.raises(LedgerUnavailableError, match="The ledger cannot be used") as raised:
             call()
         assert raised.value.reason
@@ -187,7 +211,8 @@ def test_unusable_database_is_an_error_of_its_own(ledger: Ledger) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of threads, from Python 3.12 on
+# of threads, from Python 3.12 on
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_ledger_is_used_on_both_sides_of_a_fork(ledger: Ledger) -> None:
     def use(name: str) -> None:
         for number in range(50):
@@ -229,7 +254,10 @@ def test_server_that_was_restarted_is_used_again() -> None:
         ledger.get("key")
         with Ledger(url) as other, other._database._begin() as connection:
             connection.execute(
-                sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+                sa.text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
+                    "pg_backend_pid()"
+                )
             )
         assert ledger.get("key") is None
         ledger.close()
@@ -305,7 +333,9 @@ def test_false_is_no_ledger_whatever_the_variable_says(
         tenios.close()
 
 
-def test_simulator_leaves_the_ledger_of_real_callbacks_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulator_leaves_the_ledger_of_real_callbacks_alone(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its ids begin at 10, too, so it would change the status of another callback."""
     monkeypatch.setenv("TENIOS_LEDGER", url)
     with Ledger(url) as ledger:

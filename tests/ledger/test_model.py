@@ -1,4 +1,7 @@
-"""The ledger against a model: any order of calls in two processes, crashes, late responses, decisions and forgetting."""
+"""
+The ledger against a model: any order of calls in two processes, crashes, late responses, decisions
+and forgetting.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,9 @@ class OtherProcess:
 
     def __init__(self, url: str, root: Path) -> None:
         command = [sys.executable, "-c", OTHER_PROCESS, url]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +118,9 @@ class Machine(RuleBasedStateMachine):
         expected = self.expect_call(key, number, response)
         base_url = REFUSED_PORT if response == "not sent" else self.server.url
         result = (
-            self.elsewhere.start(base_url, key, number) if is_elsewhere else start(self.ledger, base_url, key, number)
+            self.elsewhere.start(base_url, key, number)
+            if is_elsewhere
+            else start(self.ledger, base_url, key, number)
         )
         assert result == expected
 
@@ -131,7 +138,11 @@ class Machine(RuleBasedStateMachine):
         self.tokens.pop(key, None)
         entry.state = {"placed": "placed", "lost": "unknown"}.get(response, "not_placed")
         entry.callback_id = self.next_id if response == "placed" else None
-        errors = {"refused": "RejectedError", "lost": "OutcomeUnknownError", "not sent": "NotSentError"}
+        errors = {
+            "refused": "RejectedError",
+            "lost": "OutcomeUnknownError",
+            "not sent": "NotSentError",
+        }
         return errors.get(response, str(self.next_id))
 
     @rule(key=st.sampled_from(["a", "b"]), number=st.sampled_from(NUMBERS))
@@ -162,8 +173,12 @@ class Machine(RuleBasedStateMachine):
         values: dict[str, Any] = {"state": "not_placed", "last_error": "refused"}
         if is_placed:
             values = {"state": "placed", "callback_id": str(self.next_id), "started_at": 1.0}
-        undecided = entry.state == "dialling" or (entry.state == "unknown" and entry.callback_id is None)
-        assert self.ledger._database.record(*self.tokens.pop(key), **values) == (is_placed or undecided)
+        undecided = entry.state == "dialling" or (
+            entry.state == "unknown" and entry.callback_id is None
+        )
+        assert self.ledger._database.record(*self.tokens.pop(key), **values) == (
+            is_placed or undecided
+        )
         if is_placed:
             entry.state, entry.callback_id = "placed", self.next_id
         elif undecided:
@@ -181,7 +196,12 @@ class Machine(RuleBasedStateMachine):
         """A person decides."""
         entry, self.next_id = self.model.get(key), self.next_id + 1
         callback_id = self.next_id if placed and has_id else None
-        adds_id = entry is not None and entry.state == "placed" and entry.callback_id is None and callback_id
+        adds_id = (
+            entry is not None
+            and entry.state == "placed"
+            and entry.callback_id is None
+            and callback_id
+        )
         if entry is None or not (entry.state == "unknown" or adds_id):
             with pytest.raises(LookupError if entry is None else ValueError):
                 self.ledger.resolve(key, placed=placed, callback_id=callback_id)
@@ -201,7 +221,9 @@ class Machine(RuleBasedStateMachine):
         """Compare the ledger and the requests with the model."""
         assert self.server.received[INIT] == self.dials
         found = {
-            entry.key: Expected(entry.state, entry.number, entry.attempts, entry.handle.id if entry.handle else None)
+            entry.key: Expected(
+                entry.state, entry.number, entry.attempts, entry.handle.id if entry.handle else None
+            )
             for entry in self.ledger.entries()
         }
         assert found == self.model
@@ -219,5 +241,7 @@ def test_ledger_behaves_as_its_model(ledger: Ledger, url: str, pytestconfig: pyt
         checks = [HealthCheck.too_slow]
         run_state_machine_as_test(
             machine,
-            settings=settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=checks),
+            settings=settings(
+                max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=checks
+            ),
         )

@@ -34,12 +34,13 @@ from tenios_ext import OutcomeUnknownError, Tenios
 from tenios_ext.ledger import Ledger
 
 url, base_url, keys = sys.argv[1], sys.argv[2], int(sys.argv[3])
-with Ledger(url) as ledger, Tenios("ACCESS-KEY", "CONFIG", base_url=base_url, ledger=ledger) as tenios:
-    print("ready", flush=True)
+with Ledger(url) as ledger, Tenios("ACCESS-KEY", "CONFIG", base_url=base_url, ledger=ledger) as
+    tenios: print("ready", flush=True)
     sys.stdin.readline()
     for number in range(keys):
         try:
-            print(number, tenios.start_callback("+492214710123", key=f"key-{number}").id, flush=True)
+            print(number, tenios.start_callback("+492214710123", key=f"key-{number}").id,
+            flush=True)
         except OutcomeUnknownError as error:
             assert "is being dialled by another call" in str(error), error
 """
@@ -104,8 +105,13 @@ def test_threads_that_race_for_keys_dial_once_each(ledger: Ledger, tenios: Fault
     race_threads(ledger, tenios)
 
 
-def test_threads_that_race_behind_pgbouncer_dial_once_each(server: str, tenios: FaultServer) -> None:
-    """Each transaction may get another connection, so nothing may be kept in a session: no setting, no prepared statement."""
+def test_threads_that_race_behind_pgbouncer_dial_once_each(
+    server: str, tenios: FaultServer
+) -> None:
+    """
+    Each transaction may get another connection, so nothing may be kept in a session: no setting, no
+    prepared statement.
+    """
     with pgbouncer(new_database(server)) as url, Ledger(url) as ledger:
         race_threads(ledger, tenios)
         ledger.forget(older_than=timedelta())
@@ -115,9 +121,14 @@ def test_threads_that_race_behind_pgbouncer_dial_once_each(server: str, tenios: 
             assert ledger.get(entry.key) == entry
 
 
-def test_processes_that_race_for_keys_dial_once_each(url: str, ledger: Ledger, tenios: FaultServer) -> None:
+def test_processes_that_race_for_keys_dial_once_each(
+    url: str, ledger: Ledger, tenios: FaultServer
+) -> None:
     command = [sys.executable, "-c", RACER, url, tenios.url, str(KEYS)]
-    racers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    racers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
     for racer in racers:
         assert racer.stdout is not None
         assert racer.stdout.readline() == "ready\n"
@@ -191,7 +202,8 @@ class Point(NamedTuple):
         name: The point.
         dials: How many requests it has sent by then.
         state: The state of the key afterwards; None if it has no entry.
-        second: What the next call with the key does: "dials", "returns" the callback, or "raises" OutcomeUnknownError.
+        second: What the next call with the key does: "dials", "returns" the callback, or "raises"
+            OutcomeUnknownError.
     """
 
     name: str

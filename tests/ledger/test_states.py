@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 from support.clients import CONFIG_ID, MODES, NUMBER, wait_for_recording
-from support.faults import FAILURES_AFTER_SENDING, Case, Fault, FaultServer, drop, in_turn, respond, respond_error
+from support.faults import (
+    FAILURES_AFTER_SENDING,
+    Case,
+    Fault,
+    FaultServer,
+    drop,
+    in_turn,
+    respond,
+    respond_error,
+)
 
 from tenios_ext import (
     AsyncTenios,
@@ -42,7 +51,9 @@ PLACED = respond("200 OK", {"id": 10})
 REFUSED = respond_error("400 Bad Request", "INVALID_VALUE")
 
 
-def start(mode: str, ledger: Ledger | None, base_url: str, number: str = NUMBER, **arguments: Any) -> Any:
+def start(
+    mode: str, ledger: Ledger | None, base_url: str, number: str = NUMBER, **arguments: Any
+) -> Any:
     """Start one callback with a key."""
     arguments.setdefault("key", KEY)
     timeout = arguments.pop("timeout", 30.0)
@@ -52,7 +63,9 @@ def start(mode: str, ledger: Ledger | None, base_url: str, number: str = NUMBER,
             return tenios.start_callback(number, **arguments)
 
     async def run() -> Any:
-        async with AsyncTenios("ACCESS-KEY", CONFIG_ID, aiohttp=mode == "aiohttp", **settings) as tenios:
+        async with AsyncTenios(
+            "ACCESS-KEY", CONFIG_ID, aiohttp=mode == "aiohttp", **settings
+        ) as tenios:
             return await tenios.start_callback(number, **arguments)
 
     return asyncio.run(run())
@@ -93,7 +106,9 @@ def tenios() -> Iterator[FaultServer]:
         yield server
 
 
-def test_new_key_is_claimed_before_the_request_and_placed_after_it(mode: str, ledger: Ledger) -> None:
+def test_new_key_is_claimed_before_the_request_and_placed_after_it(
+    mode: str, ledger: Ledger
+) -> None:
     seen: list[Any] = []
 
     def look(connection: Connection) -> None:
@@ -103,16 +118,34 @@ def test_new_key_is_claimed_before_the_request_and_placed_after_it(mode: str, le
     with FaultServer(look) as server:
         callback = start(mode, ledger, server.url, delay=30)
     [during] = seen
-    assert (during.state, during.attempts, during.handle, during.number) == ("dialling", 1, None, NUMBER)
+    assert (during.state, during.attempts, during.handle, during.number) == (
+        "dialling",
+        1,
+        None,
+        NUMBER,
+    )
     after = ledger.get(KEY)
     assert after is not None
-    assert (after.state, after.attempts, after.handle, after.last_error) == ("placed", 1, callback.handle, None)
+    assert (after.state, after.attempts, after.handle, after.last_error) == (
+        "placed",
+        1,
+        callback.handle,
+        None,
+    )
     assert after.handle is not None
     assert (after.handle.id, after.handle.delay) == (10, 30)
-    assert time.time() - 60 < after.created_at == after.dialled_at <= after.updated_at < time.time() + 60
+    assert (
+        time.time() - 60
+        < after.created_at
+        == after.dialled_at
+        <= after.updated_at
+        < time.time() + 60
+    )
 
 
-def test_key_that_was_placed_returns_the_same_callback(mode: str, ledger: Ledger, tenios: FaultServer) -> None:
+def test_key_that_was_placed_returns_the_same_callback(
+    mode: str, ledger: Ledger, tenios: FaultServer
+) -> None:
     first = start(mode, ledger, tenios.url)
     second = start(mode, ledger, tenios.url, "+49 (221) 4710-123")
     assert second.handle == first.handle
@@ -131,18 +164,24 @@ def test_key_that_was_placed_returns_the_same_callback(mode: str, ledger: Ledger
     ids=lambda other: next(iter(other)),
 )
 @pytest.mark.parametrize("fault", [PLACED, REFUSED, drop], ids=["placed", "not_placed", "unknown"])
-def test_key_that_was_used_with_other_arguments_is_refused(fault: Fault, other: dict[str, Any], ledger: Ledger) -> None:
+def test_key_that_was_used_with_other_arguments_is_refused(
+    fault: Fault, other: dict[str, Any], ledger: Ledger
+) -> None:
     with FaultServer(fault) as server:
         with suppress(TeniosError):
             start("sync", ledger, server.url)
         before = ledger.get(KEY)
-        with pytest.raises(InvalidArgumentError, match="'order-4711' was used with other arguments"):
+        with pytest.raises(
+            InvalidArgumentError, match="'order-4711' was used with other arguments"
+        ):
             start("sync", ledger, server.url, **other)
         assert server.received == {INIT: 1}
     assert ledger.get(KEY) == before
 
 
-def test_key_that_is_being_dialled_is_not_dialled_by_another_call(mode: str, ledger: Ledger) -> None:
+def test_key_that_is_being_dialled_is_not_dialled_by_another_call(
+    mode: str, ledger: Ledger
+) -> None:
     arrived, go_on = threading.Event(), threading.Event()
 
     def wait(connection: Connection) -> None:
@@ -154,7 +193,9 @@ def test_key_that_is_being_dialled_is_not_dialled_by_another_call(mode: str, led
         first = threading.Thread(target=start, args=("sync", ledger, server.url))
         first.start()
         arrived.wait()
-        with pytest.raises(OutcomeUnknownError, match="'order-4711' is being dialled by another call since 20"):
+        with pytest.raises(
+            OutcomeUnknownError, match="'order-4711' is being dialled by another call since 20"
+        ):
             start(mode, ledger, server.url)
         go_on.set()
         first.join()
@@ -163,7 +204,9 @@ def test_key_that_is_being_dialled_is_not_dialled_by_another_call(mode: str, led
 
 
 @pytest.mark.parametrize("case", FAILURES_AFTER_SENDING, ids=lambda case: case.name)
-def test_failure_is_recorded_as_what_its_error_says(mode: str, case: Case, ledger: Ledger, monkeypatch: Any) -> None:
+def test_failure_is_recorded_as_what_its_error_says(
+    mode: str, case: Case, ledger: Ledger, monkeypatch: Any
+) -> None:
     """Each kind of failure: the state, and what the next call does."""
     if case.timeout < 1:  # The limit on the whole exchange has time for connecting in it.
         monkeypatch.setattr("tenios_ext._attempt.CONNECT_TIMEOUT", 0.1)
@@ -191,7 +234,9 @@ def test_failure_is_recorded_as_what_its_error_says(mode: str, case: Case, ledge
             assert server.received == {INIT: 1}
 
 
-def test_key_that_was_not_sent_is_dialled_again(mode: str, ledger: Ledger, tenios: FaultServer) -> None:
+def test_key_that_was_not_sent_is_dialled_again(
+    mode: str, ledger: Ledger, tenios: FaultServer
+) -> None:
     with pytest.raises(NotSentError):
         start(mode, ledger, "http://127.0.0.1:1")
     entry = ledger.get(KEY)
@@ -212,14 +257,18 @@ def test_claim_of_a_process_that_has_died_is_unknown_and_never_dialled(
     assert (dialling.state, unknown.state) == ("dialling", "unknown")
     assert [entry.key for entry in ledger.entries(state="unknown")] == [KEY]
     assert ledger.entries(state="dialling") == []
-    with pytest.raises(OutcomeUnknownError, match=r"The process that dialled recorded no response\."):
+    with pytest.raises(
+        OutcomeUnknownError, match=r"The process that dialled recorded no response\."
+    ):
         start(mode, ledger, tenios.url)
     assert not tenios.received
 
 
 def claim(ledger: Ledger, timeout: float = 30.0) -> float:
     """Claim the key as a process that then dies; return when the claim is over."""
-    arguments = f'{{"callback_config_id": "{CONFIG_ID}", "callback_number": "{NUMBER}", "delay": 0}}'
+    arguments = (
+        f'{{"callback_config_id": "{CONFIG_ID}", "callback_number": "{NUMBER}", "delay": 0}}'
+    )
     row = ledger._database.claim(
         KEY,
         token="OTHER",
@@ -281,7 +330,9 @@ def wait_for_state(ledger: Ledger, state: str) -> None:
 # The database fails.
 
 
-def test_nothing_is_sent_if_the_database_fails_before(mode: str, ledger: Ledger, tenios: FaultServer) -> None:
+def test_nothing_is_sent_if_the_database_fails_before(
+    mode: str, ledger: Ledger, tenios: FaultServer
+) -> None:
     damage(ledger)
     with pytest.raises(
         NotSentError, match=r"The ledger cannot be used \(.*tenios_ledger.*\), so nothing was sent"
@@ -303,7 +354,9 @@ def test_caller_gets_the_callback_if_the_database_fails_after(
 
     with FaultServer(damage_and_place) as server:
         assert start(mode, ledger, server.url).id == 10
-        [warning] = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        [warning] = [
+            record.getMessage() for record in caplog.records if record.levelno == logging.WARNING
+        ]
         assert warning.startswith("the result for key 'order-4711' could not be recorded")
         repair(ledger)
         expire(ledger)
@@ -318,7 +371,9 @@ def test_caller_gets_the_callback_if_the_database_fails_after(
 @pytest.mark.parametrize("aiohttp", [False, True])
 def test_cancelled_request_is_unknown(*, aiohttp: bool, ledger: Ledger) -> None:
     async def run(url: str, arrived: threading.Event) -> None:
-        async with AsyncTenios("ACCESS-KEY", CONFIG_ID, base_url=url, aiohttp=aiohttp, ledger=ledger) as tenios:
+        async with AsyncTenios(
+            "ACCESS-KEY", CONFIG_ID, base_url=url, aiohttp=aiohttp, ledger=ledger
+        ) as tenios:
             task = asyncio.create_task(tenios.start_callback(NUMBER, key=KEY))
             await asyncio.to_thread(arrived.wait)
             task.cancel()
@@ -337,7 +392,9 @@ def test_cancelled_request_is_unknown(*, aiohttp: bool, ledger: Ledger) -> None:
         assert server.received == {INIT: 1}
 
 
-async def cancel_start(ledger: Ledger, url: str, reached: threading.Event, go_on: threading.Event) -> None:
+async def cancel_start(
+    ledger: Ledger, url: str, reached: threading.Event, go_on: threading.Event
+) -> None:
     """Start a callback, cancel that once a thread has reached a point, and let the thread go on."""
     async with AsyncTenios("ACCESS-KEY", CONFIG_ID, base_url=url, ledger=ledger) as client:
         task = asyncio.create_task(client.start_callback(NUMBER, key=KEY))
@@ -348,8 +405,13 @@ async def cancel_start(ledger: Ledger, url: str, reached: threading.Event, go_on
         go_on.set()
 
 
-def test_cancelled_claim_is_released(ledger: Ledger, tenios: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The task is cancelled while a thread commits the claim: nothing was sent, and the key may dial again."""
+def test_cancelled_claim_is_released(
+    ledger: Ledger, tenios: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The task is cancelled while a thread commits the claim: nothing was sent, and the key may dial
+    again.
+    """
     claiming, go_on = threading.Event(), threading.Event()
     original = ledger._database.claim
 
@@ -366,7 +428,9 @@ def test_cancelled_claim_is_released(ledger: Ledger, tenios: FaultServer, monkey
     assert start("sync", ledger, tenios.url).id == 10
 
 
-def test_result_whose_recording_is_cancelled_is_recorded(ledger: Ledger, tenios: FaultServer, monkeypatch: Any) -> None:
+def test_result_whose_recording_is_cancelled_is_recorded(
+    ledger: Ledger, tenios: FaultServer, monkeypatch: Any
+) -> None:
     recording, go_on = threading.Event(), threading.Event()
     original = ledger._database.record
 
@@ -387,7 +451,11 @@ def test_interrupted_sync_call_is_recorded(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    target = "tenios_ext._mapping.callback_id" if left else "tenios_ext._sync_client.init_callback.sync_detailed"
+    target = (
+        "tenios_ext._mapping.callback_id"
+        if left
+        else "tenios_ext._sync_client.init_callback.sync_detailed"
+    )
     monkeypatch.setattr(target, interrupt)
     with pytest.raises(KeyboardInterrupt):
         start("sync", ledger, tenios.url)
@@ -398,7 +466,9 @@ def test_interrupted_sync_call_is_recorded(
 # People.
 
 
-def test_unknown_key_that_was_resolved_as_not_placed_is_dialled_again(mode: str, ledger: Ledger) -> None:
+def test_unknown_key_that_was_resolved_as_not_placed_is_dialled_again(
+    mode: str, ledger: Ledger
+) -> None:
     with FaultServer(in_turn(drop, others=PLACED)) as server:
         with pytest.raises(OutcomeUnknownError):
             start(mode, ledger, server.url)
@@ -442,8 +512,13 @@ def test_only_an_unknown_key_can_be_resolved(ledger: Ledger, tenios: FaultServer
 
 
 @pytest.mark.parametrize("result", ["placed", "refused"])
-def test_response_after_the_key_was_resolved(result: str, ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
-    """A callback that exists is recorded, whatever a person has said; that there is none is only logged."""
+def test_response_after_the_key_was_resolved(
+    result: str, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    A callback that exists is recorded, whatever a person has said; that there is none is only
+    logged.
+    """
 
     def resolve(connection: Connection) -> None:
         expire(ledger)
@@ -458,7 +533,9 @@ def test_response_after_the_key_was_resolved(result: str, ledger: Ledger, caplog
     assert ("a late result is not recorded" in caplog.text) == (result == "refused")
 
 
-def test_late_response_does_not_touch_a_newer_attempt(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+def test_late_response_does_not_touch_a_newer_attempt(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
     def dial_again(connection: Connection) -> None:
         if server.received[INIT] == 1:
             expire(ledger)
@@ -480,14 +557,21 @@ def test_late_response_does_not_touch_a_newer_attempt(ledger: Ledger, caplog: py
 # Forgetting.
 
 
-def test_forgotten_entry_has_no_personal_data_and_keeps_its_key(mode: str, ledger: Ledger, tenios: FaultServer) -> None:
+def test_forgotten_entry_has_no_personal_data_and_keeps_its_key(
+    mode: str, ledger: Ledger, tenios: FaultServer
+) -> None:
     first = start(mode, ledger, tenios.url, agent_announcement="Max Mustermann")
     assert ledger.forget(older_than=timedelta(days=1)) == 0
     assert ledger.forget(older_than=timedelta()) == 1
     assert ledger.forget(older_than=timedelta()) == 0
     entry = ledger.get(KEY)
     assert entry is not None
-    assert (entry.number, entry.last_error, entry.state, entry.handle) == (None, None, "placed", first.handle)
+    assert (entry.number, entry.last_error, entry.state, entry.handle) == (
+        None,
+        None,
+        "placed",
+        first.handle,
+    )
     assert not [text for text in ("4710123", "Mustermann") if text in contents(ledger)]
     assert start(mode, ledger, tenios.url, "+492214710999").handle == first.handle
     assert tenios.received == {INIT: 1}
@@ -498,7 +582,9 @@ def contents(ledger: Ledger) -> str:
         return repr(connection.execute(sa.text("SELECT * FROM tenios_ledger")).all())
 
 
-def test_forgotten_key_may_dial_again_only_if_it_could_before(ledger: Ledger, tenios: FaultServer) -> None:
+def test_forgotten_key_may_dial_again_only_if_it_could_before(
+    ledger: Ledger, tenios: FaultServer
+) -> None:
     claim(ledger)
     assert ledger.forget(older_than=timedelta()) == 0, "it is being dialled"
     expire(ledger)
@@ -520,21 +606,31 @@ def test_negative_age_is_refused(ledger: Ledger) -> None:
 # What does not get as far as the ledger.
 
 
-@pytest.mark.parametrize("key", ["", " ", " a", "a\n", "a\0b", "\ud800", "k" * 201, 1, b"key", True], ids=repr)
-def test_invalid_key_is_refused(mode: str, key: object, ledger: Ledger, tenios: FaultServer) -> None:
+@pytest.mark.parametrize(
+    "key", ["", " ", " a", "a\n", "a\0b", "\ud800", "k" * 201, 1, b"key", True], ids=repr
+)
+def test_invalid_key_is_refused(
+    mode: str, key: object, ledger: Ledger, tenios: FaultServer
+) -> None:
     with pytest.raises(InvalidArgumentError, match="key must"):
         start(mode, ledger, tenios.url, key=key)
     assert not tenios.received
     assert ledger.entries() == []
 
 
-@pytest.mark.parametrize("key", ["k" * 200, "order 4711", "Bestellung \u00fc\U0001f4de", "%s:x?'\"\\"])
-def test_valid_key_is_kept_as_it_is(mode: str, key: str, ledger: Ledger, tenios: FaultServer) -> None:
+@pytest.mark.parametrize(
+    "key", ["k" * 200, "order 4711", "Bestellung \u00fc\U0001f4de", "%s:x?'\"\\"]
+)
+def test_valid_key_is_kept_as_it_is(
+    mode: str, key: str, ledger: Ledger, tenios: FaultServer
+) -> None:
     start(mode, ledger, tenios.url, key=key)
     assert [entry.key for entry in ledger.entries()] == [key]
 
 
-def test_wrong_argument_leaves_the_key_unused(mode: str, ledger: Ledger, tenios: FaultServer) -> None:
+def test_wrong_argument_leaves_the_key_unused(
+    mode: str, ledger: Ledger, tenios: FaultServer
+) -> None:
     with pytest.raises(InvalidArgumentError):
         start(mode, ledger, tenios.url, "0221")
     assert ledger.entries() == []
@@ -547,11 +643,15 @@ def test_key_without_a_ledger_says_how_to_give_one(mode: str, tenios: FaultServe
     assert not tenios.received
 
 
-def test_access_key_does_not_enter_the_ledger(mode: str, ledger: Ledger, tenios: FaultServer) -> None:
+def test_access_key_does_not_enter_the_ledger(
+    mode: str, ledger: Ledger, tenios: FaultServer
+) -> None:
     """Not even if it is given in the wrong place."""
     with pytest.raises(InvalidArgumentError, match="key contains the access key"):
         start(mode, ledger, tenios.url, key="for ACCESS-KEY")
-    start(mode, ledger, tenios.url, callback_config_id="ACCESS-KEY", agent_announcement="ACCESS-KEY")
+    start(
+        mode, ledger, tenios.url, callback_config_id="ACCESS-KEY", agent_announcement="ACCESS-KEY"
+    )
     tenios.fault = respond_error("400 Bad Request", "ACCESS-KEY")
     with pytest.raises(TeniosError):
         start(mode, ledger, tenios.url, key="other")

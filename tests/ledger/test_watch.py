@@ -33,7 +33,9 @@ def test_watch_records_each_change(ledger: Ledger) -> None:
     with script.client(ledger=ledger) as tenios:
         callback = tenios.start_callback(NUMBER, key="key")
         assert recorded(ledger) is None
-        assert [(str(status), recorded(ledger)) for status in callback.watch()] == [(each, each) for each in STATUSES]
+        assert [(str(status), recorded(ledger)) for status in callback.watch()] == [
+            (each, each) for each in STATUSES
+        ]
 
 
 def test_async_watch_records_each_change(ledger: Ledger) -> None:
@@ -48,9 +50,15 @@ def test_async_watch_records_each_change(ledger: Ledger) -> None:
 def test_watch_many_records_each_change(ledger: Ledger) -> None:
     async def run() -> None:
         async with AsyncTenios(
-            ACCESS_KEY, CALLBACK_CONFIG_ID, transport=simulator.transport, clock=simulator.clock, ledger=ledger
+            ACCESS_KEY,
+            CALLBACK_CONFIG_ID,
+            transport=simulator.transport,
+            clock=simulator.clock,
+            ledger=ledger,
         ) as tenios:
-            callbacks = [await tenios.start_callback(NUMBER, key=f"key-{number}") for number in range(3)]
+            callbacks = [
+                await tenios.start_callback(NUMBER, key=f"key-{number}") for number in range(3)
+            ]
             async for update in tenios.watch_many([callback.handle for callback in callbacks]):
                 key = next(e.key for e in ledger.entries() if e.handle == update.outcome.handle)
                 assert recorded(ledger, key) == update.status
@@ -75,9 +83,12 @@ def test_another_process_goes_on_by_key_after_a_crash(ledger: Ledger) -> None:
 @pytest.mark.parametrize("order", list(itertools.permutations(STATUSES, 3)), ids="-".join)
 def test_slow_watcher_does_not_take_a_status_back(order: tuple[str, ...], tmp_path: Any) -> None:
     """Two processes may watch the same callback."""
-    from tenios_ext.ledger import Ledger  # noqa: PLC0415 - one database is enough for these
+    from tenios_ext.ledger import Ledger  # one database is enough for these
 
-    with Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger, Script(STATUSES).client(ledger=ledger) as tenios:
+    with (
+        Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger,
+        Script(STATUSES).client(ledger=ledger) as tenios,
+    ):
         tenios.start_callback(NUMBER, key="key")
         for status in order:
             record_status(ledger, 10, CallbackStatus(status))
@@ -85,22 +96,35 @@ def test_slow_watcher_does_not_take_a_status_back(order: tuple[str, ...], tmp_pa
 
 
 def test_unknown_status_is_recorded_and_a_final_one_is_kept(ledger: Ledger) -> None:
-    with Script(["CALLING_A", "ON_HOLD", "CONNECTED", "DISCONNECTED"]).client(ledger=ledger) as tenios:
+    with Script(["CALLING_A", "ON_HOLD", "CONNECTED", "DISCONNECTED"]).client(
+        ledger=ledger
+    ) as tenios:
         callback = tenios.start_callback(NUMBER, key="key")
-        assert [recorded(ledger) for _ in callback.watch()] == ["CALLING_A", "ON_HOLD", "CONNECTED", "DISCONNECTED"]
+        assert [recorded(ledger) for _ in callback.watch()] == [
+            "CALLING_A",
+            "ON_HOLD",
+            "CONNECTED",
+            "DISCONNECTED",
+        ]
     record_status(ledger, 10, CallbackStatus("ON_HOLD"))
     assert recorded(ledger) == "DISCONNECTED"
 
 
-def test_watching_goes_on_if_the_database_fails(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+def test_watching_goes_on_if_the_database_fails(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
     with Script(["CALLING_A", "CALL_A_FAILED"]).client(ledger=ledger) as tenios:
         callback = tenios.start_callback(NUMBER, key="key")
         with ledger._database._begin() as connection:
             connection.execute(sa.text("DROP TABLE tenios_ledger"))
         assert callback.wait().failed_party == "agent"
-    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    warnings = [
+        record.getMessage() for record in caplog.records if record.levelno == logging.WARNING
+    ]
     assert len(warnings) == 2
-    assert all(each.startswith("the status of callback 10 could not be recorded") for each in warnings)
+    assert all(
+        each.startswith("the status of callback 10 could not be recorded") for each in warnings
+    )
 
 
 def test_callback_without_a_key_is_watched_as_before(ledger: Ledger) -> None:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print which checks detected each mutation."""
     reports = [
-        each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind) if each.when == "call"
+        each
+        for kind in ("passed", "failed")
+        for each in terminalreporter.getreports(kind)
+        if each.when == "call"
     ]
     rows = [dict(report.user_properties) for report in reports if report.user_properties]
     terminalreporter.section("mutations of the contract and the checks that detected them")

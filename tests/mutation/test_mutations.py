@@ -1,8 +1,9 @@
 """
 Each relevant kind of change to the contract is detected by at least one check.
 
-The drift check detects every change, but says only that ``make generate`` was not run. So each test generates the client of the
-changed contract, and then another check has to fail. These checks stand for what breaks for a user.
+The drift check detects every change, but says only that ``make generate`` was not run. So each test
+generates the client of the changed contract, and then another check has to fail. These checks stand
+for what breaks for a user.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Mutation(NamedTuple):
 
     Attributes:
         name: What is changed.
-        pattern: A regular expression that matches the text to replace; ``^`` and ``$`` match at lines.
+        pattern: A regular expression that matches the text to replace; ``^`` and ``$`` match at
+            lines.
         replacement: The new text.
         detected_by_all: Whether all checks must detect the change, not just one of them.
     """
@@ -57,26 +59,49 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = [
-    Mutation("enum value renamed", r"^        - CONNECTED\n", "        - JOINED\n", detected_by_all=True),
-    Mutation("required field renamed", r"callback_number(?=[,:])", "callback_nummer", detected_by_all=True),
+    Mutation(
+        "enum value renamed", r"^        - CONNECTED\n", "        - JOINED\n", detected_by_all=True
+    ),
+    Mutation(
+        "required field renamed",
+        r"callback_number(?=[,:])",
+        "callback_nummer",
+        detected_by_all=True,
+    ),
     Mutation("path renamed", r"/callback/status:", "/callback/state:", detected_by_all=True),
     Mutation("enum value removed", r"^        - CALL_B_FAILED\n", ""),
-    Mutation("enum value added", r"^        - DISCONNECTED\n", "        - DISCONNECTED\n        - ON_HOLD\n"),
+    Mutation(
+        "enum value added",
+        r"^        - DISCONNECTED\n",
+        "        - DISCONNECTED\n        - ON_HOLD\n",
+    ),
     Mutation("required field made optional", r"callback_number, delay\]", "callback_number]"),
     Mutation(
-        "optional field made required", r"callback_number, delay\]", "callback_number, delay, agent_announcement]"
+        "optional field made required",
+        r"callback_number, delay\]",
+        "callback_number, delay, agent_announcement]",
     ),
     Mutation("optional field renamed", r"agent_announcement:", "announcement:"),
-    Mutation("optional field removed", r"^        dtmf_key_to_trigger_customer_call:\n(?:          .*\n)+", ""),
+    Mutation(
+        "optional field removed",
+        r"^        dtmf_key_to_trigger_customer_call:\n(?:          .*\n)+",
+        "",
+    ),
     Mutation(
         "optional field added",
         r"^        delay:\n",
         "        colour:\n          type: string\n        delay:\n",
     ),
     Mutation(
-        "type of the delay changed", r"type: integer\n          format: int32\n          minimum: 0", "type: string"
+        "type of the delay changed",
+        r"type: integer\n          format: int32\n          minimum: 0",
+        "type: string",
     ),
-    Mutation("type of the id changed", r"type: integer\n      format: int64\n      minimum: 0", "type: string"),
+    Mutation(
+        "type of the id changed",
+        r"type: integer\n      format: int64\n      minimum: 0",
+        "type: string",
+    ),
     Mutation(
         "id in the response renamed",
         r"required: \[id\]\n      properties:\n        id:",
@@ -105,14 +130,22 @@ MUTATIONS = [
         r"additionalProperties: false(?=\n      required: \[access_key, callback)",
         "additionalProperties: true",
     ),
-    Mutation("minimum of the delay removed", r"          minimum: 0\n          example: 30", "          example: 30"),
+    Mutation(
+        "minimum of the delay removed",
+        r"          minimum: 0\n          example: 30",
+        "          example: 30",
+    ),
     Mutation("format of the delay removed", r"          format: int32\n", ""),
     Mutation("method changed", r"/callback/status:\n    post:", "/callback/status:\n    put:"),
     Mutation(
-        "content type changed", r"(InitCallback:\n(?:.*\n){3})        application/json:", r"\1        application/xml:"
+        "content type changed",
+        r"(InitCallback:\n(?:.*\n){3})        application/json:",
+        r"\1        application/xml:",
     ),
     Mutation(
-        "200 changed to 201", r"'200':(?=\n          \$ref: '#/components/responses/CallbackInitialized')", "'201':"
+        "200 changed to 201",
+        r"'200':(?=\n          \$ref: '#/components/responses/CallbackInitialized')",
+        "'201':",
     ),
     Mutation(
         "400 response removed",
@@ -120,7 +153,9 @@ MUTATIONS = [
         "",
     ),
     Mutation("operation renamed", r"operationId: initCallback", "operationId: startCallback"),
-    Mutation("link removed", r"      links:\n        statusOfThisCallback:\n          \$ref: .*\n", ""),
+    Mutation(
+        "link removed", r"      links:\n        statusOfThisCallback:\n          \$ref: .*\n", ""
+    ),
     Mutation("link changed to a fixed id", r"id: \$response\.body#/id", "id: 999999"),
     Mutation("server URL changed", r"https://api\.tenios\.com", "https://api.tenios.example"),
     Mutation(
@@ -128,7 +163,9 @@ MUTATIONS = [
         r"instead\.\n      type: string\n",
         "instead.\n      type: string\n      format: password\n",
     ),
-    Mutation("example of the wrong type", r"delay: 30\n(?=            announcement)", "delay: soon\n"),
+    Mutation(
+        "example of the wrong type", r"delay: 30\n(?=            announcement)", "delay: soon\n"
+    ),
 ]
 
 
@@ -170,13 +207,28 @@ def write_artefacts(copy: Path) -> None:
 
 
 DRIFT = Check("drift", [sys.executable, "scripts/generate.py", "--check"])
-# The new version announces a compatible change, so that the gate fails only for changes that break clients.
-GATE = Check("gate", [sys.executable, "scripts/compatible.py", "--base", str(ROOT / "openapi.yaml"), "announced.yaml"])
-MODELS = Check("models", pytest_on("tests/contract/test_openapi.py", "tests/contract/test_generated_models.py"))
+# The new version announces a compatible change, so that the gate fails only for changes that break
+# clients.
+GATE = Check(
+    "gate",
+    [
+        sys.executable,
+        "scripts/compatible.py",
+        "--base",
+        str(ROOT / "openapi.yaml"),
+        "announced.yaml",
+    ],
+)
+MODELS = Check(
+    "models", pytest_on("tests/contract/test_openapi.py", "tests/contract/test_generated_models.py")
+)
 # One of the three Python clients is enough; the others run the same code.
-CONFORMANCE = Check("conformance", pytest_on("tests/conformance", "-k", "not async and not aiohttp"))
+CONFORMANCE = Check(
+    "conformance", pytest_on("tests/conformance", "-k", "not async and not aiohttp")
+)
 SERVERS = Check(
-    "servers", pytest_on("tests/contract/test_prism_mock.py", "tests/simulator/server/test_schemathesis.py")
+    "servers",
+    pytest_on("tests/contract/test_prism_mock.py", "tests/simulator/server/test_schemathesis.py"),
 )
 GO = Check("Go client", pytest_on("tests/clients", "-k", "go and not simulator and not prism"))
 # From the fastest to the slowest.
@@ -196,7 +248,9 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_mutation_is_detected(mutation: Mutation, copy: Path, record_property: Callable[[str, object], None]) -> None:
+def test_mutation_is_detected(
+    mutation: Mutation, copy: Path, record_property: Callable[[str, object], None]
+) -> None:
     changed = re.sub(mutation.pattern, mutation.replacement, CONTRACT, flags=re.MULTILINE)
     assert changed != CONTRACT
     (copy / "openapi.yaml").write_text(changed)

@@ -30,7 +30,16 @@ UV = Path(sys.executable).with_name("uv")
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dist = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(dist), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(dist),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     [built] = dist.glob("*.whl")
     return built
@@ -45,7 +54,9 @@ def install(wheel: Path, environment: Path, extras: str = "", constraints: Path 
 
 
 def oldest_versions(wheel: Path) -> str:
-    """Return constraints for the oldest version of each dependency that the wheel's metadata allows."""
+    """
+    Return constraints for the oldest version of each dependency that the wheel's metadata allows.
+    """
     with zipfile.ZipFile(wheel) as archive:
         [metadata] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         lines = archive.read(metadata).decode()
@@ -64,7 +75,10 @@ def test_wheel_contains_all_packages_their_type_markers_and_the_contract(wheel: 
     files = {name: zipfile.ZipFile(wheel).read(f"tenios_ext/{name}") for name in CONTRACTS}
     assert files["openapi.yaml"] == (ROOT / "openapi.yaml").read_bytes()
     contract = yaml.safe_load(files["openapi.yaml"])
-    del contract["components"]["links"], contract["components"]["responses"]["CallbackInitialized"]["links"]
+    del (
+        contract["components"]["links"],
+        contract["components"]["responses"]["CallbackInitialized"]["links"],
+    )
     assert json.loads(files["openapi.json"]) == contract
     [source] = yaml.safe_load(files["callback.arazzo.yaml"])["sourceDescriptions"]
     assert source["url"].removeprefix("./") in CONTRACTS
@@ -78,7 +92,9 @@ def test_wheel_contains_all_packages_their_type_markers_and_the_contract(wheel: 
         assert "default" not in path["post"]["responses"]
 
 
-def test_wheel_built_from_the_source_distribution_contains_the_same_files(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_built_from_the_source_distribution_contains_the_same_files(
+    wheel: Path, tmp_path: Path
+) -> None:
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path)]
     subprocess.run([*build, "--sdist", str(ROOT)], check=True, capture_output=True)
     [packed] = tmp_path.glob("*.tar.gz")
@@ -91,13 +107,25 @@ def test_wheel_built_from_the_source_distribution_contains_the_same_files(wheel:
 
 def test_artefacts_pass_the_linters_and_match_their_checksums(tmp_path: Path) -> None:
     subprocess.run([sys.executable, ROOT / "scripts/artefacts.py", tmp_path], check=True)
-    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
     files = sorted(tmp_path.glob("openapi*.json"))
     assert len(files) == 2
     workflow = tmp_path / "callback.arazzo.yaml"
     linters: list[list[str | Path]] = [
         [NODE_BIN / "redocly", "lint", "--config", ROOT / "tools/redocly.yaml", workflow],
-        [NODE_BIN / "spectral", "lint", "--ruleset", ROOT / "tools/.spectral.yaml", "--fail-severity", "hint"],
+        [
+            NODE_BIN / "spectral",
+            "lint",
+            "--ruleset",
+            ROOT / "tools/.spectral.yaml",
+            "--fail-severity",
+            "hint",
+        ],
         [Path(sys.executable).with_name("openapi-spec-validator")],
     ]
     for linter in linters:
@@ -105,16 +133,24 @@ def test_artefacts_pass_the_linters_and_match_their_checksums(tmp_path: Path) ->
         assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
-def test_wheel_without_extras_has_the_client_and_names_the_extra_of_the_command(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_without_extras_has_the_client_and_names_the_extra_of_the_command(
+    wheel: Path, tmp_path: Path
+) -> None:
     programs = install(wheel, tmp_path / "lean")
-    imported = run(programs / "python", "-I", "-W", "error", "-c", "import tenios_ext", cwd=tmp_path)
+    imported = run(
+        programs / "python", "-I", "-W", "error", "-c", "import tenios_ext", cwd=tmp_path
+    )
     assert imported.returncode == 0, imported.stderr
     helped = run(programs / "tenios", "--help", cwd=tmp_path)
     assert helped.returncode == 1
-    assert helped.stderr == "The tenios command needs an extra: pip install 'tenios-callback[cli]'\n"
+    assert (
+        helped.stderr == "The tenios command needs an extra: pip install 'tenios-callback[cli]'\n"
+    )
 
 
-def test_wheel_with_the_command_only_names_the_extra_of_the_simulator(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_with_the_command_only_names_the_extra_of_the_simulator(
+    wheel: Path, tmp_path: Path
+) -> None:
     programs = install(wheel, tmp_path / "command", "[cli]")
     helped = run(programs / "tenios", "--help", cwd=tmp_path)
     assert helped.returncode == 0, helped.stderr
@@ -124,10 +160,14 @@ def test_wheel_with_the_command_only_names_the_extra_of_the_simulator(wheel: Pat
     assert "pip install 'tenios-callback[simulator]'" in lacking.stderr
 
 
-def test_wheel_with_the_command_only_names_the_extra_of_the_ledger(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_with_the_command_only_names_the_extra_of_the_ledger(
+    wheel: Path, tmp_path: Path
+) -> None:
     programs = install(wheel, tmp_path / "command", "[cli]")
     (tmp_path / "callbacks.db").touch()
-    lacking = run(programs / "tenios", "ledger", "list", "--ledger", "sqlite:///callbacks.db", cwd=tmp_path)
+    lacking = run(
+        programs / "tenios", "ledger", "list", "--ledger", "sqlite:///callbacks.db", cwd=tmp_path
+    )
     assert lacking.returncode == 5
     assert "pip install 'tenios-callback[ledger]'" in lacking.stderr
 

@@ -1,4 +1,7 @@
-"""Try an installed wheel with its extras: both clients, the ledger, a campaign, the command and the served simulator."""
+"""
+Try an installed wheel with its extras: both clients, the ledger, a campaign, the command and the
+served simulator.
+"""
 
 import asyncio
 import subprocess
@@ -32,7 +35,9 @@ def main() -> None:
     packages = [tenios_campaign, tenios_cli, tenios_client, tenios_ext, tenios_simulator]
     assert all("site-packages" in (package.__file__ or "") for package in packages)
     with Simulator().client() as tenios:
-        assert list(tenios.start_callback(NUMBER, delay=30).watch())[-1] == CallbackStatus.DISCONNECTED
+        assert (
+            list(tenios.start_callback(NUMBER, delay=30).watch())[-1] == CallbackStatus.DISCONNECTED
+        )
     asyncio.run(watch_a_callback())
     with tempfile.TemporaryDirectory() as folder:
         start_once_per_key(f"sqlite:///{folder}/callbacks.db")
@@ -52,7 +57,9 @@ async def watch_a_callback() -> None:
 
 
 def start_once_per_key(url: str) -> None:
-    """Start one callback with two calls, look at it with the command, and load PostgreSQL's driver."""
+    """
+    Start one callback with two calls, look at it with the command, and load PostgreSQL's driver.
+    """
     simulator = Simulator()
     with Ledger(url) as ledger, simulator.client(ledger=ledger) as tenios:
         started = [tenios.start_callback(NUMBER, key="order-4711").id for _ in range(2)]
@@ -85,18 +92,29 @@ def fetch_pages(address: str) -> None:
     """Fetch the files that the wheel must contain, and make both validators refuse something."""
     for path in ("/", "/_simulator/console.js", "/_simulator/openapi.json", "/_simulator/contract"):
         assert httpx.get(address + path).is_success, path
-    assert httpx.post(f"{address}/_simulator/faults", json={"kind": "http_error"}).status_code == 400
-    assert httpx.post(f"{address}/callback/init", json={"delay": -1}).json()["error_code"] == "FIELD_IS_REQUIRED"
+    assert (
+        httpx.post(f"{address}/_simulator/faults", json={"kind": "http_error"}).status_code == 400
+    )
+    assert (
+        httpx.post(f"{address}/callback/init", json={"delay": -1}).json()["error_code"]
+        == "FIELD_IS_REQUIRED"
+    )
 
 
 def run_command(*arguments: str) -> None:
     """Run `tenios` and check its exit code."""
-    subprocess.run([Path(sys.executable).with_name("tenios"), *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [Path(sys.executable).with_name("tenios"), *arguments],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 async def call_over_aiohttp(address: str) -> None:
     """Wait for a callback over aiohttp's connections."""
-    async with AsyncTenios(ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=address, aiohttp=True) as tenios:
+    async with AsyncTenios(
+        ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=address, aiohttp=True
+    ) as tenios:
         callback = await tenios.start_callback(NUMBER)
         assert (await callback.wait()).connected
 
@@ -108,7 +126,11 @@ async def run_a_campaign() -> None:
         campaign = Campaign(ledger, clock=simulator.clock)
         campaign.add([Customer("1", NUMBER), Customer("2", NUMBER)])
         async with AsyncTenios(
-            ACCESS_KEY, CALLBACK_CONFIG_ID, transport=simulator.transport, clock=simulator.clock, ledger=ledger
+            ACCESS_KEY,
+            CALLBACK_CONFIG_ID,
+            transport=simulator.transport,
+            clock=simulator.clock,
+            ledger=ledger,
         ) as tenios:
             assert (await campaign.run(tenios, max_active=1)).talked == len(simulator.callbacks)
 

@@ -26,14 +26,20 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def simulator(server: Server) -> Simulator:
-    """The simulator of ``server``, reset. Only its ids and its virtual time continue from test to test."""
+    """
+    The simulator of ``server``, reset. Only its ids and its virtual time continue from test to
+    test.
+    """
     server.simulator.reset()
     return server.simulator
 
 
 @pytest.fixture
 def no_name_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail all name resolution with "looked up ...", so that a host that the guard lets through is still not reached."""
+    """
+    Fail all name resolution with "looked up ...", so that a host that the guard lets through is
+    still not reached.
+    """
     getaddrinfo = socket.getaddrinfo
 
     def fail(host: Any, *args: Any, **kwargs: Any) -> Any:

@@ -6,7 +6,13 @@ import pytest
 from support.clients import NUMBER
 
 from tenios_ext import CallbackStatus
-from tenios_simulator import Action, ImpossibleActionError, Scenario, Simulator, UnknownCallbackError
+from tenios_simulator import (
+    Action,
+    ImpossibleActionError,
+    Scenario,
+    Simulator,
+    UnknownCallbackError,
+)
 
 
 def start(scenario: Scenario) -> tuple[Simulator, int]:
@@ -38,13 +44,17 @@ def test_manual_scenario_waits_for_each_action() -> None:
         ([Action.AGENT_ANSWERS, Action.HANG_UP], CallbackStatus.CALL_B_FAILED),
     ],
 )
-def test_declining_or_hanging_up_ends_a_ringing_callback(actions: list[Action], expected: CallbackStatus) -> None:
+def test_declining_or_hanging_up_ends_a_ringing_callback(
+    actions: list[Action], expected: CallbackStatus
+) -> None:
     simulator, callback = start(Scenario.manual())
     assert [simulator.perform(callback, action) for action in actions][-1] is expected
 
 
 def test_scenario_continues_after_an_action() -> None:
-    """An agent who would not have answered answers; the customer still does what the scenario says."""
+    """
+    An agent who would not have answered answers; the customer still does what the scenario says.
+    """
     simulator, callback = start(Scenario.agent_no_answer())
     assert simulator.perform(callback, Action.AGENT_ANSWERS) is CallbackStatus.CALLING_B
     simulator.clock.sleep(4)
@@ -54,7 +64,9 @@ def test_scenario_continues_after_an_action() -> None:
 @pytest.mark.parametrize("action", [Action.CUSTOMER_ANSWERS, Action.CUSTOMER_DECLINES])
 def test_action_that_is_impossible_with_the_status_is_refused(action: Action) -> None:
     simulator, callback = start(Scenario.manual())
-    with pytest.raises(ImpossibleActionError, match=f"{action} is impossible: callback 10 has the status CALLING_A"):
+    with pytest.raises(
+        ImpossibleActionError, match=f"{action} is impossible: callback 10 has the status CALLING_A"
+    ):
         simulator.perform(callback, action)
     assert simulator.status(callback) is CallbackStatus.CALLING_A
 

@@ -1,8 +1,9 @@
 """
-The simulator against a simple model of it, in random sequences of requests, actions, faults and sleeps (Hypothesis).
+The simulator against a simple model of it, in random sequences of requests, actions, faults and
+sleeps (Hypothesis).
 
-The model has no timeline: it counts down the remaining time of each callback's status and then goes on to the next status. All
-times are multiples of half a second, so that sums of them are exact.
+The model has no timeline: it counts down the remaining time of each callback's status and then goes
+on to the next status. All times are multiples of half a second, so that sums of them are exact.
 """
 
 from __future__ import annotations
@@ -66,7 +67,11 @@ class ModelCallback:
             case "CALLING_A":
                 return ("CALLING_B", customer.after) if agent.answered else ("CALL_A_FAILED", 0)
             case "CALLING_B":
-                return ("CONNECTED", self.scenario.talking) if customer.answered else ("CALL_B_FAILED", 0)
+                return (
+                    ("CONNECTED", self.scenario.talking)
+                    if customer.answered
+                    else ("CALL_B_FAILED", 0)
+                )
             case "CONNECTED":
                 return "DISCONNECTED", 0
         return None
@@ -120,7 +125,10 @@ class ModelCallback:
 
 @define
 class ModelInjection:
-    """A fault of status requests in the model; ``counts`` has the status requests for each callback since."""
+    """
+    A fault of status requests in the model; ``counts`` has the status requests for each callback
+    since.
+    """
 
     fault: Fault
     nth: int
@@ -148,9 +156,16 @@ class SimulatorMachine(RuleBasedStateMachine):
 
     def post(self, operation: str, **body: Any) -> Response:
         """Send a request to the simulator."""
-        return self.simulator.handle_request("POST", f"/callback/{operation}", json.dumps(body).encode())
+        return self.simulator.handle_request(
+            "POST", f"/callback/{operation}", json.dumps(body).encode()
+        )
 
-    @rule(target=ids, number=st.sampled_from(NUMBERS), delay=st.sampled_from([0, 0, 1, 2, 7]), scenario=SCENARIOS)
+    @rule(
+        target=ids,
+        number=st.sampled_from(NUMBERS),
+        delay=st.sampled_from([0, 0, 1, 2, 7]),
+        scenario=SCENARIOS,
+    )
     def start_callback(self, number: str, delay: int, scenario: Scenario) -> int:
         """Start a callback, the response to which may be dropped."""
         self.simulator.set_scenario(scenario)
@@ -172,7 +187,9 @@ class SimulatorMachine(RuleBasedStateMachine):
     @rule(key=st.sampled_from(["", "WRONG"]), config=st.sampled_from([CALLBACK_CONFIG_ID, "WRONG"]))
     def start_callback_with_a_wrong_key(self, key: str, config: str) -> None:
         """Send an init request that starts no callback."""
-        response = self.post("init", access_key=key, callback_config_id=config, callback_number=NUMBERS[0], delay=0)
+        response = self.post(
+            "init", access_key=key, callback_config_id=config, callback_number=NUMBERS[0], delay=0
+        )
         expected = "BAD_CREDENTIALS" if key else "INVALID_FIELD"
         assert (response.status, response.body["error_code"]) == (400, expected)
 
@@ -198,7 +215,9 @@ class SimulatorMachine(RuleBasedStateMachine):
             case [faults.HttpError(status)]:
                 assert response.status == status
             case [faults.StaleStatus()]:
-                assert response.body == {"status": callback.past[-1] if callback.past else "REQUESTED"}
+                assert response.body == {
+                    "status": callback.past[-1] if callback.past else "REQUESTED"
+                }
             case [faults.SkippedStatus()]:
                 assert response.body == {"status": callback.two_ahead()}
             case [fault]:
@@ -222,7 +241,12 @@ class SimulatorMachine(RuleBasedStateMachine):
 
     @rule(
         fault=st.sampled_from(
-            [faults.HttpError(503), faults.HttpError(520), faults.StaleStatus(), faults.SkippedStatus()]
+            [
+                faults.HttpError(503),
+                faults.HttpError(520),
+                faults.StaleStatus(),
+                faults.SkippedStatus(),
+            ]
         ),
         nth=st.integers(1, 2),
         times=st.sampled_from([1, 2, None]),
@@ -257,9 +281,13 @@ class SimulatorMachine(RuleBasedStateMachine):
         }
         assert self.simulator.dialled == [callback.number for callback in self.model.values()]
         assert self.simulator.rung == [
-            callback.number for callback in self.model.values() if "CALLING_B" in [*callback.past, callback.status]
+            callback.number
+            for callback in self.model.values()
+            if "CALLING_B" in [*callback.past, callback.status]
         ]
 
 
-SimulatorMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+SimulatorMachine.TestCase.settings = settings(
+    max_examples=300, stateful_step_count=40, deadline=None
+)
 TestSimulatorAgainstModel = SimulatorMachine.TestCase

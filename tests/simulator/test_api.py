@@ -11,7 +11,9 @@ from tenios_simulator import ACCESS_KEY, Scenario, Simulator
 
 
 def statuses_at(simulator: Simulator, *times: float) -> list[str]:
-    """Start a callback and return its status at each of *times*, in seconds since the init request."""
+    """
+    Start a callback and return its status at each of *times*, in seconds since the init request.
+    """
     _, started = post(simulator, INIT, INIT_BODY)
     statuses = []
     start = simulator.clock.now()
@@ -41,7 +43,10 @@ def test_agent_is_called_after_the_delay() -> None:
     ("scenario", "expected"),
     [
         (Scenario.agent_declines(after=5), ["CALLING_A", "CALL_A_FAILED"]),
-        (Scenario.customer_declines(agent_after=1, after=5), ["CALLING_A", "CALLING_B", "CALL_B_FAILED"]),
+        (
+            Scenario.customer_declines(agent_after=1, after=5),
+            ["CALLING_A", "CALLING_B", "CALL_B_FAILED"],
+        ),
     ],
 )
 def test_declined_call_ends_the_callback(scenario: Scenario, expected: list[str]) -> None:
@@ -76,7 +81,9 @@ def test_body_that_cannot_be_written_as_json_again_is_rejected(path: str, body: 
 
 def test_body_with_100_levels_is_parsed_and_recorded() -> None:
     simulator = Simulator()
-    status, error = post(simulator, STATUS, b'{"access_key": ' + b"[" * 99 + b'"K"' + b"]" * 99 + b"}")
+    status, error = post(
+        simulator, STATUS, b'{"access_key": ' + b"[" * 99 + b'"K"' + b"]" * 99 + b"}"
+    )
     assert (status, error["error_code"], error["fields"]) == (400, "FIELD_IS_REQUIRED", ["id"])
     assert simulator.requests[0].body == {"access_key": "***"}
 
@@ -93,14 +100,24 @@ def test_body_with_100_levels_is_parsed_and_recorded() -> None:
         ({"agent_announcement": "\ud800"}, "INVALID_JSON", []),
         ({"agent_announcement": ""}, "INVALID_FIELD", ["agent_announcement"]),
         ({"agent_announcement": None}, "INVALID_VALUE", ["agent_announcement"]),
-        ({"dtmf_key_to_trigger_customer_call": None}, "INVALID_VALUE", ["dtmf_key_to_trigger_customer_call"]),
-        ({"dtmf_key_to_trigger_customer_call": ""}, "INVALID_VALUE", ["dtmf_key_to_trigger_customer_call"]),
+        (
+            {"dtmf_key_to_trigger_customer_call": None},
+            "INVALID_VALUE",
+            ["dtmf_key_to_trigger_customer_call"],
+        ),
+        (
+            {"dtmf_key_to_trigger_customer_call": ""},
+            "INVALID_VALUE",
+            ["dtmf_key_to_trigger_customer_call"],
+        ),
         ({"colour": "red"}, "UNKNOWN_FIELD", ["colour"]),
         ({"access_key": "wrong"}, "BAD_CREDENTIALS", []),
         ({"callback_config_id": "wrong"}, "BAD_CREDENTIALS", []),
     ],
 )
-def test_init_request_with_a_wrong_field_is_rejected(change: dict[str, Any], code: str, fields: list[str]) -> None:
+def test_init_request_with_a_wrong_field_is_rejected(
+    change: dict[str, Any], code: str, fields: list[str]
+) -> None:
     simulator = Simulator()
     status, error = post(simulator, INIT, {**INIT_BODY, **change})
     assert (status, error["error_code"], error["fields"]) == (400, code, fields)
@@ -163,14 +180,21 @@ def test_status_request_with_an_unknown_id_is_rejected() -> None:
 
 def test_unknown_path_is_404() -> None:
     status, error = post(Simulator(), "/callback/cancel", INIT_BODY)
-    assert (status, error["error_code"], error["error_message"]) == (404, "NOT_FOUND", "Unknown method")
+    assert (status, error["error_code"], error["error_message"]) == (
+        404,
+        "NOT_FOUND",
+        "Unknown method",
+    )
 
 
 @pytest.mark.parametrize("path", ["//callback/init", "/callback/init/", "/callback//init"])
 def test_path_with_a_surplus_slash_is_404_that_names_the_path(path: str) -> None:
     simulator = Simulator()
     status, error = post(simulator, path, INIT_BODY)
-    expected = f"Unknown method: the path is /callback/init, not {path}. Does the base URL end with a slash?"
+    expected = (
+        f"Unknown method: the path is /callback/init, not {path}. Does the base URL end with a "
+        "slash?"
+    )
     assert (status, error["error_message"], simulator.dialled) == (404, expected, [])
 
 

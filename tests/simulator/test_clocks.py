@@ -14,11 +14,15 @@ from tenios_simulator._clocks import ScaledClock
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan"), float("inf"), 1e7])
 def test_scaled_clock_refuses_an_invalid_speed(speed: float) -> None:
-    with pytest.raises(ValueError, match="speed must be a number greater than 0 and at most 1000000, got "):
+    with pytest.raises(
+        ValueError, match="speed must be a number greater than 0 and at most 1000000, got "
+    ):
         ScaledClock(speed)
 
 
-def test_scaled_clock_begins_with_the_wall_time_and_passes_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scaled_clock_begins_with_the_wall_time_and_passes_faster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(time, "time", lambda: 2_000_000_000.0)
     monkeypatch.setattr(time, "monotonic", lambda: 50.0)
     clock = ScaledClock(10)
@@ -27,7 +31,9 @@ def test_scaled_clock_begins_with_the_wall_time_and_passes_faster(monkeypatch: p
     assert (clock.now(), clock.monotonic()) == (2_000_000_030, 30)
 
 
-def test_scaled_clock_does_not_go_back_when_the_wall_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scaled_clock_does_not_go_back_when_the_wall_clock_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock = ScaledClock(1)
     before = clock.now()
     monkeypatch.setattr(time, "time", lambda: 0.0)
@@ -64,7 +70,9 @@ def test_tasks_wake_in_order_and_on_time() -> None:
             woken.append(clock.now())
 
     async def run() -> None:
-        await asyncio.gather(*(sleep_three_times(1 + (number * 7919 % 1000) / 100) for number in range(1000)))
+        await asyncio.gather(
+            *(sleep_three_times(1 + (number * 7919 % 1000) / 100) for number in range(1000))
+        )
 
     asyncio.run(run())
     assert len(woken) == 3000
@@ -131,10 +139,12 @@ def test_virtual_clock_neither_goes_back_nor_beyond_its_end(seconds: float) -> N
     start = clock.now()
     for pass_time in (clock.sleep, clock.advance):
         with pytest.raises(
-            ValueError, match=r"A clock cannot be advanced by|A virtual clock cannot be advanced beyond"
+            ValueError,
+            match=r"A clock cannot be advanced by|A virtual clock cannot be advanced beyond",
         ):
             pass_time(seconds)
-    if seconds < 0:  # As with asyncio, a negative sleep returns at once, and a time that has passed is not an error.
+    # As with asyncio, a negative sleep returns at once, and a time that has passed is not an error.
+    if seconds < 0:
         asyncio.run(clock.async_sleep(seconds))
         clock.advance_to(start + seconds)
     else:
@@ -150,7 +160,8 @@ def test_sleep_in_a_closed_event_loop_is_dropped() -> None:
     clock = VirtualClock()
     start = clock.now()
     loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda *_: None)  # asyncio reports a task that is deleted while it is pending.
+    # asyncio reports a task that is deleted while it is pending.
+    loop.set_exception_handler(lambda *_: None)
     left = loop.create_task(clock.async_sleep(1))
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()

@@ -13,26 +13,35 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_ended_callbacks_are_forgotten_first_in_the_order_of_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ended_callbacks_are_forgotten_first_in_the_order_of_their_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A server that runs for months needs a bounded amount of memory."""
     monkeypatch.setattr(_engine, "_MAX_CALLBACKS", 30)
     running = [Scenario.manual()] * 5
-    simulator = Simulator(scenario=[*running, Scenario.agent_no_answer(after=9000), Scenario.agent_busy()])
+    simulator = Simulator(
+        scenario=[*running, Scenario.agent_no_answer(after=9000), Scenario.agent_busy()]
+    )
     simulator.inject(faults.StaleStatus(), times=None)
     for _ in range(165):
         _, started = post(simulator, INIT, INIT_BODY)
         poll(simulator, started["id"])
         simulator.clock.sleep(60)
     ids = [callback.id for callback in simulator.callbacks]
-    assert ids[:6] == [10, 11, 12, 13, 14, 15]  # Five are still running, and the sixth has ended late.
+    # Five are still running, and the sixth has ended late.
+    assert ids[:6] == [10, 11, 12, 13, 14, 15]
     assert ids[6:] == list(range(ids[6], 175))
     assert 27 <= len(ids) <= 30
     assert len(simulator._faults._counts) <= len(ids)
 
 
-def test_running_callbacks_are_forgotten_if_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_callbacks_are_forgotten_if_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(_engine, "_MAX_CALLBACKS", 20)
-    simulator = Simulator(scenario=[*[Scenario.manual()] * 30, Scenario.agent_busy(), Scenario.manual()])
+    simulator = Simulator(
+        scenario=[*[Scenario.manual()] * 30, Scenario.agent_busy(), Scenario.manual()]
+    )
     simulator.inject(faults.StaleStatus(), times=None)
     for _ in range(42):
         _, started = post(simulator, INIT, INIT_BODY)
@@ -52,10 +61,15 @@ def test_callbacks_are_limited_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None
     simulator = Simulator(scenario=Scenario.manual())
     for length in [*range(0, 60_000, 4000), 60_000, 10]:
         post(simulator, INIT, {**INIT_BODY, "agent_announcement": "x" * length})
-        announcements = sum(len(callback.agent_announcement or "") for callback in simulator.callbacks)
+        announcements = sum(
+            len(callback.agent_announcement or "") for callback in simulator.callbacks
+        )
         assert announcements <= simulator._store.size <= 100_000
         assert simulator._store.size == sum(callback.size for callback in simulator.callbacks)
-    assert [len(callback.agent_announcement or "") for callback in simulator.callbacks] == [60_000, 10]
+    assert [len(callback.agent_announcement or "") for callback in simulator.callbacks] == [
+        60_000,
+        10,
+    ]
     simulator.reset()
     assert simulator._store.size == 0
 
@@ -65,4 +79,6 @@ def test_callback_has_its_first_status_even_before_it_was_started() -> None:
     simulator = Simulator()
     post(simulator, INIT, INIT_BODY)
     (callback,) = simulator.callbacks
-    assert callback.history(callback.started_at - 1) == [(callback.started_at, CallbackStatus.REQUESTED)]
+    assert callback.history(callback.started_at - 1) == [
+        (callback.started_at, CallbackStatus.REQUESTED)
+    ]

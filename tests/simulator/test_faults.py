@@ -45,21 +45,36 @@ def failed_party(simulator: Simulator, mode: str, number: str = NUMBER) -> str |
 
 
 def poll_results(simulator: Simulator, *, number: str = NUMBER, count: int = 8) -> list[str]:
-    """Start a callback and poll it every two seconds; return each status, HTTP error or exception."""
+    """
+    Start a callback and poll it every two seconds; return each status, HTTP error or exception.
+    """
     results = []
     with httpx.Client(transport=simulator.transport, base_url=BASE_URL) as http:
-        callback_id = http.post(INIT, json={**INIT_BODY, "callback_number": number, "delay": 0}).json()["id"]
+        callback_id = http.post(
+            INIT, json={**INIT_BODY, "callback_number": number, "delay": 0}
+        ).json()["id"]
         for _ in range(count):
             try:
-                response = http.post(STATUS, json={"access_key": ACCESS_KEY, "id": callback_id}, timeout=5)
-                results.append(response.json()["status"] if response.is_success else str(response.status_code))
+                response = http.post(
+                    STATUS, json={"access_key": ACCESS_KEY, "id": callback_id}, timeout=5
+                )
+                results.append(
+                    response.json()["status"] if response.is_success else str(response.status_code)
+                )
             except (httpx.TransportError, ValueError) as error:
                 results.append(type(error).__name__)
             simulator.clock.sleep(2)
     return results
 
 
-WITHOUT_FAULTS = ["REQUESTED", "CALLING_A", "CALLING_A", "CALLING_B", "CALLING_B", *["CONNECTED"] * 3]
+WITHOUT_FAULTS = [
+    "REQUESTED",
+    "CALLING_A",
+    "CALLING_A",
+    "CALLING_B",
+    "CALLING_B",
+    *["CONNECTED"] * 3,
+]
 
 
 def test_responses_are_correct_without_faults() -> None:
@@ -68,7 +83,9 @@ def test_responses_are_correct_without_faults() -> None:
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("fault", LOST, ids=repr)
-def test_init_fault_that_loses_the_response_starts_the_callback_once(mode: str, fault: Fault) -> None:
+def test_init_fault_that_loses_the_response_starts_the_callback_once(
+    mode: str, fault: Fault
+) -> None:
     simulator = Simulator()
     simulator.inject(fault, on="init")
     with pytest.raises(OutcomeUnknownError):
@@ -91,7 +108,9 @@ def test_init_fault_429_starts_no_callback(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-@pytest.mark.parametrize("fault", [*LOST, faults.HttpError(500), faults.HttpError(429, retry_after=3)], ids=repr)
+@pytest.mark.parametrize(
+    "fault", [*LOST, faults.HttpError(500), faults.HttpError(429, retry_after=3)], ids=repr
+)
 def test_client_reaches_the_outcome_despite_status_faults(mode: str, fault: Fault) -> None:
     simulator = Simulator()
     simulator.inject(fault, nth=2, times=2)
@@ -219,33 +238,63 @@ def inject(fault: Any, **place: Any) -> Callable[[], object]:
     [
         (lambda: faults.HttpError(200), "status must be a whole number of at least 400, got 200."),
         (lambda: faults.HttpError(600), "status must be a whole number of at most 599, got 600."),
-        (lambda: faults.HttpError(status=True), "status must be a whole number of at least 400, got True."),
-        (lambda: faults.HttpError(503, retry_after=-1), "retry_after must be a whole number of at least 0, got -1."),
-        (lambda: faults.HttpError(502, accepted=cast("bool", "no")), "accepted must be of type bool, got 'no'."),
+        (
+            lambda: faults.HttpError(status=True),
+            "status must be a whole number of at least 400, got True.",
+        ),
+        (
+            lambda: faults.HttpError(503, retry_after=-1),
+            "retry_after must be a whole number of at least 0, got -1.",
+        ),
+        (
+            lambda: faults.HttpError(502, accepted=cast("bool", "no")),
+            "accepted must be of type bool, got 'no'.",
+        ),
         (lambda: faults.Delay(-1), "seconds must be a number of at least 0, got -1."),
         (lambda: faults.Delay(float("inf")), "seconds must be finite, got inf."),
-        (lambda: faults.UnknownStatus(""), "name must be non-empty text that UTF-8 can encode, got ''."),
-        (lambda: faults.UnknownStatus("\ud800"), r"name must be non-empty text that UTF-8 can encode, got '\ud800'."),
+        (
+            lambda: faults.UnknownStatus(""),
+            "name must be non-empty text that UTF-8 can encode, got ''.",
+        ),
+        (
+            lambda: faults.UnknownStatus("\ud800"),
+            r"name must be non-empty text that UTF-8 can encode, got '\ud800'.",
+        ),
         (
             lambda: faults.UnknownStatus("CONNECTED"),
             "name must be a status that is not in the contract, got 'CONNECTED'.",
         ),
         (inject(faults.Drop(), nth=0), "nth must be a whole number of at least 1, got 0."),
         (inject(faults.Drop(), times=0), "times must be a whole number of at least 1, got 0."),
-        (inject(faults.Drop(), probability=-0.5), "probability must be a number of at least 0, got -0.5."),
-        (inject(faults.Drop(), probability=1.5), "probability must be a number of at most 1, got 1.5."),
+        (
+            inject(faults.Drop(), probability=-0.5),
+            "probability must be a number of at least 0, got -0.5.",
+        ),
+        (
+            inject(faults.Drop(), probability=1.5),
+            "probability must be a number of at most 1, got 1.5.",
+        ),
         (inject(faults.Drop(), on="hang_up"), "on must be one of 'init', 'status', got 'hang_up'."),
         (
             inject(faults.StaleStatus(), on="init"),
-            "StaleStatus applies to status requests only. Inject it with on='status', got on='init'.",
+            (
+                "StaleStatus applies to status requests only. Inject it with on='status', got "
+                "on='init'."
+            ),
         ),
         (
             inject("drop"),
-            "fault must be an instance of a class in tenios_simulator.faults, such as faults.Drop(), got 'drop'.",
+            (
+                "fault must be an instance of a class in tenios_simulator.faults, such as "
+                "faults.Drop(), got 'drop'."
+            ),
         ),
         (
             inject(faults.Drop),
-            f"fault must be an instance of a class in tenios_simulator.faults, such as faults.Drop(), got {faults.Drop!r}.",
+            (
+                "fault must be an instance of a class in tenios_simulator.faults, such as "
+                f"faults.Drop(), got {faults.Drop!r}."
+            ),
         ),
     ],
 )
@@ -267,14 +316,19 @@ def test_injections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "_MAX_INJECTIONS", 2)
     simulator = Simulator()
     kept = [simulator.inject(faults.Drop()) for _ in range(2)]
-    with pytest.raises(ValueError, match=r"2 faults are injected already\. Remove them with clear_faults\(\) or reset"):
+    with pytest.raises(
+        ValueError,
+        match=r"2 faults are injected already\. Remove them with clear_faults\(\) or reset",
+    ):
         simulator.inject(faults.Reset())
     assert simulator.injections == kept
     simulator.clear_faults()
     simulator.inject(faults.Reset())
 
 
-def test_counts_of_requests_are_limited_and_those_in_use_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_of_requests_are_limited_and_those_in_use_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(faults, "_MAX_COUNTS", 10)
     simulator = Simulator()
     simulator.inject(faults.HttpError(500), on="init")
@@ -287,4 +341,5 @@ def test_counts_of_requests_are_limited_and_those_in_use_are_kept(monkeypatch: p
         assert len(simulator._faults._counts) <= 10
     assert poll(simulator, ids[0])[0] == 200
     assert poll(simulator, ids[0])[0] == 503
-    assert post(simulator, INIT, INIT_BODY)[0] == 200  # The fault of the first init request is over.
+    # The fault of the first init request is over.
+    assert post(simulator, INIT, INIT_BODY)[0] == 200

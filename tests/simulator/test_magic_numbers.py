@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenios_ext import CallbackStatus, OutcomeUnknownError, RejectedError, StatusUnavailableError, TeniosError
+from tenios_ext import (
+    CallbackStatus,
+    OutcomeUnknownError,
+    RejectedError,
+    StatusUnavailableError,
+    TeniosError,
+)
 from tenios_simulator import MAGIC_NUMBERS, MagicNumber, Simulator
 
 if TYPE_CHECKING:

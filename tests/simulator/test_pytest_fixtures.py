@@ -18,7 +18,9 @@ def documented_test_files() -> list[object]:
     found = [
         (document, code)
         for document in DOCUMENTS
-        for code in re.findall(r"```python\n(# test_.*?)```", (ROOT / document).read_text(), re.DOTALL)
+        for code in re.findall(
+            r"```python\n(# test_.*?)```", (ROOT / document).read_text(), re.DOTALL
+        )
     ]
     return [pytest.param(code, id=f"{document}:{code.split()[1]}") for document, code in found]
 
@@ -30,7 +32,9 @@ def test_each_document_has_a_test_file() -> None:
 
 @pytest.mark.parametrize("code", documented_test_files())
 def test_documented_test_file_passes_and_is_short(pytester: pytest.Pytester, code: str) -> None:
-    lines = [line for line in code.splitlines() if line and not line.startswith(("#", "import", "from"))]
+    lines = [
+        line for line in code.splitlines() if line and not line.startswith(("#", "import", "from"))
+    ]
     assert len(lines) <= 10
     pytester.makepyfile(code)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")

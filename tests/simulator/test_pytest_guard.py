@@ -64,8 +64,8 @@ REACHING = {
             with Tenios("KEY", "CONFIG", transport=httpx.HTTPTransport(proxy=proxy)) as tenios:
                 tenios.start_callback("+49 221 4710123")
         async def ours_async(proxy):
-            async with AsyncTenios("KEY", "CONFIG", transport=httpx.AsyncHTTPTransport(proxy=proxy)) as tenios:
-                await tenios.callback(10).status()
+            async with AsyncTenios("KEY", "CONFIG", transport=httpx.AsyncHTTPTransport(proxy=proxy))
+                as tenios: await tenios.callback(10).status()
         def urllib_alone(proxy):
             urllib.request.build_opener().open(URL, data=b"{}")
         def with_asyncio(reach):
@@ -120,15 +120,16 @@ REACHING = {
         async def streams():
             await asyncio.open_connection("api.tenios.com", 443)
         async def named():
-            await asyncio.get_running_loop().create_connection(asyncio.Protocol, port=443, host="api.tenios.com")
+            await asyncio.get_running_loop().create_connection(asyncio.Protocol, port=443,
+            host="api.tenios.com")
         async def looked_up():
             await asyncio.get_running_loop().getaddrinfo("api.tenios.com", 443)
         async def raw():
             with socket.socket() as sock:
                 sock.setblocking(False)
                 await asyncio.get_running_loop().sock_connect(sock, ("api.tenios.com", 443))
-        @pytest.mark.parametrize("reach", [lambda: ours(True), lambda: ours(False), httpx_alone, streams, named, looked_up, raw])
-        def test_it(reach):
+        @pytest.mark.parametrize("reach", [lambda: ours(True), lambda: ours(False), httpx_alone,
+        streams, named, looked_up, raw]) def test_it(reach):
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(reach())
     """,
@@ -218,14 +219,18 @@ def reports(result: pytest.RunResult) -> list[pytest.TestReport]:
 
 
 @pytest.mark.parametrize("code", REACHING.values(), ids=REACHING)
-def test_test_that_reaches_for_tenios_fails_with_a_hint(pytester: pytest.Pytester, code: str) -> None:
+def test_test_that_reaches_for_tenios_fails_with_a_hint(
+    pytester: pytest.Pytester, code: str
+) -> None:
     result = run(pytester, code)
     assert not counts(result).get("passed")
     failed = [report.longreprtext for report in reports(result) if report.failed]
     assert failed
     assert all("Use the fixture `tenios` or `async_tenios`" in text for text in failed), failed
     assert "looked up api.tenios.com" not in result.stdout.str().lower()
-    assert not [line for line in result.outlines if line.startswith("E") and "may be ringing" in line]
+    assert not [
+        line for line in result.outlines if line.startswith("E") and "may be ringing" in line
+    ]
 
 
 # Runs before the guard's own audit hook, so that only the guard's wrappers can refuse before it.
@@ -293,7 +298,8 @@ REPLACING = {
         import importlib, pytest, ssl
         importlib.reload(ssl)
         def test_it():
-            ssl.SSLContext().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="api.tenios.com")
+            ssl.SSLContext().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(),
+            server_hostname="api.tenios.com")
     """,
     "a fixture before another one": """
         import pytest, socket
@@ -336,10 +342,18 @@ def test_guard_stands_after_its_functions_were_replaced(
     result = run_alone(pytester, monkeypatch, code)
     outcomes = counts(result)
     assert not outcomes.get("passed")
-    refused = [line for line in result.outlines if line.startswith("E  ") and "Use the fixture `tenios`" in line]
-    assert len(refused) == outcomes.get("failed", 0) + outcomes.get("errors", 0) > 0, result.stdout.str()
+    refused = [
+        line
+        for line in result.outlines
+        if line.startswith("E  ") and "Use the fixture `tenios`" in line
+    ]
+    assert len(refused) == outcomes.get("failed", 0) + outcomes.get("errors", 0) > 0, (
+        result.stdout.str()
+    )
     assert not [
-        line for line in result.outlines if line.startswith("E  ") and ("looked up" in line or "connected to" in line)
+        line
+        for line in result.outlines
+        if line.startswith("E  ") and ("looked up" in line or "connected to" in line)
     ]
 
 
@@ -381,7 +395,11 @@ def test_guard_stands_after_the_test_itself_has_replaced_its_functions(
         """,
     )
     assert counts(result) == {"failed": 2}, result.stdout.str()
-    refused = [line for line in result.outlines if line.startswith("E  ") and "Use the fixture `tenios`" in line]
+    refused = [
+        line
+        for line in result.outlines
+        if line.startswith("E  ") and "Use the fixture `tenios`" in line
+    ]
     assert len(refused) == 2, result.stdout.str()
 
 
@@ -454,7 +472,9 @@ def test_guard_does_not_keep_replacements_of_earlier_tests() -> None:
         for _ in range(100):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(socket, "getaddrinfo", lambda *_: [])
-                patch.setattr(socket, "socket", type("FakeSocket", (), {"connect": lambda *_: None}))
+                patch.setattr(
+                    socket, "socket", type("FakeSocket", (), {"connect": lambda *_: None})
+                )
                 guard.renew()
         gc.collect()
         assert len(guard._wrappers) == before
@@ -470,8 +490,8 @@ def test_mock_in_the_place_of_a_function_stays_a_mock(pytester: pytest.Pytester)
         from unittest.mock import patch
         @pytest.fixture
         def getaddrinfo():
-            with patch("socket.getaddrinfo", return_value=[]), patch("socket.socket"), patch("ssl.SSLContext"):
-                yield socket.getaddrinfo
+            with patch("socket.getaddrinfo", return_value=[]), patch("socket.socket"),
+                patch("ssl.SSLContext"): yield socket.getaddrinfo
         @pytest.fixture
         def other(getaddrinfo):
             pass
@@ -512,7 +532,9 @@ def test_offline_is_set_except_for_marked_tests(
     assert os.environ.get("TENIOS_OFFLINE") == before
 
 
-def test_program_that_a_test_starts_sends_nothing(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_that_a_test_starts_sends_nothing(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The unreachable proxy keeps the program from TENIOS if it does try."""
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -520,19 +542,23 @@ def test_program_that_a_test_starts_sends_nothing(pytester: pytest.Pytester, mon
         pytester,
         """
         import os, subprocess, sys
-        PROGRAM = "from tenios_ext import Tenios; Tenios('KEY', 'CONFIG').start_callback('+49 221 4710123')"
-        def test_it(monkeypatch):
+        PROGRAM = "from tenios_ext import Tenios; Tenios('KEY', 'CONFIG').start_callback('+49 221
+        4710123')" def test_it(monkeypatch):
             for name in ("no_proxy", "NO_PROXY"):
                 monkeypatch.delenv(name)
-            program = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
-            assert "TENIOS_OFFLINE is set, as in a test run, so nothing is sent to TENIOS" in program.stderr
+            program = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True,
+            text=True) assert "TENIOS_OFFLINE is set, as in a test run, so nothing is sent to
+            TENIOS" in program.stderr
         """,
     )
     assert counts(result) == {"passed": 1}, result.stdout.str()
 
 
 def test_our_clients_with_an_unreachable_proxy_name_the_reason(pytester: pytest.Pytester) -> None:
-    """They refuse before they connect to the proxy, whose error would hide that a test tried to reach TENIOS."""
+    """
+    They refuse before they connect to the proxy, whose error would hide that a test tried to reach
+    TENIOS.
+    """
     result = run(
         pytester,
         """
@@ -557,7 +583,9 @@ def test_our_clients_with_an_unreachable_proxy_name_the_reason(pytester: pytest.
     )
     assert counts(result) == {"failed": 6}, result.stdout.str()
     failed = [report.longreprtext for report in reports(result) if report.failed]
-    assert all("Use the fixture `tenios`" in text or "TENIOS_OFFLINE is set" in text for text in failed), failed
+    assert all(
+        "Use the fixture `tenios`" in text or "TENIOS_OFFLINE is set" in text for text in failed
+    ), failed
 
 
 def test_marked_test_reaches_tenios(pytester: pytest.Pytester) -> None:
@@ -602,8 +630,8 @@ def test_other_hosts_are_not_refused(pytester: pytest.Pytester) -> None:
         pytester,
         """
         import socket, pytest
-        @pytest.mark.parametrize("host", ["www.tenios.com", "api.tenios.com.example", b"localhost", None])
-        def test_it(host):
+        @pytest.mark.parametrize("host", ["www.tenios.com", "api.tenios.com.example", b"localhost",
+        None]) def test_it(host):
             with pytest.raises(socket.gaierror, match="looked up"):
                 socket.getaddrinfo(host, 443)
         """,
@@ -611,7 +639,9 @@ def test_other_hosts_are_not_refused(pytester: pytest.Pytester) -> None:
     assert counts(result) == {"passed": 4}, result.stdout.str()
 
 
-def test_client_that_sends_nothing_is_not_refused(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_that_sends_nothing_is_not_refused(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An application may make its client when it is imported, also behind a proxy."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     result = run(

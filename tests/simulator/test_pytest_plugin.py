@@ -15,7 +15,15 @@ from tenios_simulator._pytest_guard import HOST
 if TYPE_CHECKING:
     import pytest
 
-EXTRA_MODULES = ["httptools", "jinja2", "jsonschema_rs", "markdown_it", "starlette", "uvicorn", "yaml"]
+EXTRA_MODULES = [
+    "httptools",
+    "jinja2",
+    "jsonschema_rs",
+    "markdown_it",
+    "starlette",
+    "uvicorn",
+    "yaml",
+]
 
 
 def test_host_is_the_host_of_the_client() -> None:
@@ -36,10 +44,16 @@ print(*sorted(name for name in sys.modules if name.startswith("tenios_")))
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     top_level, ours = found.stdout.splitlines()
     assert top_level == "tenios_simulator"
-    assert ours.split() == ["tenios_simulator", "tenios_simulator._pytest_guard", "tenios_simulator.pytest_plugin"]
+    assert ours.split() == [
+        "tenios_simulator",
+        "tenios_simulator._pytest_guard",
+        "tenios_simulator.pytest_plugin",
+    ]
 
 
-def test_run_without_our_fixtures_imports_no_client(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_without_our_fixtures_imports_no_client(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = run_alone(
         pytester,
         monkeypatch,
@@ -81,8 +95,12 @@ def test_guard_works_without_the_extra_and_fixtures_name_it(
         "without_extra",
     )
     assert counts(result) == {"failed": 1, "errors": 1}, result.stdout.str()
-    result.stdout.fnmatch_lines(["E*ReachedTeniosError: A test tried to reach api.tenios.com. Nothing was sent.*"])
-    result.stdout.fnmatch_lines(["E*`tenios_simulator` needs *: pip install 'tenios-callback?simulator?'"])
+    result.stdout.fnmatch_lines(
+        ["E*ReachedTeniosError: A test tried to reach api.tenios.com. Nothing was sent.*"]
+    )
+    result.stdout.fnmatch_lines(
+        ["E*`tenios_simulator` needs *: pip install 'tenios-callback?simulator?'"]
+    )
 
 
 def test_error_of_another_plugin_at_startup_is_shown(pytester: pytest.Pytester) -> None:
@@ -109,15 +127,15 @@ def test_all_patches_are_undone_at_the_end(pytester: pytest.Pytester) -> None:
         import uvloop
         def state():
             owners = [socket, socket.socket, ssl.SSLContext, uvloop.Loop]
-            environment = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy", "TENIOS_OFFLINE")}
-            return [environment, *({**vars(owner)} for owner in owners)]
+            environment = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy",
+            "TENIOS_OFFLINE")} return [environment, *({**vars(owner)} for owner in owners)]
         class During:
             def pytest_runtest_call(self):
                 states.append(state())
         before, states = state(), []
         pytest.main(["--version"])
-        assert pytest.main(["-q", "test_all_patches_are_undone_at_the_end.py"], plugins=[During()]) == 0
-        [during] = states
+        assert pytest.main(["-q", "test_all_patches_are_undone_at_the_end.py"], plugins=[During()])
+        == 0 [during] = states
         assert all(map(dict.__ne__, during, before))
         assert state() == before
         """

@@ -24,7 +24,12 @@ def test_requests_have_body_and_response() -> None:
         simulator.clock.sleep(2)
         callback.status()
     init, status = simulator.requests
-    assert (init.index, init.operation, init.fault, init.callback_id) == (1, "init", None, callback.id)
+    assert (init.index, init.operation, init.fault, init.callback_id) == (
+        1,
+        "init",
+        None,
+        callback.id,
+    )
     assert init.body == {
         "access_key": "***",
         "callback_config_id": CALLBACK_CONFIG_ID,
@@ -34,7 +39,11 @@ def test_requests_have_body_and_response() -> None:
         "dtmf_key_to_trigger_customer_call": "1",
     }
     assert (init.response.status, init.response.body) == (200, {"id": callback.id})
-    assert (status.index, status.operation, status.body) == (2, "status", {"access_key": "***", "id": callback.id})
+    assert (status.index, status.operation, status.body) == (
+        2,
+        "status",
+        {"access_key": "***", "id": callback.id},
+    )
     assert status.response.body == {"status": "ACCEPTED"}
     assert status.timestamp == init.timestamp + 2
 
@@ -80,7 +89,9 @@ def test_size_of_a_request_is_that_of_its_memory() -> None:
         (b'["' + b"x" * 60_000 + b'"]', "application/json", 400),
     ],
 )
-def test_body_that_is_refused_unread_is_not_kept(body: bytes, content_type: str, status: int) -> None:
+def test_body_that_is_refused_unread_is_not_kept(
+    body: bytes, content_type: str, status: int
+) -> None:
     simulator = Simulator()
     response = simulator.handle_request("POST", INIT, body, content_type=content_type)
     (request,) = simulator.requests
@@ -153,7 +164,13 @@ def test_key_as_a_part_of_the_config_id_is_masked() -> None:
     assert post(simulator, INIT, body)[0] == 200
     (callback,) = simulator.callbacks
     assert callback.callback_config_id == "SECRET-1"
-    shown = repr([simulator.callbacks, simulator.requests, serialize_callback(callback, simulator.clock.now())])
+    shown = repr(
+        [
+            simulator.callbacks,
+            simulator.requests,
+            serialize_callback(callback, simulator.clock.now()),
+        ]
+    )
     assert "***-1" in shown
     assert "SECRET" not in shown
 
@@ -161,16 +178,31 @@ def test_key_as_a_part_of_the_config_id_is_masked() -> None:
 def test_only_keys_that_occur_in_a_request_are_searched_for() -> None:
     """With many accounts and many fields, everything else would take seconds."""
     keys = [f"KEY-{index}-" for index in range(1000)]
-    document = {"access_key": "KEY-5-", "agent_announcement": "x KEY-7-", "KEY-9-": 1, "id": [*keys]}
+    document = {
+        "access_key": "KEY-5-",
+        "agent_announcement": "x KEY-7-",
+        "KEY-9-": 1,
+        "id": [*keys],
+    }
     redactor = Redactor(keys, {"access_key", "agent_announcement", "id"}, document)
     assert sorted(redactor._secrets) == ["KEY-5-", "KEY-7-", "KEY-9-"]
-    assert redactor.body(document) == {"access_key": "***", "agent_announcement": "x ***", "***": "***", "id": "***"}
+    assert redactor.body(document) == {
+        "access_key": "***",
+        "agent_announcement": "x ***",
+        "***": "***",
+        "id": "***",
+    }
 
 
 @pytest.mark.parametrize("key", ["*", "a", ["a", "*"], "ab", "aaaa"])
 def test_masking_does_not_lengthen_a_request(key: object) -> None:
     simulator = Simulator()
-    body = {"access_key": key, "agent_announcement": "a" * 30_000, "callback_config_id": "*" * 30_000, "ba" * 900: "x"}
+    body = {
+        "access_key": key,
+        "agent_announcement": "a" * 30_000,
+        "callback_config_id": "*" * 30_000,
+        "ba" * 900: "x",
+    }
     post(simulator, INIT, body)
     assert len(repr(simulator.requests[0].body)) <= len(repr(body)) + 10
 

@@ -17,12 +17,18 @@ if TYPE_CHECKING:
     ("make", "message"),
     [
         (lambda: Scenario(cast("Leg", "x")), "agent must be of type Leg, got 'x'."),
-        (lambda: Scenario(cast("Leg", None), cast("Leg", None)), "agent must be of type Leg, got None."),
+        (
+            lambda: Scenario(cast("Leg", None), cast("Leg", None)),
+            "agent must be of type Leg, got None.",
+        ),
         (
             lambda: Scenario(Leg(Ending.ANSWERS, 1), cast("Leg", Ending.ANSWERS)),
             f"customer must be of type Leg, got {Ending.ANSWERS!r}.",
         ),
-        (lambda: Leg(cast("Ending", "answers"), 1), "ending must be of type Ending, got 'answers'."),
+        (
+            lambda: Leg(cast("Ending", "answers"), 1),
+            "ending must be of type Ending, got 'answers'.",
+        ),
     ],
 )
 def test_scenario_refuses_values_of_other_types(make: Callable[[], object], message: str) -> None:
@@ -47,7 +53,11 @@ def test_random_scenarios_are_reproducible_and_mixed() -> None:
     assert scenarios != list(islice(Scenario.random(8), 1000))
     assert {scenario.agent.ending for scenario in scenarios} == set(Ending)
     assert {scenario.customer.ending for scenario in scenarios} == set(Ending)
-    assert 500 < sum(scenario.agent.answered and scenario.customer.answered for scenario in scenarios) < 700
+    assert (
+        500
+        < sum(scenario.agent.answered and scenario.customer.answered for scenario in scenarios)
+        < 700
+    )
 
 
 def test_repr_shows_both_legs() -> None:

@@ -9,8 +9,22 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from support.clients import NUMBER
 
-from tenios_ext import CallbackStatus, OutcomeUnknownError, RejectedError, StatusUnavailableError, Tenios
-from tenios_simulator import ACCESS_KEY, BASE_URL, CALLBACK_CONFIG_ID, Scenario, Simulator, VirtualClock, _simulator
+from tenios_ext import (
+    CallbackStatus,
+    OutcomeUnknownError,
+    RejectedError,
+    StatusUnavailableError,
+    Tenios,
+)
+from tenios_simulator import (
+    ACCESS_KEY,
+    BASE_URL,
+    CALLBACK_CONFIG_ID,
+    Scenario,
+    Simulator,
+    VirtualClock,
+    _simulator,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +52,9 @@ def test_real_time_is_that_of_clients_without_a_clock() -> None:
     assert callback.handle.started_at == pytest.approx(simulator.callbacks[0].started_at, abs=60)
 
 
-def test_real_time_does_not_go_back_when_the_wall_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_time_does_not_go_back_when_the_wall_clock_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A status would go back with it."""
     simulator = Simulator(real_time=True)
     before = simulator.clock.now()
@@ -52,19 +68,39 @@ def test_clock_can_be_given() -> None:
 
 
 def test_real_time_with_a_clock_is_refused() -> None:
-    with pytest.raises(ValueError, match="real_time=True uses the system's clock, but a clock is given, too: "):
+    with pytest.raises(
+        ValueError, match="real_time=True uses the system's clock, but a clock is given, too: "
+    ):
         Simulator(real_time=True, clock=VirtualClock())
 
 
 @pytest.mark.parametrize(
     "accounts",
     [
-        *({}, {"KEY": "CONFIG"}, {"KEY": []}, {"KEY": ["CONFIG"], "OTHER": ()}, {5: ["CONFIG"]}, {"": ["CONFIG"]}),
-        *({"KEY": [""]}, {"KEY": [5, "CONFIG"]}, {"KEY": [["CONFIG"]]}, {"KEY": 5}, {"KEY": None}, ["KEY"], "KEY", 5),
+        *(
+            {},
+            {"KEY": "CONFIG"},
+            {"KEY": []},
+            {"KEY": ["CONFIG"], "OTHER": ()},
+            {5: ["CONFIG"]},
+            {"": ["CONFIG"]},
+        ),
+        *(
+            {"KEY": [""]},
+            {"KEY": [5, "CONFIG"]},
+            {"KEY": [["CONFIG"]]},
+            {"KEY": 5},
+            {"KEY": None},
+            ["KEY"],
+            "KEY",
+            5,
+        ),
     ],
 )
 def test_accounts_without_config_ids_are_refused(accounts: Any) -> None:
-    with pytest.raises(ValueError, match="accounts must have at least one access key with its callback config ids"):
+    with pytest.raises(
+        ValueError, match="accounts must have at least one access key with its callback config ids"
+    ):
         Simulator(accounts=accounts)
 
 
@@ -72,13 +108,18 @@ def test_account_uses_only_its_own_callbacks_and_config_ids() -> None:
     simulator = Simulator(accounts={"KEY-1": ["SALES", "SUPPORT"], "KEY-2": ["OTHER"]})
     with (
         simulator.client() as first,
-        Tenios("KEY-2", base_url=BASE_URL, transport=simulator.transport, clock=simulator.clock) as second,
+        Tenios(
+            "KEY-2", base_url=BASE_URL, transport=simulator.transport, clock=simulator.clock
+        ) as second,
     ):
         callback = first.start_callback(NUMBER, callback_config_id="SUPPORT")
         assert callback.status() is CallbackStatus.REQUESTED
         with pytest.raises(StatusUnavailableError) as unavailable:
             second.callback(callback.id).status()
-        assert (unavailable.value.error_code, unavailable.value.fields) == ("INVALID_FIELD", ("id",))
+        assert (unavailable.value.error_code, unavailable.value.fields) == (
+            "INVALID_FIELD",
+            ("id",),
+        )
         with pytest.raises(RejectedError) as rejected:
             second.start_callback(NUMBER, callback_config_id="SUPPORT")
         assert rejected.value.error_code == "BAD_CREDENTIALS"
@@ -116,7 +157,12 @@ def test_set_scenario_refuses_a_wrong_number(scenario: Scenario | None) -> None:
 
 def test_scenarios_of_an_iterator_are_used_in_turn_and_the_last_one_stays() -> None:
     scenarios = iter([Scenario.answered(), Scenario.agent_busy(), Scenario.customer_busy()])
-    assert failed_parties(Simulator(scenario=scenarios), *[NUMBER] * 4) == [None, "agent", "customer", "customer"]
+    assert failed_parties(Simulator(scenario=scenarios), *[NUMBER] * 4) == [
+        None,
+        "agent",
+        "customer",
+        "customer",
+    ]
 
 
 def test_scenarios_of_an_endless_iterable_are_used_in_turn() -> None:
@@ -126,12 +172,18 @@ def test_scenarios_of_an_endless_iterable_are_used_in_turn() -> None:
         def __iter__(self) -> Iterator[Scenario]:
             return cycle([Scenario.agent_busy(), Scenario.answered()])
 
-    assert failed_parties(Simulator(scenario=Alternating()), *[NUMBER] * 3) == ["agent", None, "agent"]
+    assert failed_parties(Simulator(scenario=Alternating()), *[NUMBER] * 3) == [
+        "agent",
+        None,
+        "agent",
+    ]
 
 
 @pytest.mark.parametrize("make", [list, iter])
 def test_reset_and_none_restart_the_initial_scenarios(make: Any) -> None:
-    simulator = Simulator(scenario=make([Scenario.agent_busy(), Scenario.answered(), Scenario.customer_busy()]))
+    simulator = Simulator(
+        scenario=make([Scenario.agent_busy(), Scenario.answered(), Scenario.customer_busy()])
+    )
     assert failed_parties(simulator, NUMBER, NUMBER) == ["agent", None]
     simulator.reset()
     assert failed_parties(simulator, NUMBER, NUMBER, NUMBER) == ["agent", None, "customer"]
@@ -139,7 +191,9 @@ def test_reset_and_none_restart_the_initial_scenarios(make: Any) -> None:
     assert failed_parties(simulator, NUMBER) == ["agent"]
 
 
-def test_iterator_restarts_with_a_bounded_number_of_its_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_iterator_restarts_with_a_bounded_number_of_its_scenarios(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """An endless iterator such as Scenario.random must not be kept as a whole."""
     monkeypatch.setattr(_simulator, "_MAX_RESTARTED", 2)
     scenarios = [
@@ -160,7 +214,9 @@ def test_numbers_with_scenarios_are_limited(monkeypatch: pytest.MonkeyPatch) -> 
     simulator = Simulator()
     simulator.set_scenario(Scenario.agent_busy(), number=NUMBER)
     simulator.set_scenario(Scenario.agent_busy(), number=OTHER)
-    with pytest.raises(ValueError, match=r"2 numbers have scenarios already\. Remove some with set_scenario\(None"):
+    with pytest.raises(
+        ValueError, match=r"2 numbers have scenarios already\. Remove some with set_scenario\(None"
+    ):
         simulator.set_scenario(Scenario.answered(), number=MAGIC_BUSY)
     simulator.set_scenario(Scenario.answered(), number=NUMBER)  # replaces one
     simulator.set_scenario(None, number=OTHER)
@@ -171,7 +227,16 @@ def test_numbers_with_scenarios_are_limited(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     "scenario",
     [
-        *(iter([]), [], Scenario.answered, "answered", iter(["x"]), [None], 3, {"name": "answered"}),
+        *(
+            iter([]),
+            [],
+            Scenario.answered,
+            "answered",
+            iter(["x"]),
+            [None],
+            3,
+            {"name": "answered"},
+        ),
         [Scenario, Scenario.answered()],
         [Scenario.answered(), "x"],
         (Scenario.answered(), Scenario.answered(), None),
@@ -185,7 +250,9 @@ def test_scenario_of_another_type_is_refused(scenario: Any) -> None:
 
 
 def test_wrong_item_of_an_iterator_fails_only_the_callback_whose_turn_it_is() -> None:
-    simulator = Simulator(scenario=iter([Scenario.agent_busy(), cast("Scenario", "x"), Scenario.answered()]))
+    simulator = Simulator(
+        scenario=iter([Scenario.agent_busy(), cast("Scenario", "x"), Scenario.answered()])
+    )
     with simulator.client() as tenios:
         first = tenios.start_callback(NUMBER)
         with pytest.raises(OutcomeUnknownError, match="scenario must be a Scenario"):

@@ -28,7 +28,9 @@ ARGUMENTS = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Yield a browser with a new profile. If Chromium is missing, skip the test, or fail it in CI."""
+    """
+    Yield a browser with a new profile. If Chromium is missing, skip the test, or fail it in CI.
+    """
     executable = next(filter(None, map(shutil.which, EXECUTABLES)), None)
     if executable is None:
         missing = "Chromium is missing. `make browser` installs it on Debian and Ubuntu."

@@ -1,4 +1,7 @@
-"""Campaigns whose processes are killed at random while requests fail, and what must be true at the end."""
+"""
+Campaigns whose processes are killed at random while requests fail, and what must be true at the
+end.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +32,29 @@ if TYPE_CHECKING:
 TENIOS = Path(sys.executable).with_name("tenios")
 #: How much faster phones ring and people talk than in reality.
 SPEED = 60
-#: So that 20 % of the requests fail: some without having been received, some after it, and some by TENIOS's response.
+#: So that 20 % of the requests fail: some without having been received, some after it, and some by
+#: TENIOS's response.
 PROBABILITY = 0.05
-DIAL_FAULTS: list[faults.Fault] = [faults.Drop(), faults.Reset(), faults.HttpError(500), faults.HttpError(429)]
-POLL_FAULTS: list[faults.Fault] = [faults.Drop(), faults.Reset(), faults.HttpError(503), faults.Malformed()]
+DIAL_FAULTS: list[faults.Fault] = [
+    faults.Drop(),
+    faults.Reset(),
+    faults.HttpError(500),
+    faults.HttpError(429),
+]
+POLL_FAULTS: list[faults.Fault] = [
+    faults.Drop(),
+    faults.Reset(),
+    faults.HttpError(503),
+    faults.Malformed(),
+]
 #: Numbers that belong to nobody, without their last three digits.
 RANGES = ["+492214710", "+496990009", "+494066969", "+498999998"]
 MAX_ACTIVE = 40
-ENDINGS = {"DISCONNECTED": "talked", "CALL_A_FAILED": "agent_failed", "CALL_B_FAILED": "customer_failed"}
+ENDINGS = {
+    "DISCONNECTED": "talked",
+    "CALL_A_FAILED": "agent_failed",
+    "CALL_B_FAILED": "customer_failed",
+}
 
 
 def nobodys_number(index: int) -> str:
@@ -124,15 +142,23 @@ class Chaos:
         """Wait until no customer is to be called any more."""
         with Ledger(self.url) as ledger:
             while (summary := Campaign(ledger).summary()).done < summary.total:
-                assert any(process.poll() is None for process in self._processes), "no process runs any more"
+                assert any(process.poll() is None for process in self._processes), (
+                    "no process runs any more"
+                )
                 time.sleep(0.2)
 
     def pause(self, least: float, most: float) -> None:
-        """Let the processes work for a random time between so many seconds, so that they are hurt at any step of their work."""
+        """
+        Let the processes work for a random time between so many seconds, so that they are hurt at
+        any step of their work.
+        """
         time.sleep(self.random.uniform(least, most))
 
     def check(self) -> Report:
-        """Compare the ledger's and the campaign's truth with the simulator's. Return what has happened."""
+        """
+        Compare the ledger's and the campaign's truth with the simulator's. Return what has
+        happened.
+        """
         with Ledger(self.url) as ledger:
             entries, attempts = Campaign(ledger).entries(), ledger.entries()
         dialled = Counter(self.simulator.dialled)
@@ -155,7 +181,9 @@ class Chaos:
 def most_in_progress(simulator: Simulator) -> int:
     """Return how many callbacks were in progress at the same time, as the simulator saw it."""
     timelines = [callback.timeline for callback in simulator.callbacks]
-    changes = sorted(change for each in timelines for change in ((each[0][0], 1), (each[-1][0], -1)))
+    changes = sorted(
+        change for each in timelines for change in ((each[0][0], 1), (each[-1][0], -1))
+    )
     most = current = 0
     for _, change in changes:
         current += change
@@ -171,13 +199,17 @@ def _scenarios(source: random.Random) -> Iterator[Scenario]:
             Scenario.agent_busy(),
             Scenario.agent_declines(),
         ]
-        yield source.choice([*failures, *[Scenario.answered(talking=source.uniform(1, 120)) for _ in failures]])
+        yield source.choice(
+            [*failures, *[Scenario.answered(talking=source.uniform(1, 120)) for _ in failures]]
+        )
 
 
 @contextmanager
 def chaos(url: str, customers: int, *, seed: int) -> Iterator[Chaos]:
     """Yield a campaign with so many customers, each of whom is tried twice."""
-    simulator = Simulator(scenario=_scenarios(random.Random(seed)), clock=ScaledClock(SPEED), seed=seed)
+    simulator = Simulator(
+        scenario=_scenarios(random.Random(seed)), clock=ScaledClock(SPEED), seed=seed
+    )
     for fault in DIAL_FAULTS:
         simulator.inject(fault, on="init", times=None, probability=PROBABILITY)
     for fault in POLL_FAULTS:
@@ -224,7 +256,10 @@ def kill_workers(url: str, customers: int, kills: int) -> Report:
 
 def stop_database(customers: int, stops: int) -> Report:
     """Stop PostgreSQL again and again, and start it again. The workers must wait for it."""
-    with postgresql_server() as server, chaos(new_database(server.url), customers, seed=3) as campaign:
+    with (
+        postgresql_server() as server,
+        chaos(new_database(server.url), customers, seed=3) as campaign,
+    ):
         workers = campaign.start_workers(2)
         for _ in range(stops):
             campaign.pause(2, 5)

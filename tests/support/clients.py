@@ -26,7 +26,10 @@ MODES = ["sync", "async", "aiohttp"]
 
 
 def new_key() -> str | None:
-    """Return a new key if TENIOS_LEDGER names a ledger, so that the same test proves the same with a key and without one."""
+    """
+    Return a new key if TENIOS_LEDGER names a ledger, so that the same test proves the same with a
+    key and without one.
+    """
     return uuid.uuid4().hex if os.environ.get("TENIOS_LEDGER") else None
 
 
@@ -34,14 +37,17 @@ def start_callback(mode: str, **settings: Any) -> Callback | AsyncCallback:
     """
     Start one callback, with a key if there is a ledger.
 
-    The access key must come from the environment: a test that looks for it in tracebacks must not have it in a variable.
+    The access key must come from the environment: a test that looks for it in tracebacks must not
+    have it in a variable.
     """
     if mode == "sync":
         with Tenios(callback_config_id=CONFIG_ID, **settings) as tenios:
             return tenios.start_callback(NUMBER, key=new_key())
 
     async def run() -> AsyncCallback:
-        async with AsyncTenios(callback_config_id=CONFIG_ID, aiohttp=mode == "aiohttp", **settings) as tenios:
+        async with AsyncTenios(
+            callback_config_id=CONFIG_ID, aiohttp=mode == "aiohttp", **settings
+        ) as tenios:
             return await tenios.start_callback(NUMBER, key=new_key())
 
     return asyncio.run(run())
@@ -89,7 +95,8 @@ class FakeTenios:
 
 class Script:
     """
-    A fake server that sends these responses to status requests, in order; the last one is repeated. Its time is virtual.
+    A fake server that sends these responses to status requests, in order; the last one is repeated.
+    Its time is virtual.
 
     Args:
         responses: A status to return, an HTTP status to fail with, or a whole response.
@@ -128,8 +135,12 @@ class Script:
 
     def client(self, **settings: Any) -> Tenios:
         """Return a client of this server."""
-        return Tenios("KEY", CONFIG_ID, transport=httpx.MockTransport(self), clock=self.clock, **settings)
+        return Tenios(
+            "KEY", CONFIG_ID, transport=httpx.MockTransport(self), clock=self.clock, **settings
+        )
 
     def async_client(self, **settings: Any) -> AsyncTenios:
         """Return an async client of this server."""
-        return AsyncTenios("KEY", CONFIG_ID, transport=httpx.MockTransport(self), clock=self.clock, **settings)
+        return AsyncTenios(
+            "KEY", CONFIG_ID, transport=httpx.MockTransport(self), clock=self.clock, **settings
+        )

@@ -35,7 +35,10 @@ class Connection:
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def hold(self, seconds: float | None = None) -> bool:
-        """Send nothing until the server is stopped, for at most *seconds*. Return whether it was stopped."""
+        """
+        Send nothing until the server is stopped, for at most *seconds*. Return whether it was
+        stopped.
+        """
         return self._stopped.wait(seconds)
 
 
@@ -96,7 +99,10 @@ class FaultServer:
                     return
 
     def _read_request(self, sock: socket.socket) -> str | None:
-        """Return the path of the next request once all of it has arrived; None if the client has disconnected."""
+        """
+        Return the path of the next request once all of it has arrived; None if the client has
+        disconnected.
+        """
         data = b""
         while not self._stopped.is_set():
             try:
@@ -107,7 +113,9 @@ class FaultServer:
                 return None
             data += chunk
             head, end, body = data.partition(b"\r\n\r\n")
-            lengths = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+            lengths = [
+                line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")
+            ]
             if end and len(body) >= int(lengths[0].partition(b":")[2]):
                 self.bodies.append(body)
                 return head.split(b" ")[1].decode()
@@ -115,7 +123,10 @@ class FaultServer:
 
 
 def respond_raw(status: str, body: bytes = b"", *headers: str) -> Fault:
-    """Return a fault that sends this response, with ``Connection: close`` unless *headers* has ``Connection: keep-alive``."""
+    """
+    Return a fault that sends this response, with ``Connection: close`` unless *headers* has
+    ``Connection: keep-alive``.
+    """
     lines = [
         f"HTTP/1.1 {status}",
         *(headers if "Connection: keep-alive" in headers else [*headers, "Connection: close"]),
@@ -127,12 +138,16 @@ def respond_raw(status: str, body: bytes = b"", *headers: str) -> Fault:
 
 def respond(status: str, document: Any, *headers: str) -> Fault:
     """Return a fault that sends *document* as JSON."""
-    return respond_raw(status, json.dumps(document).encode(), "Content-Type: application/json", *headers)
+    return respond_raw(
+        status, json.dumps(document).encode(), "Content-Type: application/json", *headers
+    )
 
 
 def respond_error(status: str, code: str = "SOME_CODE", *headers: str) -> Fault:
     """Return a fault that sends an error of the documented shape."""
-    return respond(status, {"error_code": code, "error_message": "Some text", "fields": ["delay"]}, *headers)
+    return respond(
+        status, {"error_code": code, "error_message": "Some text", "fields": ["delay"]}, *headers
+    )
 
 
 def drop(_: Connection) -> None:
@@ -146,7 +161,9 @@ def reset(connection: Connection) -> None:
 
 def reset_mid_response(connection: Connection) -> None:
     """Send the beginning of a response, then reset the connection."""
-    connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
+    connection.send(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
+    )
     connection.reset()
 
 
@@ -156,7 +173,9 @@ def cut_short(connection: Connection) -> None:
 
 
 def in_turn(*faults: Fault, others: Fault = drop) -> Fault:
-    """Return a fault that applies one of *faults* to each request, in order, and *others* to the rest."""
+    """
+    Return a fault that applies one of *faults* to each request, in order, and *others* to the rest.
+    """
     remaining = chain(faults, repeat(others))
 
     def do_next(connection: Connection) -> None:
@@ -166,7 +185,10 @@ def in_turn(*faults: Fault, others: Fault = drop) -> Fault:
 
 
 def reset_on_reuse(first: Fault) -> Fault:
-    """Return a fault that applies *first* to the first request on each connection and resets the connection at the second."""
+    """
+    Return a fault that applies *first* to the first request on each connection and resets the
+    connection at the second.
+    """
     used: set[Connection] = set()
 
     def respond_or_reset(connection: Connection) -> None:
@@ -212,7 +234,8 @@ class Case(NamedTuple):
         name: What happens; also the first column of the errors table in the docs.
         fault: The fault.
         expected: The error that is raised.
-        timeout: The client's timeout in seconds. Short only in tests of the timeout itself, so that they pass on slow machines.
+        timeout: The client's timeout in seconds. Short only in tests of the timeout itself, so that
+            they pass on slow machines.
     """
 
     name: str
@@ -226,11 +249,19 @@ _BROKEN_GZIP = gzip.compress(b'{"id": 10}')[:12]
 _ELSEWHERE = "Location: /elsewhere"
 
 FAILURES_AFTER_SENDING = [
-    Case("400 with `BAD_CREDENTIALS`", respond_error("400 Bad Request", "BAD_CREDENTIALS"), BadCredentialsError),
+    Case(
+        "400 with `BAD_CREDENTIALS`",
+        respond_error("400 Bad Request", "BAD_CREDENTIALS"),
+        BadCredentialsError,
+    ),
     Case("401", respond_error("401 Unauthorized"), BadCredentialsError),
     Case("403", respond_error("403 Forbidden"), BadCredentialsError),
     Case("400 with another code", respond_error("400 Bad Request", "INVALID_VALUE"), RejectedError),
-    Case("400 with HTML", respond_raw("400 Bad Request", _HTML, "Content-Type: text/html"), RejectedError),
+    Case(
+        "400 with HTML",
+        respond_raw("400 Bad Request", _HTML, "Content-Type: text/html"),
+        RejectedError,
+    ),
     Case("404", respond_error("404 Not Found"), RejectedError),
     Case("405", respond_error("405 Method Not Allowed", "X", "Allow: POST"), RejectedError),
     Case("413", respond_error("413 Content Too Large"), RejectedError),
@@ -253,24 +284,42 @@ FAILURES_AFTER_SENDING = [
     Case("409", respond_error("409 Conflict"), OutcomeUnknownError),
     Case("425", respond_error("425 Too Early"), OutcomeUnknownError),
     Case("500", respond_error("500 Internal Server Error"), OutcomeUnknownError),
-    Case("502 with HTML", respond_raw("502 Bad Gateway", _HTML, "Content-Type: text/html"), OutcomeUnknownError),
-    Case("503", respond_error("503 Service Unavailable", "X", "Retry-After: 7"), OutcomeUnknownError),
+    Case(
+        "502 with HTML",
+        respond_raw("502 Bad Gateway", _HTML, "Content-Type: text/html"),
+        OutcomeUnknownError,
+    ),
+    Case(
+        "503", respond_error("503 Service Unavailable", "X", "Retry-After: 7"), OutcomeUnknownError
+    ),
     Case("504", respond_error("504 Gateway Timeout"), OutcomeUnknownError),
     Case("520", respond_error("520 Web Server Returned an Unknown Error"), OutcomeUnknownError),
     Case("201", respond("201 Created", {"id": 10}), OutcomeUnknownError),
     Case("204", respond_raw("204 No Content"), OutcomeUnknownError),
     Case("200 with an empty body", respond_raw("200 OK"), OutcomeUnknownError),
-    Case("200 with HTML", respond_raw("200 OK", _HTML, "Content-Type: text/html"), OutcomeUnknownError),
+    Case(
+        "200 with HTML",
+        respond_raw("200 OK", _HTML, "Content-Type: text/html"),
+        OutcomeUnknownError,
+    ),
     Case("200 with truncated JSON", respond_raw("200 OK", b'{"id": 1'), OutcomeUnknownError),
-    Case("200 with invalid UTF-8", respond_raw("200 OK", b'{"id": "\xff\xfe"}'), OutcomeUnknownError),
+    Case(
+        "200 with invalid UTF-8", respond_raw("200 OK", b'{"id": "\xff\xfe"}'), OutcomeUnknownError
+    ),
     Case("200 with a JSON array", respond("200 OK", [10]), OutcomeUnknownError),
     Case("200 with deeply nested JSON", respond_raw("200 OK", b"[" * 100_000), OutcomeUnknownError),
     Case("200 without an `id`", respond("200 OK", {}), OutcomeUnknownError),
     *(
-        Case(f"200 with the `id` `{json.dumps(value)}`", respond("200 OK", {"id": value}), OutcomeUnknownError)
+        Case(
+            f"200 with the `id` `{json.dumps(value)}`",
+            respond("200 OK", {"id": value}),
+            OutcomeUnknownError,
+        )
         for value in ("ten", "", None, True, 1.5, -1, [10], {"id": 10})
     ),
     Case(
-        "200 with corrupt gzip data", respond_raw("200 OK", _BROKEN_GZIP, "Content-Encoding: gzip"), OutcomeUnknownError
+        "200 with corrupt gzip data",
+        respond_raw("200 OK", _BROKEN_GZIP, "Content-Encoding: gzip"),
+        OutcomeUnknownError,
     ),
 ]

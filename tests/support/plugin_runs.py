@@ -14,13 +14,18 @@ PLUGIN = "tenios_simulator.pytest_plugin"
 def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
     """Run a test file in this process. pytest finds the plugin through its entry point."""
     pytester.makepyfile(code)
-    return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments)
+    return pytester.runpytest_inprocess(
+        "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments
+    )
 
 
 def run_alone(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, code: str, *arguments: str
 ) -> pytest.RunResult:
-    """Run a test file in a fresh process without any other plugin, so that nothing else imports modules."""
+    """
+    Run a test file in a fresh process without any other plugin, so that nothing else imports
+    modules.
+    """
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     assert "PYTEST_PLUGINS" not in os.environ

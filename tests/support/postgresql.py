@@ -1,4 +1,6 @@
-"""A PostgreSQL server of the tests' own, and a pgbouncer in front of it, from the system's packages."""
+"""
+A PostgreSQL server of the tests' own, and a pgbouncer in front of it, from the system's packages.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ OPTIONS = ["-c", "fsync=off", "-c", "unix_socket_directories=", "-c", "listen_ad
 
 def program(name: str) -> str | None:
     """Return the path of a program of the newest server that is installed."""
-    folders = sorted(Path(DEBIAN).glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    folders = sorted(
+        Path(DEBIAN).glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True
+    )
     return shutil.which(name, path=os.pathsep.join(map(str, folders))) or shutil.which(name)
 
 
@@ -56,7 +60,12 @@ class PostgresqlServer:
         if initdb is None or postgres is None:
             skip_or_fail("PostgreSQL")
         self._postgres = postgres
-        self._folder, self._options, self._user, self._port = folder, options, unprivileged_user(), free_port()
+        self._folder, self._options, self._user, self._port = (
+            folder,
+            options,
+            unprivileged_user(),
+            free_port(),
+        )
         self.url = f"postgresql://tenios:{PASSWORD}@127.0.0.1:{self._port}/postgres"
         password = folder / "password"
         password.write_text(PASSWORD)
@@ -64,7 +73,15 @@ class PostgresqlServer:
             for path in (folder, password):
                 shutil.chown(path, self._user)
         access = ["-U", "tenios", "-A", "scram-sha-256", f"--pwfile={password}"]
-        command: list[str | Path] = [initdb, "-D", folder / "data", *access, "--no-sync", "-E", "UTF8"]
+        command: list[str | Path] = [
+            initdb,
+            "-D",
+            folder / "data",
+            *access,
+            "--no-sync",
+            "-E",
+            "UTF8",
+        ]
         subprocess.run(command, check=True, capture_output=True, user=self._user, cwd=folder)
         self.start()
 
@@ -80,7 +97,9 @@ class PostgresqlServer:
             *self._options,
         ]
         with Path(self._folder, "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._user, cwd=self._folder)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, user=self._user, cwd=self._folder
+            )
         wait_until_open(self.url, self._process)
 
     def stop(self) -> None:
@@ -92,7 +111,9 @@ class PostgresqlServer:
 @contextmanager
 def postgresql_server(*options: str) -> Iterator[PostgresqlServer]:
     """Yield a new server. If PostgreSQL is missing, skip the test, or fail it in CI."""
-    with tempfile.TemporaryDirectory(prefix="tenios-postgresql-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="tenios-postgresql-", ignore_cleanup_errors=True
+    ) as folder:
         server = PostgresqlServer(Path(folder), options)
         try:
             yield server
@@ -102,7 +123,10 @@ def postgresql_server(*options: str) -> Iterator[PostgresqlServer]:
 
 @contextmanager
 def postgresql(*options: str) -> Iterator[str]:
-    """Yield the URL of a new server's database. If PostgreSQL is missing, skip the test, or fail it in CI."""
+    """
+    Yield the URL of a new server's database. If PostgreSQL is missing, skip the test, or fail it in
+    CI.
+    """
     with postgresql_server(*options) as server:
         yield server.url
 
@@ -110,7 +134,8 @@ def postgresql(*options: str) -> Iterator[str]:
 @contextmanager
 def pgbouncer(url: str) -> Iterator[str]:
     """
-    Yield the URL of the same database behind a pgbouncer, which gives each transaction one of two connections.
+    Yield the URL of the same database behind a pgbouncer, which gives each transaction one of two
+    connections.
 
     If pgbouncer is missing, skip the test, or fail it in CI.
     """
@@ -120,7 +145,9 @@ def pgbouncer(url: str) -> Iterator[str]:
     user = unprivileged_user()
     parsed = urlsplit(url)
     port = free_port()
-    with tempfile.TemporaryDirectory(prefix="tenios-pgbouncer-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="tenios-pgbouncer-", ignore_cleanup_errors=True
+    ) as folder:
         users, settings = Path(folder, "users"), Path(folder, "pgbouncer.ini")
         users.write_text(f'"{parsed.username}" "{parsed.password}"\n')
         settings.write_text(
@@ -142,7 +169,9 @@ def pgbouncer(url: str) -> Iterator[str]:
                 shutil.chown(path, user)
         with (
             Path(folder, "log").open("wb") as log,
-            subprocess.Popen([command, str(settings)], stdout=log, stderr=log, user=user, cwd=folder) as pooler,
+            subprocess.Popen(
+                [command, str(settings)], stdout=log, stderr=log, user=user, cwd=folder
+            ) as pooler,
         ):
             pooled = url.replace(f":{parsed.port}/", f":{port}/")
             try:

@@ -51,7 +51,10 @@ def prism_mock(contract: Path, *options: str) -> AbstractContextManager[Prism]:
 
 
 def prism_proxy(contract: Path, upstream: str) -> AbstractContextManager[Prism]:
-    """Run Prism as a proxy for *upstream* that responds with its own error if a request or a response breaks *contract*."""
+    """
+    Run Prism as a proxy for *upstream* that responds with its own error if a request or a response
+    breaks *contract*.
+    """
     return _running("proxy", str(contract), upstream, "--errors")
 
 
@@ -68,7 +71,9 @@ def _running(*arguments: str) -> Iterator[Prism]:
         with (
             server._log.open("w") as log,
             # In its own session, so that processes that Prism starts are killed with it.
-            subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True) as process,
+            subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            ) as process,
         ):
             try:
                 _wait_for(server, process)

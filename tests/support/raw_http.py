@@ -26,9 +26,16 @@ INIT: dict[str, Any] = {
 
 
 def raw_request(path: str, document: dict[str, Any], *headers: str) -> bytes:
-    """Return a POST request as bytes. It is complete unless *headers* replace the right ``Content-Length``."""
+    """
+    Return a POST request as bytes. It is complete unless *headers* replace the right
+    ``Content-Length``.
+    """
     body = json.dumps(document).encode()
-    lines = ["Host: localhost", "Content-Type: application/json", *(headers or [f"Content-Length: {len(body)}"])]
+    lines = [
+        "Host: localhost",
+        "Content-Type: application/json",
+        *(headers or [f"Content-Length: {len(body)}"]),
+    ]
     return "\r\n".join([f"POST {path} HTTP/1.1", *lines, "", ""]).encode() + body
 
 
@@ -38,7 +45,10 @@ def socket_address(server: Server) -> tuple[str, int]:
 
 
 def wait_until(find: Callable[[], _Found]) -> _Found:
-    """Return the first true result of *find*. The server's thread offers nothing to wait for, so its state is polled."""
+    """
+    Return the first true result of *find*. The server's thread offers nothing to wait for, so its
+    state is polled.
+    """
     while not (found := find()):
         time.sleep(0.01)
     return found

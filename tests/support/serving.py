@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def serving(simulator: Simulator, port: int = 0) -> Iterator[Server]:
-    """Yield a server that is already listening, by default on a free port, and stop it at the end."""
+    """
+    Yield a server that is already listening, by default on a free port, and stop it at the end.
+    """
     server = Server(simulator, port=port)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

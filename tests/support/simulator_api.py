@@ -22,7 +22,10 @@ INIT_BODY = {
 
 
 def post(simulator: Simulator, path: str, body: object) -> tuple[int, Any]:
-    """Send *body*, as bytes or as an object that becomes JSON; return the status and the body of the response."""
+    """
+    Send *body*, as bytes or as an object that becomes JSON; return the status and the body of the
+    response.
+    """
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = simulator.handle_request("POST", path, content)
     return response.status, response.body

@@ -1,4 +1,7 @@
-"""Our client against the conformance vectors. ``conformance/run.py`` has the server and the comparison."""
+"""
+Our client against the conformance vectors. ``conformance/run.py`` has the server and the
+comparison.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ Reported = tuple[str, list[str] | None]
 
 
 def run_vector(mode: str, url: str, vector: Vector) -> list[Reported]:
-    """Return what our client reports for each callback: the outcome, in the vectors' words, and the statuses if it has ended."""
+    """
+    Return what our client reports for each callback: the outcome, in the vectors' words, and the
+    statuses if it has ended.
+    """
     if not vector.stalls:
         return _run(mode, url, vector)
     # The limit for a whole request is the time to connect, several times, and twice the timeout.
@@ -63,7 +69,9 @@ def _run(mode: str, url: str, vector: Vector, **limits: float) -> list[Reported]
             return [_report(tenios, call) for call in calls]
 
     async def run() -> list[Reported]:
-        async with AsyncTenios(ACCESS_KEY, CALLBACK_CONFIG_ID, aiohttp=mode == "aiohttp", **settings) as tenios:
+        async with AsyncTenios(
+            ACCESS_KEY, CALLBACK_CONFIG_ID, aiohttp=mode == "aiohttp", **settings
+        ) as tenios:
             return [await _report_async(tenios, call) for call in calls]
 
     return asyncio.run(run())

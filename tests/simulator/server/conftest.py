@@ -1,4 +1,7 @@
-"""Shared by the tests of the server: an HTTP client, the client's settings, and the ``tenios simulate`` command."""
+"""
+Shared by the tests of the server: an HTTP client, the client's settings, and the ``tenios
+simulate`` command.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,17 @@ def _client_environment(monkeypatch: pytest.MonkeyPatch, server: Server) -> None
 
 @pytest.fixture
 def simulate() -> Iterator[Simulate]:
-    """Start ``tenios simulate`` with more arguments; returns the process, which is killed after the test, and its URL."""
+    """
+    Start ``tenios simulate`` with more arguments; returns the process, which is killed after the
+    test, and its URL.
+    """
     processes = []
 
     def start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
         command = [str(TENIOS), "simulate", "--port", "0", *arguments]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         processes.append(process)
         assert process.stdout is not None
         return process, process.stdout.readline().strip().partition("=")[2]

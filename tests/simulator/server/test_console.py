@@ -16,7 +16,15 @@ from support.raw_http import INIT
 from support.serving import serving
 
 from tenios_ext import OutcomeUnknownError, RejectedError, Tenios
-from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Action, Fault, Scenario, Simulator, faults
+from tenios_simulator import (
+    ACCESS_KEY,
+    CALLBACK_CONFIG_ID,
+    Action,
+    Fault,
+    Scenario,
+    Simulator,
+    faults,
+)
 from tenios_simulator._schema import contract
 from tenios_simulator.server._http import PREFIX
 
@@ -39,8 +47,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, server: Server, simulator: Simulator) -> Iterator[Page]:
-    """The console, connected. Messages on the browser's console fail the test, except for error responses."""
-    context = browser.new_context(locale="en-GB", timezone_id="UTC", viewport={"width": 1100, "height": 760})
+    """
+    The console, connected. Messages on the browser's console fail the test, except for error
+    responses.
+    """
+    context = browser.new_context(
+        locale="en-GB", timezone_id="UTC", viewport={"width": 1100, "height": 760}
+    )
     page = context.new_page()
     messages: list[str] = []
     page.on("console", lambda message: messages.append(message.text))
@@ -49,13 +62,17 @@ def page(browser: Browser, server: Server, simulator: Simulator) -> Iterator[Pag
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     yield page
     context.close()
-    assert [message for message in messages if not message.startswith("Failed to load resource")] == []
+    assert [
+        message for message in messages if not message.startswith("Failed to load resource")
+    ] == []
 
 
 @pytest.fixture
 def tenios(server: Server, simulator: Simulator) -> Iterator[Tenios]:
     """A client over HTTP that shares the simulator's clock."""
-    with Tenios(ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=server.address, clock=simulator.clock) as tenios:
+    with Tenios(
+        ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=server.address, clock=simulator.clock
+    ) as tenios:
         yield tenios
 
 
@@ -77,7 +94,9 @@ def set_scenario(page: Page, scenario: str) -> None:
     expect(page.locator("#scenario-set")).to_have_text(f"Set for all numbers: {scenario}.")
 
 
-def test_buttons_perform_actions_in_callback(page: Page, simulator: Simulator, tenios: Tenios) -> None:
+def test_buttons_perform_actions_in_callback(
+    page: Page, simulator: Simulator, tenios: Tenios
+) -> None:
     set_scenario(page, "manual: answer and hang up here")
     callback = tenios.start_callback(NUMBER, agent_announcement="About order 4711")
     card = page.get_by_role("article", name=f"Callback {callback.id}")
@@ -105,8 +124,13 @@ def test_final_status_is_marked_as_success_or_failure(page: Page, tenios: Tenios
         expect(status).to_have_attribute("data-result", result)
 
 
-def test_console_can_be_used_with_keyboard_and_screen_reader(page: Page, simulator: Simulator, tenios: Tenios) -> None:
-    """The focus moves from each button that disappears to the next one, and status changes are announced."""
+def test_console_can_be_used_with_keyboard_and_screen_reader(
+    page: Page, simulator: Simulator, tenios: Tenios
+) -> None:
+    """
+    The focus moves from each button that disappears to the next one, and status changes are
+    announced.
+    """
     simulator.set_scenario(Scenario.manual())
     callback = tenios.start_callback(NUMBER)
     simulator.clock.sleep(3)
@@ -117,11 +141,17 @@ def test_console_can_be_used_with_keyboard_and_screen_reader(page: Page, simulat
     page.keyboard.press("Tab")
     expect(answer).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name=f"Answer as customer, callback {callback.id}")).to_be_focused()
-    expect(page.locator("#updates")).to_have_text(f"Callback {callback.id}: the customer's phone is ringing.")
+    expect(
+        page.get_by_role("button", name=f"Answer as customer, callback {callback.id}")
+    ).to_be_focused()
+    expect(page.locator("#updates")).to_have_text(
+        f"Callback {callback.id}: the customer's phone is ringing."
+    )
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.locator("#updates")).to_have_text(f"Callback {callback.id}: the customer could not be reached.")
+    expect(page.locator("#updates")).to_have_text(
+        f"Callback {callback.id}: the customer could not be reached."
+    )
     expect(page.get_by_role("heading", name="Callbacks", exact=True)).to_be_focused()
 
 
@@ -136,7 +166,9 @@ def test_form_starts_callback_to_valid_number_only(page: Page, simulator: Simula
     assert [(each.number, each.delay) for each in simulator.callbacks] == [("+493023125203", 5)]
 
 
-def test_form_injects_fault_that_applies_until_cleared(page: Page, simulator: Simulator, tenios: Tenios) -> None:
+def test_form_injects_fault_that_applies_until_cleared(
+    page: Page, simulator: Simulator, tenios: Tenios
+) -> None:
     form = fault_form(page)
     injected = page.get_by_role("list", name="Injected faults")
     select(form, "Fault", "HTTP error")
@@ -163,11 +195,16 @@ def test_form_injects_fault_that_applies_until_cleared(page: Page, simulator: Si
     ("settings", "text"),
     [
         ({"on": "init", "nth": 2, "times": 3}, "drop on init, 3 times, starting with request 2"),
-        ({"probability": 0.5, "times": None}, "drop on status, always for each callback, with probability 0.5"),
+        (
+            {"probability": 0.5, "times": None},
+            "drop on status, always for each callback, with probability 0.5",
+        ),
         ({"number": NUMBER}, f"drop on status, once for each callback, only for {NUMBER}"),
     ],
 )
-def test_injected_fault_is_described(page: Page, simulator: Simulator, settings: dict[str, Any], text: str) -> None:
+def test_injected_fault_is_described(
+    page: Page, simulator: Simulator, settings: dict[str, Any], text: str
+) -> None:
     simulator.inject(faults.Drop(), **settings)
     expect(page.get_by_role("list", name="Injected faults")).to_have_text(text)
 
@@ -181,7 +218,9 @@ def test_injected_fault_is_described(page: Page, simulator: Simulator, settings:
     ],
     ids=repr,
 )
-def test_failed_start_is_shown_until_next_one(page: Page, simulator: Simulator, fault: Fault, message: str) -> None:
+def test_failed_start_is_shown_until_next_one(
+    page: Page, simulator: Simulator, fault: Fault, message: str
+) -> None:
     form = page.get_by_role("form", name="Start a callback")
     simulator.inject(fault, on="init")
     form.get_by_role("button", name="Call").click()
@@ -197,7 +236,9 @@ def test_refusal_of_control_api_is_shown(page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("StaleStatus")
 
 
-def test_reset_removes_callbacks_and_scenario_from_page(page: Page, simulator: Simulator, tenios: Tenios) -> None:
+def test_reset_removes_callbacks_and_scenario_from_page(
+    page: Page, simulator: Simulator, tenios: Tenios
+) -> None:
     tenios.start_callback(NUMBER)
     expect(page.get_by_role("article")).to_have_count(1)
     set_scenario(page, "customer is busy")
@@ -208,9 +249,16 @@ def test_reset_removes_callbacks_and_scenario_from_page(page: Page, simulator: S
     assert simulator.dialled == []
 
 
-def test_request_log_masks_right_and_wrong_access_keys(page: Page, server: Server, tenios: Tenios) -> None:
+def test_request_log_masks_right_and_wrong_access_keys(
+    page: Page, server: Server, tenios: Tenios
+) -> None:
     tenios.start_callback(NUMBER)
-    wrong = {"access_key": "WRONG-KEY", "callback_config_id": "WRONG-KEY", "callback_number": NUMBER, "delay": "0"}
+    wrong = {
+        "access_key": "WRONG-KEY",
+        "callback_config_id": "WRONG-KEY",
+        "callback_number": NUMBER,
+        "delay": "0",
+    }
     httpx.post(f"{server.address}/callback/init", json=wrong)
     page.get_by_text('init → 400 {"error_code":"BAD_CREDENTIALS"').click()
     expect(page.get_by_text('"callback_config_id": "***"')).to_be_visible()
@@ -219,7 +267,9 @@ def test_request_log_masks_right_and_wrong_access_keys(page: Page, server: Serve
     assert "WRONG-KEY" not in text
 
 
-def test_markup_from_requests_is_shown_as_text(page: Page, server: Server, simulator: Simulator) -> None:
+def test_markup_from_requests_is_shown_as_text(
+    page: Page, server: Server, simulator: Simulator
+) -> None:
     for name in [*INIT, "agent_announcement", "dtmf_key_to_trigger_customer_call", MARKUP]:
         httpx.post(f"{server.address}/callback/init", json={**INIT, name: MARKUP})
     status = {"access_key": ACCESS_KEY, "id": simulator.callbacks[0].id}
@@ -255,7 +305,10 @@ def test_page_reconnects_after_restart_of_simulator(browser: Browser) -> None:
 
 
 def add_callbacks(simulator: Simulator) -> None:
-    """Start four callbacks: one fails, one's response is lost, one has the customer's phone ringing, and one is delayed."""
+    """
+    Start four callbacks: one fails, one's response is lost, one has the customer's phone ringing,
+    and one is delayed.
+    """
     with simulator.client() as tenios:
         tenios.start_callback("+49 30 23125 203").wait()
         simulator.inject(faults.Drop(), on="init")
@@ -274,7 +327,11 @@ def add_callbacks(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_are_accessible(
-    page: Page, server: Server, simulator: Simulator, scheme: Literal["light", "dark"], tmp_path: Path
+    page: Page,
+    server: Server,
+    simulator: Simulator,
+    scheme: Literal["light", "dark"],
+    tmp_path: Path,
 ) -> None:
     """Axe finds no violation in either page. Also takes the picture of the console for the docs."""
     page.emulate_media(color_scheme=scheme)
@@ -289,7 +346,9 @@ def test_pages_are_accessible(
             expect(page.get_by_role("article")).to_have_count(4)
         page.evaluate(AXE.read_text())
         result = page.evaluate("axe.run()")
-        violations = [(each["id"], [node["html"] for node in each["nodes"]]) for each in result["violations"]]
+        violations = [
+            (each["id"], [node["html"] for node in each["nodes"]]) for each in result["violations"]
+        ]
         assert violations == []
         assert len(result["passes"]) > 20
 
@@ -309,4 +368,6 @@ def test_contract_page_shows_operations_and_examples(page: Page) -> None:
     summary = contract()["paths"]["/callback/status"]["post"]["summary"]
     expect(page.get_by_role("heading", name=summary)).to_be_visible()
     page.get_by_text("400 BadStatusRequest").first.click()
-    expect(page.get_by_text("Invalid 'id' input parameter. Invalid value - '999'").first).to_be_visible()
+    expect(
+        page.get_by_text("Invalid 'id' input parameter. Invalid value - '999'").first
+    ).to_be_visible()

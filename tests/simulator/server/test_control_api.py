@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def test_actions_lead_callback_to_its_end(http: httpx.Client, simulator: Simulator) -> None:
-    assert http.post(f"{PREFIX}/scenarios", json={"name": "manual", "number": NUMBER}).status_code == 204
+    assert (
+        http.post(f"{PREFIX}/scenarios", json={"name": "manual", "number": NUMBER}).status_code
+        == 204
+    )
     http.post("/callback/init", json={**INIT, "agent_announcement": "Hello"})
     simulator.clock.sleep(3)
     (callback,) = http.get(f"{PREFIX}/callbacks").json()
@@ -32,7 +35,9 @@ def test_actions_lead_callback_to_its_end(http: httpx.Client, simulator: Simulat
         ("customer_answers", "CONNECTED"),
         ("hang_up", "DISCONNECTED"),
     ]:
-        performed = http.post(f"{PREFIX}/callbacks/{callback['id']}/actions", json={"action": action}).json()
+        performed = http.post(
+            f"{PREFIX}/callbacks/{callback['id']}/actions", json={"action": action}
+        ).json()
         assert (performed["status"], performed["is_final"]) == (status, action == "hang_up")
     again = http.post(f"{PREFIX}/callbacks/{callback['id']}/actions", json={"action": "hang_up"})
     assert (again.status_code, again.json()["error_code"]) == (409, "IMPOSSIBLE_ACTION")
@@ -47,7 +52,9 @@ def test_action_on_unknown_callback_is_not_found(http: httpx.Client, callback_id
     assert (response.status_code, response.json()["error_code"]) == (404, "NOT_FOUND")
 
 
-def test_injected_fault_is_listed_applied_and_cleared(http: httpx.Client, simulator: Simulator) -> None:
+def test_injected_fault_is_listed_applied_and_cleared(
+    http: httpx.Client, simulator: Simulator
+) -> None:
     fault = {
         "kind": "http_error",
         "status": 503,
@@ -59,12 +66,20 @@ def test_injected_fault_is_listed_applied_and_cleared(http: httpx.Client, simula
     }
     assert http.post(f"{PREFIX}/faults", json=fault).status_code == 204
     assert http.get(f"{PREFIX}/faults").json() == [{**fault, "accepted": False, "probability": 1.0}]
-    assert [http.post("/callback/init", json=INIT).status_code for _ in range(5)] == [200, 503, 503, 503, 200]
+    assert [http.post("/callback/init", json=INIT).status_code for _ in range(5)] == [
+        200,
+        503,
+        503,
+        503,
+        200,
+    ]
     assert http.delete(f"{PREFIX}/faults").status_code == 204
     assert simulator.injections == []
 
 
-def test_reset_removes_callbacks_requests_and_faults(http: httpx.Client, simulator: Simulator) -> None:
+def test_reset_removes_callbacks_requests_and_faults(
+    http: httpx.Client, simulator: Simulator
+) -> None:
     http.post("/callback/init", json=INIT)
     http.post(f"{PREFIX}/faults", json={"kind": "stale_status"})
     assert http.post(f"{PREFIX}/reset").status_code == 204
@@ -74,16 +89,41 @@ def test_reset_removes_callbacks_requests_and_faults(http: httpx.Client, simulat
 @pytest.mark.parametrize(
     ("path", "document", "code", "message"),
     [
-        ("faults", {"kind": "drop", "status": 503}, "INVALID_VALUE", "status does not apply to drop. Remove it."),
+        (
+            "faults",
+            {"kind": "drop", "status": 503},
+            "INVALID_VALUE",
+            "status does not apply to drop. Remove it.",
+        ),
         ("faults", {"kind": "http_error"}, "INVALID_VALUE", "http_error requires status."),
         ("faults", {"kind": "explode"}, "INVALID_VALUE", "Invalid value: kind."),
         ("faults", {"kind": "stale_status", "on": "init"}, "INVALID_VALUE", "StaleStatus"),
-        ("faults", {"kind": "unknown_status", "name": "CONNECTED"}, "INVALID_VALUE", "name must be"),
+        (
+            "faults",
+            {"kind": "unknown_status", "name": "CONNECTED"},
+            "INVALID_VALUE",
+            "name must be",
+        ),
         ("faults", {"kind": "drop", "when": "init"}, "INVALID_FIELD", "Unknown field: when."),
-        ("faults", {}, "FIELD_IS_REQUIRED", "Missing field: kind. See Fault in /_simulator/openapi.json."),
-        ("scenarios", {"name": "answered", "after": 3}, "INVALID_VALUE", "after does not apply to answered."),
+        (
+            "faults",
+            {},
+            "FIELD_IS_REQUIRED",
+            "Missing field: kind. See Fault in /_simulator/openapi.json.",
+        ),
+        (
+            "scenarios",
+            {"name": "answered", "after": 3},
+            "INVALID_VALUE",
+            "after does not apply to answered.",
+        ),
         ("scenarios", {"name": "random"}, "INVALID_VALUE", "Invalid value: name."),
-        ("scenarios", {"name": "answered", "number": "0221"}, "INVALID_VALUE", "Invalid value: number."),
+        (
+            "scenarios",
+            {"name": "answered", "number": "0221"},
+            "INVALID_VALUE",
+            "Invalid value: number.",
+        ),
         ("callbacks", {"number": "soon"}, "INVALID_VALUE", "Invalid value: number."),
         ("callbacks/10/actions", {"action": "shout"}, "INVALID_VALUE", "Invalid value: action."),
     ],
@@ -144,7 +184,11 @@ def test_control_document_describes_every_operation() -> None:
         for route in cast("list[Route]", control_api._app.routes)
         for method in (route.methods or set()) - {"HEAD"}
     }
-    described = {(path, method) for path, methods in control_document()["paths"].items() for method in methods}
+    described = {
+        (path, method)
+        for path, methods in control_document()["paths"].items()
+        for method in methods
+    }
     names = ("console.css", "console.js", "contract", "contract.yaml", "events", "openapi.json")
     pages = {("/", "get"), *((f"{PREFIX}/{name}", "get") for name in names)}
     assert operations - pages == described
@@ -153,7 +197,9 @@ def test_control_document_describes_every_operation() -> None:
 def test_control_document_lists_every_fault_and_scenario() -> None:
     schemas = control_document()["components"]["schemas"]
     assert schemas["FaultKind"]["enum"] == list(faults.KINDS)
-    constructors = {name for name, member in vars(Scenario).items() if isinstance(member, classmethod)}
+    constructors = {
+        name for name, member in vars(Scenario).items() if isinstance(member, classmethod)
+    }
     assert set(schemas["ScenarioName"]["enum"]) == constructors - {"random"}
 
 
@@ -163,7 +209,11 @@ def test_contract_page_shows_whole_contract(http: httpx.Client) -> None:
     texts = [
         *(f"POST {path}" for path in contract()["paths"]),
         *components["responses"],
-        *(f"<code>{name}</code>" for schema in components["schemas"].values() for name in schema.get("properties", ())),
+        *(
+            f"<code>{name}</code>"
+            for schema in components["schemas"].values()
+            for name in schema.get("properties", ())
+        ),
         *(
             example["summary"]
             for part in (components["requestBodies"], components["responses"])

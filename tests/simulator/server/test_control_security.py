@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/"), ("GET", f"{PREFIX}/callbacks"), ("GET", f"{PREFIX}/events"), ("POST", f"{PREFIX}/reset")],
+    [
+        ("GET", "/"),
+        ("GET", f"{PREFIX}/callbacks"),
+        ("GET", f"{PREFIX}/events"),
+        ("POST", f"{PREFIX}/reset"),
+    ],
 )
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "[", "169.254.0.1"]
+    "host",
+    ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "[", "169.254.0.1"],
 )
-def test_foreign_host_header_is_refused(http: httpx.Client, method: str, path: str, host: str) -> None:
+def test_foreign_host_header_is_refused(
+    http: httpx.Client, method: str, path: str, host: str
+) -> None:
     """A web page can point its own host name to this machine (DNS rebinding)."""
     response = http.request(method, path, headers={"Host": host})
     assert (response.status_code, response.json()["error_code"]) == (403, "FORBIDDEN_HOST")
@@ -38,10 +46,14 @@ def test_loopback_host_header_is_accepted(http: httpx.Client, host: str) -> None
     assert http.get(f"{PREFIX}/callbacks", headers={"Host": host}).status_code == 200
 
 
-def test_allowed_host_is_accepted(simulate: Callable[..., tuple[subprocess.Popen[str], str]]) -> None:
+def test_allowed_host_is_accepted(
+    simulate: Callable[..., tuple[subprocess.Popen[str], str]],
+) -> None:
     """In a container the simulator has another name."""
     _, url = simulate("--allow-host", "simulator")
-    assert httpx.get(f"{url}{PREFIX}/callbacks", headers={"Host": "simulator:8311"}).status_code == 200
+    assert (
+        httpx.get(f"{url}{PREFIX}/callbacks", headers={"Host": "simulator:8311"}).status_code == 200
+    )
     assert httpx.get(f"{url}{PREFIX}/callbacks", headers={"Host": "other:8311"}).status_code == 403
 
 
@@ -57,7 +69,9 @@ def test_allowed_host_is_accepted(simulate: Callable[..., tuple[subprocess.Popen
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_request_from_other_page_is_refused(http: httpx.Client, simulator: Simulator, headers: dict[str, str]) -> None:
+def test_request_from_other_page_is_refused(
+    http: httpx.Client, simulator: Simulator, headers: dict[str, str]
+) -> None:
     simulator.inject(faults.StaleStatus())
     for method, path in [("POST", "reset"), ("DELETE", "faults"), ("POST", "callbacks")]:
         response = http.request(method, f"{PREFIX}/{path}", headers=headers)
@@ -70,7 +84,9 @@ def test_request_from_own_page_is_accepted(http: httpx.Client, server: Server) -
     assert http.post(f"{PREFIX}/reset", headers=headers).status_code == 204
 
 
-def test_request_from_own_page_behind_tls_proxy_is_accepted(http: httpx.Client, server: Server) -> None:
+def test_request_from_own_page_behind_tls_proxy_is_accepted(
+    http: httpx.Client, server: Server
+) -> None:
     """Only ``Sec-Fetch-Site``, which a page cannot set, tells it from a page of another scheme."""
     headers = {"Origin": server.address.replace("http:", "https:"), "Sec-Fetch-Site": "same-origin"}
     assert http.post(f"{PREFIX}/reset", headers=headers).status_code == 204
@@ -80,14 +96,20 @@ def test_request_from_own_page_behind_tls_proxy_is_accepted(http: httpx.Client, 
 
 def test_request_that_needs_no_preflight_is_refused(http: httpx.Client) -> None:
     """A form of another page can send text without a preflight request, but not JSON."""
-    response = http.post(f"{PREFIX}/faults", content=b'{"kind": "drop"}', headers={"Content-Type": "text/plain"})
+    response = http.post(
+        f"{PREFIX}/faults", content=b'{"kind": "drop"}', headers={"Content-Type": "text/plain"}
+    )
     assert (response.status_code, response.json()["error_code"]) == (415, "INVALID_CONTENT_TYPE")
 
 
-@pytest.mark.parametrize("path", ["/", f"{PREFIX}/console.js", f"{PREFIX}/console.css", f"{PREFIX}/contract"])
+@pytest.mark.parametrize(
+    "path", ["/", f"{PREFIX}/console.js", f"{PREFIX}/console.css", f"{PREFIX}/contract"]
+)
 def test_page_loads_nothing_from_other_hosts(http: httpx.Client, path: str) -> None:
     page = http.get(path)
-    targets = re.findall(r"""(?:src|url|import|fetch|EventSource)\s*(?:=|\()?\s*["'`(]+([^"'`)]+)""", page.text)
+    targets = re.findall(
+        r"""(?:src|url|import|fetch|EventSource)\s*(?:=|\()?\s*["'`(]+([^"'`)]+)""", page.text
+    )
     targets += re.findall(r'<link[^>]* href="([^"]*)"', page.text)
     assert [target for target in targets if not re.match(r"/(?!/)|data:", target)] == []
     assert page.headers["Content-Security-Policy"].startswith("default-src 'self';")

@@ -24,10 +24,18 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     "fault",
-    [faults.Drop(), faults.Reset(), faults.Malformed(), faults.Truncated(), faults.HttpError(520, accepted=True)],
+    [
+        faults.Drop(),
+        faults.Reset(),
+        faults.Malformed(),
+        faults.Truncated(),
+        faults.HttpError(520, accepted=True),
+    ],
     ids=repr,
 )
-def test_start_callback_is_sent_once_if_response_is_lost(simulator: Simulator, mode: str, fault: Fault) -> None:
+def test_start_callback_is_sent_once_if_response_is_lost(
+    simulator: Simulator, mode: str, fault: Fault
+) -> None:
     simulator.inject(fault, on="init")
     with pytest.raises(OutcomeUnknownError):
         start_callback(mode)
@@ -36,17 +44,28 @@ def test_start_callback_is_sent_once_if_response_is_lost(simulator: Simulator, m
 
 @pytest.mark.usefixtures("_client_environment")
 @pytest.mark.parametrize("mode", MODES)
-def test_status_request_is_retried_if_response_is_lost(simulator: Simulator, http: httpx.Client, mode: str) -> None:
+def test_status_request_is_retried_if_response_is_lost(
+    simulator: Simulator, http: httpx.Client, mode: str
+) -> None:
     http.post("/callback/init", json=INIT)
     simulator.inject(faults.Drop())
     simulator.inject(faults.Reset(), nth=2)
     callback_id = simulator.callbacks[0].id
     assert fetch_status(mode, callback_id, clock=simulator.clock) is simulator.status(callback_id)
-    assert [request.response.disconnect for request in simulator.requests] == [None, "close", "reset", None]
+    assert [request.response.disconnect for request in simulator.requests] == [
+        None,
+        "close",
+        "reset",
+        None,
+    ]
 
 
-def receive_after_fault(server: Server, simulator: Simulator, fault: Fault, *, requests: int = 1) -> bytes | str:
-    """Send *requests* at once, of which *fault* applies to the first. Return what the socket receives."""
+def receive_after_fault(
+    server: Server, simulator: Simulator, fault: Fault, *, requests: int = 1
+) -> bytes | str:
+    """
+    Send *requests* at once, of which *fault* applies to the first. Return what the socket receives.
+    """
     simulator.inject(fault, on="init")
     with socket.create_connection(socket_address(server)) as sock:
         sock.sendall(raw_request("/callback/init", INIT) * requests)
@@ -62,7 +81,9 @@ def test_drop_closes_and_reset_resets_connection(server: Server, simulator: Simu
 
 
 @pytest.mark.parametrize("fault", [faults.Drop(), faults.Reset()], ids=repr)
-def test_disconnect_discards_pipelined_requests(caplog: pytest.LogCaptureFixture, fault: Fault) -> None:
+def test_disconnect_discards_pipelined_requests(
+    caplog: pytest.LogCaptureFixture, fault: Fault
+) -> None:
     """Uvicorn must not wait for the discarded requests, nor log that they had no response."""
     simulator = Simulator()
     with serving(simulator) as server:
@@ -83,13 +104,20 @@ def test_disconnect_discards_pipelined_requests(caplog: pytest.LogCaptureFixture
 )
 @pytest.mark.parametrize("chunked", [False, True])
 def test_incomplete_request_is_not_handled(
-    caplog: pytest.LogCaptureFixture, path: str, document: dict[str, Any], fault: Fault | None, *, chunked: bool
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    document: dict[str, Any],
+    fault: Fault | None,
+    *,
+    chunked: bool,
 ) -> None:
     """The part that has arrived is complete JSON, but the headers announce more."""
     simulator = Simulator()
     part = raw_request(path, document, "Content-Length: 5000")
     if chunked:
-        head, _, body = part.replace(b"Content-Length: 5000", b"Transfer-Encoding: chunked").partition(b"\r\n\r\n")
+        head, _, body = part.replace(
+            b"Content-Length: 5000", b"Transfer-Encoding: chunked"
+        ).partition(b"\r\n\r\n")
         part = head + b"\r\n\r\n%x\r\n%b\r\n" % (len(body), body)
     if fault:
         simulator.inject(fault, on="init")

@@ -27,11 +27,18 @@ if TYPE_CHECKING:
 def events(stack: ExitStack, http: httpx.Client) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each event of a new stream, as it was received and as JSON."""
     lines = stack.enter_context(http.stream("GET", f"{PREFIX}/events")).iter_lines()
-    return ((line, json.loads(line.removeprefix("data: "))) for line in lines if line.startswith("data: "))
+    return (
+        (line, json.loads(line.removeprefix("data: ")))
+        for line in lines
+        if line.startswith("data: ")
+    )
 
 
 def test_state_is_serialized_once_for_all_listeners(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And only if it has changed: the streams look for changes in each iteration of the event loop here."""
+    """
+    And only if it has changed: the streams look for changes in each iteration of the event loop
+    here.
+    """
     serialized: list[int] = []
 
     def count(request: RecordedRequest) -> dict[str, Any]:
@@ -68,7 +75,9 @@ def test_every_change_is_sent(http: httpx.Client, simulator: Simulator) -> None:
         assert next(listener)[1] == {"callbacks": [], "requests": [], "faults": []}
 
         def wait_for(*statuses: str) -> None:
-            while [callback["status"] for callback in next(listener)[1]["callbacks"]] != list(statuses):
+            while [callback["status"] for callback in next(listener)[1]["callbacks"]] != list(
+                statuses
+            ):
                 pass
 
         with simulator.client() as tenios:
@@ -84,7 +93,10 @@ def test_every_change_is_sent(http: httpx.Client, simulator: Simulator) -> None:
         assert next(listener)[1]["faults"] == []
         with simulator.client() as tenios:
             tenios.callback(callback_id).status()
-        assert [request["operation"] for request in next(listener)[1]["requests"]] == ["init", "status"]
+        assert [request["operation"] for request in next(listener)[1]["requests"]] == [
+            "init",
+            "status",
+        ]
         simulator.reset()
         while next(listener)[1] != {"callbacks": [], "requests": [], "faults": []}:
             pass
@@ -109,5 +121,8 @@ def test_size_of_event_is_bounded(http: httpx.Client, simulator: Simulator) -> N
 
 def test_head_of_event_stream_ends(http: httpx.Client) -> None:
     response = http.head(f"{PREFIX}/events")
-    assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (200, "text/event-stream")
+    assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (
+        200,
+        "text/event-stream",
+    )
     assert http.get(f"{PREFIX}/callbacks").status_code == 200  # The connection is free again.

@@ -44,9 +44,17 @@ def test_retry_after_header_reaches_client(simulator: Simulator, mode: str) -> N
 
 
 @pytest.mark.parametrize("in_one_packet", [True, False])
-def test_server_ignores_upgrade_header(http: httpx.Client, server: Server, *, in_one_packet: bool) -> None:
-    """Java's HttpClient offers HTTP/2 in its first request. The request must still be handled, with its body."""
-    upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\nContent-Length:"
+def test_server_ignores_upgrade_header(
+    http: httpx.Client, server: Server, *, in_one_packet: bool
+) -> None:
+    """
+    Java's HttpClient offers HTTP/2 in its first request. The request must still be handled, with
+    its body.
+    """
+    upgrade = (
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: "
+        "AAEAAEAA\r\nContent-Length:"
+    )
     whole = raw_request("/callback/init", INIT).replace(b"Content-Length:", upgrade.encode())
     head, end, body = whole.partition(b"\r\n\r\n")
     with socket.create_connection(socket_address(server)) as sock:
@@ -57,7 +65,9 @@ def test_server_ignores_upgrade_header(http: httpx.Client, server: Server, *, in
             while b"}" not in response:
                 response += sock.recv(1000)
                 assert response.startswith(b"HTTP/1.1 200")
-    assert [each["body"]["callback_number"] for each in http.get(f"{PREFIX}/requests").json()] == [NUMBER] * 2
+    assert [each["body"]["callback_number"] for each in http.get(f"{PREFIX}/requests").json()] == [
+        NUMBER
+    ] * 2
 
 
 @pytest.mark.parametrize(
@@ -89,7 +99,8 @@ def test_server_does_not_read_to_the_end_of_huge_body(http: httpx.Client) -> Non
         is_read = True
 
     headers = {"Content-Type": "application/json"}
-    with suppress(httpx.WriteError):  # The server may close the connection before the client reads the response.
+    # The server may close the connection before the client reads the response.
+    with suppress(httpx.WriteError):
         assert http.post("/callback/init", content=content(), headers=headers).status_code == 413
     assert not is_read
     assert http.post("/callback/init", json=INIT).status_code == 200
@@ -99,7 +110,10 @@ def test_server_refuses_unknown_paths_and_methods(http: httpx.Client) -> None:
     assert http.post("/callback/cancel", json=INIT).status_code == 404
     assert http.post("/callback/init/", json=INIT).status_code == 404
     doubled = http.post(f"{http.base_url}//callback/init", json=INIT)
-    assert (doubled.status_code, doubled.json()["error_message"].split(":")[0]) == (404, "Unknown method")
+    assert (doubled.status_code, doubled.json()["error_message"].split(":")[0]) == (
+        404,
+        "Unknown method",
+    )
     assert "the path is /callback/init, not //callback/init" in doubled.json()["error_message"]
     refused = http.get("/callback/init")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
@@ -107,7 +121,12 @@ def test_server_refuses_unknown_paths_and_methods(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"delay": 1e400}', b'{"id": "\xed\xa0\x80"}', b'{"id": ' + b"[" * 900 + b"]" * 900 + b"}", b'{"id": "\\udfff"}'],
+    [
+        b'{"delay": 1e400}',
+        b'{"id": "\xed\xa0\x80"}',
+        b'{"id": ' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"id": "\\udfff"}',
+    ],
     ids=lambda body: str(body[:30]),
 )
 def test_request_log_survives_body_that_json_cannot_hold(http: httpx.Client, body: bytes) -> None:

@@ -1,6 +1,6 @@
 """
-Schemathesis sends the server the contract's examples, boundary values, random input, and sequences along the contract's links,
-with all of its checks on.
+Schemathesis sends the server the contract's examples, boundary values, random input, and sequences
+along the contract's links, with all of its checks on.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ def simulator() -> Iterator[Simulator]:
 
 @CONTRACT.hook
 def filter_body(_: Any, body: Any) -> bool:
-    # The server accepts integers as strings, against the contract, because TENIOS's own Java client sends them.
-    return not isinstance(body, dict) or not any(_is_decimal(body.get(name)) for name in ("delay", "id"))
+    # The server accepts integers as strings, against the contract, because TENIOS's own Java client
+    # sends them.
+    return not isinstance(body, dict) or not any(
+        _is_decimal(body.get(name)) for name in ("delay", "id")
+    )
 
 
 def _is_decimal(value: object) -> bool:
@@ -45,18 +48,26 @@ def _is_decimal(value: object) -> bool:
 
 
 def use_existing_values(case: Any, simulator: Simulator) -> None:
-    """Replace a well-formed key, configuration and id with existing ones, which no schema can describe."""
+    """
+    Replace a well-formed key, configuration and id with existing ones, which no schema can
+    describe.
+    """
     body = case.body
     if not isinstance(body, dict):
         return
-    for name, existing in {"access_key": ACCESS_KEY, "callback_config_id": CALLBACK_CONFIG_ID}.items():
+    for name, existing in {
+        "access_key": ACCESS_KEY,
+        "callback_config_id": CALLBACK_CONFIG_ID,
+    }.items():
         if isinstance(body.get(name), str) and body[name]:
             body[name] = existing
     ids = [callback.id for callback in simulator.callbacks]
     match body.get("id"):
         case bool():
             pass
-        case int() | float() as number if number % 1 == 0 and 0 <= number < 2**63 and number not in ids:
+        case int() | float() as number if (
+            number % 1 == 0 and 0 <= number < 2**63 and number not in ids
+        ):
             body["id"] = ids[0]
 
 
@@ -74,13 +85,20 @@ def test_operations_conform_to_contract_along_links(simulator: Simulator) -> Non
 
     before = len(simulator.requests)
     Machine.run(settings=settings(max_examples=30, stateful_step_count=6, deadline=None))
-    queried = {request.callback_id for request in simulator.requests[before:] if request.operation == "status"}
+    queried = {
+        request.callback_id
+        for request in simulator.requests[before:]
+        if request.operation == "status"
+    }
     assert queried - {10, None}  # The link was followed with the id of a new callback.
 
 
 @pytest.fixture(scope="module")
 def control_address() -> Iterator[str]:
-    """The address of another served simulator, with one callback that waits for actions and some requests with faults."""
+    """
+    The address of another served simulator, with one callback that waits for actions and some
+    requests with faults.
+    """
     simulator = Simulator(scenario=Scenario.manual())
     with serving(simulator) as server, simulator.client() as tenios:
         callback = tenios.start_callback("+492214710123", agent_announcement="Hello", dtmf_key="1")
@@ -94,5 +112,6 @@ def control_address() -> Iterator[str]:
 @CONTROL.parametrize()
 @settings(max_examples=50, deadline=None)
 def test_control_api_conforms_to_its_document(control_address: str, case: Any) -> None:
-    # The schemas list the fields of all faults and scenarios. Only the descriptions say which of them go together.
+    # The schemas list the fields of all faults and scenarios. Only the descriptions say which of
+    # them go together.
     case.call_and_validate(base_url=control_address, excluded_checks=[positive_data_acceptance])

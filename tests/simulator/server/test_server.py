@@ -60,7 +60,9 @@ def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) ->
     ids=str,
 )
 def test_simulate_reports_invalid_settings_in_one_line(arguments: list[str]) -> None:
-    ran = subprocess.run([TENIOS, "simulate", *arguments], capture_output=True, text=True, check=False, timeout=60)
+    ran = subprocess.run(
+        [TENIOS, "simulate", *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
     assert ran.returncode == 2
     assert ran.stderr.splitlines()[-1].startswith("Error: ")
 
@@ -69,6 +71,8 @@ def test_simulate_ends_quietly_if_its_output_is_closed() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     command: list[str | Path] = [TENIOS, "simulate", "--port", "0"]
-    ran = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    ran = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+    )
     os.close(writing)
     assert (ran.returncode, ran.stderr) == (1, "")

@@ -62,7 +62,9 @@ def test_shutdown_closes_connection_of_slow_response(caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.parametrize("path", ["/callback/init", f"{PREFIX}/faults"])
-def test_shutdown_closes_connection_of_incomplete_request(caplog: pytest.LogCaptureFixture, path: str) -> None:
+def test_shutdown_closes_connection_of_incomplete_request(
+    caplog: pytest.LogCaptureFixture, path: str
+) -> None:
     with socket.socket() as sock:
         with serving(Simulator()) as server:
             server.config.timeout_graceful_shutdown = 1
