@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from attrs import frozen
 
 from tenios_ext import CallbackStatus, ConfigurationError
-from tenios_ext._ledger_database import entries as attempts
+from tenios_ext.ledger._database import entries as attempts
 
 from ._models import Added, CampaignEntry, CampaignSummary
 

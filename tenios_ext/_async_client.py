@@ -15,7 +15,6 @@ from tenios_client.api.callback import get_callback_status, init_callback
 from . import _client_base, _mapping
 from ._async_transport import AsyncHttpClient, AsyncTransport
 from ._attempt import Attempt
-from ._claim import Claim, ledger_of, record_status
 from ._clock import SYSTEM_CLOCK
 from ._exceptions import NotSentError, StatusUnavailableError, TeniosError
 from ._models import CallbackHandle, Outcome
@@ -23,6 +22,7 @@ from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, PollState, default_poll_inter
 from ._settings import Secret, Settings
 from ._transport import TransportFactory, async_raise_for_status, http_options
 from ._watch_many import MAX_CONCURRENCY, watch_many
+from .ledger._claim import Claim, ledger_of, record_status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable

@@ -11,13 +11,13 @@ from tenios_client.api.callback import get_callback_status, init_callback
 
 from . import _client_base, _mapping
 from ._attempt import Attempt
-from ._claim import Claim, ledger_of, record_status
 from ._clock import SYSTEM_CLOCK
 from ._exceptions import StatusUnavailableError, TeniosError
 from ._models import CallbackHandle, Outcome
 from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, PollState, default_poll_interval
 from ._settings import Secret, Settings
 from ._transport import HttpClient, Transport, TransportFactory, http_options, raise_for_status
+from .ledger._claim import Claim, ledger_of, record_status
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -24,16 +24,14 @@ from tenios_ext import (
     OutcomeUnknownError,
     RejectedError,
     _attempt,
-    _claim,
     _client_base,
-    _ledger_database,
     _mapping,
     _polling,
     _transport,
     _watch_many,
     is_final,
 )
-from tenios_ext.ledger import Ledger, LedgerState
+from tenios_ext.ledger import Ledger, LedgerState, _claim, _database
 from tenios_simulator import (
     MAGIC_NUMBERS,
     Scenario,
@@ -165,7 +163,7 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
                 f"twice `timeout` plus {_attempt.Attempt().seconds(0) + _claim.CLAIM_SECONDS:g} "
                 "seconds"
             ),
-            f"Each statement has {_ledger_database.LIMIT:g} seconds",
+            f"Each statement has {_database.LIMIT:g} seconds",
         ],
         "docs/many-callbacks.md": [
             f"at most {_watch_many.MAX_CONCURRENCY} concurrent requests",

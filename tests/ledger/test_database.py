@@ -24,8 +24,8 @@ from support.faults import FaultServer, respond
 from support.postgresql import PASSWORD, new_database, postgresql
 
 from tenios_ext import AsyncTenios, ConfigurationError, LedgerUnavailableError, NotSentError, Tenios
-from tenios_ext._ledger_database import _reason, file_system
 from tenios_ext.ledger import Ledger
+from tenios_ext.ledger._database import _reason, file_system
 from tenios_simulator import Simulator
 
 PLACED = respond("200 OK", {"id": 10})
@@ -147,7 +147,7 @@ def test_sqlite_on_a_network_file_system_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "tenios_ext._ledger_database._mounts", lambda: [f"server:/ {tmp_path} nfs4 rw 0 0"]
+        "tenios_ext.ledger._database._mounts", lambda: [f"server:/ {tmp_path} nfs4 rw 0 0"]
     )
     with pytest.raises(ConfigurationError, match=r"network file system \(nfs4\).*Use PostgreSQL"):
         Ledger(f"sqlite:///{tmp_path}/callbacks.db")
@@ -294,7 +294,7 @@ def test_user_who_may_not_create_tables_can_use_those_that_exist(server: str) ->
 def test_lock_that_is_held_by_another_program_delays_a_call_only_so_long(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenios_ext._ledger_database.LIMIT", 0.2)
+    monkeypatch.setattr("tenios_ext.ledger._database.LIMIT", 0.2)
     values: dict[str, Any] = {"number": NUMBER, "arguments": "{}", "delay": 0}
     with Ledger(url) as ledger, FaultServer(PLACED) as server:
         with Tenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger) as tenios:

@@ -150,7 +150,7 @@ def test_processes_that_race_for_keys_dial_once_each(
 VICTIM = """
 import os, signal, sys
 from tenios_ext import Tenios
-from tenios_ext._ledger_database import Database
+from tenios_ext.ledger._database import Database
 from tenios_ext.ledger import Ledger
 import tenios_ext._mapping, tenios_ext._sync_client
 

@@ -36,7 +36,7 @@ from tenios_ext import (
     TeniosError,
 )
 from tenios_ext._attempt import Attempt
-from tenios_ext._claim import CLAIM_SECONDS
+from tenios_ext.ledger._claim import CLAIM_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -312,7 +312,7 @@ def test_nothing_is_sent_if_the_claim_took_too_long(
     mode: str, ledger: Ledger, tenios: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A person may have resolved the key meanwhile."""
-    monkeypatch.setattr("tenios_ext._claim.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("tenios_ext.ledger._claim.CLAIM_SECONDS", 0.0)
     with pytest.raises(NotSentError, match="took more than"):
         start(mode, ledger, tenios.url)
     assert not tenios.received

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from support.clients import CONFIG_ID, NUMBER, Script
 
 from tenios_ext import AsyncTenios, CallbackStatus, Tenios
-from tenios_ext._claim import record_status
+from tenios_ext.ledger._claim import record_status
 from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ._exceptions import ConfigurationError, LedgerUnavailableError
+from .._exceptions import ConfigurationError, LedgerUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable

@@ -9,8 +9,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from ._attempt import Attempt
-from ._exceptions import (
+from .._attempt import Attempt
+from .._exceptions import (
     ConfigurationError,
     InvalidArgumentError,
     LedgerUnavailableError,
@@ -19,13 +19,13 @@ from ._exceptions import (
     OutcomeUnknownError,
     TeniosError,
 )
-from ._models import FINAL, RANK, CallbackHandle
+from .._models import FINAL, RANK, CallbackHandle
 
 if TYPE_CHECKING:
     from tenios_client.models import CallbackStatus, InitCallbackRequest
 
-    from ._settings import Settings
-    from .ledger import Ledger
+    from .._settings import Settings
+    from ._ledger import Ledger
 
 MAX_KEY = 200
 #: The longest from the beginning of a claim to the beginning of the request (seconds).
@@ -58,7 +58,7 @@ def ledger_of(ledger: object) -> tuple[Ledger | None, bool]:
     url = os.environ.get("TENIOS_LEDGER") if ledger is None else None
     if not url and (ledger is None or ledger is False):
         return None, False
-    from .ledger import Ledger  # most programs have none
+    from ._ledger import Ledger  # most programs have none
 
     if url:
         return Ledger(url), True
@@ -157,7 +157,7 @@ class Claim:
                 f"The key {self._key!r} was used with other arguments before, so nothing was sent. "
                 "Use a key of its own for each callback."
             )
-        from .ledger import to_entry
+        from ._ledger import to_entry
 
         entry = to_entry(row)
         if entry.state == "placed" and entry.handle is not None:

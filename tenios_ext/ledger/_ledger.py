@@ -1,17 +1,4 @@
-"""
-Once per key: a ledger that keeps a callback from being started twice, whatever is repeated, pressed
-twice or crashes.
-
-::
-
-    from tenios_ext import Tenios
-    from tenios_ext.ledger import Ledger
-
-    with Ledger("sqlite:///callbacks.db") as ledger, Tenios(ledger=ledger) as tenios:
-        callback = tenios.start_callback("+49 221 4710123", key="order-4711")
-
-Needs the extra ``ledger``. A ledger never contains the access key.
-"""
+"""A ledger and its entries."""
 
 from __future__ import annotations
 
@@ -21,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from attrs import frozen
 from tenios_client.models import CallbackStatus
 
-from ._exceptions import ConfigurationError
-from ._models import MAX_ID, CallbackHandle
+from .._exceptions import ConfigurationError
+from .._models import MAX_ID, CallbackHandle
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -100,7 +87,7 @@ class Ledger:
             raise ConfigurationError(
                 "A ledger needs an extra: pip install 'tenios-callback[ledger]'"
             )
-        from ._ledger_database import Database  # imports SQLAlchemy, which takes long
+        from ._database import Database  # imports SQLAlchemy, which takes long
 
         self._database = Database(url)
 
