@@ -1,29 +1,8 @@
-"""
-Hypothesis without its time limit per example, which a busy machine exceeds; and tests with a key
-and without one.
-"""
+"""Hypothesis without its time limit per example, which a busy machine exceeds."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import hypothesis
-import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
-
-
-@pytest.fixture(params=["without a key", "with a key"])
-def with_and_without_key(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """
-    Run a test twice: what it proves of a call holds for one with a key and a ledger, too. See
-    ``clients.new_key``.
-    """
-    if request.param == "with a key":
-        monkeypatch.setenv("TENIOS_LEDGER", f"sqlite:///{tmp_path}/callbacks.db")

@@ -114,3 +114,34 @@ def test_durations_are_the_times_between_changes() -> None:
 @pytest.mark.parametrize("statuses", [[], ["REQUESTED"]])
 def test_newest_status_has_no_duration(statuses: list[str]) -> None:
     assert outcome(*statuses).durations == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "null",
+        '"10"',
+        '{"id": true, "started_at": 0}',
+        '{"id": 10.5, "started_at": 0}',
+        '{"id": 10, "started_at": "0"}',
+        '{"id": 10, "started_at": true}',
+        '{"id": 10, "started_at": null}',
+        '{"id": 10, "started_at": 1e999}',
+        '{"id": 10, "started_at": 0, "delay": -1}',
+        '{"id": 10, "started_at": 0, "delay": 1e9}',
+        '{"id": 10, "started_at": 0, "delay": 99999999999}',
+        '{"id": 99999999999999999999, "started_at": 0}',
+        '{"id": ' + "9" * 5000 + ', "started_at": 0}',
+        "[" * 100_000,
+        '{"id": {}, "started_at": 0}',
+    ],
+    ids=lambda text: text[:50],
+)
+def test_handle_that_was_tampered_with_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match="handle"):
+        CallbackHandle.from_json(text)
+
+
+def test_handle_of_a_later_version_is_read() -> None:
+    text = '{"id": 10, "delay": 5, "started_at": 1.5, "note": "new", "nested": {"id": 11}}'
+    assert CallbackHandle.from_json(text) == CallbackHandle(10, delay=5, started_at=1.5)

@@ -140,7 +140,6 @@ def test_properties_are_read_only(kind: Any, name: str) -> None:
         setattr(client, name, None)
 
 
-@pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -163,14 +162,14 @@ def test_properties_are_read_only(kind: Any, name: str) -> None:
     ids=lambda wrong: repr(wrong)[:20],
 )
 def test_poll_interval_that_is_neither_a_function_nor_a_usable_number_is_refused(
-    kind: Any, wrong: Any
+    wrong: Any,
 ) -> None:
     expected = (
         "poll_interval must be a function, or a number of seconds greater than 0 and at most "
         "86400, got "
     )
     with pytest.raises(ConfigurationError, match=expected) as raised:
-        kind("KEY", poll_interval=wrong)
+        Tenios("KEY", poll_interval=wrong)
     assert str(raised.value) == f"{expected}{wrong!r}."
 
 
@@ -198,7 +197,6 @@ def test_empty_variable_of_allowed_numbers_allows_none(
     assert not server.bodies
 
 
-@pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
@@ -234,11 +232,9 @@ def test_empty_variable_of_allowed_numbers_allows_none(
     ],
     ids=repr,
 )
-def test_wrong_setting_is_refused_when_the_client_is_made(
-    kind: Any, wrong: dict[str, Any], hint: str
-) -> None:
+def test_wrong_setting_is_refused_when_the_client_is_made(wrong: dict[str, Any], hint: str) -> None:
     with pytest.raises(ConfigurationError, match=hint) as raised:
-        kind(**{"access_key": "KEY", "callback_config_id": CONFIG_ID, **wrong})
+        Tenios(**{"access_key": "KEY", "callback_config_id": CONFIG_ID, **wrong})
     assert isinstance(raised.value, ValueError)
     assert not isinstance(raised.value, NotPlacedError)
 
@@ -311,3 +307,83 @@ def test_empty_access_key_file_is_a_missing_key(
     monkeypatch.setenv("TENIOS_ACCESS_KEY_FILE", str(path))
     with pytest.raises(ConfigurationError, match="no access key"):
         Tenios()
+
+
+@pytest.mark.parametrize(
+    ("variables", "hint"),
+    [
+        ({"ALL_PROXY": "socks5://127.0.0.1:1"}, r"httpx\[socks\]"),
+        ({"HTTPS_PROXY": "ftp://127.0.0.1:1"}, "proxy"),
+        ({"HTTPS_PROXY": "http://user:secret@"}, "proxy"),
+        ({"HTTPS_PROXY": "http://["}, "proxy"),
+        ({"HTTPS_PROXY": "http://proxy:99999999"}, "proxy"),
+        ({"SSL_CERT_FILE": "gone.pem"}, "SSL_CERT_FILE"),
+        ({"TENIOS_BASE_URL": "https://["}, "base_url"),
+        ({"TENIOS_BASE_URL": "https://host:99999"}, "base_url"),
+        ({"TENIOS_BASE_URL": "https://a b"}, "base_url"),
+    ],
+    ids=repr,
+)
+def test_wrong_environment_is_reported_when_the_client_is_made(
+    variables: dict[str, str], hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=hint) as raised:
+        Tenios("KEY")
+    assert "secret" not in str(raised.value)
+
+
+def test_file_of_certificates_that_has_none_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "empty.pem"
+    path.write_text("no certificate\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
+        Tenios("KEY")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout": 1e10},
+        {"timeout": "30"},
+        {"timeout": None},
+        {"timeout": True},
+        {"event_hooks": []},
+        {"event_hooks": 5},
+        {"event_hooks": {"answer": []}},
+        {"event_hooks": {"request": [5]}},
+        {"event_hooks": {"request": 5}},
+        {"proxy": 5},
+        {"proxy": ""},
+        {"poll_interval": "often"},
+        {"allowed_numbers": 5},
+        {"allowed_numbers": [5]},
+        {"allowed_numbers": b"1"},
+        {"region": 5},
+        {"base_url": 5},
+        {"base_url": ["https://tenios.invalid"]},
+        {"insecure_hosts": "simulator"},
+        {"insecure_hosts": [5]},
+    ],
+    ids=repr,
+)
+def test_setting_of_a_wrong_type_is_reported_when_the_client_is_made(
+    wrong: dict[str, Any],
+) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        Tenios("KEY", **{"base_url": "https://tenios.invalid", **wrong})
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_transport_of_a_wrong_type_is_reported_when_the_client_is_made(kind: Any) -> None:
+    with pytest.raises(ConfigurationError, match="transport"):
+        kind("KEY", transport=5)
+
+
+def test_proxy_for_a_service_on_this_machine_must_be_on_this_machine() -> None:
+    """It would carry the key to another machine unencrypted."""
+    with pytest.raises(ConfigurationError, match="unencrypted"):
+        Tenios("KEY", base_url="http://127.0.0.1:1", proxy="http://192.0.2.1:3128")

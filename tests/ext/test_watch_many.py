@@ -8,7 +8,7 @@ import json
 import math
 import weakref
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +19,7 @@ from support.clients import CONFIG_ID, NUMBER, Script
 from tenios_ext import (
     AsyncTenios,
     CallbackHandle,
+    CallbackStatus,
     CallbackTimeoutError,
     StatusUnavailableError,
     StatusUpdate,
@@ -514,3 +515,29 @@ def test_callbacks_that_have_ended_are_not_kept() -> None:
 
     script = Script(["DISCONNECTED"])
     asyncio.run(run())
+
+
+def test_exception_in_a_poll_interval_ends_only_its_callback() -> None:
+    def poll_interval(status: CallbackStatus | None, _: float) -> float:
+        if status == "ON_HOLD":
+            raise ZeroDivisionError
+        return 1.0
+
+    responses: dict[int, Callable[[], str]] = {1: lambda: "ON_HOLD", 2: lambda: "DISCONNECTED"}
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        callback_id = 1 if b'"id":1' in request.content else 2
+        return httpx.Response(200, json={"status": responses[callback_id]()})
+
+    async def run() -> dict[int, Exception | None]:
+        clock = VirtualClock()
+        transport = httpx.MockTransport(respond)
+        async with AsyncTenios(
+            "KEY", transport=transport, clock=clock, poll_interval=poll_interval
+        ) as tenios:
+            updates = [update async for update in tenios.watch_many([1, 2])]
+        return {update.outcome.handle.id: update.error for update in updates}
+
+    errors = asyncio.run(run())
+    assert isinstance(errors[1], ZeroDivisionError)
+    assert errors[2] is None

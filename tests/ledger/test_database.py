@@ -20,7 +20,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from support.clients import CONFIG_ID, NUMBER, wait_for_recording
-from support.faults import FaultServer, respond
+from support.faults import INIT, FaultServer, respond
 from support.postgresql import PASSWORD, new_database, postgresql
 
 from tenios_ext import AsyncTenios, ConfigurationError, LedgerUnavailableError, NotSentError, Tenios
@@ -317,7 +317,7 @@ def test_ledger_is_taken_from_the_environment(url: str, monkeypatch: pytest.Monk
             tenios.start_callback(NUMBER, key="key")
         with Tenios("KEY", CONFIG_ID, base_url=server.url) as tenios:
             assert tenios.start_callback(NUMBER, key="key").id == 10
-        assert server.received == {"/callback/init": 1}
+        assert server.received == {INIT: 1}
 
 
 @pytest.mark.parametrize("make", [Tenios, AsyncTenios])

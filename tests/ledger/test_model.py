@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from support.clients import CONFIG_ID
-from support.faults import FaultServer, drop, respond, respond_error
+from support.faults import INIT, FaultServer, drop, respond, respond_error
 
 from tenios_ext import Tenios, TeniosError
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from tenios_ext.ledger import Ledger
 
-INIT = "/callback/init"
 NUMBERS = ["+492214710123", "+492214710124"]
 REFUSED_PORT = "http://127.0.0.1:1"
 

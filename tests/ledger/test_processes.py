@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import sqlalchemy as sa
 from support.clients import CONFIG_ID, NUMBER
-from support.faults import FaultServer, respond
+from support.faults import INIT, FaultServer, respond
 from support.postgresql import new_database, pgbouncer
 
 from tenios_ext import OutcomeUnknownError, Tenios
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from support.faults import Connection
 
-INIT = "/callback/init"
 KEYS = 100
 
 RACER = """
@@ -34,13 +33,16 @@ from tenios_ext import OutcomeUnknownError, Tenios
 from tenios_ext.ledger import Ledger
 
 url, base_url, keys = sys.argv[1], sys.argv[2], int(sys.argv[3])
-with Ledger(url) as ledger, Tenios("ACCESS-KEY", "CONFIG", base_url=base_url, ledger=ledger) as
-    tenios: print("ready", flush=True)
+with (
+    Ledger(url) as ledger,
+    Tenios("ACCESS-KEY", "CONFIG", base_url=base_url, ledger=ledger) as tenios,
+):
+    print("ready", flush=True)
     sys.stdin.readline()
     for number in range(keys):
         try:
-            print(number, tenios.start_callback("+492214710123", key=f"key-{number}").id,
-            flush=True)
+            callback = tenios.start_callback("+492214710123", key=f"key-{number}")
+            print(number, callback.id, flush=True)
         except OutcomeUnknownError as error:
             assert "is being dialled by another call" in str(error), error
 """

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from tenios_ext import BadCredentialsError, OutcomeUnknownError, RejectedError, TeniosError
 
+INIT, STATUS = "/callback/init", "/callback/status"
 Fault = Callable[["Connection"], None]
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from support.clients import CONFIG_ID, MODES, NUMBER, wait_for_recording
 from support.faults import (
     FAILURES_AFTER_SENDING,
+    INIT,
     Case,
     Fault,
     FaultServer,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from tenios_ext.ledger import Ledger
 
 KEY = "order-4711"
-INIT = "/callback/init"
 PLACED = respond("200 OK", {"id": 10})
 REFUSED = respond_error("400 Bad Request", "INVALID_VALUE")
 

@@ -5,7 +5,6 @@ recordings.
 
 from __future__ import annotations
 
-import json
 import logging
 import pickle
 import traceback
@@ -21,12 +20,10 @@ from support.faults import (
     Case,
     FaultServer,
     respond,
-    respond_error,
     respond_raw,
 )
 
-from tenios_ext import AsyncTenios, BadCredentialsError, ConfigurationError, Tenios, TeniosError
-from tenios_ext._settings import Secret, Settings
+from tenios_ext import AsyncTenios, ConfigurationError, Tenios, TeniosError
 from tenios_simulator import VirtualClock
 
 if TYPE_CHECKING:
@@ -300,19 +297,6 @@ def test_client_callback_handle_and_outcome_do_not_show_the_key(
             pickle.dumps(client._settings)
 
 
-def test_secret_is_no_text_that_could_be_printed_cut_or_encoded() -> None:
-    secret = Secret(KEY)
-    assert not isinstance(secret, str)
-    assert f"{secret} {secret!r} {secret!s} %s %r" % (secret, secret) == "*** *** *** *** ***"
-    with pytest.raises(TypeError):
-        json.dumps({"access_key": secret})
-    with pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps(secret)
-    assert secret.reveal() == KEY
-    assert secret.redact(f"{KEY} and {KEY}") == "*** and ***"
-    assert Settings(access_key=secret).access_key is secret
-
-
 def test_recording_with_vcr_has_no_key_if_it_is_filtered_as_the_docs_say(tmp_path: Path) -> None:
     cassette = tmp_path / "cassette.yaml"
     with (
@@ -341,13 +325,3 @@ def test_redirect_to_another_server_is_not_followed(mode: str, status: str) -> N
         with FaultServer(redirect) as server, pytest.raises(TeniosError):
             start_callback(mode, base_url=server.url)
         assert not other.received
-
-
-def test_refused_credentials_are_explained_without_the_key() -> None:
-    hint = r"wrong access key and for an unknown callback config id.*General Settings, API"
-    with (
-        FaultServer(respond_error("400 Bad Request", "BAD_CREDENTIALS")) as server,
-        pytest.raises(BadCredentialsError, match=hint) as raised,
-    ):
-        start_callback("sync", base_url=server.url)
-    assert not leaked(str(raised.value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
 import resource
 import time
@@ -16,8 +17,11 @@ import pytest
 import zstandard
 from support.clients import MODES, Script, fetch_status, start_callback
 from support.faults import (
+    INIT,
+    STATUS,
     Connection,
     FaultServer,
+    flood,
     never_respond,
     respond,
     respond_error,
@@ -35,9 +39,8 @@ from tenios_ext import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
-INIT, STATUS = "/callback/init", "/callback/status"
 MEBIBYTE = 1 << 20
 
 
@@ -213,18 +216,6 @@ def test_strange_retry_after_is_no_undocumented_error(mode: str, retry_after: st
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_status_does_not_wait_for_a_long_retry_after(mode: str) -> None:
-    """It may be called in a web request, whose worker must not sleep for an hour."""
-    script = Script([httpx.Response(429, headers={"Retry-After": "3600"})])
-
-    transport = httpx.MockTransport(script)
-    with pytest.raises(StatusUnavailableError) as raised:
-        fetch_status(mode, transport=transport, clock=script.clock)
-    assert raised.value.retry_after == 3600
-    assert script.elapsed == 0
-
-
-@pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize(
     "status", ["\x1b[2J", "A" * 10_000, "ON\nHOLD", "ON\u202eHOLD", "\x00", " " * 65]
 )
@@ -343,3 +334,35 @@ def test_number_of_digits_in_an_id_is_bounded() -> None:
         pytest.raises(OutcomeUnknownError),
     ):
         start_callback("sync", base_url=server.url)
+
+
+class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body of a caller's transport that goes on for seconds without a byte."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield nothing, many times."""
+        return itertools.repeat(b"", 20_000_000)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield nothing, many times."""
+        for chunk in self:
+            yield chunk
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_response_of_a_callers_transport_is_limited_in_time(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenios_ext._attempt.CONNECT_TIMEOUT", 0.05)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Endless()))
+    with pytest.raises(OutcomeUnknownError, match="whole exchange took too long"):
+        start_callback(mode, transport=transport, timeout=0.05)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_large_response_is_cut_off_long_before_the_timeout(mode: str) -> None:
+    with (
+        FaultServer(flood) as server,
+        pytest.raises(OutcomeUnknownError, match="more than 1048576 bytes"),
+    ):
+        start_callback(mode, base_url=server.url, timeout=60)

@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from support.clients import CONFIG_ID, NUMBER, FakeTenios, start_callback
+from support.clients import CONFIG_ID, MODES, NUMBER, FakeTenios, new_key, start_callback
+from support.faults import FaultServer, respond
 
 from tenios_ext import AsyncTenios, InvalidArgumentError, NotPlacedError, Tenios
 from tenios_simulator import VirtualClock
@@ -131,3 +132,45 @@ def test_handle_has_the_time_at_which_the_call_was_made(mode: str) -> None:
         mode, access_key="KEY", clock=clock, transport=httpx.MockTransport(respond_late)
     )
     assert (callback.handle.started_at, clock.now()) == (called_at, called_at + 20)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"agent_announcement": "half a smile \ud83d"},
+        {"agent_announcement": b"bytes"},
+        {"agent_announcement": 5},
+        {"callback_config_id": "\udfff"},
+        {"callback_config_id": 5},
+        {"callback_config_id": ["C"]},
+        {"dtmf_key": 1},
+        {"dtmf_key": "12"},
+        {"dtmf_key": ["1"]},
+        {"delay": "5"},
+        {"delay": 1j},
+        {"number": b"+492214710123"},
+        {"number": None},
+    ],
+    ids=repr,
+)
+def test_argument_that_cannot_be_sent_is_invalid(mode: str, wrong: dict[str, Any]) -> None:
+    arguments = {"number": NUMBER, **wrong}
+    with FaultServer(respond("200 OK", {"id": 10})) as server:
+
+        async def start_async() -> None:
+            async with AsyncTenios(
+                "KEY", CONFIG_ID, base_url=server.url, aiohttp=mode == "aiohttp"
+            ) as tenios:
+                await tenios.start_callback(**arguments, key=new_key())
+
+        def start() -> None:
+            if mode != "sync":
+                asyncio.run(start_async())
+                return
+            with Tenios("KEY", CONFIG_ID, base_url=server.url) as tenios:
+                tenios.start_callback(**arguments, key=new_key())
+
+        with pytest.raises(InvalidArgumentError):
+            start()
+        assert not server.received

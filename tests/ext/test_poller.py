@@ -416,3 +416,24 @@ def test_watch_keeps_its_promises_whatever_is_sent(mode: str, responses: list[An
 def test_check_watch_notices_a_broken_promise(seen: list[str]) -> None:
     with pytest.raises(AssertionError):
         check_watch(Script(["DISCONNECTED"]), lambda: seen)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_callback_that_was_connected_stays_connected(mode: str) -> None:
+    """
+    A failure that is reported after the connection does not make the outcome contradict itself.
+    """
+    script = Script(["CALLING_B", "CONNECTED", "CALL_B_FAILED"])
+    outcome = wait(mode, script)
+    assert (outcome.connected, outcome.failed_party, outcome.ended) == (True, None, True)
+
+
+@pytest.mark.parametrize("limit", [-1, float("nan"), "5", True, 1j])
+@pytest.mark.parametrize("name", ["answer_timeout", "end_timeout"])
+def test_limit_that_is_not_a_number_of_seconds_is_refused_at_once(name: str, limit: Any) -> None:
+    with Script(["REQUESTED"]).client() as tenios:
+        callback = tenios.callback(10)
+        with pytest.raises((TypeError, ValueError), match=name):
+            callback.watch(**{name: limit})
+        with pytest.raises((TypeError, ValueError), match=name):
+            callback.wait(**{name: limit})

@@ -9,21 +9,29 @@ import logging
 import os
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
-from support.clients import CONFIG_ID, NUMBER
-from support.faults import FaultServer, respond
+from support.clients import CONFIG_ID, NUMBER, new_key
+from support.faults import INIT, STATUS, FaultServer, respond
 
-from tenios_ext import AsyncTenios, Tenios
+from tenios_ext import AsyncTenios, NotSentError, Tenios
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STARTED = respond("200 OK", {"id": 10, "status": "REQUESTED"}, "Connection: keep-alive")
 POLLS = 100
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENIOS_ACCESS_KEY", "KEY")
+    monkeypatch.setenv("TENIOS_CALLBACK_CONFIG_ID", CONFIG_ID)
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -143,7 +151,82 @@ def test_client_in_several_event_loops_leaves_nothing_open(
         asyncio.run(tenios.aclose())
         del tenios
         gc.collect()
-    assert server.received == {"/callback/init": 5, "/callback/status": 5}
+    assert server.received == {INIT: 5, STATUS: 5}
     assert not [str(each.message) for each in warned if each.category is ResourceWarning]
     assert not [record for record in caplog.records if "nclosed" in record.getMessage()]
     assert not unraisable
+
+
+@pytest.mark.usefixtures("with_and_without_key")
+@pytest.mark.parametrize("mode", ["async", "aiohttp"])
+def test_client_can_be_used_in_a_second_event_loop(mode: str) -> None:
+    """A connection of the first loop would send the request and then fail."""
+    with FaultServer(STARTED, keep_open=True) as server:
+        tenios = AsyncTenios(base_url=server.url, aiohttp=mode == "aiohttp")
+
+        async def run() -> None:
+            await tenios.start_callback(NUMBER, key=new_key())
+            await tenios.callback(10).status()
+
+        with warnings.catch_warnings():
+            # The first loop ends with an open connection, of which aiohttp and asyncio warn when it
+            # is collected.
+            warnings.simplefilter("ignore", ResourceWarning)
+            asyncio.run(run())
+            asyncio.run(run())
+            asyncio.run(tenios.aclose())
+            gc.collect()
+        assert server.received == {INIT: 2, STATUS: 2}
+
+
+@pytest.mark.usefixtures("with_and_without_key")
+def test_transport_of_the_caller_is_refused_in_a_second_event_loop() -> None:
+    sent: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={"id": 10})
+
+    tenios = AsyncTenios(transport=httpx.MockTransport(handle))
+
+    async def run() -> None:
+        await tenios.start_callback(NUMBER, key=new_key())
+
+    asyncio.run(run())
+    with pytest.raises(NotSentError, match="belongs to another event loop"):
+        asyncio.run(run())
+    assert len(sent) == 1
+    asyncio.run(tenios.aclose())
+
+
+@pytest.mark.usefixtures("with_and_without_key")
+def test_threads_share_a_client() -> None:
+    """
+    The server closes each connection though it promises to keep it, so a connection that is used
+    again would fail.
+    """
+    with (
+        FaultServer(STARTED) as server,
+        Tenios(base_url=server.url) as tenios,
+        ThreadPoolExecutor(16) as pool,
+    ):
+        started = list(
+            pool.map(lambda _: tenios.start_callback(NUMBER, key=new_key()).id, range(64))
+        )
+        assert started == [10] * 64
+        assert server.received == {INIT: 64}
+
+
+@pytest.mark.usefixtures("with_and_without_key")
+@pytest.mark.parametrize("mode", ["async", "aiohttp"])
+def test_tasks_share_a_client(mode: str) -> None:
+    async def run(url: str) -> list[int]:
+        async with AsyncTenios(base_url=url, aiohttp=mode == "aiohttp") as tenios:
+            callbacks = await asyncio.gather(
+                *(tenios.start_callback(NUMBER, key=new_key()) for _ in range(64))
+            )
+            return [callback.id for callback in callbacks]
+
+    with FaultServer(STARTED) as server:
+        assert asyncio.run(run(server.url)) == [10] * 64
+        assert server.received == {INIT: 64}

@@ -4,6 +4,7 @@ One call sends at most one init request, and its error says whether the call may
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -12,15 +13,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trustme
-from support.clients import MODES, start_callback
-from support.faults import FAILURES_AFTER_SENDING, Case, FaultServer, flood, respond
+from support.clients import CONFIG_ID, MODES, NUMBER, new_key, start_callback
+from support.faults import (
+    FAILURES_AFTER_SENDING,
+    INIT,
+    STATUS,
+    Case,
+    FaultServer,
+    reset_on_reuse,
+    respond,
+)
 
-from tenios_ext import NotPlacedError, NotSentError, OutcomeUnknownError
+from tenios_ext import AsyncTenios, NotPlacedError, NotSentError, OutcomeUnknownError, Tenios
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INIT = "/callback/init"
+STARTED = respond("200 OK", {"id": 10, "status": "REQUESTED"}, "Connection: keep-alive")
 
 pytestmark = pytest.mark.usefixtures("with_and_without_key")
 
@@ -28,6 +37,7 @@ pytestmark = pytest.mark.usefixtures("with_and_without_key")
 @pytest.fixture(autouse=True)
 def _access_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENIOS_ACCESS_KEY", "KEY")
+    monkeypatch.setenv("TENIOS_CALLBACK_CONFIG_ID", CONFIG_ID)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -51,27 +61,6 @@ def test_init_request_is_sent_once_if_all_goes_well(mode: str, callback_id: obje
     with FaultServer(respond("200 OK", {"id": callback_id})) as server:
         assert start_callback(mode, base_url=server.url).id == 10
         assert server.received == {INIT: 1}
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_error_has_what_the_response_says(mode: str) -> None:
-    [case] = [case for case in FAILURES_AFTER_SENDING if case.name == "429"]
-    with FaultServer(case.fault) as server, pytest.raises(case.expected) as raised:
-        start_callback(mode, base_url=server.url)
-    error = raised.value
-    assert (error.http_status, error.error_code, error.error_message) == (429, "X", "Some text")
-    assert (error.fields, error.retry_after, error.reason) == (("delay",), 7.0, None)
-    assert "429" in str(error)
-    assert "Some text" in str(error)
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_large_response_is_cut_off_long_before_the_timeout(mode: str) -> None:
-    with (
-        FaultServer(flood) as server,
-        pytest.raises(OutcomeUnknownError, match="more than 1048576 bytes"),
-    ):
-        start_callback(mode, base_url=server.url, timeout=60)
 
 
 @pytest.fixture
@@ -142,3 +131,32 @@ def test_nothing_is_sent_to_a_server_without_tls(mode: str) -> None:
         with pytest.raises(NotSentError):
             start_callback(mode, base_url=server.url.replace("http://", "https://"), timeout=0.25)
         assert not server.received
+
+
+@pytest.mark.usefixtures("with_and_without_key")
+@pytest.mark.parametrize("mode", MODES)
+def test_init_request_never_uses_a_kept_connection(mode: str) -> None:
+    """
+    The server resets each connection at its second request, which would leave the outcome of an
+    init request unknown.
+
+    The second status request does use a kept connection, and is repeated on a new one.
+    """
+    with FaultServer(reset_on_reuse(STARTED), keep_open=True) as server:
+
+        async def run() -> None:
+            async with AsyncTenios(base_url=server.url, aiohttp=mode == "aiohttp") as tenios:
+                await tenios.callback(10).status()
+                for _ in range(3):
+                    await tenios.start_callback(NUMBER, key=new_key())
+                await tenios.callback(10).status()
+
+        if mode == "sync":
+            with Tenios(base_url=server.url) as tenios:
+                tenios.callback(10).status()
+                for _ in range(3):
+                    tenios.start_callback(NUMBER, key=new_key())
+                tenios.callback(10).status()
+        else:
+            asyncio.run(run())
+        assert server.received == {INIT: 3, STATUS: 3}

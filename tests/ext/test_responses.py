@@ -8,7 +8,8 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.clients import fetch_status, start_callback
+from support.clients import MODES, fetch_status, start_callback
+from support.faults import FAILURES_AFTER_SENDING, FaultServer, respond_error
 
 from tenios_ext import (
     BadCredentialsError,
@@ -276,3 +277,24 @@ def test_long_text_of_the_server_is_shortened_most_in_the_message() -> None:
     assert raised.value.error_message == text[:2000] + "\u2026"
     assert len(str(raised.value)) < 300
     assert "xxx\u2026)" in str(raised.value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_error_has_what_the_response_says(mode: str) -> None:
+    [case] = [case for case in FAILURES_AFTER_SENDING if case.name == "429"]
+    with FaultServer(case.fault) as server, pytest.raises(case.expected) as raised:
+        start_callback(mode, access_key="KEY", base_url=server.url)
+    error = raised.value
+    assert (error.http_status, error.error_code, error.error_message) == (429, "X", "Some text")
+    assert (error.fields, error.retry_after, error.reason) == (("delay",), 7.0, None)
+    assert "429" in str(error)
+    assert "Some text" in str(error)
+
+
+def test_refused_credentials_are_explained_without_the_key() -> None:
+    hint = r"wrong access key and for an unknown callback config id.*General Settings, API"
+    with (
+        FaultServer(respond_error("400 Bad Request", "BAD_CREDENTIALS")) as server,
+        pytest.raises(BadCredentialsError, match=hint),
+    ):
+        start_callback("sync", access_key="KEY", base_url=server.url)

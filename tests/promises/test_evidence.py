@@ -6,6 +6,7 @@ left.
 from __future__ import annotations
 
 import asyncio
+import signal
 import ssl
 import threading
 from typing import TYPE_CHECKING, Any
@@ -13,22 +14,21 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import trio
-from support.clients import CONFIG_ID, MODES, NUMBER, new_key, start_callback
-from support.faults import Connection, FaultServer, drop, respond, respond_raw
+from support.clients import CONFIG_ID, MODES, NUMBER, fetch_status, new_key, start_callback
+from support.faults import INIT, Connection, FaultServer, drop, in_turn, respond, respond_raw
 
 from tenios_ext import (
     AsyncTenios,
-    ConfigurationError,
-    InvalidArgumentError,
     NotSentError,
     OutcomeUnknownError,
+    StatusUnavailableError,
     Tenios,
 )
+from tenios_simulator import VirtualClock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-INIT = "/callback/init"
 
 pytestmark = pytest.mark.usefixtures("with_and_without_key")
 STARTED = respond("200 OK", {"id": 10})
@@ -45,6 +45,7 @@ CONNECT_ERRORS = [
 @pytest.fixture(autouse=True)
 def _access_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENIOS_ACCESS_KEY", "KEY")
+    monkeypatch.setenv("TENIOS_CALLBACK_CONFIG_ID", CONFIG_ID)
 
 
 def hook_that_raises(mode: str, kind: type[Exception]) -> Any:
@@ -141,138 +142,6 @@ def test_connection_that_is_lost_behind_the_tunnel_makes_the_outcome_unknown(
     assert seen[0].startswith(b"POST /callback/init")
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"agent_announcement": "half a smile \ud83d"},
-        {"agent_announcement": b"bytes"},
-        {"agent_announcement": 5},
-        {"callback_config_id": "\udfff"},
-        {"callback_config_id": 5},
-        {"callback_config_id": ["C"]},
-        {"dtmf_key": 1},
-        {"dtmf_key": "12"},
-        {"dtmf_key": ["1"]},
-        {"delay": "5"},
-        {"delay": 1j},
-        {"number": b"+492214710123"},
-        {"number": None},
-    ],
-    ids=repr,
-)
-def test_argument_that_cannot_be_sent_is_invalid(mode: str, wrong: dict[str, Any]) -> None:
-    arguments = {"number": NUMBER, **wrong}
-    with FaultServer(STARTED) as server:
-
-        async def start_async() -> None:
-            async with AsyncTenios(
-                "KEY", CONFIG_ID, base_url=server.url, aiohttp=mode == "aiohttp"
-            ) as tenios:
-                await tenios.start_callback(**arguments, key=new_key())
-
-        def start() -> None:
-            if mode != "sync":
-                asyncio.run(start_async())
-                return
-            with Tenios("KEY", CONFIG_ID, base_url=server.url) as tenios:
-                tenios.start_callback(**arguments, key=new_key())
-
-        with pytest.raises(InvalidArgumentError):
-            start()
-        assert not server.received
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("proxy", ["127.0.0.1:1", "http://127.0.0.1:1"])
-def test_proxy_may_be_named_without_a_scheme(
-    mode: str, proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As curl takes it."""
-    monkeypatch.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(NotSentError):
-        start_callback(mode, base_url="https://tenios.invalid")
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    ("variables", "hint"),
-    [
-        ({"ALL_PROXY": "socks5://127.0.0.1:1"}, r"httpx\[socks\]"),
-        ({"HTTPS_PROXY": "ftp://127.0.0.1:1"}, "proxy"),
-        ({"HTTPS_PROXY": "http://user:secret@"}, "proxy"),
-        ({"HTTPS_PROXY": "http://["}, "proxy"),
-        ({"HTTPS_PROXY": "http://proxy:99999999"}, "proxy"),
-        ({"SSL_CERT_FILE": "gone.pem"}, "SSL_CERT_FILE"),
-        ({"TENIOS_BASE_URL": "https://["}, "base_url"),
-        ({"TENIOS_BASE_URL": "https://host:99999"}, "base_url"),
-        ({"TENIOS_BASE_URL": "https://a b"}, "base_url"),
-    ],
-    ids=repr,
-)
-def test_wrong_environment_is_reported_when_the_client_is_made(
-    mode: str, variables: dict[str, str], hint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigurationError, match=hint) as raised:
-        start_callback(mode)
-    assert "secret" not in str(raised.value)
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_file_of_certificates_that_has_none_is_reported(
-    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "empty.pem"
-    path.write_text("no certificate\n")
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
-        start_callback(mode)
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"timeout": 1e10},
-        {"timeout": "30"},
-        {"timeout": None},
-        {"timeout": True},
-        {"transport": 5},
-        {"event_hooks": []},
-        {"event_hooks": 5},
-        {"event_hooks": {"answer": []}},
-        {"event_hooks": {"request": [5]}},
-        {"event_hooks": {"request": 5}},
-        {"proxy": 5},
-        {"proxy": ""},
-        {"poll_interval": "often"},
-        {"allowed_numbers": 5},
-        {"allowed_numbers": [5]},
-        {"allowed_numbers": b"1"},
-        {"region": 5},
-        {"base_url": 5},
-        {"base_url": ["https://tenios.invalid"]},
-        {"insecure_hosts": "simulator"},
-        {"insecure_hosts": [5]},
-    ],
-    ids=repr,
-)
-def test_setting_of_a_wrong_type_is_reported_when_the_client_is_made(
-    mode: str, wrong: dict[str, Any]
-) -> None:
-    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
-        start_callback(mode, **{"base_url": "https://tenios.invalid", **wrong})
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_proxy_for_a_service_on_this_machine_must_be_on_this_machine(mode: str) -> None:
-    """It would carry the key to another machine unencrypted."""
-    with pytest.raises(ConfigurationError, match="unencrypted"):
-        start_callback(mode, base_url="http://127.0.0.1:1", proxy="http://192.0.2.1:3128")
-
-
 @pytest.mark.parametrize("aiohttp", [False, True])
 def test_async_client_in_trio_means_not_sent(*, aiohttp: bool) -> None:
     async def run() -> None:
@@ -349,3 +218,84 @@ def test_exception_in_place_of_our_connections_is_not_taken_for_nothing_sent(
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", fail)
     with pytest.raises(OutcomeUnknownError):
         start_callback("sync", base_url="https://tenios.invalid")
+
+
+@pytest.mark.usefixtures("with_and_without_key")
+def test_aiohttp_timeout_while_connecting_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    import aiohttp  # the other tests run without the extra
+
+    async def connect(*_: Any, **__: Any) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", connect)
+    with pytest.raises(NotSentError, match=r"Connection timeout"):
+        start_callback("aiohttp", base_url="http://127.0.0.1:1")
+
+
+def all_subclasses(cls: type[Exception]) -> set[type[Exception]]:
+    return {cls}.union(*(all_subclasses(each) for each in cls.__subclasses__()))
+
+
+@pytest.mark.usefixtures("with_and_without_key")
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("kind", sorted(all_subclasses(httpx.TransportError), key=str))
+def test_no_exception_of_a_custom_transport_is_evidence_that_nothing_was_sent(
+    mode: str, kind: type[Exception]
+) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise kind("some text")
+
+    with pytest.raises(OutcomeUnknownError, match=f"{kind.__name__}: some text") as raised:
+        start_callback(mode, transport=httpx.MockTransport(fail))
+    assert (raised.value.http_status, raised.value.reason) == (None, f"{kind.__name__}: some text")
+
+
+@pytest.mark.usefixtures("with_and_without_key")
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_unexpected_exception_leaves_the_outcome_unknown(mode: str) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise ZeroDivisionError
+
+    with pytest.raises(OutcomeUnknownError, match="ZeroDivisionError"):
+        start_callback(mode, transport=httpx.MockTransport(fail))
+    with pytest.raises(StatusUnavailableError, match="ZeroDivisionError"):
+        fetch_status(mode, transport=httpx.MockTransport(fail), clock=VirtualClock())
+
+
+@pytest.mark.usefixtures("with_and_without_key")
+def test_ctrl_c_during_an_init_request_is_raised_with_a_note() -> None:
+    def interrupt(connection: Connection) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        connection.hold()
+
+    with FaultServer(interrupt) as server, Tenios(base_url=server.url) as tenios:
+        with pytest.raises(KeyboardInterrupt) as raised:
+            tenios.start_callback(NUMBER, key=new_key())
+        assert server.received == {INIT: 1}
+    assert raised.value.__notes__ == [
+        "Phones may be ringing: do not simply call again, or the same person may be called twice."
+    ]
+
+
+@pytest.mark.usefixtures("with_and_without_key")
+@pytest.mark.parametrize("mode", ["async", "aiohttp"])
+def test_cancelled_init_request_has_a_note_and_the_client_stays_usable(mode: str) -> None:
+    received = threading.Event()
+
+    def stay_silent(connection: Connection) -> None:
+        received.set()
+        connection.hold()
+
+    async def run(url: str) -> None:
+        async with AsyncTenios(base_url=url, aiohttp=mode == "aiohttp") as tenios:
+            task = asyncio.create_task(tenios.start_callback(NUMBER, key=new_key()))
+            await asyncio.to_thread(received.wait)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as raised:
+                await task
+            assert "Phones may be ringing" in raised.value.__notes__[0]
+            assert (await tenios.start_callback(NUMBER, key=new_key())).id == 10
+
+    with FaultServer(in_turn(stay_silent, STARTED)) as server:
+        asyncio.run(run(server.url))
+        assert server.received == {INIT: 2}

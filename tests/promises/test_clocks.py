@@ -5,24 +5,19 @@ Limits and histories, whatever the clocks of the machines show and however long 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 from support.clients import CONFIG_ID, NUMBER, Script
 
 from tenios_ext import (
-    AsyncTenios,
     CallbackHandle,
-    CallbackStatus,
     CallbackTimeoutError,
     Outcome,
     Tenios,
 )
 from tenios_simulator import Scenario, Simulator, VirtualClock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 DAY = 24 * 3600.0
 
@@ -158,81 +153,3 @@ def test_slow_caller_of_watch_many_gets_the_next_statuses() -> None:
         return seen
 
     assert asyncio.run(run()) == [("REQUESTED", None), ("CONNECTED", None), ("DISCONNECTED", None)]
-
-
-def test_exception_in_a_poll_interval_ends_only_its_callback() -> None:
-    def poll_interval(status: CallbackStatus | None, _: float) -> float:
-        if status == "ON_HOLD":
-            raise ZeroDivisionError
-        return 1.0
-
-    responses: dict[int, Callable[[], str]] = {1: lambda: "ON_HOLD", 2: lambda: "DISCONNECTED"}
-
-    def respond(request: httpx.Request) -> httpx.Response:
-        callback_id = 1 if b'"id":1' in request.content else 2
-        return httpx.Response(200, json={"status": responses[callback_id]()})
-
-    async def run() -> dict[int, Exception | None]:
-        clock = VirtualClock()
-        transport = httpx.MockTransport(respond)
-        async with AsyncTenios(
-            "KEY", transport=transport, clock=clock, poll_interval=poll_interval
-        ) as tenios:
-            updates = [update async for update in tenios.watch_many([1, 2])]
-        return {update.outcome.handle.id: update.error for update in updates}
-
-    errors = asyncio.run(run())
-    assert isinstance(errors[1], ZeroDivisionError)
-    assert errors[2] is None
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_callback_that_was_connected_stays_connected(mode: str) -> None:
-    """
-    A failure that is reported after the connection does not make the outcome contradict itself.
-    """
-    script = Script(["CALLING_B", "CONNECTED", "CALL_B_FAILED"])
-    outcome = wait_for(mode, script, CallbackHandle(10, started_at=script.clock.now()))
-    assert (outcome.connected, outcome.failed_party, outcome.ended) == (True, None, True)
-
-
-@pytest.mark.parametrize("limit", [-1, float("nan"), "5", True, 1j])
-@pytest.mark.parametrize("name", ["answer_timeout", "end_timeout"])
-def test_limit_that_is_not_a_number_of_seconds_is_refused_at_once(name: str, limit: Any) -> None:
-    with Script(["REQUESTED"]).client() as tenios:
-        callback = tenios.callback(10)
-        with pytest.raises((TypeError, ValueError), match=name):
-            callback.watch(**{name: limit})
-        with pytest.raises((TypeError, ValueError), match=name):
-            callback.wait(**{name: limit})
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "null",
-        '"10"',
-        '{"id": true, "started_at": 0}',
-        '{"id": 10.5, "started_at": 0}',
-        '{"id": 10, "started_at": "0"}',
-        '{"id": 10, "started_at": true}',
-        '{"id": 10, "started_at": null}',
-        '{"id": 10, "started_at": 1e999}',
-        '{"id": 10, "started_at": 0, "delay": -1}',
-        '{"id": 10, "started_at": 0, "delay": 1e9}',
-        '{"id": 10, "started_at": 0, "delay": 99999999999}',
-        '{"id": 99999999999999999999, "started_at": 0}',
-        '{"id": ' + "9" * 5000 + ', "started_at": 0}',
-        "[" * 100_000,
-        '{"id": {}, "started_at": 0}',
-    ],
-    ids=lambda text: text[:50],
-)
-def test_handle_that_was_tampered_with_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match="handle"):
-        CallbackHandle.from_json(text)
-
-
-def test_handle_of_a_later_version_is_read() -> None:
-    text = '{"id": 10, "delay": 5, "started_at": 1.5, "note": "new", "nested": {"id": 11}}'
-    assert CallbackHandle.from_json(text) == CallbackHandle(10, delay=5, started_at=1.5)
