@@ -81,18 +81,18 @@ def pick_up_many(script: Script, callback: Any) -> None:
     asyncio.run(run())
 
 
-PICK_UP = [pick_up, pick_up_async, pick_up_many]
-
-
-@pytest.mark.parametrize("via", PICK_UP)
 @pytest.mark.parametrize(("wrong", "error"), WRONG, ids=lambda value: ascii(value)[:20])
-def test_wrong_id_is_a_plain_value_error_or_type_error(
-    via: Callable[[Script, Any], None], wrong: Any, error: type[Exception]
-) -> None:
-    script = Script(["DISCONNECTED"])
+def test_wrong_id_is_a_plain_value_error_or_type_error(wrong: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"callback (must|id)") as raised:
-        via(script, wrong)
+        pick_up(Script(["DISCONNECTED"]), wrong)
     assert not isinstance(raised.value, TeniosError)
+
+
+@pytest.mark.parametrize("via", [pick_up, pick_up_async, pick_up_many])
+def test_wrong_id_is_refused_before_the_first_request(via: Callable[[Script, Any], None]) -> None:
+    script = Script(["DISCONNECTED"])
+    with pytest.raises(ValueError, match="callback id"):
+        via(script, -1)
     assert not script.ids
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 import pytest
-from support.clients import CONFIG_ID, MODES, NUMBER, fetch_status, start_callback
+from support.clients import CONFIG_ID, LOCAL, MODES, NUMBER, fetch_status, start_callback
 from support.faults import STATUS, Connection, FaultServer, in_turn, respond
 
 import tenios_ext
@@ -152,7 +152,7 @@ def test_what_a_hook_changes_is_gone_in_the_next_request(mode: str) -> None:
         sent.append(request)
         return httpx.Response(200, json={"status": "CONNECTED"})
 
-    settings: dict[str, Any] = {"transport": httpx.MockTransport(handle)}
+    settings: dict[str, Any] = {"transport": httpx.MockTransport(handle), "base_url": LOCAL}
 
     async def run() -> None:
         async with AsyncTenios(**settings, event_hooks={"request": [async_change]}) as tenios:
@@ -240,7 +240,8 @@ def test_access_key_is_put_in_its_place_and_nowhere_else(key: str, text: str) ->
         bodies.append(request.content)
         return httpx.Response(200, json={"loginId": "", "id": 10})
 
-    with Tenios(key, CONFIG_ID, transport=httpx.MockTransport(respond)) as tenios:
+    transport = httpx.MockTransport(respond)
+    with Tenios(key, CONFIG_ID, base_url=LOCAL, transport=transport) as tenios:
         tenios.start_callback(NUMBER, agent_announcement=text)
     document = json.loads(bodies[0])
     assert document["access_key"] == key

@@ -355,10 +355,10 @@ def test_timeout_message_says_what_was_missing_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("name", ["answer_timeout", "end_timeout"])
-@pytest.mark.parametrize("limit", [-1.0, -0.001, -math.inf, math.nan])
-def test_limit_that_is_negative_or_not_a_number_is_refused(name: str, limit: float) -> None:
+@pytest.mark.parametrize("limit", [-1.0, -0.001, -math.inf, math.nan, "5", True, 1j])
+def test_limit_that_is_negative_or_not_a_number_is_refused(name: str, limit: Any) -> None:
     with pytest.raises(
-        ValueError, match=f"{name} must be a number of seconds, 0 or more, or None, got {limit!r}"
+        (TypeError, ValueError), match=f"{name} must be a number of seconds.*, got "
     ):
         new_state(**{name: limit})
 

@@ -5,6 +5,7 @@ The goals of the default poll interval, on fewer of the callbacks that
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import sys
@@ -34,6 +35,7 @@ def random_state() -> Iterator[None]:
     random.setstate(state)
 
 
+@functools.cache
 def results(population: str, seconds: float) -> tuple[Result, Result]:
     """The results of the default and of a fixed interval."""
     courses = POPULATIONS[population].courses(COUNT)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from support.clients import MODES, start_callback
+from support.clients import MODES, NUMBER, start_callback
 from support.faults import FaultServer, drop, respond
 
 from tenios_ext import AsyncTenios, ConfigurationError, NotSentError, Tenios
@@ -118,4 +118,5 @@ def test_offline_does_not_affect_other_services_and_mocks(monkeypatch: pytest.Mo
     with FaultServer(respond("200 OK", {"id": 10})) as server:
         assert start_callback("sync", base_url=server.url).id == 10
     mock = httpx.MockTransport(lambda _: httpx.Response(200, json={"id": 10}))
-    assert start_callback("sync", transport=mock).id == 10
+    with Tenios(transport=mock) as tenios:
+        assert tenios.start_callback(NUMBER, callback_config_id="CONFIG").id == 10

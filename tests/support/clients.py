@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NUMBER = "+492214710123"
 CONFIG_ID = "CONFIG"
+#: The base URL of clients that have a transport: for https, each would make a TLS context (24 ms).
+LOCAL = "http://127.0.0.1:1"
 
 #: The sync client, the async client with httpx's connections, and the async client with aiohttp's.
 MODES = ["sync", "async", "aiohttp"]
@@ -40,6 +42,8 @@ def start_callback(mode: str, **settings: Any) -> Callback | AsyncCallback:
     The access key must come from the environment: a test that looks for it in tracebacks must not
     have it in a variable.
     """
+    if "transport" in settings:
+        settings.setdefault("base_url", LOCAL)
     if mode == "sync":
         with Tenios(callback_config_id=CONFIG_ID, **settings) as tenios:
             return tenios.start_callback(NUMBER, key=new_key())
@@ -55,6 +59,8 @@ def start_callback(mode: str, **settings: Any) -> Callback | AsyncCallback:
 
 def fetch_status(mode: str, callback_id: int | str = 10, **settings: Any) -> CallbackStatus:
     """Fetch the status of a callback once."""
+    if "transport" in settings:
+        settings.setdefault("base_url", LOCAL)
     if mode == "sync":
         with Tenios(**settings) as tenios:
             return tenios.callback(callback_id).status()
@@ -135,12 +141,12 @@ class Script:
 
     def client(self, **settings: Any) -> Tenios:
         """Return a client of this server."""
-        return Tenios(
-            "KEY", CONFIG_ID, transport=httpx.MockTransport(self), clock=self.clock, **settings
-        )
+        return Tenios("KEY", CONFIG_ID, **self._settings(settings))
 
     def async_client(self, **settings: Any) -> AsyncTenios:
         """Return an async client of this server."""
-        return AsyncTenios(
-            "KEY", CONFIG_ID, transport=httpx.MockTransport(self), clock=self.clock, **settings
-        )
+        return AsyncTenios("KEY", CONFIG_ID, **self._settings(settings))
+
+    def _settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        transport = httpx.MockTransport(self)
+        return {"base_url": LOCAL, "transport": transport, "clock": self.clock, **settings}
