@@ -22,6 +22,11 @@ PHP = Install PHP 8.1 or later with its curl extension, or run make php.
 
 # Many tests start Python programs. Where containers set this, each of them would compile everything that it imports.
 unexport PYTHONDONTWRITEBYTECODE
+# pip, uv, npm and Go keep caches in the home folder, which a user of a container may not have.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/build/home
+$(shell mkdir -p '$(HOME)')
+endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
