@@ -7,7 +7,8 @@ from html import escape
 _STYLE = """
   .paper { fill: #ffffff; }
   text { font: 13px system-ui, sans-serif; fill: #1c2430; stroke: #ffffff; stroke-width: 4px;
-  paint-order: stroke; } text.title { font-weight: 600; font-size: 15px; }
+    paint-order: stroke; }
+  text.title { font-weight: 600; font-size: 15px; }
   text.ours { font-weight: 600; fill: #17693a; }
   .grid { stroke: #d5dae1; }
   .fixed { stroke: #556070; stroke-width: 1.5; fill: none; }

@@ -33,7 +33,8 @@ STATUSES = {
 WIDE, HIGH, STEP_X, STEP_Y = 132, 40, 168, 96
 STYLE = """
   text { font: 600 13px system-ui, sans-serif; text-anchor: middle; dominant-baseline: central;
-  fill: #1c2430; } rect { fill: #ffffff; stroke: #556070; stroke-width: 1.5; rx: 8px; }
+    fill: #1c2430; }
+  rect { fill: #ffffff; stroke: #556070; stroke-width: 1.5; rx: 8px; }
   rect.good { fill: #d9f2e3; stroke: #17693a; }
   rect.bad { fill: #fbe0dd; stroke: #a8261c; }
   path { stroke: #556070; stroke-width: 1.5; fill: none; marker-end: url(#tip); }

@@ -34,13 +34,16 @@ from tenios_ext import OutcomeUnknownError, Tenios
 from tenios_ext.ledger import Ledger
 
 url, base_url, keys = sys.argv[1], sys.argv[2], int(sys.argv[3])
-with Ledger(url) as ledger, Tenios("ACCESS-KEY", "CONFIG", base_url=base_url, ledger=ledger) as
-    tenios: print("ready", flush=True)
+with (
+    Ledger(url) as ledger,
+    Tenios("ACCESS-KEY", "CONFIG", base_url=base_url, ledger=ledger) as tenios,
+):
+    print("ready", flush=True)
     sys.stdin.readline()
     for number in range(keys):
         try:
-            print(number, tenios.start_callback("+492214710123", key=f"key-{number}").id,
-            flush=True)
+            callback = tenios.start_callback("+492214710123", key=f"key-{number}")
+            print(number, callback.id, flush=True)
         except OutcomeUnknownError as error:
             assert "is being dialled by another call" in str(error), error
 """
