@@ -282,7 +282,7 @@ def _php(monkeypatch: pytest.MonkeyPatch) -> None:
     Skip the tests if PHP is missing, but fail in CI. A right client needs less than this limit.
     """
     if shutil.which("php") is None:
-        text = "The wrong clients cannot be run without php. Install it first: make php."
+        text = "The wrong clients cannot be run without php. Install it first: make system."
         pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
     monkeypatch.setattr(conformance.run, "LIMIT", 10)
 
