@@ -1,4 +1,5 @@
-# How to run everything. CI runs `make ci`, and noxfile.py runs `make test` with BIN and READY set for its own environments.
+# How to run everything. CI runs `make ci`, and noxfile.py runs `make test` with BIN and READY set for
+# its own environments.
 
 PYTHON ?= python3
 BIN ?= .venv/bin
@@ -6,6 +7,18 @@ READY ?= .venv/.ready
 NODE_READY = tools/node_modules/.package-lock.json
 NODE_BIN = tools/node_modules/.bin
 PARALLEL = --numprocesses auto --maxprocesses 4
+# What `make test SUITE=...` runs, and about how many minutes it takes on two cores.
+TESTS_ = --ignore tests/clients --ignore tests/mutation --ignore tests/campaign/test_chaos.py
+TESTS_contract = tests/contract
+TESTS_clients = tests/clients
+TESTS_chaos = tests/campaign/test_chaos.py
+TESTS_mutants = tests/mutation
+MINUTES_ = 15
+MINUTES_contract = 3
+MINUTES_clients = 5
+MINUTES_chaos = 4
+MINUTES_mutants = 5
+TESTS = $(or $(TESTS_$(SUITE)),$(error There is no suite $(SUITE), but contract, clients, chaos and mutants))
 SCREENSHOTS = tests/simulator/server/test_console.py::test_pages_are_accessible \
 	tests/examples/test_examples.py::test_page_shows_the_progress_of_the_call
 WORKFLOW = callback.arazzo.yaml
@@ -13,39 +26,44 @@ CONTRACTS = openapi.yaml tenios_simulator/server/control.yaml
 # Those that draw no chart. benchmarks/chaos.py measures no speed.
 BENCHMARKS = $(filter-out %/chaos.py %/peers.py %/poll_interval.py,$(wildcard benchmarks/[!_]*.py))
 ACTIONLINT = go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock"
 # Fail with one sentence if a program is missing: $(call require,program,how to get it)
-require = @command -v $(1) >/dev/null || { echo "$(1) is missing, but make $@ needs it. $(2)" >&2; exit 1; }
+require = @command -v $(1) >/dev/null || { echo "make $@ needs $(1), which is missing. $(2)" >&2; exit 1; }
 GO = Install Go 1.26 or later.
 JDK = Install a JDK 17 or later with Maven.
-PHP = Install PHP 8.1 or later with its curl extension, or run make php.
+PHP = Install PHP 8.1 or later with its curl extension, or run make system.
 
-# Many tests start Python programs. Where containers set this, each of them would compile everything that it imports.
+# Many tests start Python programs. Where containers set this, each of them would compile everything
+# that it imports.
 unexport PYTHONDONTWRITEBYTECODE
+# pip, uv, npm and Go keep caches in the home folder, which a user of a container may not have.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/build/home
+$(shell mkdir -p '$(HOME)')
+endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo generate generate-check check lint types fix test contract clients chaos mutants clients-table docs example pictures bench \
-	browser database php libraries build artefacts compatible workflows lock ci clean
+.PHONY: help install demo generate generate-check check lint types fix test contract clients docs \
+	example pictures bench system build artefacts compatible workflows lock ci clean
 
-help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+help:
+	@awk -F ':.*## ' '/^##@/ { print substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-install: $(READY) $(NODE_READY) ## Install the development environment (the other targets do this when needed)
+##@ Every day:
 
-demo: $(READY) ## Run a complete callback on the simulator (ARGS=NUMBER calls another number)
+demo: $(READY) ## Run a complete callback on the simulator (ARGS=NUMBER)
 	@$(BIN)/python scripts/demo.py $(ARGS)
 
-test: $(READY) $(NODE_READY) ## Run the tests (ARGS='-k prism' selects some, ARGS=--cov tells which lines they reach)
-	$(BIN)/pytest $(PARALLEL) --ignore tests/clients --ignore tests/mutation --ignore tests/campaign/test_chaos.py $(ARGS)
-
-check: lint types generate-check compatible workflows ## Run all checks except the tests; changes no file
+check: lint types generate-check compatible workflows ## Run all checks but the tests (needs Go)
 
 fix: generate ## Regenerate, fix what ruff can fix, and format
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-generate: $(READY) ## Write generated/ and the sync client from their sources
+generate: $(READY) ## Write generated/ and the sync client
 	$(BIN)/python scripts/generate.py
 	$(BIN)/python scripts/generate_sync.py
 
@@ -63,40 +81,45 @@ lint: $(READY) $(NODE_READY) ## Lint the contracts and the code
 types: $(READY) ## Check the types
 	$(BIN)/mypy
 
-compatible: $(READY) ## Compare the contract with the last release; fail if its version is too low for the changes (needs Go)
+##@ These take minutes:
+
+test: $(READY) $(NODE_READY) $(if $(filter clients mutants,$(SUITE)),artefacts) ## Run the tests (ARGS='tests/cli -k call' runs a part)
+##@                       SUITE=contract, clients, chaos or mutants runs others
+	$(if $(filter clients mutants,$(SUITE)),$(call require,go,$(GO)))
+	$(if $(filter clients,$(SUITE)),$(call require,mvn,$(JDK)))
+	$(if $(filter clients,$(SUITE)),$(call require,php,$(PHP)))
+	@$(if $(ARGS),,echo "The tests take about $(MINUTES_$(SUITE)) minutes on two cores.")
+	$(BIN)/pytest $(PARALLEL) $(TESTS) $(ARGS)
+
+contract clients:
+	@$(MAKE) --no-print-directory test SUITE=$@
+
+ci: system check test ## Run everything that must pass before a merge
+	@for suite in clients chaos mutants; do \
+	  $(MAKE) --no-print-directory test SUITE=$$suite || exit; done
+
+bench: $(READY) $(NODE_READY) ## Measure the speed that the documents state
+	$(BIN)/python benchmarks/peers.py --chart docs/pictures/peers.svg
+	$(BIN)/python benchmarks/poll_interval.py --chart docs/pictures/poll-interval.svg
+	for each in $(BENCHMARKS); do printf '\n%s\n' "$$each"; $(BIN)/python "$$each" || exit; done
+
+##@ Now and then:
+
+install: $(READY) $(NODE_READY) ## Install the development environment (others do it too)
+
+system: ## Install missing system packages (Debian, Ubuntu)
+	@PYTHON=$(PYTHON) scripts/system.sh
+
+compatible: $(READY) ## Compare the contract with the last release (needs Go)
 	$(call require,go,$(GO))
 	$(BIN)/python scripts/compatible.py $(ARGS)
 
-workflows: $(READY) ## Lint the GitHub workflows (needs Go)
+workflows: $(READY)
 	$(call require,go,$(GO))
 	$(ACTIONLINT)
 	$(BIN)/zizmor --offline --quiet .github
 
-contract: $(READY) $(NODE_READY) ## Run the contract tests
-	$(BIN)/pytest tests/contract $(ARGS)
-
-clients: $(READY) $(NODE_READY) artefacts ## Build and test the clients in other languages (needs Go, a JDK with Maven, and PHP)
-	$(call require,go,$(GO))
-	$(call require,mvn,$(JDK))
-	$(call require,php,$(PHP))
-	$(BIN)/pytest $(PARALLEL) tests/clients $(ARGS)
-
-chaos: $(READY) ## Kill processes of campaigns at random while requests fail, and see that nobody is called twice
-	$(BIN)/pytest $(PARALLEL) tests/campaign/test_chaos.py $(ARGS)
-
-mutants: $(READY) $(NODE_READY) artefacts ## Change the contract in many ways and see that the checks notice (needs Go)
-	$(call require,go,$(GO))
-	$(BIN)/pytest $(PARALLEL) tests/mutation $(ARGS)
-
-clients-table: $(READY) $(NODE_READY) php libraries ## Run tools and HTTP libraries of other languages and write their tables in the docs (takes 20 minutes)
-	$(call require,go,$(GO))
-	$(call require,mvn,$(JDK))
-	$(call require,cargo,Install Rust 1.88 or later.)
-	$(BIN)/python scripts/readers.py
-	$(BIN)/python scripts/generators.py
-	$(BIN)/python scripts/http_libraries.py
-
-docs: $(READY) ## Build the site into build/docs/ and the man page into build/man/
+docs: $(READY) ## Build the site and the man page in build/
 	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet docs build/docs $(ARGS)
 	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet -b man docs build/man $(ARGS)
 
@@ -107,58 +130,33 @@ pictures: $(READY) $(NODE_READY) ## Draw the pictures of the documents (needs Ch
 	$(BIN)/python scripts/pictures.py docs/pictures
 	PICTURES=docs/pictures $(BIN)/pytest $(SCREENSHOTS) $(ARGS)
 
-bench: $(READY) $(NODE_READY) ## Measure the speed that the documents state, and draw their charts
-	$(BIN)/python benchmarks/peers.py --chart docs/pictures/peers.svg
-	$(BIN)/python benchmarks/poll_interval.py --chart docs/pictures/poll-interval.svg
-	for each in $(BENCHMARKS); do printf '\n%s\n' "$$each"; $(BIN)/python "$$each" || exit; done
-
-browser: ## Install Chromium if there is none (Debian and Ubuntu, as root); the tests of the web pages need it
-	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
-	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install Chromium or Chrome in another way." >&2; exit 1; }; \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
-
-database: ## Install PostgreSQL and pgbouncer if missing (Debian and Ubuntu, as root); the tests of the ledger need them
-	@{ ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null || command -v postgres; } && \
-	  { command -v pgbouncer || ls /usr/sbin/pgbouncer 2>/dev/null; } || { \
-	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install PostgreSQL and pgbouncer in another way." >&2; exit 1; }; \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql pgbouncer; }
-
-php: ## Install PHP with its curl extension if there is none (Debian and Ubuntu, as root); the PHP client needs it
-	@php -m 2>/dev/null | grep -x curl || { \
-	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install PHP and its curl extension in another way." >&2; exit 1; }; \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends php-cli php-curl; }
-
-libraries: ## Install Guzzle and Ruby with Typhoeus if missing (Debian and Ubuntu, as root); the table of HTTP libraries needs them
-	@php -r "exit((int) !@include 'GuzzleHttp/autoload.php');" 2>/dev/null && ruby -e "require 'typhoeus'" 2>/dev/null || { \
-	  command -v apt-get >/dev/null || { echo "apt-get is missing. Install Guzzle and Ruby with Typhoeus in another way." >&2; exit 1; }; \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends php-guzzlehttp-guzzle ruby-typhoeus; }
-
-artefacts: $(READY) ## Write the contract for other tools into build/contract/
+artefacts: $(READY)
 	@$(BIN)/python scripts/artefacts.py build/contract
 
-build: $(READY) artefacts ## Build the wheel and the source distribution into dist/
+build: $(READY) artefacts ## Build dist/ and, for other tools, build/contract/
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 
-lock: ## Update the lock files in requirements/ (ARGS=--upgrade takes the newest versions)
+lock: ## Update the lock files (ARGS=--upgrade: newest versions)
 	$(LOCK) pyproject.toml --all-extras --group dev -o requirements/dev.txt $(ARGS)
-	$(LOCK) pyproject.toml --extra aiohttp --group bench -c requirements/dev.txt -o requirements/bench.txt $(ARGS)
+	$(LOCK) pyproject.toml --extra aiohttp --group bench -c requirements/dev.txt \
+	  -o requirements/bench.txt $(ARGS)
 	echo uv | $(LOCK) - -c requirements/dev.txt -o requirements/uv.txt
-
-ci: browser database php check test clients chaos mutants ## Run everything that must pass before a merge (needs Go and a JDK with Maven)
 
 clean: ## Remove everything that the other targets have made
 	rm -rf .venv .nox tools/node_modules dist build .coverage .*_cache .hypothesis .schemathesis
 	for each in clients/*/Makefile; do $(MAKE) -s -C "$${each%/*}" clean; done
 
 .venv/.ready: requirements/dev.txt requirements/uv.txt pyproject.toml scripts/install.py
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing. Install Python 3.11 or later, or name another one: make PYTHON=..." >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) is missing. Install Python 3.11, or name a later one: make PYTHON=..." >&2; exit 1; }
 	@echo "Installing the Python packages into .venv (this may take a minute)."
 	@$(PYTHON) scripts/install.py
 	@touch $@
 
 $(NODE_READY): tools/package.json tools/package-lock.json
-	@command -v npm >/dev/null || { echo "Node.js is missing; Prism, Redocly and Spectral need it. Install Node.js 20.19 or later." >&2; exit 1; }
+	@command -v npm >/dev/null || { \
+	  echo "npm is missing, for Prism, Redocly and Spectral. Install Node.js 20.19 or later." >&2; exit 1; }
 	@echo "Installing the Node packages into tools/node_modules (this may take a minute)."
 	@cd tools && npm ci --no-progress
 	@touch $@

@@ -7,7 +7,8 @@ from html import escape
 _STYLE = """
   .paper { fill: #ffffff; }
   text { font: 13px system-ui, sans-serif; fill: #1c2430; stroke: #ffffff; stroke-width: 4px;
-  paint-order: stroke; } text.title { font-weight: 600; font-size: 15px; }
+    paint-order: stroke; }
+  text.title { font-weight: 600; font-size: 15px; }
   text.ours { font-weight: 600; fill: #17693a; }
   .grid { stroke: #d5dae1; }
   .fixed { stroke: #556070; stroke-width: 1.5; fill: none; }
@@ -28,7 +29,10 @@ _BAR, _NAMES, _LONGEST, _TOP = 24, 210, 480, 52
 
 def document(width: int, height: int, title: str, description: str, parts: list[str]) -> str:
     """Return an SVG of *parts*, with what a screen reader says of it."""
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-labelledby="title desc">'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        'aria-labelledby="title desc">'
+    )
     return "\n".join(
         [
             head,
@@ -57,10 +61,17 @@ def bars(title: str, values: dict[str, float], *, ours: set[str], base: str) -> 
     ]
     for number, (name, value) in enumerate(ordered):
         y, kind = _TOP + number * _BAR, "ours" if name in ours else "bar"
+        length = value * scale
         parts += [
-            f'<text class="{kind}" x="{_NAMES - 8}" y="{y + 14}" text-anchor="end">{escape(name)}</text>',
-            f'<rect class="{kind}" x="{_NAMES}" y="{y + 2}" width="{value * scale:.0f}" height="{_BAR - 8}" rx="2"/>',
-            f'<text class="{kind}" x="{_NAMES + value * scale + 8:.0f}" y="{y + 14}">{value:.2f}</text>',
+            (
+                f'<text class="{kind}" x="{_NAMES - 8}" y="{y + 14}" text-anchor="end">'
+                f"{escape(name)}</text>"
+            ),
+            (
+                f'<rect class="{kind}" x="{_NAMES}" y="{y + 2}" width="{length:.0f}" '
+                f'height="{_BAR - 8}" rx="2"/>'
+            ),
+            f'<text class="{kind}" x="{_NAMES + length + 8:.0f}" y="{y + 14}">{value:.2f}</text>',
         ]
     description = ", ".join(f"{name} {value:.2f}" for name, value in ordered)
     return document(_NAMES + _LONGEST + 60, height, title, description, parts)

@@ -39,8 +39,7 @@ ANSWERS = {
 class Duration(Protocol):
     """A random number of seconds."""
 
-    def draw(self, rng: random.Random) -> float:
-        """Return one."""
+    def draw(self, rng: random.Random) -> float: ...
 
     def survival(self, seconds: float) -> float:
         """Return the probability that it is longer than *seconds*."""
@@ -56,7 +55,6 @@ class LogNormal:
     longest: float = 4000.0
 
     def draw(self, rng: random.Random) -> float:
-        """Return one."""
         return min(
             max(self.median * math.exp(rng.gauss(0, self.sigma)), self.shortest), self.longest
         )
@@ -76,7 +74,6 @@ class Uniform:
     longest: float
 
     def draw(self, rng: random.Random) -> float:
-        """Return one."""
         return rng.uniform(self.shortest, self.longest)
 
     def survival(self, seconds: float) -> float:

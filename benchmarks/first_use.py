@@ -48,8 +48,8 @@ async def main(url, aiohttp, dial):
     await asyncio.sleep(0.01)
     turning.cancel()
     await tenios.aclose()
-    print(json.dumps([made, took, max(after - before for before, after in zip(turns, turns[1:])) *
-    1000]))
+    longest = max(after - before for before, after in zip(turns, turns[1:])) * 1000
+    print(json.dumps([made, took, longest]))
 
 asyncio.run(main(sys.argv[1], sys.argv[2] == "aiohttp", sys.argv[3] == "dial"))
 """

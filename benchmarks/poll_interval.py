@@ -179,7 +179,8 @@ def panel(title: str, left: float, points: dict[str, tuple[float, float]]) -> li
         parts.append(f'<path class="grid" d="M{x:.0f} {y:.0f} V{TOP}"/>')
         parts.append(f'<text x="{x:.0f}" y="{y + 18:.0f}" text-anchor="middle">{requests}</text>')
     parts.append(
-        f'<text x="{left + PANEL / 2}" y="{HEIGHT - 14}" text-anchor="middle">requests for one callback</text>'
+        f'<text x="{left + PANEL / 2}" y="{HEIGHT - 14}" text-anchor="middle">'
+        "requests for one callback</text>"
     )
     line = " L".join(
         "{:.0f} {:.0f}".format(*position(*points[f"fixed {seconds} s"], left)) for seconds in FIXED
@@ -191,7 +192,8 @@ def panel(title: str, left: float, points: dict[str, tuple[float, float]]) -> li
         right, down, anchor = LABELS.get(name, (9, 4, "start"))
         parts.append(f'<circle{kind} cx="{x:.0f}" cy="{y:.0f}" r="5"/>')
         parts.append(
-            f'<text{kind} x="{x + right:.0f}" y="{y + down:.0f}" text-anchor="{anchor}">{NAMES.get(name, name)}</text>'
+            f'<text{kind} x="{x + right:.0f}" y="{y + down:.0f}" text-anchor="{anchor}">'
+            f"{NAMES.get(name, name)}</text>"
         )
     return parts
 

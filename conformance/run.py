@@ -178,7 +178,8 @@ class VectorServer:
         if "stall" in response:
             if response["stall"] == "body":
                 sock.sendall(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                    b"Content-Length: 100000\r\n\r\n"
                 )
             while not self._stopped.wait(0.1):
                 sock.sendall(b" " if response["stall"] == "body" else b"")

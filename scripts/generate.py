@@ -18,7 +18,10 @@ import tempfile
 from pathlib import Path
 
 PACKAGE = Path("generated/tenios_client")
-HEADER = '# Generated from openapi.yaml by openapi-python-client. Do not edit: change the contract and run "make generate".\n'
+HEADER = (
+    "# Generated from openapi.yaml by openapi-python-client. Do not edit: change the contract and "
+    'run "make generate".\n'
+)
 
 # The generator passes `*args: object` on to httpx's typed __exit__, which strict type checkers
 # reject.

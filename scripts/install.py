@@ -6,6 +6,7 @@ Create the development environment in .venv, or bring it up to date.
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import venv
@@ -22,6 +23,11 @@ def main() -> None:
         sys.exit(
             f"Python 3.11 or later is needed, but this is {found}. Name another one: make install "
             "PYTHON=python3.12"
+        )
+    if importlib.util.find_spec("ensurepip") is None:
+        sys.exit(
+            "This Python has no ensurepip. On Debian and Ubuntu, install the package python3-venv "
+            "(make system does); or name another Python: make install PYTHON=python3.12"
         )
 
     python = ROOT / ".venv" / ("Scripts/python.exe" if IS_WINDOWS else "bin/python")
@@ -46,4 +52,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except subprocess.CalledProcessError:
+        sys.exit(
+            "The Python packages were not installed; the reason is above. Run make install again."
+        )

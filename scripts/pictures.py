@@ -33,7 +33,8 @@ STATUSES = {
 WIDE, HIGH, STEP_X, STEP_Y = 132, 40, 168, 96
 STYLE = """
   text { font: 600 13px system-ui, sans-serif; text-anchor: middle; dominant-baseline: central;
-  fill: #1c2430; } rect { fill: #ffffff; stroke: #556070; stroke-width: 1.5; rx: 8px; }
+    fill: #1c2430; }
+  rect { fill: #ffffff; stroke: #556070; stroke-width: 1.5; rx: 8px; }
   rect.good { fill: #d9f2e3; stroke: #17693a; }
   rect.bad { fill: #fbe0dd; stroke: #a8261c; }
   path { stroke: #556070; stroke-width: 1.5; fill: none; marker-end: url(#tip); }
@@ -46,26 +47,32 @@ def course() -> str:
     for column, row, followers in STATUSES.values():
         for follower in followers:
             to_column, to_row, _ = STATUSES[follower]
+            left = 16 + column * STEP_X
             if to_row == row:
-                parts.append(
-                    f'<path d="M{16 + column * STEP_X + WIDE} {36} H{16 + to_column * STEP_X - 7}"/>'
-                )
+                parts.append(f'<path d="M{left + WIDE} {36} H{16 + to_column * STEP_X - 7}"/>')
             else:
-                parts.append(
-                    f'<path d="M{16 + column * STEP_X + WIDE / 2} {16 + HIGH} V{16 + STEP_Y - 7}"/>'
-                )
+                parts.append(f'<path d="M{left + WIDE / 2} {16 + HIGH} V{16 + STEP_Y - 7}"/>')
     for name, (column, row, followers) in STATUSES.items():
         kind = "" if followers else "good" if name == "DISCONNECTED" else "bad"
         x, y = 16 + column * STEP_X, 16 + row * STEP_Y
         parts.append(f'<rect class="{kind}" x="{x}" y="{y}" width="{WIDE}" height="{HIGH}"/>')
         parts.append(f'<text x="{x + WIDE / 2}" y="{y + HIGH / 2}">{name}</text>')
-    tip = '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+    tip = (
+        '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
+        'orient="auto">'
+    )
     size = f"{16 * 2 + 4 * STEP_X + WIDE} {16 * 2 + STEP_Y + HIGH}"
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img" aria-label="The statuses of a callback">',
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img" '
+                'aria-label="The statuses of a callback">'
+            ),
             f"<style>{STYLE}</style>",
-            f'<defs>{tip}<path d="M0 0 L8 4 L0 8 z" style="fill:#556070;stroke:none;marker-end:none"/></marker></defs>',
+            (
+                f'<defs>{tip}<path d="M0 0 L8 4 L0 8 z" '
+                'style="fill:#556070;stroke:none;marker-end:none"/></marker></defs>'
+            ),
             *parts,
             "</svg>\n",
         ]

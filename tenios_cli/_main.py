@@ -63,7 +63,6 @@ class LazyGroup(click.Group):
         sys.exit(run.execute(partial(main, obj=run)))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Invoke a command."""
         invoke = super().invoke
         return ctx.obj.guard(invoke, ctx) if isinstance(ctx.obj, Run) else invoke(ctx)
 

@@ -60,7 +60,6 @@ class SafeStream(io.TextIOBase):
             stream.reconfigure(errors="backslashreplace")
 
     def writable(self) -> bool:
-        """Return True."""
         return True
 
     def isatty(self) -> bool:

@@ -23,11 +23,11 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Block the thread for this many seconds."""
         ...
 
     async def async_sleep(self, seconds: float) -> None:
-        """Wait, and let other tasks run meanwhile."""
+        """Wait for this many seconds, and let other tasks run meanwhile."""
         ...
 
 
@@ -43,7 +43,6 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
         time.sleep(min(seconds, _MAX_SLEEP))
 
     async def async_sleep(self, seconds: float) -> None:

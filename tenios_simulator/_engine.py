@@ -152,7 +152,6 @@ class CallbackStore:
         agent_announcement: str | None,
         dtmf_key: str | None,
     ) -> SimulatedCallback:
-        """Start a callback."""
         with self._lock:
             # The scenario comes first: if a caller's iterator raises an error, no id is used up.
             scenario = self.scenario_for(number)

@@ -34,5 +34,4 @@ class Response:
 
     @property
     def content(self) -> bytes:
-        """The bytes of the body."""
         return self.raw_body if self.raw_body is not None else json.dumps(self.body).encode()

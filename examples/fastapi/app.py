@@ -158,7 +158,8 @@ async def stream(callback: AsyncCallback) -> AsyncIterator[str]:
             yield f"data: {json.dumps(MESSAGES.get(status, 'One moment.'))}\n\n"
         yield "event: end\ndata: ended\n\n"
     except TeniosError:
-        yield f"data: {json.dumps('We cannot show the progress of your call. The call itself goes on.')}\n\n"
+        text = "We cannot show the progress of your call. The call itself goes on."
+        yield f"data: {json.dumps(text)}\n\n"
         yield "event: end\ndata: unknown\n\n"
 
 

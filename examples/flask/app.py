@@ -49,8 +49,9 @@ PAGE = """<!doctype html>
 {% if token %}
 <form method="post" action="/callback">
   <input type="hidden" name="token" value="{{ token }}">
-  <label>Your phone number <input name="number" type="tel" required maxlength="40" value="{{ number
-  }}"></label> <button>Call me</button>
+  <label>Your phone number
+    <input name="number" type="tel" required maxlength="40" value="{{ number }}"></label>
+  <button>Call me</button>
 </form>
 {% endif %}
 </html>

@@ -108,7 +108,6 @@ class ControlAPI:
         self._app.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to one request."""
         await self._app(scope, receive, send)
 
     def _route(self, path: str, **handlers: Callable[[Request], Awaitable[Response]]) -> Route:

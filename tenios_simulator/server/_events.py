@@ -73,5 +73,6 @@ class EventSource:
             "requests": [serialize_request(request) for request in requests],
             "faults": [serialize_injection(injection) for injection in injections],
         }
-        self._event = f"data: {json.dumps({name: [shorten(item) for item in items] for name, items in state.items()})}\n\n"
+        shown = {name: [shorten(item) for item in items] for name, items in state.items()}
+        self._event = f"data: {json.dumps(shown)}\n\n"
         self._snapshot = snapshot

@@ -57,7 +57,6 @@ class Application:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to one request."""
         try:
             if scope["path"] == "/" or scope["path"].startswith(f"{PREFIX}/"):
                 await self._control_api(scope, receive, send)

@@ -43,23 +43,30 @@ TEXT = 'key,number,agent_announcement\r\nä-1,+49 221 4710001,"Bestellung ""Köl
         pytest.param(TEXT.encode(), id="Google Sheets and LibreOffice: UTF-8"),
         pytest.param(TEXT.encode("utf-8-sig"), id="Excel, CSV UTF-8: with a byte order mark"),
         pytest.param(
-            'key;number;agent_announcement\r\nä-1;+49 221 4710001;"Bestellung ""Köln""; 3,50 €"\r\n'.encode(
-                "cp1252"
-            ),
+            (
+                "key;number;agent_announcement\r\n"
+                'ä-1;+49 221 4710001;"Bestellung ""Köln""; 3,50 €"\r\n'
+            ).encode("cp1252"),
             id="Excel in Germany, CSV: Windows' ANSI with semicolons",
         ),
         pytest.param(
-            'key\tnumber\tagent_announcement\r\nä-1\t+49 221 4710001\t"Bestellung ""Köln""; 3,50 €"\r\n'.encode(
-                "utf-16"
-            ),
+            (
+                "key\tnumber\tagent_announcement\r\n"
+                'ä-1\t+49 221 4710001\t"Bestellung ""Köln""; 3,50 €"\r\n'
+            ).encode("utf-16"),
             id="Excel, Unicode text: UTF-16 with tabs",
         ),
         pytest.param(
-            '"key";"number";"agent_announcement"\n"ä-1";"+49 221 4710001";"Bestellung ""Köln""; 3,50 €"\n'.encode(),
+            (
+                '"key";"number";"agent_announcement"\n'
+                '"ä-1";"+49 221 4710001";"Bestellung ""Köln""; 3,50 €"\n'
+            ).encode(),
             id="LibreOffice with all cells quoted",
         ),
         pytest.param(
-            'key,number,agent_announcement\rä-1,+49 221 4710001,"Bestellung ""Köln""; 3,50 €"\r'.encode(),
+            (
+                'key,number,agent_announcement\rä-1,+49 221 4710001,"Bestellung ""Köln""; 3,50 €"\r'
+            ).encode(),
             id="Excel for Mac: lines that end in a carriage return",
         ),
     ],
@@ -123,7 +130,10 @@ def test_number_without_a_country_needs_a_region(tmp_path: Path) -> None:
         (f"k,{NUMBER},-1", "delay must be a whole number of seconds, got '-1'"),
         (f"k,{NUMBER},5m", "delay must be a whole number of seconds, got '5m'"),
         (f"k,{NUMBER},{'9' * 5000}", "delay must be a whole number"),
-        (f"k,{NUMBER},,25.11.2026", "not_before must be a time such as 2026-11-25 14:00, got '25.11.2026'"),
+        (
+            f"k,{NUMBER},,25.11.2026",
+            "not_before must be a time such as 2026-11-25 14:00, got '25.11.2026'",
+        ),
         (f"k,{NUMBER},,,too,many", "The row has 6 cells, but there are 4 columns."),
         ('k,"open', "The row is not valid CSV, so the rest was not read"),
     ],

@@ -114,7 +114,8 @@ def test_each_customer_is_called_until_it_was_reached(ledger: Ledger) -> None:
     )
     assert counts(run(simulator, ledger)) == {"talked": 3, "customer_failed": 1, "agent_failed": 1}
     assert Counter(simulator.dialled) == {
-        "+492214710001": 2, "+492214710002": 3, "+492214710003": 3, "+492214710004": 3, "+492214710005": 1,
+        "+492214710001": 2, "+492214710002": 3, "+492214710003": 3, "+492214710004": 3,
+        "+492214710005": 1,
     }  # fmt: skip
     entries = {entry.key: entry for entry in Campaign(ledger).entries()}
     assert [entry.attempts for entry in entries.values()] == [2, 3, 3, 3, 1]

@@ -151,7 +151,10 @@ def test_ledger_must_be_named() -> None:
 def test_missing_extra_is_one_sentence(offline: Folder) -> None:
     code = "import sys; sys.modules['sqlalchemy'] = None; sys.modules['tenios_campaign'] = None\n"
     result = subprocess.run(
-        [str(TENIOS.with_name("python")), "-c", code + "from tenios_cli import main; main(['campaign', 'status'])"],
+        [
+            str(TENIOS.with_name("python")), "-c",
+            code + "from tenios_cli import main; main(['campaign', 'status'])",
+        ],
         env=environment(offline.settings), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 1
@@ -202,7 +205,8 @@ def test_run_as_json_prints_each_change_and_the_counts(folder: Folder) -> None:
     *changes, summary = objects(folder("run", "--max-active", "1", "--json"))
     assert {change["event"] for change in changes} == {"entry"}
     assert changes[-1] == {
-        "event": "entry", "key": "a", "number": "+493023125202", "state": "customer_failed", "attempts": 1, "due_at": None,
+        "event": "entry", "key": "a", "number": "+493023125202", "state": "customer_failed",
+        "attempts": 1, "due_at": None,
         "attempt_key": "a/1", "callback_id": 10, "status": "CALL_B_FAILED", "error": None,
     }  # fmt: skip
     assert summary["event"] == "summary"
@@ -239,7 +243,10 @@ def test_run_waits_for_the_opening_hours(folder: Folder) -> None:
     folder("add", folder.file(BUSY))
     processes = [
         subprocess.Popen(
-            [TENIOS, "campaign", "run", "--max-active", "1", "--between", hours, "--timezone", "Europe/Berlin"],
+            [
+                TENIOS, "campaign", "run", "--max-active", "1", "--between", hours,
+                "--timezone", "Europe/Berlin",
+            ],
             env=environment(folder.settings), stdout=subprocess.PIPE,
         )
         for hours in ("00:00-12:00", "12:00-00:00")

@@ -89,8 +89,8 @@ def test_simulator_does_not_use_the_ledger_of_real_callbacks(settings: dict[str,
     assert (refused.returncode, "A key needs a ledger" in refused.stderr) == (5, True)
     assert objects(run("list", "--json", settings=settings)) == before
     named = tenios(
-        "call", "+49 30 23125 201", "--simulator", "--key", "new", "--ledger", settings["TENIOS_LEDGER"],
-        settings=settings,
+        "call", "+49 30 23125 201", "--simulator", "--key", "new",
+        "--ledger", settings["TENIOS_LEDGER"], settings=settings,
     )  # fmt: skip
     assert named.returncode == 4, named.stderr
     assert run("show", "new", settings=settings).returncode == 0
@@ -126,9 +126,10 @@ def test_list_as_json_has_what_the_entry_has(settings: dict[str, str]) -> None:
     assert entry.handle is not None
     printed = objects(run("list", "--json", settings=settings))[1]
     assert printed == {
-        "event": "entry", "id": 10, "key": PLACED, "state": "placed", "number": NUMBER, "attempts": 1,
-        "handle": {"id": 10, "delay": 0, "started_at": entry.handle.started_at}, "status": "CALL_A_FAILED",
-        "created_at": entry.created_at, "dialled_at": entry.dialled_at, "updated_at": entry.updated_at, "last_error": None,
+        "event": "entry", "id": 10, "key": PLACED, "state": "placed", "number": NUMBER,
+        "attempts": 1, "handle": {"id": 10, "delay": 0, "started_at": entry.handle.started_at},
+        "status": "CALL_A_FAILED", "created_at": entry.created_at, "dialled_at": entry.dialled_at,
+        "updated_at": entry.updated_at, "last_error": None,
     }  # fmt: skip
     assert objects(run("show", PLACED, "--json", settings=settings)) == [printed]
 

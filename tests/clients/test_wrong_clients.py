@@ -47,6 +47,9 @@ KEPT = {
     "CURLOPT_FRESH_CONNECT => true": "CURLOPT_FRESH_CONNECT => false",
     "CURLOPT_FORBID_REUSE => true": "CURLOPT_FORBID_REUSE => false",
 }
+NOT_CONNECTED = "if (!$response->isConnected) {"
+FINAL = "isset(FINAL_STATUSES[$status])"
+TIME_LIMIT = "CURLOPT_TIMEOUT_MS => (int) ($this->timeoutSeconds * 1000)"
 FOLLOW = "CURLOPT_FOLLOWLOCATION => false"
 REFUSED = "in_array($response->status, [401, 403], true)"
 STATUS = (
@@ -59,9 +62,7 @@ WRONG_CLIENTS = [
     ),
     WrongClient(
         "non-ASCII destroyed",
-        {
-            "'agent_announcement' => $announcement": r"'agent_announcement' => preg_replace('/[^\x20-\x7E]/', '?', $announcement)"
-        },
+        {"=> $announcement": r"=> preg_replace('/[^\x20-\x7E]/', '?', $announcement)"},
         "an announcement may have any",
     ),
     WrongClient(
@@ -77,7 +78,7 @@ WRONG_CLIENTS = [
     WrongClient(
         "init request repeated after a lost connection",
         {
-            "if (!$response->isConnected) {": "if ($response->isConnected && $response->error !== '') {\n"
+            NOT_CONNECTED: "if ($response->isConnected && $response->error !== '') {\n"
             "            return $this->start($number, $delay, $announcement, $key);\n        }\n"
             "        if (!$response->isConnected) {"
         },
@@ -86,7 +87,7 @@ WRONG_CLIENTS = [
     WrongClient(
         "init request repeated after 503 with Retry-After: 0",
         {
-            "if (!$response->isConnected) {": "if ($response->status === 503 && $response->retryAfter === '0') {\n"
+            NOT_CONNECTED: "if ($response->status === 503 && $response->retryAfter === '0') {\n"
             "            return $this->start($number, $delay, $announcement, $key);\n        }\n"
             "        if (!$response->isConnected) {"
         },
@@ -117,9 +118,7 @@ WRONG_CLIENTS = [
     ),
     WrongClient(
         "true as id",
-        {
-            "return is_int($value)": "$value = $value === true ? 1 : $value;\n        return is_int($value)"
-        },
+        {"return is_int($value)": "if ($value === true) $value = 1;\n return is_int($value)"},
         "true",
     ),
     WrongClient("1.5 as id", {" && floor($value) === $value": ""}, "1.5"),
@@ -134,7 +133,8 @@ WRONG_CLIENTS = [
     WrongClient(
         "blanks around an id",
         {
-            "'/^(0|[1-9][0-9]{0,18})$/D', $value) && (string) (int) $value === $value": "'/^ *[0-9]+$/', $value)"
+            "'/^(0|[1-9][0-9]{0,18})$/D'": "'/^ *[0-9]+$/'",
+            " && (string) (int) $value === $value": "",
         },
         '" 10"',
     ),
@@ -176,9 +176,7 @@ WRONG_CLIENTS = [
     ),
     WrongClient(
         "status of another type",
-        {
-            STATUS: f"{STATUS}\n            $status = is_scalar($status) ? (string) $status : $status;"
-        },
+        {STATUS: f"{STATUS}\n            if (is_scalar($status)) $status = (string) $status;"},
         "a status that is a number",
     ),
     WrongClient(
@@ -189,7 +187,7 @@ WRONG_CLIENTS = [
     WrongClient(
         "unknown status is final",
         {
-            "isset(FINAL_STATUSES[$status])": "!in_array($status, ['CALLING_A', 'CALLING_B', 'CONNECTED'], true)",
+            FINAL: "!in_array($status, ['CALLING_A', 'CALLING_B', 'CONNECTED'], true)",
             "return FINAL_STATUSES[$status]": "return FINAL_STATUSES[$status] ?? 'agent_failed'",
         },
         "a status that is not in the contract",
@@ -197,7 +195,7 @@ WRONG_CLIENTS = [
     WrongClient(
         "each FAILED is final",
         {
-            "isset(FINAL_STATUSES[$status])": "isset(FINAL_STATUSES[$status]) || str_ends_with($status, '_FAILED')",
+            FINAL: "isset(FINAL_STATUSES[$status]) || str_ends_with($status, '_FAILED')",
             "return FINAL_STATUSES[$status]": "return FINAL_STATUSES[$status] ?? 'agent_failed'",
         },
         "even if it ends in FAILED",
@@ -214,16 +212,12 @@ WRONG_CLIENTS = [
     ),
     WrongClient(
         "CONNECTED is final",
-        {
-            "'DISCONNECTED' => 'connected'": "'DISCONNECTED' => 'connected', 'CONNECTED' => 'connected'"
-        },
+        {"'DISCONNECTED' =>": "'CONNECTED' => 'connected', 'DISCONNECTED' =>"},
         "connected and ends",
     ),
     WrongClient(
         "key printed",
-        {
-            "return $this->accessKey === '' ? $text : str_replace($this->accessKey, '***', $text);": "return $text;"
-        },
+        {"$this->accessKey === '' ? $text : str_replace($this->accessKey, '***', $text)": "$text"},
         "the key in",
     ),
     WrongClient(
@@ -236,10 +230,7 @@ WRONG_CLIENTS = [
     ),
     WrongClient(
         "no time limit for the body",
-        {
-            "CURLOPT_TIMEOUT_MS => (int) ($this->timeoutSeconds * 1000)": "CURLOPT_LOW_SPEED_LIMIT => 1, "
-            "CURLOPT_LOW_SPEED_TIME => 3"
-        },
+        {TIME_LIMIT: "CURLOPT_LOW_SPEED_LIMIT => 1, CURLOPT_LOW_SPEED_TIME => 3"},
         "a response that does not end leaves",
     ),
     WrongClient(
@@ -282,7 +273,7 @@ def _php(monkeypatch: pytest.MonkeyPatch) -> None:
     Skip the tests if PHP is missing, but fail in CI. A right client needs less than this limit.
     """
     if shutil.which("php") is None:
-        text = "The wrong clients cannot be run without php. Install it first: make php."
+        text = "The wrong clients cannot be run without php. Install it first: make system."
         pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
     monkeypatch.setattr(conformance.run, "LIMIT", 10)
 

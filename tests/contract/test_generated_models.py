@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+from typing import TYPE_CHECKING
 
 import pytest
 from tenios_client.models import CallbackError, CallbackStatus, CallbackStatusResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_unknown_status_is_kept_as_a_callback_status() -> None:
@@ -14,8 +19,19 @@ def test_unknown_status_is_kept_as_a_callback_status() -> None:
     assert isinstance(response.status, CallbackStatus)
     assert str(response.status) == response.status.name == response.status.value == "ON_HOLD"
     assert response.to_dict() == {"status": "ON_HOLD"}
-    assert pickle.loads(pickle.dumps(response.status)) == response.status
     assert "ON_HOLD" not in CallbackStatus.__members__
+
+
+@pytest.mark.parametrize("status", [CallbackStatus.CONNECTED, CallbackStatus("ON_HOLD")])
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda status: pickle.loads(pickle.dumps(status))]
+)
+def test_status_is_copied_and_pickled(
+    status: CallbackStatus, copied: Callable[[CallbackStatus], CallbackStatus]
+) -> None:
+    result = copied(status)
+    assert type(result) is CallbackStatus
+    assert result.name == result.value == status.value
 
 
 def test_unknown_statuses_are_equal_by_value() -> None:

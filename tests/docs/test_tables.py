@@ -293,30 +293,20 @@ def test_layout_in_contributing_names_existing_paths() -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_table_of_readers_has_what_the_script_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    readers = importlib.import_module("readers").READERS
-    rows = table("docs/other-languages.md", "tool | version")
-    assert [row[:2] for row in rows] == [[reader.name, reader.version] for reader in readers]
-
-
-def test_table_of_generators_has_what_the_script_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    generators = importlib.import_module("generators")
-    rows = table("docs/other-languages.md", "generator | version")
-    assert [row[:3] for row in rows] == [
-        [g.name, g.version, f"`{g.file}`"] for g in generators.GENERATORS
+def test_readme_of_the_survey_and_the_page_for_readers_have_what_the_survey_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "tools/survey")
+    survey = importlib.import_module("survey")
+    readme = "tools/survey/README.md"
+    names = [trial["name"] for trial in survey.load("readers")]
+    assert [row[0] for row in table(readme, "tool | version")] == names
+    generators = survey.load("generators")
+    assert [row[:3] for row in table(readme, "generator | version")] == [
+        [trial["name"], trial["version"], f"`{trial['file']}`"] for trial in generators
     ]
-    # A program that was not run must not have a result.
-    assert [row[3] == "yes" for row in rows] == [
-        bool(generator.run) for generator in generators.GENERATORS
-    ]
-
-
-def test_table_of_http_libraries_has_what_the_script_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    trials = importlib.import_module("http_libraries").TRIALS
-    rows = table("docs/other-languages.md", "library | tried with")
-    assert [(name, code(setting)) for name, _, _, setting in rows] == [
-        (trial.name, trial.careful) for trial in trials
-    ]
+    libraries = {trial["name"]: survey.settings(trial) for trial in survey.load("libraries")}
+    rows = table(readme, "library | tried with")
+    assert {row[0]: code(row[3]) for row in rows} == libraries
+    page = (ROOT / "docs/other-languages.md").read_text()
+    assert [name for name, settings in libraries.items() if settings not in page] == []

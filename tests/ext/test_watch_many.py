@@ -177,7 +177,10 @@ def test_limit_that_makes_polls_late_is_logged_once_and_seen(
     updates = watch_many(FakeFleet(), IDS[:100], max_requests_per_second=5)
     warnings = [record.getMessage() for record in caplog.records if "late" in record.getMessage()]
     assert warnings == [
-        "status polls are late: max_concurrency=100 or max_requests_per_second=5 is too low for 100 callbacks"
+        (
+            "status polls are late: max_concurrency=100 or max_requests_per_second=5 is too low "
+            "for 100 callbacks"
+        )
     ]
     assert max(update.lateness for update in updates) > 1
 

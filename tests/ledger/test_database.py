@@ -267,7 +267,8 @@ def test_default_isolation_of_the_database_does_not_matter(server: str) -> None:
     """In a stricter one, a claim that loses a race would not see the row of the winner."""
     with psycopg.connect(url := new_database(server), autocommit=True) as connection:
         connection.execute(
-            f"ALTER DATABASE {connection.info.dbname} SET default_transaction_isolation = 'serializable'".encode()
+            f"ALTER DATABASE {connection.info.dbname} "
+            "SET default_transaction_isolation = 'serializable'".encode()
         )
     with Ledger(url) as ledger, ledger._database._begin() as database:
         assert database.scalar(sa.text("SHOW transaction_isolation")) == "read committed"

@@ -177,7 +177,8 @@ def echo(status: str) -> Any:
 
 def echo_in_reason(connection: Connection) -> None:
     connection.send(
-        f"HTTP/1.1 400 {KEY}\r\nX-Key: {KEY}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+        f"HTTP/1.1 400 {KEY}\r\nX-Key: {KEY}\r\nContent-Length: 0\r\n".encode()
+        + b"Connection: close\r\n\r\n"
     )
 
 

@@ -140,7 +140,8 @@ ECHOES = [
     Case(
         "chunk size",
         lambda connection: connection.send(
-            f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{KEY}\r\n{KEY}\r\n0\r\n\r\n".encode()
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + f"{KEY}\r\n{KEY}\r\n0\r\n\r\n".encode()
         ),
         TeniosError,
     ),

@@ -64,8 +64,9 @@ REACHING = {
             with Tenios("KEY", "CONFIG", transport=httpx.HTTPTransport(proxy=proxy)) as tenios:
                 tenios.start_callback("+49 221 4710123")
         async def ours_async(proxy):
-            async with AsyncTenios("KEY", "CONFIG", transport=httpx.AsyncHTTPTransport(proxy=proxy))
-                as tenios: await tenios.callback(10).status()
+            transport = httpx.AsyncHTTPTransport(proxy=proxy)
+            async with AsyncTenios("KEY", "CONFIG", transport=transport) as tenios:
+                await tenios.callback(10).status()
         def urllib_alone(proxy):
             urllib.request.build_opener().open(URL, data=b"{}")
         def with_asyncio(reach):
@@ -120,16 +121,18 @@ REACHING = {
         async def streams():
             await asyncio.open_connection("api.tenios.com", 443)
         async def named():
-            await asyncio.get_running_loop().create_connection(asyncio.Protocol, port=443,
-            host="api.tenios.com")
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(asyncio.Protocol, port=443, host="api.tenios.com")
         async def looked_up():
             await asyncio.get_running_loop().getaddrinfo("api.tenios.com", 443)
         async def raw():
             with socket.socket() as sock:
                 sock.setblocking(False)
                 await asyncio.get_running_loop().sock_connect(sock, ("api.tenios.com", 443))
-        @pytest.mark.parametrize("reach", [lambda: ours(True), lambda: ours(False), httpx_alone,
-        streams, named, looked_up, raw]) def test_it(reach):
+        @pytest.mark.parametrize("reach", [
+            lambda: ours(True), lambda: ours(False), httpx_alone, streams, named, looked_up, raw
+        ])
+        def test_it(reach):
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(reach())
     """,
@@ -298,8 +301,8 @@ REPLACING = {
         import importlib, pytest, ssl
         importlib.reload(ssl)
         def test_it():
-            ssl.SSLContext().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(),
-            server_hostname="api.tenios.com")
+            context, name = ssl.SSLContext(), "api.tenios.com"
+            context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
     """,
     "a fixture before another one": """
         import pytest, socket
@@ -490,8 +493,12 @@ def test_mock_in_the_place_of_a_function_stays_a_mock(pytester: pytest.Pytester)
         from unittest.mock import patch
         @pytest.fixture
         def getaddrinfo():
-            with patch("socket.getaddrinfo", return_value=[]), patch("socket.socket"),
-                patch("ssl.SSLContext"): yield socket.getaddrinfo
+            with (
+                patch("socket.getaddrinfo", return_value=[]),
+                patch("socket.socket"),
+                patch("ssl.SSLContext"),
+            ):
+                yield socket.getaddrinfo
         @pytest.fixture
         def other(getaddrinfo):
             pass
@@ -542,13 +549,17 @@ def test_program_that_a_test_starts_sends_nothing(
         pytester,
         """
         import os, subprocess, sys
-        PROGRAM = "from tenios_ext import Tenios; Tenios('KEY', 'CONFIG').start_callback('+49 221
-        4710123')" def test_it(monkeypatch):
+        PROGRAM = (
+            "from tenios_ext import Tenios; "
+            "Tenios('KEY', 'CONFIG').start_callback('+49 221 4710123')"
+        )
+        def test_it(monkeypatch):
             for name in ("no_proxy", "NO_PROXY"):
                 monkeypatch.delenv(name)
-            program = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True,
-            text=True) assert "TENIOS_OFFLINE is set, as in a test run, so nothing is sent to
-            TENIOS" in program.stderr
+            command = [sys.executable, "-c", PROGRAM]
+            program = subprocess.run(command, capture_output=True, text=True)
+            refused = "TENIOS_OFFLINE is set, as in a test run, so nothing is sent to TENIOS"
+            assert refused in program.stderr
         """,
     )
     assert counts(result) == {"passed": 1}, result.stdout.str()
@@ -630,8 +641,10 @@ def test_other_hosts_are_not_refused(pytester: pytest.Pytester) -> None:
         pytester,
         """
         import socket, pytest
-        @pytest.mark.parametrize("host", ["www.tenios.com", "api.tenios.com.example", b"localhost",
-        None]) def test_it(host):
+        @pytest.mark.parametrize(
+            "host", ["www.tenios.com", "api.tenios.com.example", b"localhost", None]
+        )
+        def test_it(host):
             with pytest.raises(socket.gaierror, match="looked up"):
                 socket.getaddrinfo(host, 443)
         """,

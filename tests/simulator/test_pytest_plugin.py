@@ -127,15 +127,17 @@ def test_all_patches_are_undone_at_the_end(pytester: pytest.Pytester) -> None:
         import uvloop
         def state():
             owners = [socket, socket.socket, ssl.SSLContext, uvloop.Loop]
-            environment = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy",
-            "TENIOS_OFFLINE")} return [environment, *({**vars(owner)} for owner in owners)]
+            names = ("NO_PROXY", "no_proxy", "TENIOS_OFFLINE")
+            environment = {name: os.environ.get(name) for name in names}
+            return [environment, *({**vars(owner)} for owner in owners)]
         class During:
             def pytest_runtest_call(self):
                 states.append(state())
         before, states = state(), []
         pytest.main(["--version"])
-        assert pytest.main(["-q", "test_all_patches_are_undone_at_the_end.py"], plugins=[During()])
-        == 0 [during] = states
+        test = "test_all_patches_are_undone_at_the_end.py"
+        assert pytest.main(["-q", test], plugins=[During()]) == 0
+        [during] = states
         assert all(map(dict.__ne__, during, before))
         assert state() == before
         """

@@ -191,7 +191,7 @@ def new_database(server: str) -> str:
 
 def skip_or_fail(program: str) -> NoReturn:
     """Skip the test, or fail it in CI, because a program is missing."""
-    missing = f"{program} is missing. `make database` installs it on Debian and Ubuntu."
+    missing = f"{program} is missing. `make system` installs it on Debian and Ubuntu."
     if os.environ.get("CI"):
         pytest.fail(missing)
     pytest.skip(missing)

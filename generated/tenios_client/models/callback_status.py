@@ -22,5 +22,9 @@ class CallbackStatus(StrEnum):
         member._name_ = member._value_ = value
         return member
 
+    def __reduce_ex__(self, proto: object) -> tuple[type[Self], tuple[str]]:
+        """Up to Python 3.11.3, enum copies and unpickles by name, which only finds listed values."""
+        return type(self), (str(self.value),)
+
     def __str__(self) -> str:
         return str(self.value)

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Install what the tests need and the system does not have, on Debian and Ubuntu. Uses sudo unless it
+# is run as root.
+set -eu
+PATH=$PATH:/usr/sbin # where Debian has pgbouncer
+
+has() {
+    for name; do
+        command -v "$name" >/dev/null && return
+    done
+    return 1
+}
+
+missing=
+has chromium chromium-browser google-chrome || missing="$missing chromium"
+has postgres /usr/lib/postgresql/*/bin/postgres || missing="$missing postgresql"
+has pgbouncer || missing="$missing pgbouncer"
+php -m 2>/dev/null | grep -qx curl || missing="$missing php-cli php-curl"
+"${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+if [ -z "$missing" ]; then
+    exit
+elif ! has apt-get; then
+    echo "There is no apt-get. Install these in another way:$missing" >&2
+    exit 1
+elif [ "$(id -u)" = 0 ]; then
+    sudo=
+elif has sudo; then
+    sudo=sudo
+else
+    echo "There is no sudo. Run this as root: apt-get install$missing" >&2
+    exit 1
+fi
+echo "Installing$missing."
+$sudo apt-get update -qq
+# shellcheck disable=SC2086 # the packages are words
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing

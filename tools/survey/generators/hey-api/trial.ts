@@ -1,0 +1,9 @@
+import { get, init, run, url } from "./calls";
+import { getCallbackStatus, initCallback } from "./out";
+import { client } from "./out/client.gen";
+
+client.setConfig({ baseUrl: url, throwOnError: true });
+void run(
+  () => initCallback({ body: init }),
+  async () => (await getCallbackStatus({ body: get, throwOnError: true })).data.status,
+);
