@@ -63,7 +63,9 @@ def tenios(
                 patch.setattr(clock, name, staticmethod(getattr(CLOCK, name)))
         with pytest.raises(SystemExit) as end:
             main(arguments, prog_name="tenios")
-    return Result(arguments, end.value.code, *map(written, captured.values()))
+    code = end.value.code
+    assert isinstance(code, int)
+    return Result(arguments, code, *map(written, captured.values()))
 
 
 def written(stream: io.TextIOWrapper) -> str:
@@ -77,14 +79,24 @@ class _Screen(io.TextIOWrapper):
         return True
 
 
-def screen(*arguments: str, settings: dict[str, str] | None = None) -> tuple[int, str]:
+def screen(
+    *arguments: str, typed: str = "", settings: dict[str, str] | None = None
+) -> tuple[int, str]:
     """
-    Run the command in this process at a terminal without a keyboard; return its exit code and
-    everything it has drawn.
+    Run the command in this process at a terminal; return its exit code and everything it has drawn.
+
+    Args:
+        arguments: The command's arguments.
+        typed: What the user types.
+        settings: Variables for its environment.
     """
-    drawn = _Screen(io.BytesIO(), encoding="utf-8")
+    keyboard, drawn = (_Screen(io.BytesIO(text.encode()), encoding="utf-8") for text in (typed, ""))
     result = tenios(
-        *arguments, settings={**_TERMINAL, **(settings or {})}, stdout=drawn, stderr=drawn
+        *arguments,
+        settings={**_TERMINAL, **(settings or {})},
+        stdin=keyboard,
+        stdout=drawn,
+        stderr=drawn,
     )
     return result.returncode, written(drawn)
 
