@@ -6,9 +6,6 @@ What `tenios campaign` prints: lines for people, JSON objects for programs. The 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 import click
@@ -123,24 +120,12 @@ class CampaignJson(JsonOutput):
         print_json({"event": "summary", **asdict(summary)})
 
 
-def make_campaign_output(
-    stdout: SafeStream, *, as_json: bool, live: bool = False
-) -> CampaignOutput:
+def make_campaign_output(stdout: SafeStream, *, as_json: bool) -> CampaignOutput:
     """
     Return what a command prints with.
 
     Args:
         stdout: Stands in for sys.stdout.
         as_json: Whether to print JSON objects.
-        live: Whether to draw a live picture if the terminal can show one and rich is installed.
     """
-    if as_json:
-        return CampaignJson(stdout)
-    if live and stdout.isatty() and find_spec("rich"):
-        with suppress(Exception):  # COLUMNS may be anything, and lines are as good.
-            output: CampaignOutput | None = import_module(
-                "._campaign_live", __package__
-            ).live_output(stdout)
-            if output is not None:
-                return output
-    return CampaignLines()
+    return CampaignJson(stdout) if as_json else CampaignLines()

@@ -6,9 +6,6 @@ is in ``_live``.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -188,9 +185,7 @@ def _elapsed(outcome: Outcome) -> float:
     return outcome.history[-1].observed_at - outcome.handle.started_at
 
 
-def make_output(
-    stdout: SafeStream, *, as_json: bool, several: bool = False, live: bool = False
-) -> Output:
+def make_output(stdout: SafeStream, *, as_json: bool, several: bool = False) -> Output:
     """
     Return what a command prints with.
 
@@ -198,13 +193,5 @@ def make_output(
         stdout: Stands in for sys.stdout.
         as_json: Whether to print JSON objects.
         several: Whether each line names its callback.
-        live: Whether to draw a live picture if the terminal can show one and rich is installed.
     """
-    if as_json:
-        return JsonOutput(stdout)
-    if live and stdout.isatty() and find_spec("rich"):
-        with suppress(Exception):  # COLUMNS may be anything, and lines are as good.
-            output: Output | None = import_module("._live", __package__).live_output(stdout)
-            if output is not None:
-                return output
-    return LinesOutput(several=several)
+    return JsonOutput(stdout) if as_json else LinesOutput(several=several)

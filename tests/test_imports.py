@@ -40,8 +40,8 @@ def module_paths(root: Path) -> dict[str, Path]:
 
 def import_graph(root: Path) -> Graph:
     """
-    Return which modules of ours each module imports: anywhere in it, under TYPE_CHECKING and in
-    functions too.
+    Return which modules of ours each module imports: anywhere in it, under TYPE_CHECKING, in
+    functions and by `import_module`, too.
     """
     paths = module_paths(root)
     return {
@@ -72,6 +72,24 @@ def imports(tree: ast.Module, name: str, path: Path, modules: set[str]) -> Itera
             yield from submodules & modules
             if not submodules <= modules:
                 yield source
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from named_in_call(node, package, modules)
+
+
+def named_in_call(call: ast.Call, package: str, modules: set[str]) -> set[str]:
+    """Return the modules that `import_module` can import with the text that it is given."""
+    match call.args[0]:
+        case ast.Constant(str(text)):
+            begins, ends = text, ""
+        case ast.JoinedStr([ast.Constant(str(text)), ast.FormattedValue()]):
+            begins, ends = text, "."  # the modules in a package
+        case _:
+            return set()
+    if begins.startswith("."):
+        begins = f"{package}{begins}"
+    return {
+        module for module in modules if module == begins or (ends and module.startswith(begins))
+    }
 
 
 def cycle(graph: Graph) -> list[str]:
@@ -130,6 +148,8 @@ def test_graph_has_the_imports_that_are_known_to_exist() -> None:
         ("from ._b import name", "def function():\n    from ._a import name"),
         ("from .server._c import name", "from . import _a"),
         ("from . import _b", "from tenios_ext import name"),
+        ("import_module('._b', __package__).name", "importlib.import_module('tenios_ext._a')"),
+        ("from .server._c import name", "import_module(f'.{name}', __package__)"),
     ],
 )
 def test_cycle_is_noticed(tmp_path: Path, first: str, second: str) -> None:

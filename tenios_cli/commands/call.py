@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
-from importlib import import_module
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +17,9 @@ from tenios_ext.ledger import Ledger
 
 if TYPE_CHECKING:
     from tenios_cli._exit_codes import ExitCode
+    from tenios_cli._output import Output
     from tenios_cli._run import Run
+    from tenios_cli._streams import SafeStream
     from tenios_ext import AsyncTenios, Tenios
 
 
@@ -78,14 +79,16 @@ def call(
     TENIOS calls the agent, then NUMBER, and connects them. Write NUMBER in any usual spelling.
     """
     run.simulator = simulator
-    run.output = output = make_output(run.stdout, as_json=as_json, live=not no_wait)
+    run.output = output = _make_output(run.stdout, as_json=as_json, live=not no_wait)
     with (
         Ledger(ledger) if ledger else nullcontext() as opened,
         make_client(simulator, region=region, ledger=opened) as tenios,
     ):
         e164 = _to_e164(number, tenios.region)
         if not yes and not as_json and rings_real_phones(tenios) and is_at_terminal():
-            import_module("tenios_cli._confirm").confirm(e164)
+            from tenios_cli._confirm import confirm
+
+            confirm(e164)
         run.is_calling = True
         callback = tenios.start_callback(
             e164, delay=delay, agent_announcement=agent_announcement, dtmf_key=dtmf_key, key=key
@@ -98,6 +101,17 @@ def call(
             output.status(callback.outcome)
         output.outcome(callback.outcome)
         return code_of_outcome(callback.outcome)
+
+
+def _make_output(stdout: SafeStream, *, as_json: bool, live: bool) -> Output:
+    """Return what to print with: a live picture, if the terminal can show one."""
+    if live and not as_json and stdout.isatty():
+        with suppress(Exception):  # No rich; or COLUMNS, which may be anything. Lines are as good.
+            from tenios_cli._live import live_output
+
+            if output := live_output(stdout):
+                return output
+    return make_output(stdout, as_json=as_json)
 
 
 def _to_e164(number: str, region: str | None) -> str:

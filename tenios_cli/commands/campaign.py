@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tenios_campaign import Campaign, OpeningHours
     from tenios_cli._campaign_output import CampaignOutput
     from tenios_cli._run import Run
+    from tenios_cli._streams import SafeStream
     from tenios_ext import AsyncTenios
     from tenios_ext.ledger import Ledger
 
@@ -298,7 +299,7 @@ def _call(
     run.simulator = simulator
     with _opened(url) as (opened, ledger):
         hours = _hours(between, timezone)
-        output = run.output = make_campaign_output(run.stdout, as_json=as_json, live=live)
+        output = run.output = _make_output(run.stdout, as_json=as_json, live=live)
         tenios = make_async_client(simulator, ledger=ledger)
         waiting = opened.summary().waiting
         if (
@@ -326,6 +327,17 @@ def _call(
         return asyncio.run(
             _follow(opened, start, tenios, output, limits, stops_first=not is_worker)
         )
+
+
+def _make_output(stdout: SafeStream, *, as_json: bool, live: bool) -> CampaignOutput:
+    """Return what to print with: a live picture, if the terminal can show one."""
+    if live and not as_json and stdout.isatty():
+        with suppress(Exception):  # No rich; or COLUMNS, which may be anything. Lines are as good.
+            from tenios_cli._campaign_live import live_output
+
+            if output := live_output(stdout):
+                return output
+    return make_campaign_output(stdout, as_json=as_json)
 
 
 def _hours(between: str | None, timezone: str | None) -> OpeningHours | None:

@@ -1,27 +1,41 @@
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from cli.command import TENIOS
+from cli.command import CLOCK
+from support.serving import serving
+
+from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
+from tenios_simulator._clocks import ScaledClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from tenios_ext import Clock
+
+
+def _served(clock: Clock) -> Iterator[dict[str, str]]:
+    with serving(Simulator(clock=clock)) as server:
+        yield {
+            "TENIOS_BASE_URL": server.address,
+            "TENIOS_ACCESS_KEY": ACCESS_KEY,
+            "TENIOS_CALLBACK_CONFIG_ID": CALLBACK_CONFIG_ID,
+        }
 
 
 @pytest.fixture
 def simulator() -> Iterator[dict[str, str]]:
     """
-    The environment variables that a running `tenios simulate` has printed. Its time passes ten
-    times as fast.
+    The settings of a simulator that is served, for commands in this process: they share its time.
     """
-    command: list[str | Path] = [TENIOS, "simulate", "--port", "0", "--speed", "10"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            lines = [process.stdout.readline().strip().removeprefix("export ") for _ in range(3)]
-            yield dict(line.split("=", 1) for line in lines)
-        finally:
-            process.terminate()
+    yield from _served(CLOCK)
+
+
+@pytest.fixture
+def fast_simulator() -> Iterator[dict[str, str]]:
+    """
+    The settings of a simulator that is served, for commands in processes of their own: its time
+    passes ten times as fast as theirs.
+    """
+    yield from _served(ScaledClock(10))

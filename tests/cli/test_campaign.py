@@ -9,7 +9,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from cli.command import TENIOS, environment, objects, tenios, terminal
+from cli.command import TENIOS, environment, objects, terminal
+from cli.command import process as tenios
 
 from tenios_campaign import Campaign
 from tenios_ext.ledger import Ledger
@@ -55,8 +56,8 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, simulator: dict[str, str]) -> Folder:
-    return Folder(tmp_path, simulator)
+def folder(tmp_path: Path, fast_simulator: dict[str, str]) -> Folder:
+    return Folder(tmp_path, fast_simulator)
 
 
 @pytest.fixture

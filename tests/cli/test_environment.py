@@ -5,8 +5,10 @@ output say.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,7 @@ from cli.command import (
     TENIOS,
     environment,
     objects,
-    python,
+    screen,
     server_of,
     settings_of,
     tenios,
@@ -24,9 +26,10 @@ from cli.command import (
 from support.faults import drop
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-ENVIRONMENTS = [
+TERMINALS = [
     {"COLUMNS": "0"},
     {"COLUMNS": "1", "LINES": "1"},
     {"COLUMNS": "\N{SUPERSCRIPT TWO}"},  # a digit, but not for int()
@@ -35,16 +38,24 @@ ENVIRONMENTS = [
     {"TERM": "nonsense"},
     {"TTY_COMPATIBLE": "0"},
     {"FORCE_COLOR": "1", "COLORTERM": "truecolor"},
-    {"PYTHONUNBUFFERED": "1"},
-    {"PYTHONWARNINGS": "error"},
-    {"PYTHONDEVMODE": "1"},
 ]
+PYTHONS = [{"PYTHONUNBUFFERED": "1"}, {"PYTHONWARNINGS": "error", "PYTHONDEVMODE": "1"}]
 
 
-@pytest.mark.parametrize("settings", ENVIRONMENTS, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize("settings", TERMINALS, ids=lambda each: str(each)[:40])
 def test_exit_code_and_id_hold_at_every_terminal(settings: dict[str, str]) -> None:
     with server_of("CALL_B_FAILED") as server:
-        code, drawn = terminal("call", NUMBER, settings={**settings_of(server), **settings})
+        code, drawn = screen("call", NUMBER, settings=settings_of(server) | settings)
+    assert code == 4
+    assert "Traceback" not in drawn
+    assert f"Callback 10 to {NUMBER} started.\n" in drawn
+    assert drawn.endswith("The customer could not be reached.\n")
+
+
+@pytest.mark.parametrize("settings", PYTHONS, ids=str)
+def test_exit_code_and_id_hold_in_every_python(settings: dict[str, str]) -> None:
+    with server_of("CALL_B_FAILED") as server:
+        code, drawn = terminal("call", NUMBER, settings=settings_of(server) | settings)
     assert code == 4
     assert "Traceback" not in drawn
     assert f"Callback 10 to {NUMBER} started.\r\n" in drawn
@@ -54,31 +65,42 @@ def test_exit_code_and_id_hold_at_every_terminal(settings: dict[str, str]) -> No
 def test_small_or_dumb_terminals_get_lines() -> None:
     for settings in ({"COLUMNS": "20"}, {"LINES": "1"}, {"TERM": "dumb"}, {"TTY_INTERACTIVE": "0"}):
         with server_of("CALL_B_FAILED") as server:
-            _, drawn = terminal("call", NUMBER, settings={**settings_of(server), **settings})
+            _, drawn = screen("call", NUMBER, settings=settings_of(server) | settings)
         assert "\x1b" not in drawn
-        assert "CALL_B_FAILED: the customer could not be reached\r\n" in drawn
+        assert "CALL_B_FAILED: the customer could not be reached\n" in drawn
 
 
-@pytest.mark.parametrize("code", ["def start(self): raise RuntimeError", "start = None"])
-def test_picture_that_fails_is_replaced_by_lines(code: str, tmp_path: Path) -> None:
-    """
-    No trouble of rich's may take the callback from sight: here, another version of it is installed.
-    """
-    (tmp_path / "rich").mkdir()
-    (tmp_path / "rich/__init__.py").touch()
-    (tmp_path / "rich/console.py").write_text(
-        "class Console:\n is_interactive = True; width = 80\n def __init__(self, **_): 0\n"
-    )
-    (tmp_path / "rich/live.py").write_text(
-        f"class Live:\n is_started = False; stop = None\n def __init__(self, **_): 0\n {code}\n"
-    )
-    (tmp_path / "rich/table.py").write_text("Table = None\n")
-    (tmp_path / "rich/text.py").write_text("Text = None\n")
+def fail(*_: object, **__: object) -> None:
+    raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rich.live.Live.start", fail),
+        ("rich.live.Live.start", None),
+        ("rich.console.Console.__init__", fail),
+    ],
+)
+def test_picture_that_fails_is_replaced_by_lines(
+    name: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No trouble of rich's may take the callback from sight, as in another version of it."""
+    monkeypatch.setattr(name, value)
     with server_of("CALL_B_FAILED") as server:
-        settings = {**settings_of(server), "PYTHONPATH": str(tmp_path)}
-        code_of_exit, drawn = terminal("call", NUMBER, settings=settings)
-    assert code_of_exit == 4
-    assert "CALL_B_FAILED: the customer could not be reached\r\n" in drawn
+        code, drawn = screen("call", NUMBER, settings=settings_of(server))
+    assert code == 4
+    assert "CALL_B_FAILED: the customer could not be reached\n" in drawn
+
+
+def test_call_without_rich_prints_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich.live", None)
+    monkeypatch.delitem(sys.modules, "tenios_cli._live", raising=False)
+    with server_of("CALL_B_FAILED") as server:
+        code, drawn = screen("call", NUMBER, settings=settings_of(server))
+    assert code == 4
+    assert "\x1b" not in drawn
+    assert "CALL_B_FAILED: the customer could not be reached\n" in drawn
 
 
 def test_folder_that_was_removed_does_not_matter(tmp_path: Path) -> None:
@@ -141,26 +163,40 @@ def test_arguments_that_are_no_text_are_reported(arguments: list[str], code: int
     assert "Traceback" not in result.stderr
 
 
-# A log handler that fails is one way in which an unexpected exception gets out of the client.
-_FAILING_LOG = """
-import logging
-class Failing(logging.Handler):
-    def emit(self, record):
-        if {text!r} in record.getMessage():
+class FailingHandler(logging.Handler):
+    """
+    One way in which an unexpected exception gets out of the client.
+
+    Args:
+        text: In the message that fails.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(logging.INFO)
+        self._text = text
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Fail."""
+        if self._text in record.getMessage():
             raise ZeroDivisionError("division by zero [red]")
-logging.getLogger("tenios_ext").addHandler(Failing())
-logging.getLogger("tenios_ext").setLevel(logging.INFO)
-from tenios_cli import main
-main(["call", "+492214710123", *{options!r}])
-"""
 
 
+@pytest.fixture
+def failing_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    logger, handler = logging.getLogger("tenios_ext"), FailingHandler(request.param)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield
+    logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("failing_log", ["callback 10 is"], indirect=True)
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
+@pytest.mark.usefixtures("failing_log")
 def test_unexpected_error_after_the_start_names_the_callback(options: list[str]) -> None:
     with server_of("CALLING_A") as server:
-        result = python(
-            _FAILING_LOG.format(text="callback 10 is", options=options), settings_of(server)
-        )
+        result = tenios("call", NUMBER, *options, settings=settings_of(server))
     assert result.returncode == 1
     assert result.stderr.endswith("Callback 10 was started. Watch it with: tenios watch 10\n")
     assert "Traceback" not in result.stderr
@@ -174,12 +210,11 @@ def test_unexpected_error_after_the_start_names_the_callback(options: list[str])
         )
 
 
-@pytest.mark.parametrize("options", [[], ["--json"], ["--no-wait"]])
-def test_unexpected_error_during_the_init_request_is_an_unknown_outcome(options: list[str]) -> None:
+@pytest.mark.parametrize("failing_log", ["not confirmed"], indirect=True)
+@pytest.mark.usefixtures("failing_log")
+def test_unexpected_error_during_the_init_request_is_an_unknown_outcome() -> None:
     with server_of(start=drop) as server:
-        result = python(
-            _FAILING_LOG.format(text="not confirmed", options=options), settings_of(server)
-        )
+        result = tenios("call", NUMBER, settings=settings_of(server))
         assert server.paths == ["/callback/init"]
     assert result.returncode == 6
-    assert "ZeroDivisionError" in result.stdout + result.stderr
+    assert "ZeroDivisionError" in result.stderr

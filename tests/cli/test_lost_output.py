@@ -7,17 +7,30 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
-from cli.command import NUMBER, TENIOS, environment, objects, python, server_of, settings_of, tenios
+from cli.command import (
+    NUMBER,
+    TENIOS,
+    Result,
+    environment,
+    objects,
+    process,
+    server_of,
+    settings_of,
+    tenios,
+)
 from support.faults import Connection, Fault, drop, respond, respond_error
 
+from tenios_cli._run import Run
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 #: The sentence on stderr that no script can do without.
 LOST = (
@@ -31,7 +44,16 @@ RESULTS: dict[int, str | Fault] = {
     7: "CALLING_A",
     8: respond_error("401 Unauthorized"),
 }
-FULL, CLOSED = "> /dev/full", ">&-"
+FULL = "The output could not be written: [Errno 28] No space left on device\n"
+as_lines_and_as_json = pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
+
+
+@contextmanager
+def full_disk() -> Iterator[int]:
+    """Yield a file on a disk that is full."""
+    file = os.open("/dev/full", os.O_WRONLY)
+    yield file
+    os.close(file)
 
 
 @contextmanager
@@ -65,65 +87,100 @@ def full_pipe() -> Iterator[int]:
     os.close(reader)
 
 
+every_broken = pytest.mark.parametrize(
+    "broken", [full_disk, closed_pipe, closed_terminal, full_pipe]
+)
+
+
+@contextmanager
+def stream(broken: Callable[[], AbstractContextManager[int]]) -> Iterator[TextIO]:
+    """Yield one of these for a command in this process."""
+    with broken() as file, open(file, "w", encoding="utf-8", closefd=False) as opened:
+        yield opened
+
+
 def call(
-    *arguments: str, status: str | Fault = "DISCONNECTED", start: Fault | None = None, **how: Any
-) -> Any:
+    *arguments: str,
+    run: Callable[..., Result] = tenios,
+    status: str | Fault = "DISCONNECTED",
+    start: Fault | None = None,
+    settings: dict[str, str] | None = None,
+    **how: Any,
+) -> Result:
     """
     Run ``tenios call``, which does not wait for an answer longer than for its first status request.
     """
-    settings = how.pop("settings", {})
     with server_of(status, start=start) as server:
-        settings = {**settings_of(server), **settings}
-        return tenios("call", NUMBER, "--answer-timeout", "0", *arguments, settings=settings, **how)
+        return run(
+            "call",
+            NUMBER,
+            "--answer-timeout",
+            "0",
+            *arguments,
+            settings=settings_of(server) | (settings or {}),
+            **how,
+        )
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
-@pytest.mark.parametrize("redirect", [FULL, CLOSED])
+@as_lines_and_as_json
 @pytest.mark.parametrize("code", RESULTS)
-def test_exit_code_and_id_of_a_started_callback_hold(
-    code: int, redirect: str, options: list[str]
-) -> None:
-    result = call(*options, status=RESULTS[code], redirect=redirect)
+def test_exit_code_and_id_of_a_started_callback_hold(code: int, options: list[str]) -> None:
+    with stream(full_disk) as stdout:
+        result = call(*options, status=RESULTS[code], stdout=stdout)
     assert result.returncode == code
     assert result.stderr.count(LOST) == 1
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
-@pytest.mark.parametrize("broken", [closed_pipe, closed_terminal, full_pipe])
-def test_exit_code_and_id_hold_if_the_reader_has_gone(broken: Any, options: list[str]) -> None:
-    with broken() as stdout:
+@every_broken
+@as_lines_and_as_json
+def test_exit_code_and_id_hold_whatever_has_become_of_stdout(
+    broken: Any, options: list[str]
+) -> None:
+    with stream(broken) as stdout:
         result = call(*options, status="CALL_B_FAILED", stdout=stdout)
     assert (result.returncode, result.stderr) == (4, LOST)
 
 
-@pytest.mark.parametrize("broken", [closed_pipe, closed_terminal, full_pipe])
-def test_exit_code_and_id_hold_if_stdout_is_unbuffered(broken: Any) -> None:
+@as_lines_and_as_json
+def test_exit_code_and_id_hold_without_stdout(options: list[str]) -> None:
+    result = call(*options, status="CALL_B_FAILED", stdout=None)
+    assert (result.returncode, result.stderr) == (4, LOST)
+
+
+@every_broken
+def test_end_of_the_process_does_not_change_its_exit_code(broken: Any) -> None:
     with broken() as stdout:
-        result = call(status="CALL_B_FAILED", settings={"PYTHONUNBUFFERED": "1"}, stdout=stdout)
+        result = call(run=process, status="CALL_B_FAILED", stdout=stdout)
+    assert (result.returncode, result.stderr) == (4, LOST)
+
+
+@pytest.mark.parametrize("broken", [closed_pipe, full_pipe])
+def test_exit_code_and_id_hold_if_stdout_is_unbuffered(broken: Any) -> None:
+    settings = {"PYTHONUNBUFFERED": "1"}
+    with broken() as stdout:
+        result = call(run=process, status="CALL_B_FAILED", settings=settings, stdout=stdout)
     assert (result.returncode, result.stderr) == (4, LOST)
 
 
 @pytest.mark.parametrize(
-    "redirect", [">&- 2>&-", "> /dev/full 2>&1", "<&- >&- 2>&-", "2>&-", "2> /dev/full"]
-)
-@pytest.mark.parametrize(
-    ("code", "start", "status"),
+    ("redirect", "code", "start", "status"),
     [
-        (3, None, "CALL_A_FAILED"),
-        (5, respond_error("429 Too Many Requests"), "X"),
-        (6, drop, "X"),
-        (8, None, RESULTS[8]),
+        ("<&- >&- 2>&-", 3, None, "CALL_A_FAILED"),
+        ("> /dev/full 2>&1", 5, respond_error("429 Too Many Requests"), "X"),
+        ("2>&-", 6, drop, "X"),
+        ("2> /dev/full", 8, None, RESULTS[8]),
     ],
 )
 def test_exit_code_holds_without_stderr(
     redirect: str, code: int, start: Fault | None, status: str | Fault
 ) -> None:
-    assert call(start=start, status=status, redirect=redirect).returncode == code
+    """In a process, where another file may get the number of a stream that is closed."""
+    assert call(run=process, start=start, status=status, redirect=redirect).returncode == code
+    assert call(start=start, status=status, stdout=None, stderr=None).returncode == code
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
-@pytest.mark.parametrize("redirect", [FULL, CLOSED])
+@as_lines_and_as_json
 @pytest.mark.parametrize(
     ("code", "start", "error"),
     [
@@ -132,21 +189,23 @@ def test_exit_code_holds_without_stderr(
     ],
 )
 def test_exit_code_and_error_hold_without_a_callback(
-    code: int, start: Fault, error: str, redirect: str, options: list[str]
+    code: int, start: Fault, error: str, options: list[str]
 ) -> None:
-    result = call(*options, start=start, redirect=redirect)
+    with stream(full_disk) as stdout:
+        result = call(*options, start=start, stdout=stdout)
     assert result.returncode == code
     assert error in result.stderr
     assert "Traceback" not in result.stderr
 
 
 def test_no_wait_exits_with_1_if_the_id_could_not_be_printed() -> None:
-    result = call("--no-wait", redirect=FULL)
+    with stream(full_disk) as stdout:
+        result = call("--no-wait", stdout=stdout)
     assert (result.returncode, result.stderr) == (1, LOST)
 
 
 def test_call_without_stdin_is_not_affected() -> None:
-    result = call(redirect="<&-")
+    result = call(run=process, redirect="<&-")
     assert (result.returncode, result.stderr) == (0, "")
     # With the URL of a real service, the command looks for a terminal to ask at.
     settings = {
@@ -154,22 +213,20 @@ def test_call_without_stdin_is_not_affected() -> None:
         "TENIOS_CALLBACK_CONFIG_ID": "CONFIG",
         "TENIOS_BASE_URL": "https://tenios.invalid",
     }
-    result = tenios("call", NUMBER, settings=settings, redirect="<&-")
+    result = tenios("call", NUMBER, settings=settings, stdin=None)
     assert result.returncode == 5
     assert result.stderr.startswith("NotSentError: ")
 
 
-def test_output_that_was_lost_before_the_start_is_reported_after_it() -> None:
-    code = (
-        "from tenios_cli._run import Run\nrun = "
-        "Run()\nrun.stdout.write('Continue?')\nrun.started(10)"
-    )
-    with Path("/dev/full").open("w") as full:
-        result = python(code, stdout=full)
-    assert (
-        result.stderr
-        == f"The output could not be written: [Errno 28] No space left on device\n{LOST}"
-    )
+def test_output_that_was_lost_before_the_start_is_reported_after_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with stream(full_disk) as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        run = Run()
+        run.stdout.write("Continue?")
+        run.started(10)
+    assert capsys.readouterr().err == FULL + LOST
 
 
 def call_until_first_line(
@@ -202,11 +259,10 @@ def call_until_first_line(
     return process.returncode, errors, received
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]], ids=["lines", "json"])
-def test_call_goes_on_if_the_reader_leaves_after_the_first_line(options: list[str]) -> None:
+def test_call_goes_on_if_the_reader_leaves_after_the_first_line() -> None:
     """As `tenios call ... | head -1` does."""
     reader, writer = os.pipe()
-    code, errors, received = call_until_first_line(writer, reader, threading.Event(), *options)
+    code, errors, received = call_until_first_line(writer, reader, threading.Event())
     assert (code, errors) == (3, LOST)
     assert b"10" in received
 
@@ -219,17 +275,19 @@ def test_call_goes_on_if_its_terminal_is_closed_while_it_draws() -> None:
 
 
 def test_watch_keeps_its_exit_code_without_output() -> None:
-    with server_of("CALL_B_FAILED", start=respond("200 OK", {"status": "CALL_A_FAILED"})) as server:
-        result = tenios("watch", "10", "11", settings=settings_of(server), redirect=FULL)
-    assert result.returncode == 4
-    assert result.stderr == "The output could not be written: [Errno 28] No space left on device\n"
+    with (
+        server_of("CALL_B_FAILED", start=respond("200 OK", {"status": "CALL_A_FAILED"})) as server,
+        stream(full_disk) as stdout,
+    ):
+        result = tenios("watch", "10", "11", settings=settings_of(server), stdout=stdout)
+    assert (result.returncode, result.stderr) == (4, FULL)
 
 
 def test_lost_output_names_the_simulator_in_the_command_to_watch_with() -> None:
-    with server_of("DISCONNECTED") as server:
-        result = tenios("call", NUMBER, "--simulator", f"{server.url}/a b", redirect=FULL)
+    with server_of("DISCONNECTED") as server, stream(full_disk) as stdout:
+        result = tenios("call", NUMBER, "--simulator", f"{server.url}/a b", stdout=stdout)
         assert result.returncode == 5  # The client accepts no such URL, ...
-        result = tenios("call", NUMBER, "--simulator", server.url, redirect=FULL)
+        result = tenios("call", NUMBER, "--simulator", server.url, stdout=stdout)
     assert result.stderr == LOST.replace("watch 10", f"watch 10 --simulator {server.url}")
 
 
@@ -237,23 +295,30 @@ def test_lost_output_names_the_simulator_in_the_command_to_watch_with() -> None:
     "arguments", [["numbers"], ["contract"], ["doctor", "--simulator"], ["--help"], ["call", "-h"]]
 )
 def test_commands_that_only_print_exit_with_1(arguments: list[str]) -> None:
-    full = tenios(*arguments, redirect=FULL)
-    assert full.returncode == 1
-    assert full.stderr == "The output could not be written: [Errno 28] No space left on device\n"
-    with closed_pipe() as stdout:
+    with stream(full_disk) as stdout:
+        full = tenios(*arguments, stdout=stdout)
+    assert (full.returncode, full.stderr) == (1, FULL)
+    with stream(closed_pipe) as stdout:
         gone = tenios(*arguments, stdout=stdout)
+    assert (gone.returncode, gone.stderr) == (1, "")
+
+
+def test_process_that_only_prints_exits_with_1() -> None:
+    full = process("contract", redirect="> /dev/full")
+    assert (full.returncode, full.stderr) == (1, FULL)
+    with closed_pipe() as stdout:
+        gone = process("contract", stdout=stdout)
     assert (gone.returncode, gone.stderr) == (1, "")
 
 
 def test_status_without_output_exits_with_1() -> None:
     with server_of(start=respond("200 OK", {"status": "CALLING_A"})) as server:
-        assert tenios("status", "10", settings=settings_of(server), redirect=CLOSED).returncode == 1
+        assert tenios("status", "10", settings=settings_of(server), stdout=None).returncode == 1
 
 
 def test_stderr_that_cannot_be_written_does_not_disturb_stdout() -> None:
-    started, status, outcome = objects(
-        call("--json", status="CALL_B_FAILED", redirect="2> /dev/full")
-    )
+    with stream(full_disk) as stderr:
+        started, status, outcome = objects(call("--json", status="CALL_B_FAILED", stderr=stderr))
     assert (started["id"], status["status"], outcome["failed_party"]) == (
         10,
         "CALL_B_FAILED",

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 import httpx
 from cli.command import TENIOS, environment, tenios
 
+from tenios_simulator import ACCESS_KEY
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_simulate_as_json_prints_the_variables_and_ends_on_ctrl_c() -> None:
     command: list[str | Path] = [TENIOS, "simulate", "--port", "0", "--json"]
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=environment(), stdout=pipe, stderr=pipe, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -32,17 +35,20 @@ def test_simulate_as_json_prints_the_variables_and_ends_on_ctrl_c() -> None:
         assert process.stderr.read() == ""
 
 
-def test_simulate_prints_its_access_key_in_a_shell_that_has_it(simulator: dict[str, str]) -> None:
+def test_simulate_prints_its_access_key_in_a_shell_that_has_it() -> None:
     """It is no secret, so it is not masked."""
     command: list[str | Path] = [TENIOS, "simulate", "--port", "0"]
     with subprocess.Popen(
-        command, env=environment(simulator), stdout=subprocess.PIPE, text=True
+        command,
+        env=environment({"TENIOS_ACCESS_KEY": ACCESS_KEY}),
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.terminate()
     assert process.returncode == 0
-    assert lines[1] == f"export TENIOS_ACCESS_KEY={simulator['TENIOS_ACCESS_KEY']}\n"
+    assert lines[1] == f"export TENIOS_ACCESS_KEY={ACCESS_KEY}\n"
 
 
 def test_simulate_on_a_port_in_use_suggests_port_0() -> None:

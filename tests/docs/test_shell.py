@@ -1,5 +1,6 @@
 """
-Every shell command in the documentation is run, or compared with what exists if it would install
+Every shell command in the documentation is run (in this process and in time that passes at once, if
+nothing else shares it), or compared with what exists if it would install
 something or not end.
 """
 
@@ -10,13 +11,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from cli.command import TENIOS, tenios
 from support.postgresql import postgresql
 from support.serving import serving
 
@@ -27,7 +28,6 @@ from tenios_simulator._clocks import ScaledClock
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / ".github/CONTRIBUTING.md"]
-TENIOS = Path(sys.executable).with_name("tenios")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 TARGETS = set(re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 CONNECTED_OR_CUSTOMER_FAILED = {0, 4}
@@ -81,17 +81,13 @@ def test_command_works_and_prints_what_is_shown(line: str, shown: str) -> None:
         case ["tenios", "simulate"]:
             assert served_lines() == shown
         case ["tenios", "doctor"]:
-            assert run("doctor", "--simulator").returncode == 0
+            assert tenios("doctor", "--simulator").returncode == 0
         case ["tenios", "call", *arguments]:
-            result = run("call", *arguments)
+            result = tenios("call", *arguments)
             assert result.returncode in CONNECTED_OR_CUSTOMER_FAILED, result.stderr
             assert without_times(result.stdout) == without_times(shown)
         case _:
             pytest.fail(f"No test runs this command: {line}")
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([TENIOS, *arguments], capture_output=True, text=True, check=False)
 
 
 def without_times(output: str) -> str:
@@ -133,13 +129,15 @@ def customers_file(folder: Path) -> None:
     (folder / "customers.csv").write_text(file)
 
 
-def test_commands_for_campaigns_work_and_print_what_is_shown(tmp_path: Path) -> None:
+def test_commands_for_campaigns_work_and_print_what_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     customers_file(tmp_path)
+    monkeypatch.chdir(tmp_path)
     found = campaign_commands(many_machines=False)
     assert len(found) == 5
     for line, shown in found:
-        command: list[Any] = [TENIOS, *shlex.split(line)[1:]]
-        result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        result = tenios(*shlex.split(line)[1:])
         assert (result.returncode, result.stderr) == (0, "")
         assert result.stdout == shown or not shown
     assert (tmp_path / "results.csv").read_text(encoding="utf-8-sig").count("talked") == 2
@@ -155,7 +153,7 @@ def test_commands_for_many_machines_share_the_campaign(tmp_path: Path) -> None:
     assert shlex.split(service) == work
     between = work.index("--between")
     del work[between : between + 4]
-    with postgresql() as url, serving(Simulator(clock=ScaledClock(20))) as server:
+    with postgresql() as url, serving(Simulator(clock=ScaledClock(200))) as server:
         environment = os.environ | {"TENIOS_LEDGER": url}
         subprocess.run([TENIOS, *add], check=True, cwd=tmp_path, env=environment)
         command: list[Any] = [TENIOS, *work, "--simulator", server.address]
@@ -203,8 +201,8 @@ def test_curl_commands_for_the_control_api_succeed_while_a_phone_rings() -> None
     ]
     assert found
     simulator = Simulator(scenario=Scenario.manual())
-    with serving(simulator) as server, simulator.client() as tenios:
-        tenios.start_callback("+49 221 4710123")
+    with serving(simulator) as server, simulator.client() as client:
+        client.start_callback("+49 221 4710123")
         simulator.clock.sleep(3)
         for command in found:
             curl(command, server.address)
