@@ -7,7 +7,7 @@ NODE_READY = tools/node_modules/.package-lock.json
 NODE_BIN = tools/node_modules/.bin
 PARALLEL = --numprocesses auto --maxprocesses 4
 SCREENSHOTS = tests/simulator/server/test_console.py::test_pages_are_accessible \
-	tests/examples/test_examples.py::test_page_shows_the_progress_of_the_call
+	tests/examples/test_fastapi_page.py::test_page_shows_the_progress_of_the_call
 WORKFLOW = callback.arazzo.yaml
 CONTRACTS = openapi.yaml tenios_simulator/server/control.yaml
 # Those that draw no chart. benchmarks/chaos.py measures no speed.
