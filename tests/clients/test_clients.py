@@ -87,7 +87,13 @@ class ExampleClient(NamedTuple):
             return
         with FaultServer(in_turn(STARTED, ENDED)) as server:
             settings = {**SETTINGS, "TENIOS_BASE_URL": server.url}
-            command = ["java", f"-XX:ArchiveClassesAtExit={ARCHIVE}", "-jar", jar, NUMBER]
+            command: list[str | Path] = [
+                "java",
+                f"-XX:ArchiveClassesAtExit={ARCHIVE}",
+                "-jar",
+                jar,
+                NUMBER,
+            ]
             subprocess.run(
                 command,
                 cwd=self.folder,

@@ -92,6 +92,7 @@ def test_files_of_the_documents_pass_their_tests(tmp_path: Path) -> None:
     for name, code in files.items():
         (tmp_path / name).write_text(code)
     command: list[Any] = [Path(sys.executable).with_name("pytest"), "-p", "no:cacheprovider"]
+    command += ["-p", "no:schemathesis"]  # which takes longer to load than all the rest
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     count = "".join(files.values()).count("def test_")
     assert result.returncode == 0, result.stdout

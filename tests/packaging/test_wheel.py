@@ -100,8 +100,8 @@ def test_wheel_built_from_the_source_distribution_contains_the_same_files(
     wheel: Path, tmp_path: Path
 ) -> None:
     # Without --wheel, the wheel is built from the source distribution.
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, ROOT]
-    subprocess.run(command, check=True, capture_output=True)
+    command: list[str | Path] = [sys.executable, "-m", "build", "--no-isolation"]
+    subprocess.run([*command, "--outdir", tmp_path, ROOT], check=True, capture_output=True)
     [rebuilt] = tmp_path.glob("*.whl")
     assert len(list(tmp_path.glob("*.tar.gz"))) == 1
     assert set(zipfile.ZipFile(rebuilt).namelist()) == set(zipfile.ZipFile(wheel).namelist())
