@@ -20,7 +20,7 @@ MINUTES_chaos = 4
 MINUTES_mutants = 5
 TESTS = $(or $(TESTS_$(SUITE)),$(error There is no suite $(SUITE), but contract, clients, chaos and mutants))
 SCREENSHOTS = tests/simulator/server/test_console.py::test_pages_are_accessible \
-	tests/examples/test_examples.py::test_page_shows_the_progress_of_the_call
+	tests/examples/test_fastapi_page.py::test_page_shows_the_progress_of_the_call
 WORKFLOW = callback.arazzo.yaml
 CONTRACTS = openapi.yaml tenios_simulator/server/control.yaml
 # Those that draw no chart. benchmarks/chaos.py measures no speed.

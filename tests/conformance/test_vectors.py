@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 import yaml
@@ -29,10 +31,37 @@ REQUESTS = {"/callback/init": "InitCallbackRequest", "/callback/status": "Callba
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector.name)
+@pytest.mark.parametrize(
+    "vector",
+    [vector for vector in vectors() if not vector.stalls],
+    ids=lambda vector: vector.name,
+)
 def test_client_conforms_to_vector(mode: str, vector: Vector) -> None:
+    check(mode, vector)
+
+
+def test_client_conforms_to_vectors_of_a_server_that_stalls() -> None:
+    """At the same time, since each client waits until it gives up."""
+    stalling = [(mode, vector) for vector in vectors() if vector.stalls for mode in MODES]
+    assert stalling
+    # The limit for a whole request is the time to connect, several times, and twice the timeout.
+    with (
+        mock.patch("tenios_ext._attempt.CONNECT_TIMEOUT", 0.1),
+        ThreadPoolExecutor(len(stalling)) as pool,
+    ):
+        checked = [pool.submit(check, mode, vector, timeout=2.0) for mode, vector in stalling]
+    failed = {
+        (mode, vector.name): error
+        for (mode, vector), each in zip(stalling, checked, strict=True)
+        if (error := each.exception())
+    }
+    assert failed == {}
+
+
+def check(mode: str, vector: Vector, **limits: float) -> None:
+    """Fail if our client does not conform to a vector."""
     with VectorServer(vector.exchanges) as server:
-        reported = run_vector(mode, server.url, vector)
+        reported = run_vector(mode, server.url, vector, **limits)
     expects, exchanges = expectations(vector, [outcome for outcome, _ in reported])
     assert reported == [
         (expect["outcome"], expect.get("statuses", statuses))

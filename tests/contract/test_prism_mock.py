@@ -99,17 +99,14 @@ def label(case: Case) -> str:
     return f"{case.path.rpartition('/')[2]}-{case.status}-{case.name}"
 
 
-@pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("case", RESPONSES, ids=label)
-def test_generated_client_parses_every_example_response(
-    mode: str, case: Case, prism: Prism
-) -> None:
+def test_generated_client_parses_every_example_response(case: Case, prism: Prism) -> None:
     headers = {"Prefer": f"code={case.status}, example={case.name}"}
     client = tenios_client.Client(
         base_url=prism.url, headers=headers, httpx_args={"trust_env": False}
     )
     request = next(each.value for each in REQUESTS if each.path == case.path)
-    response = send(mode, case, request, client)
+    response = send("sync", case, request, client)
     assert response.status_code == case.status
     assert response.parsed is not None
     assert response.parsed.to_dict() == case.value

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import yaml
-from support.faults import Fault, FaultServer, drop, in_turn, respond, respond_error
+from support.faults import FaultServer, drop, in_turn, respond, respond_error
 from support.prism import ROOT
 from support.serving import serving
 
@@ -19,158 +22,160 @@ from tenios_simulator._clocks import ScaledClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-    from tenios_simulator import Server
 
 WORKFLOW = (ROOT / "callback.arazzo.yaml").read_text(encoding="utf-8")
 CONTRACT = (ROOT / "openapi.yaml").read_text(encoding="utf-8")
 SIMULATOR = yaml.safe_load(CONTRACT)["servers"][1]["url"]
-REDOCLY = ROOT / "tools/node_modules/.bin/redocly"
+REDOCLY = str(ROOT / "tools/node_modules/.bin/redocly")
+MAGIC = "+493023125"
+NUMBER = f"{MAGIC}100"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """Serve a simulator that is 30 times as fast as real time."""
-    with serving(Simulator(clock=ScaledClock(30))) as server:
-        yield server
+#: The last three digits of a magic number, and the status that its callback ends with.
+FINAL = {
+    "100": "DISCONNECTED",
+    "101": "CALL_A_FAILED",
+    "203": "CALL_B_FAILED",
+    "701": "DISCONNECTED",
+    "706": "DISCONNECTED",
+    "707": "DISCONNECTED",
+    "708": "DISCONNECTED",
+}
+#: The last three digits of the magic numbers whose init request fails.
+FAILING = ["429", "502", "503", "601", "604"]
+REFUSALS = {
+    "400": respond_error("400 Bad Request", "BAD_CREDENTIALS"),
+    "401": respond_error("401 Unauthorized"),
+    "403": respond_error("403 Forbidden"),
+}
+STARTED, ENDED = respond("200 OK", {"id": 10}), respond("200 OK", {"status": "DISCONNECTED"})
 
 
-def init_requests(server: Server, number: str) -> int:
-    """Return how many init requests for *number* have arrived."""
-    bodies = [
-        request.body or {} for request in server.simulator.requests if request.operation == "init"
-    ]
-    return sum(body.get("callback_number") == number for body in bodies)
-
-
-def run(
-    folder: Path, *arguments: str, workflow: str = WORKFLOW, contract: str = CONTRACT
-) -> tuple[int, str]:
-    """
-    Run the workflow with a shorter pause between polls. Return the exit code and all that was
-    printed.
-    """
-    faster = workflow.replace("retryAfter: 2", "retryAfter: 0.05")
-    assert faster != workflow
-    (folder / "callback.arazzo.yaml").write_text(faster, encoding="utf-8")
-    (folder / "openapi.yaml").write_text(contract, encoding="utf-8")
-    command: list[str | Path] = [
-        REDOCLY,
-        "respect",
-        "callback.arazzo.yaml",
-        "--verbose",
-        "--json-output",
-        "log.json",
-        *arguments,
-    ]
+def redocly(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run the workflows in *folder*. Return the exit code and all that was printed."""
+    command = [REDOCLY, "respect", "--verbose", "--json-output", "log.json", *arguments]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return ran.returncode, ran.stdout + ran.stderr
 
 
-def call(folder: Path, server: Server, number: str) -> int:
-    """Run the workflow for *number* on *server* and return the exit code."""
-    exit_code, output = run(
-        folder,
-        "--server",
-        f"tenios={server.address}",
-        "--input",
-        json.dumps({"callback_number": number}),
-    )
-    assert number in output, output
-    return exit_code
-
-
-def last_response(folder: Path) -> Any:
-    """Return the body of the last response of the last run."""
-    log = json.loads((folder / "log.json").read_text(encoding="utf-8"))
-    [file] = log["files"].values()
-    [workflow] = file["executedWorkflows"]
-    return workflow["executedSteps"][-1]["response"]["body"]
-
-
-@pytest.mark.parametrize(
-    ("ending", "status"),
-    [
-        ("100", "DISCONNECTED"),
-        ("101", "CALL_A_FAILED"),
-        ("203", "CALL_B_FAILED"),
-        ("701", "DISCONNECTED"),
-        ("706", "DISCONNECTED"),
-        ("707", "DISCONNECTED"),
-        ("708", "DISCONNECTED"),
-    ],
-)
-def test_workflow_polls_callback_to_its_final_status(
-    ending: str, status: str, server: Server, tmp_path: Path
-) -> None:
-    number = f"+493023125{ending}"
-    assert call(tmp_path, server, number) == 0
-    assert last_response(tmp_path) == {"status": status}
-    assert init_requests(server, number) == 1
-
-
-@pytest.mark.parametrize("ending", ["429", "502", "503", "601", "604"])
-def test_workflow_sends_init_request_once_if_it_fails(
-    ending: str, server: Server, tmp_path: Path
-) -> None:
-    number = f"+493023125{ending}"
-    assert call(tmp_path, server, number) == 1
-    assert init_requests(server, number) == 1
-
-
-@pytest.mark.parametrize(
-    "refused",
-    [
-        respond_error("400 Bad Request", "BAD_CREDENTIALS"),
-        respond_error("401 Unauthorized"),
-        respond_error("403 Forbidden"),
-    ],
-    ids=["400", "401", "403"],
-)
-def test_workflow_stops_polling_if_the_access_key_is_refused(
-    refused: Fault, tmp_path: Path
-) -> None:
-    with FaultServer(in_turn(respond("200 OK", {"id": 10}), others=refused)) as server:
-        exit_code, _ = run(tmp_path, "--server", f"tenios={server.url}", "--max-steps", "10")
-    assert (exit_code, server.paths) == (1, ["/callback/init", "/callback/status"])
-
-
-def test_workflow_polls_again_after_another_400(tmp_path: Path) -> None:
-    started, ended = respond("200 OK", {"id": 10}), respond("200 OK", {"status": "DISCONNECTED"})
-    with FaultServer(in_turn(started, respond_error("400 Bad Request"), ended)) as server:
-        exit_code, output = run(tmp_path, "--server", f"tenios={server.url}")
-    assert exit_code == 0, output
-
-
-def test_workflow_calls_the_simulator_if_no_server_is_named(server: Server, tmp_path: Path) -> None:
+def write(
+    folder: Path, name: str = "callback", *, server: str = SIMULATOR, number: str = NUMBER
+) -> str:
     """
-    The live service is the first server of the contract. Here it is another one of this machine.
+    Write the workflow with a shorter pause between polls, another default server and another
+    default number. Return the name of its file.
     """
-    default = WORKFLOW.replace(SIMULATOR, server.address)
-    assert default != WORKFLOW
-    before = len(server.simulator.dialled)
-    with FaultServer(drop) as live:
-        exit_code, output = run(
-            tmp_path, workflow=default, contract=CONTRACT.replace(SERVICE, live.url)
-        )
-        assert exit_code == 0, output
-    assert len(server.simulator.dialled) == before + 1
-    assert live.paths == []
+    changed = WORKFLOW
+    for before, after in (
+        ("retryAfter: 2", "retryAfter: 0.05"),
+        (f"x-serverUrl: {SIMULATOR}", f"x-serverUrl: {server}"),
+        (f"default: '{NUMBER}'", f"default: '{number}'"),
+    ):
+        assert changed.count(before) == 1
+        changed = changed.replace(before, after)
+    (folder / f"{name}.arazzo.yaml").write_text(changed, encoding="utf-8")
+    return f"{name}.arazzo.yaml"
+
+
+class Ran(NamedTuple):
+    """
+    What came of all the workflows, which a single process has run one after another.
+
+    Attributes:
+        simulator: The simulator that those with a magic number called.
+        servers: The servers that the others called, by name.
+        live: The server that stands for the live service.
+        last: By name, the body of the last response.
+        passed: The names of those that succeeded.
+        output: All that was printed.
+    """
+
+    simulator: Simulator
+    servers: dict[str, FaultServer]
+    live: FaultServer
+    last: dict[str, Any]
+    passed: set[str]
+    output: str
+
+    def init_requests(self, ending: str) -> int:
+        """Return how many init requests for a magic number have arrived."""
+        requests = [each for each in self.simulator.requests if each.operation == "init"]
+        numbers = [each.body["callback_number"] for each in requests if each.body]
+        return numbers.count(MAGIC + ending)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    folder = tmp_path_factory.mktemp("workflows")
+    with ExitStack() as stack:
+        # As fast as the polls allow: between two of them, 5 seconds pass for the simulator.
+        simulated = stack.enter_context(serving(Simulator(clock=ScaledClock(100))))
+        faults = {name: in_turn(STARTED, others=refused) for name, refused in REFUSALS.items()}
+        faults["again"] = in_turn(STARTED, respond_error("400 Bad Request"), ENDED)
+        servers = {name: stack.enter_context(FaultServer(fault)) for name, fault in faults.items()}
+        live = stack.enter_context(FaultServer(drop))
+        # The live service is the first server of the contract. Here it is another one of this
+        # machine.
+        assert SERVICE in CONTRACT
+        (folder / "openapi.yaml").write_text(CONTRACT.replace(SERVICE, live.url), encoding="utf-8")
+        files = [
+            write(folder, ending, server=simulated.address, number=MAGIC + ending)
+            for ending in (*FINAL, *FAILING)
+        ]
+        files += [write(folder, name, server=server.url) for name, server in servers.items()]
+        _, output = redocly(folder, *files)
+        log = json.loads((folder / "log.json").read_text(encoding="utf-8"))
+        workflows = {
+            Path(file).name.partition(".")[0]: each["executedWorkflows"][0]
+            for file, each in log["files"].items()
+        }
+        last = {
+            name: each["executedSteps"][-1].get("response", {}).get("body")
+            for name, each in workflows.items()
+        }
+        passed = {name for name, each in workflows.items() if each["status"] == "success"}
+        yield Ran(simulated.simulator, servers, live, last, passed, output)
+
+
+def test_workflow_polls_callback_to_its_final_status(ran: Ran) -> None:
+    assert {ending: ran.last[ending] for ending in FINAL} == {
+        ending: {"status": status} for ending, status in FINAL.items()
+    }
+    assert ran.passed >= set(FINAL), ran.output
+    assert {ending: ran.init_requests(ending) for ending in FINAL} == dict.fromkeys(FINAL, 1)
+
+
+def test_workflow_sends_init_request_once_if_it_fails(ran: Ran) -> None:
+    assert ran.passed.isdisjoint(FAILING)
+    assert {ending: ran.init_requests(ending) for ending in FAILING} == dict.fromkeys(FAILING, 1)
+
+
+def test_workflow_stops_polling_if_the_access_key_is_refused(ran: Ran) -> None:
+    assert ran.passed.isdisjoint(REFUSALS)
+    for name in REFUSALS:
+        assert ran.servers[name].paths == ["/callback/init", "/callback/status"]
+
+
+def test_workflow_polls_again_after_another_400(ran: Ran) -> None:
+    assert "again" in ran.passed
+    assert ran.last["again"] == {"status": "DISCONNECTED"}
+
+
+def test_workflow_calls_the_simulator_if_no_server_is_named(ran: Ran) -> None:
+    assert ran.simulator.dialled
+    assert ran.live.paths == []
 
 
 def test_access_key_is_masked(tmp_path: Path) -> None:
     key = "SECRET-KEY-1234"
+    shutil.copy(ROOT / "openapi.yaml", tmp_path)
+    inputs = json.dumps({"access_key": key})
     with FaultServer(respond_error("500 Internal Server Error")) as server:
-        _, output = run(
-            tmp_path,
-            "--server",
-            f"tenios={server.url}",
-            "--input",
-            json.dumps({"access_key": key}),
-            "--max-steps",
-            "3",
+        named = f"tenios={server.url}"
+        exit_code, output = redocly(
+            tmp_path, write(tmp_path), "--server", named, "--input", inputs, "--max-steps", "3"
         )
+    assert exit_code == 1
     assert json.loads(server.bodies[0])["access_key"] == key
     assert key not in output + (tmp_path / "log.json").read_text(encoding="utf-8")
 

@@ -21,13 +21,15 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = main.list_commands(click.Context(main))
 
 
-def build(output: Path, *options: str) -> None:
+def build(output: Path, doctrees: Path, *options: str) -> None:
     sphinx: Any = Path(sys.executable).with_name("sphinx-build")
     command = [
         sphinx,
         "--fail-on-warning",
         "--keep-going",
         "--quiet",
+        "--doctree-dir",
+        doctrees,
         *options,
         ROOT / "docs",
         output,
@@ -37,10 +39,16 @@ def build(output: Path, *options: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def doctrees(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The parsed documents, which both builds share."""
+    return tmp_path_factory.mktemp("doctrees")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, doctrees: Path) -> dict[str, str]:
     """The pages by name."""
     folder = tmp_path_factory.mktemp("site")
-    build(folder)
+    build(folder, doctrees)
     return {page.name: page.read_text() for page in folder.glob("*.html")}
 
 
@@ -64,8 +72,8 @@ def test_command_page_has_each_command(site: dict[str, str]) -> None:
     assert [name for name in names if f'id="tenios-{name}"' not in site["command.html"]] == []
 
 
-def test_man_page_has_each_command(tmp_path: Path) -> None:
-    build(tmp_path, "-b", "man")
+def test_man_page_has_each_command(tmp_path: Path, doctrees: Path) -> None:
+    build(tmp_path, doctrees, "-b", "man")
     page = (tmp_path / "tenios.1").read_text()
     assert page.startswith('.\\" Man page')
     assert [name for name in [*COMMANDS, "ledger resolve"] if f"tenios {name}" not in page] == []

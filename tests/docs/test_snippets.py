@@ -5,12 +5,10 @@ save.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +35,6 @@ FENCES = {
     "{only}",
     "{toctree}",
 }
-# How many seconds pass for clients and simulator in one second.
-SPEED = 100
 
 
 def python_blocks(document: Path) -> list[str]:
@@ -50,29 +46,16 @@ def is_file(code: str) -> bool:
     return re.match(r"# \w+\.py\n", code) is not None
 
 
+def files_in(document: Path) -> list[str]:
+    return list(filter(is_file, python_blocks(document)))
+
+
 SNIPPETS = [
     pytest.param(code, id=f"{document.name}-{index}")
     for document in DOCUMENTS
     for index, code in enumerate(python_blocks(document), 1)
     if not is_file(code)
 ]
-WITH_FILES = [document for document in DOCUMENTS if any(map(is_file, python_blocks(document)))]
-
-
-@pytest.fixture
-def _fast_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = time.monotonic()
-
-    def elapsed(_: SystemClock) -> float:
-        return (time.monotonic() - start) * SPEED
-
-    async def async_sleep(_: SystemClock, seconds: float) -> None:
-        await asyncio.sleep(seconds / SPEED)
-
-    monkeypatch.setattr(SystemClock, "monotonic", elapsed)
-    monkeypatch.setattr(SystemClock, "now", lambda clock: 1e9 + elapsed(clock))
-    monkeypatch.setattr(SystemClock, "sleep", lambda _, seconds: time.sleep(seconds / SPEED))
-    monkeypatch.setattr(SystemClock, "async_sleep", async_sleep)
 
 
 @pytest.fixture
@@ -103,20 +86,21 @@ def test_snippet_runs_without_an_error(
     assert "No phone rings" not in printed
 
 
-@pytest.mark.parametrize("document", WITH_FILES, ids=lambda document: document.name)
-def test_files_of_a_document_pass_their_tests(document: Path, tmp_path: Path) -> None:
-    files = [code for code in python_blocks(document) if is_file(code)]
-    for code in files:
-        (tmp_path / code.split()[1]).write_text(code)
+def test_files_of_the_documents_pass_their_tests(tmp_path: Path) -> None:
+    files = {code.split()[1]: code for document in DOCUMENTS for code in files_in(document)}
+    assert len(files) == sum(len(files_in(document)) for document in DOCUMENTS)
+    for name, code in files.items():
+        (tmp_path / name).write_text(code)
     command: list[Any] = [Path(sys.executable).with_name("pytest"), "-p", "no:cacheprovider"]
+    command += ["-p", "no:schemathesis"]  # which takes longer to load than all the rest
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    count = "".join(files).count("def test_")
+    count = "".join(files.values()).count("def test_")
     assert result.returncode == 0, result.stdout
     assert f" {count} passed" in result.stdout
 
 
 def test_readme_test_file_has_at_most_ten_lines() -> None:
-    [code] = filter(is_file, python_blocks(ROOT / "README.md"))
+    [code] = files_in(ROOT / "README.md")
     lines = [line for line in code.splitlines() if line]
     assert len(lines) <= 10
 

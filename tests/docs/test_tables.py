@@ -6,14 +6,13 @@ import importlib
 import inspect
 import json
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 import pytest
+from click.testing import CliRunner
 from support.faults import FAILURES_AFTER_SENDING
 
 import tenios_ext
@@ -44,7 +43,6 @@ from tenios_simulator import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-TENIOS = Path(sys.executable).with_name("tenios")
 CONTEXT = click.Context(main)
 COMMANDS = {
     name: command
@@ -233,33 +231,25 @@ def test_table_of_exit_codes_has_the_codes_of_the_help() -> None:
     assert sorted(codes) == sorted(set(re.findall(r"\b(\d+) [a-z]", epilog)))
 
 
+@pytest.mark.usefixtures("_fast_time")
 def test_table_of_json_events_has_the_fields_of_each_event(tmp_path: Path) -> None:
     documented = {
         code(event): set(re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", fields)))
         for event, fields in table("docs/command-line.md", "`event` | fields")
     }
-    ended: Any = [TENIOS, "call", "+49 30 23125 101", "--simulator", "--json"]
-    refused: Any = [TENIOS, "call", "+49 30 23125 500", "--simulator", "--json"]
-    with (
-        Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger,
-        Simulator().client(ledger=ledger) as tenios,
-    ):
+    url = f"sqlite:///{tmp_path}/callbacks.db"
+    with Ledger(url) as ledger, Simulator().client(ledger=ledger) as tenios:
         tenios.start_callback("+49 30 23125 101", key="order-4711")
-    list_: Any = [
-        TENIOS,
-        "ledger",
-        "list",
-        "--ledger",
-        f"sqlite:///{tmp_path}/callbacks.db",
-        "--json",
+    commands = [
+        ["call", "+49 30 23125 101", "--simulator"],
+        ["call", "+49 30 23125 500", "--simulator"],
+        ["ledger", "list", "--ledger", url],
+        ["ledger", "forget", "--older-than", "90d", "--ledger", url],
     ]
-    forget: Any = [TENIOS, "ledger", "forget", "--older-than", "90d", *list_[3:]]
     lines = [
         line
-        for command in (ended, refused, list_, forget)
-        for line in subprocess.run(
-            command, capture_output=True, text=True, check=False
-        ).stdout.splitlines()
+        for command in commands
+        for line in CliRunner().invoke(main, [*command, "--json"]).stdout.splitlines()
     ]
     printed = {event["event"]: event.keys() - {"event"} for event in map(json.loads, lines)}
     assert printed == documented

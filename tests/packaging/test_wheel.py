@@ -47,9 +47,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def install(wheel: Path, environment: Path, extras: str = "", constraints: Path = LOCK) -> Path:
     """Install the wheel into a new environment and return its folder of programs."""
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, environment], check=True)
+    add(wheel, environment, extras, constraints)
+    return environment / "bin"
+
+
+def add(wheel: Path, environment: Path, extras: str, constraints: Path = LOCK) -> None:
+    """Install the wheel with extras into an environment."""
     command: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", environment]
     subprocess.run([*command, "--constraint", constraints, f"{wheel}{extras}"], check=True)
-    return environment / "bin"
 
 
 def oldest_versions(wheel: Path) -> str:
@@ -94,10 +99,11 @@ def test_wheel_contains_all_packages_their_type_markers_and_the_contract(wheel: 
 def test_wheel_built_from_the_source_distribution_contains_the_same_files(
     wheel: Path, tmp_path: Path
 ) -> None:
-    # Without --wheel, build makes the source distribution and the wheel from that.
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path)]
-    subprocess.run([*command, str(ROOT)], check=True, capture_output=True)
+    # Without --wheel, the wheel is built from the source distribution.
+    command: list[str | Path] = [sys.executable, "-m", "build", "--no-isolation"]
+    subprocess.run([*command, "--outdir", tmp_path, ROOT], check=True, capture_output=True)
     [rebuilt] = tmp_path.glob("*.whl")
+    assert len(list(tmp_path.glob("*.tar.gz"))) == 1
     assert set(zipfile.ZipFile(rebuilt).namelist()) == set(zipfile.ZipFile(wheel).namelist())
 
 
@@ -129,7 +135,7 @@ def test_artefacts_pass_the_linters_and_match_their_checksums(tmp_path: Path) ->
         assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
-def test_wheel_without_extras_has_the_client_and_names_the_extra_of_the_command(
+def test_wheel_without_an_extra_names_the_extra_that_is_missing(
     wheel: Path, tmp_path: Path
 ) -> None:
     programs = install(wheel, tmp_path / "lean")
@@ -143,23 +149,13 @@ def test_wheel_without_extras_has_the_client_and_names_the_extra_of_the_command(
         helped.stderr == "The tenios command needs an extra: pip install 'tenios-callback[cli]'\n"
     )
 
-
-def test_wheel_with_the_command_only_names_the_extra_of_the_simulator(
-    wheel: Path, tmp_path: Path
-) -> None:
-    programs = install(wheel, tmp_path / "command", "[cli]")
+    add(wheel, tmp_path / "lean", "[cli]")
     helped = run(programs / "tenios", "--help", cwd=tmp_path)
     assert helped.returncode == 0, helped.stderr
     assert "simulate" in helped.stdout
     lacking = run(programs / "tenios", "simulate", cwd=tmp_path)
     assert lacking.returncode == 1
     assert "pip install 'tenios-callback[simulator]'" in lacking.stderr
-
-
-def test_wheel_with_the_command_only_names_the_extra_of_the_ledger(
-    wheel: Path, tmp_path: Path
-) -> None:
-    programs = install(wheel, tmp_path / "command", "[cli]")
     (tmp_path / "callbacks.db").touch()
     lacking = run(
         programs / "tenios", "ledger", "list", "--ledger", "sqlite:///callbacks.db", cwd=tmp_path

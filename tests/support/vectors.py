@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from conformance.run import (
     ACCESS_KEY,
@@ -44,24 +43,15 @@ __all__ = [
 ]
 
 FOLDER = Path(__file__).resolve().parents[2] / "conformance"
-_SHORT_TIMEOUT = 2.0
 
 Reported = tuple[str, list[str] | None]
 
 
-def run_vector(mode: str, url: str, vector: Vector) -> list[Reported]:
+def run_vector(mode: str, url: str, vector: Vector, **limits: float) -> list[Reported]:
     """
     Return what our client reports for each callback: the outcome, in the vectors' words, and the
     statuses if it has ended.
     """
-    if not vector.stalls:
-        return _run(mode, url, vector)
-    # The limit for a whole request is the time to connect, several times, and twice the timeout.
-    with mock.patch("tenios_ext._attempt.CONNECT_TIMEOUT", 0.1):
-        return _run(mode, url, vector, timeout=_SHORT_TIMEOUT)
-
-
-def _run(mode: str, url: str, vector: Vector, **limits: float) -> list[Reported]:
     settings: dict[str, Any] = {"base_url": url, "clock": VirtualClock(), **limits}
     calls = [part.call for part in vector.parts]
     if mode == "sync":

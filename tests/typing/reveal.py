@@ -1,6 +1,5 @@
-"""The types that a user's type checker infers. Checked by test_reveal.py, not run."""
+"""The types that a user's type checker infers. ``make types`` checks them; nothing runs this."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 from typing import Literal, assert_type
@@ -100,4 +99,9 @@ def simulator() -> None:
     assert_type(Simulator().requests, list[RecordedRequest])
 
 
-asyncio.run(asynchronous())
+def wrong_use(tenios: Tenios, callback: Callback) -> None:
+    """Mypy must refuse each line: it reports an exemption that is not needed."""
+    assert_type(callback.id, str)  # type: ignore[assert-type]  # it is an int
+    tenios.callback(1.5)  # type: ignore[arg-type]  # a float is no id
+    tenios.region = None  # type: ignore[misc]  # it is read-only
+    StatusUnavailableError("Try again.", field=("id",))  # type: ignore[call-arg]  # it is fields

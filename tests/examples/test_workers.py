@@ -1,0 +1,100 @@
+"""Two worker processes of each example that share a ledger."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from support.examples import EXAMPLES, token_in
+from support.faults import Fault, FaultServer, drop, respond
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.faults import Connection
+
+
+@contextmanager
+def worker(example: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Run an example as a program."""
+    command = [sys.executable, str(EXAMPLES / example / "app.py")]
+    environment = {**os.environ, "PORT": "0", **variables}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    """Wait until an example listens, and return its address."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"running on (http://127\.0\.0\.1:\d+)", line, re.IGNORECASE):
+            return found[1]
+    pytest.fail("The example has ended.")
+
+
+def held(fault: Fault) -> tuple[Fault, threading.Event, threading.Event]:
+    """Return a fault that waits, an event that tells that it does, and one that ends the wait."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def hold(connection: Connection) -> None:
+        arrived.set()
+        assert go_on.wait(60)
+        fault(connection)
+
+    return hold, arrived, go_on
+
+
+@pytest.mark.parametrize(
+    ("example", "path", "as_json"), [("fastapi", "/callbacks", True), ("flask", "/callback", False)]
+)
+def test_two_workers_start_one_callback_for_a_form(
+    example: str, path: str, *, as_json: bool, url: str
+) -> None:
+    """Both receive the form at once, and again afterwards."""
+
+    def send(address: str, data: dict[str, str]) -> httpx.Response:
+        return httpx.post(
+            address + path,
+            timeout=60,
+            json=data if as_json else None,
+            data=None if as_json else data,
+        )
+
+    with ExitStack() as stack:
+        server = stack.enter_context(FaultServer(drop))
+        settings = {
+            "TENIOS_ACCESS_KEY": "KEY",
+            "TENIOS_CALLBACK_CONFIG_ID": "CONFIG",
+            "TENIOS_BASE_URL": server.url,
+            "TENIOS_LEDGER": url,
+        }
+        processes = [stack.enter_context(worker(example, **settings)) for _ in range(2)]
+        workers = [address_of(process) for process in processes]
+        pool = stack.enter_context(ThreadPoolExecutor())
+        for fault, status in ((respond("200 OK", {"id": 10}), 201), (drop, 502)):
+            server.fault, arrived, go_on = held(fault)
+            server.received.clear()
+            data = {"token": token_in(httpx.get(workers[0]).text), "number": "030 23125 100"}
+            first = pool.submit(send, workers[0], data)
+            assert arrived.wait(60)
+            second = send(workers[1], data)
+            go_on.set()
+            statuses = [
+                first.result().status_code,
+                *(send(each, data).status_code for each in workers),
+            ]
+            assert second.status_code == 502
+            assert "please call us" in second.text
+            assert statuses == [status] * 3
+            assert server.received == {"/callback/init": 1}
