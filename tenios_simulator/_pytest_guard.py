@@ -3,28 +3,33 @@ The guard of the pytest plugin, which refuses connections to TENIOS.
 
 It has three parts:
 
-- Wrappers around the functions that resolve names, connect and begin TLS. They refuse before
+- Wrappers around the functions that resolve names, connect, send and begin TLS. They refuse before
   anything else happens, also where a test has replaced name resolution, and where a proxy hides the
   connection. But other code may replace these functions, as gevent's ``monkey.patch_all()`` does:
   call :meth:`Guard.renew` repeatedly to wrap whatever is there then.
 - An audit hook, which Python's sockets call however they are reached. It sees neither proxies nor
-  native code. It cannot be removed, so it stays in the process, and does nothing without a guard.
+  native code.
 - The environment variable TENIOS_OFFLINE, with which our clients refuse to connect, also in
   programs that a test starts.
+
+All of them stay in the process after the test run, because threads and ``atexit`` handlers of the
+code under test may outlive it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache, wraps
 from importlib import import_module
+from mmap import mmap
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import pytest
 
@@ -45,11 +50,21 @@ HINT = (
     "(or the transport and the clock of `tenios_simulator`), or mark a test that is meant to call "
     f"real phones with @pytest.mark.{MARK}."
 )
+_LATE_HINT = (
+    f"A thread or an atexit handler that has outlived the test run tried to reach {HOST}. Nothing "
+    "was sent: once pytest has run in a process, the process does not reach TENIOS."
+)
 _OFFLINE = "TENIOS_OFFLINE"
 # By name: some plugins load a module again, which makes another one of the same name.
 _SOCKET_MODULES = (socket.__name__, "gevent.socket")
 _TLS_MODULES = (ssl.__name__, "gevent.ssl")
 _MISSING = object()
+# How a request to a proxy begins that names a host: CONNECT and unencrypted requests over HTTP, and
+# a SOCKS5 proxy that resolves the name.
+_PROXY_REQUEST = re.compile(
+    rb"(?:CONNECT |[A-Z]{1,20} \w{1,10}://(?:[^/@\s]{0,500}@)?|\x05\x01\x00\x03.)([\w.-]{1,255})",
+    re.DOTALL,
+)
 
 
 class ReachedTeniosError(Failed):
@@ -62,54 +77,48 @@ class ReachedTeniosError(Failed):
 
 
 class Guard:
-    """Refuses connections to TENIOS from :meth:`start` to :meth:`stop`, except while it is open."""
+    """Refuses connections to TENIOS from :meth:`start` on, except during tests that are live."""
 
     def __init__(self) -> None:
+        self._runs = 0
         self._is_open = False
-        self._refused = False
-        # The wrappers, with what was in their owner's namespace before. Weak, so that one which is
-        # no longer in use is forgotten together with what it wraps; but code that has replaced one
-        # may put it back.
-        self._wrappers: WeakKeyDictionary[Callable[..., Any], object] = WeakKeyDictionary()
-        self._owners: WeakKeyDictionary[type | ModuleType, set[str]] = WeakKeyDictionary()
-        self._environment = pytest.MonkeyPatch()
+        # Shared with forked processes: what is refused there fails the test as well.
+        self._refused = mmap(-1, 1)
+        # Weak, so that a wrapper which is no longer in use is forgotten together with what it
+        # wraps; but code that has replaced one may put it back.
+        self._wrappers: WeakSet[Callable[..., Any]] = WeakSet()
 
     def start(self) -> None:
         """
         Begin to refuse, and exempt TENIOS from the environment's proxies, so that an unreachable
         one hides no refusal.
         """
-        self._environment.setenv(_OFFLINE, "1")
+        self._runs += 1
         for name in ("no_proxy", "NO_PROXY"):
             exempt = os.environ.get(name)
             if exempt != "*":  # An asterisk means all hosts, but only if it stands alone.
-                self._environment.setenv(name, ",".join(filter(None, [exempt, HOST])))
+                os.environ[name] = ",".join(filter(None, [exempt, HOST]))
         with suppress(ImportError):
             import_module("uvloop")  # so that it is wrapped before a test uses it
         _add_audit_hook()
-        _GUARDS.append(self)
         self.renew()
 
-    def stop(self) -> None:
-        """
-        Undo all that :meth:`start` and :meth:`renew` have done. What others have replaced since
-        then stays.
-        """
-        _GUARDS.remove(self)
-        for owner, names in list(self._owners.items()):
-            for name in names:
-                self._unwrap(owner, name)
-        self._environment.undo()
-
-    def open(self) -> None:
-        """Allow connections to TENIOS."""
-        self._is_open = True
+    def end(self) -> None:
+        """Take note that the test run is over. The guard still refuses."""
+        self._runs -= 1
         self.renew()
 
-    def close(self) -> None:
-        """Refuse them again."""
-        self._is_open = False
+    @contextmanager
+    def during_test(self, *, is_live: bool) -> Iterator[None]:
+        """Allow connections to TENIOS during a live test, unless it is part of another test."""
+        before = self._is_open
+        self._is_open = is_live and (before or self._runs == 1)
         self.renew()
+        try:
+            yield
+        finally:
+            self._is_open = before
+            self.renew()
 
     def renew(self) -> None:
         """
@@ -126,6 +135,8 @@ class Guard:
             self._check_address(module, "create_connection", 0)
             for name in ("connect", "connect_ex"):
                 self._check_address(getattr(module, "socket", None), name, 1)
+            for name in ("send", "sendall"):
+                self._check_data(getattr(module, "socket", None), name)
         for module in _loaded(*_TLS_MODULES):
             context = getattr(module, "SSLContext", None)
             self._check_host(context, "wrap_bio", 4, keyword="server_hostname")
@@ -138,19 +149,14 @@ class Guard:
             self._check_address(loop, "sock_connect", 2)
 
     def refuse_if_tenios(self, host: object) -> None:
-        """Fail the running test if *host* is TENIOS, unless the guard is open."""
-        if is_tenios(host):
-            self.refuse()
-
-    def refuse(self) -> None:
-        """Fail the running test, unless the guard is open."""
-        if self in _GUARDS and not self._is_open:
-            self._refused = True
-            raise ReachedTeniosError(HINT, pytrace=True)
+        """Fail the running test if *host* is TENIOS, unless the test is live."""
+        if is_tenios(host) and not self._is_open:
+            self._refused[0] = 1
+            raise ReachedTeniosError(HINT if self._runs else _LATE_HINT, pytrace=True)
 
     def pop_refused(self) -> bool:
         """Return whether a connection was refused since the last call."""
-        refused, self._refused = self._refused, False
+        refused, self._refused[0] = bool(self._refused[0]), 0
         return refused
 
     def _check_host(
@@ -168,6 +174,10 @@ class Guard:
         self._wrap(
             owner, name, lambda args, kwargs: _host_in(_argument(args, kwargs, position, "address"))
         )
+
+    def _check_data(self, owner: object, name: str) -> None:
+        """Wrap a method of *owner* that sends data, which may ask a proxy for a host."""
+        self._wrap(owner, name, lambda args, _: _host_asked_for(_argument(args, {}, 1, "")))
 
     def _wrap(
         self, owner: object, name: str, host: Callable[[tuple[Any, ...], dict[str, Any]], object]
@@ -188,21 +198,10 @@ class Guard:
             self.refuse_if_tenios(host(args, kwargs))
             return original(*args, **kwargs)
 
-        before = vars(owner).get(name, _MISSING)
         # a class in C; the audit hook sees its connections
         with suppress(AttributeError, TypeError):
             setattr(owner, name, guarded)
-            self._wrappers[guarded] = before
-            self._owners.setdefault(owner, set()).add(name)
-
-    def _unwrap(self, owner: type | ModuleType, name: str) -> None:
-        current: Any
-        while self._is_wrapper(current := vars(owner).get(name)):
-            before = self._wrappers[current]
-            if before is _MISSING:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, before)
+            self._wrappers.add(guarded)
 
     def _is_wrapper(self, value: Any) -> bool:
         return isinstance(value, FunctionType) and value in self._wrappers
@@ -237,13 +236,20 @@ def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, keyw
     return kwargs[keyword] if keyword in kwargs else next(iter(args[position:]), None)
 
 
+def _host_asked_for(data: Any) -> object:
+    """Return the host that *data* asks a proxy for, if it is the beginning of such a request."""
+    with suppress(TypeError):  # no bytes
+        if found := _PROXY_REQUEST.match(data):
+            return found[1]
+    return None
+
+
 def _host_in(address: object) -> object:
     return address[0] if isinstance(address, tuple | list) and address else None
 
 
-# The guards that have started: in a run of pytest that is started by a test of another run, there
-# are two.
-_GUARDS: list[Guard] = []
+#: The guard of this process.
+GUARD = Guard()
 _HOST_OF_EVENT: dict[str, Callable[[tuple[Any, ...]], object]] = {
     "socket.getaddrinfo": lambda args: args[0],
     "socket.gethostbyname": lambda args: args[0],
@@ -259,7 +265,5 @@ def _add_audit_hook() -> None:
 
 
 def _refuse_event(event: str, args: tuple[Any, ...]) -> None:
-    if _GUARDS and event in _HOST_OF_EVENT:
-        host = _HOST_OF_EVENT[event](args)
-        for guard in tuple(_GUARDS):
-            guard.refuse_if_tenios(host)
+    if event in _HOST_OF_EVENT:
+        GUARD.refuse_if_tenios(_HOST_OF_EVENT[event](args))

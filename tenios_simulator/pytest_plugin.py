@@ -6,9 +6,9 @@ pytest finds it through its entry point. A test that tries to reach api.tenios.c
 error that names the fixture to use, unless it is marked with ``@pytest.mark.tenios_live``.
 
 The guard refuses name resolution, connections and TLS, also through a proxy, and also after a test
-or another plugin has replaced Python's functions for them, as gevent does. It does not see
-libraries that connect in native code. Our own clients also refuse in programs that a test starts,
-which inherit the environment variable TENIOS_OFFLINE from the test run.
+or another plugin has replaced Python's functions for them, as gevent does. It stays in the process
+after the test run. It does not see libraries that connect in native code. Our own clients also
+refuse in programs that a test starts, which inherit the environment variable TENIOS_OFFLINE.
 
 The plugin is loaded in each test run on a machine where the distribution is installed, so it
 imports only what the guard needs.
@@ -23,15 +23,13 @@ import pytest
 
 import tenios_simulator as _package  # imports its modules on first use
 
-from ._pytest_guard import HINT, HOST, MARK, Guard, ReachedTeniosError
+from ._pytest_guard import GUARD, HINT, HOST, MARK, ReachedTeniosError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from tenios_ext import AsyncTenios, Tenios
     from tenios_simulator import Simulator
-
-_GUARD = pytest.StashKey[Guard]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,77 +38,63 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         f"{MARK}: allow the test to reach {HOST}, which calls real phones and costs money.",
     )
-    config.stash[_GUARD] = Guard()
-    config.stash[_GUARD].start()
+    GUARD.start()
+    config.add_cleanup(GUARD.end)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the guard."""
-    # None if another plugin has ended the run before our pytest_configure
-    guard = config.stash.get(_GUARD, None)
-    if guard is not None:
-        guard.stop()
-
-
-def pytest_collectstart(collector: pytest.Collector) -> None:
+def pytest_collectstart() -> None:
     """Renew the guard, since importing the last test module may have replaced what it wraps."""
-    collector.config.stash[_GUARD].renew()
+    GUARD.renew()
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+def pytest_collection_finish() -> None:
     """Renew the guard after the last test module."""
-    session.config.stash[_GUARD].renew()
+    GUARD.renew()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(request: pytest.FixtureRequest) -> Generator[None, object, object]:
+def pytest_fixture_setup() -> Generator[None, object, object]:
     """Renew the guard, since another fixture may have replaced what it wraps."""
-    request.config.stash[_GUARD].renew()
+    GUARD.renew()
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Open the guard for a marked test and its fixtures."""
-    guard = item.config.stash[_GUARD]
-    if item.get_closest_marker(MARK):
-        guard.open()
-    try:
+    with GUARD.during_test(is_live=item.get_closest_marker(MARK) is not None):
         return (yield)
-    finally:
-        guard.close()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+def pytest_runtest_setup() -> Generator[None]:
     """Fail the test if a fixture was refused, even if it has caught the error."""
-    yield from _fail_if_refused(item)
+    yield from _fail_if_refused()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail the test if it was refused, even in a thread or behind a bare ``except``."""
-    yield from _fail_if_refused(item)
+def pytest_runtest_call() -> Generator[None]:
+    """Fail the test if it was refused, even in a thread, a fork or behind a bare ``except``."""
+    yield from _fail_if_refused()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+def pytest_runtest_teardown() -> Generator[None]:
     """
     Fail the test if the end of a fixture was refused, or a thread that the test has left behind.
     """
-    yield from _fail_if_refused(item)
+    yield from _fail_if_refused()
 
 
-def _fail_if_refused(item: pytest.Item) -> Generator[None]:
-    guard = item.config.stash[_GUARD]
-    guard.renew()
+def _fail_if_refused() -> Generator[None]:
+    GUARD.renew()
     try:
         yield
     except BaseException as error:
-        if guard.pop_refused():
+        if GUARD.pop_refused():
             error.add_note(HINT)
         raise
-    if guard.pop_refused():
+    if GUARD.pop_refused():
         raise ReachedTeniosError(HINT, pytrace=False)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from support.clients import CONFIG_ID
@@ -32,19 +31,3 @@ def simulator(server: Server) -> Simulator:
     """
     server.simulator.reset()
     return server.simulator
-
-
-@pytest.fixture
-def no_name_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    Fail all name resolution with "looked up ...", so that a host that the guard lets through is
-    still not reached.
-    """
-    getaddrinfo = socket.getaddrinfo
-
-    def fail(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if host == "127.0.0.1":
-            return getaddrinfo(host, *args, **kwargs)
-        raise socket.gaierror(f"looked up {host}")
-
-    monkeypatch.setattr(socket, "getaddrinfo", fail)

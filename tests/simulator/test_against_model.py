@@ -288,6 +288,6 @@ class SimulatorMachine(RuleBasedStateMachine):
 
 
 SimulatorMachine.TestCase.settings = settings(
-    max_examples=300, stateful_step_count=40, deadline=None
+    max_examples=100, stateful_step_count=40, deadline=None
 )
 TestSimulatorAgainstModel = SimulatorMachine.TestCase

@@ -10,7 +10,6 @@ from support.plugin_runs import counts, run
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "docs/testing.md"]
-pytestmark = pytest.mark.usefixtures("no_name_resolution")
 
 
 def documented_test_files() -> list[object]:
@@ -36,12 +35,12 @@ def test_documented_test_file_passes_and_is_short(pytester: pytest.Pytester, cod
         line for line in code.splitlines() if line and not line.startswith(("#", "import", "from"))
     ]
     assert len(lines) <= 10
-    pytester.makepyfile(code)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = run(pytester, code)
     assert counts(result) == {"passed": code.count("def test_")}, result.stdout.str()
 
 
 def test_async_tenios_is_closed_and_keeps_the_current_event_loop(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nfilterwarnings = error")
     result = run(
         pytester,
         """
@@ -62,8 +61,6 @@ def test_async_tenios_is_closed_and_keeps_the_current_event_loop(pytester: pytes
             assert all(client._http.is_closed for client in clients)
             LOOP.close()
         """,
-        "-W",
-        "error",
     )
     assert counts(result) == {"passed": 3}, result.stdout.str()
 

@@ -1,13 +1,14 @@
-"""What the pytest plugin imports, and how it starts and ends."""
+"""What the pytest plugin imports, and how it starts."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from support.plugin_runs import counts, run_alone
+from support.plugin_runs import PLUGIN, counts, run, run_alone
 
 from tenios_ext._settings import SERVICE
 from tenios_simulator._pytest_guard import HOST
@@ -31,9 +32,14 @@ def test_host_is_the_host_of_the_client() -> None:
     assert urlsplit(SERVICE).hostname == HOST
 
 
+def test_pytest_finds_the_plugin_by_its_entry_point() -> None:
+    (found,) = entry_points(group="pytest11", name="tenios")
+    assert found.value == PLUGIN
+
+
 def test_importing_the_plugin_imports_only_its_own_package() -> None:
     code = """
-import pytest, socket, ssl, sys
+import mmap, pytest, socket, ssl, sys
 def top_level():
     return {name.partition(".")[0] for name in sys.modules}
 before = top_level()
@@ -113,34 +119,5 @@ def test_error_of_another_plugin_at_startup_is_shown(pytester: pytest.Pytester) 
             raise pytest.UsageError("broken")
         """
     )
-    result = pytester.runpytest_subprocess()
-    assert "broken" in result.stderr.str()
-    assert "KeyError" not in result.stderr.str() + result.stdout.str()
-
-
-def test_all_patches_are_undone_at_the_end(pytester: pytest.Pytester) -> None:
-    """A program may run pytest in its own process and go on."""
-    pytester.makepyfile("def test_it(): pass")
-    script = pytester.makepyfile(
-        run="""
-        import os, socket, ssl, pytest
-        import uvloop
-        def state():
-            owners = [socket, socket.socket, ssl.SSLContext, uvloop.Loop]
-            names = ("NO_PROXY", "no_proxy", "TENIOS_OFFLINE")
-            environment = {name: os.environ.get(name) for name in names}
-            return [environment, *({**vars(owner)} for owner in owners)]
-        class During:
-            def pytest_runtest_call(self):
-                states.append(state())
-        before, states = state(), []
-        pytest.main(["--version"])
-        test = "test_all_patches_are_undone_at_the_end.py"
-        assert pytest.main(["-q", test], plugins=[During()]) == 0
-        [during] = states
-        assert all(map(dict.__ne__, during, before))
-        assert state() == before
-        """
-    )
-    result = pytester.runpython(script)
-    assert result.ret == 0, result.stderr.str()
+    result = run(pytester, "")
+    assert [line for line in result.outlines if line] == ["ERROR: broken"]

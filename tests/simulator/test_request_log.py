@@ -11,7 +11,8 @@ from support.clients import NUMBER
 from support.simulator_api import INIT, INIT_BODY, STATUS, post
 
 from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator, _request_log
-from tenios_simulator._request_log import Redactor
+from tenios_simulator._request_log import Redactor, RequestLog
+from tenios_simulator._response import Response
 from tenios_simulator.server._serializers import serialize_callback
 
 PATHS = [INIT, STATUS]
@@ -78,6 +79,17 @@ def test_size_of_a_request_is_that_of_its_memory() -> None:
     post(simulator, INIT, body)
     assert simulator._handler.log.size > 6000 * 2 * 50
     assert len(json.dumps(body)) < 65_000
+
+
+@pytest.mark.parametrize(
+    "response",
+    [Response(400, {"fields": ["x" * 10_000]}), Response(200, {}, raw_body=b"x" * 10_000)],
+    ids=["body", "raw body"],
+)
+def test_size_of_a_request_includes_its_response(response: Response) -> None:
+    log = RequestLog()
+    log.add(lambda: 0, "init", None, response, fault=None, callback_id=None)
+    assert 10_000 < log.size < 11_000
 
 
 @pytest.mark.parametrize(

@@ -1,34 +1,62 @@
-"""Runs of pytest with our plugin, as in a team that has installed the package."""
+"""
+Runs of pytest with our plugin, as in a team that has installed the package.
+
+The guard stays in a process once tests have begun, and many of these runs replace functions of the
+standard library. So each run is a fork of a process that has already imported what takes long.
+"""
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
+from typing import IO, Any
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 PLUGIN = "tenios_simulator.pytest_plugin"
+HINT = "Use the fixture `tenios` or `async_tenios`"
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    [
+        PLUGIN,
+        "anyio._backends._asyncio",
+        "httpx_aiohttp",
+        "phonenumbers",
+        "tenios_ext._async_client",
+        "tenios_ext._sync_client",
+        "tenios_simulator._simulator",
+        "uvloop",
+    ]
+)
 
 
-def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
-    """Run a test file in this process. pytest finds the plugin through its entry point."""
+def run(pytester: pytest.Pytester, code: str) -> pytest.RunResult:
+    """
+    Run a test file in a process of its own, without other plugins and without a network.
+
+    The result's ``errlines`` has the error of each test that failed, as JSON.
+    """
     pytester.makepyfile(code)
-    return pytester.runpytest_inprocess(
-        "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    process = _FORKS.Process(target=_run, args=[pytester.path, environment])
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    output, errors = (
+        (pytester.path / name).read_text().splitlines() for name in ("output", "errors")
     )
+    return pytest.RunResult(process.exitcode, output, errors, 0)
 
 
 def run_alone(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, code: str, *arguments: str
 ) -> pytest.RunResult:
-    """
-    Run a test file in a fresh process without any other plugin, so that nothing else imports
-    modules.
-    """
+    """Run a test file in a new interpreter without other plugins, where nothing is imported yet."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    assert "PYTEST_PLUGINS" not in os.environ
     pytester.makepyfile(code)
     return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, "-p", PLUGIN)
 
@@ -37,3 +65,54 @@ def counts(result: pytest.RunResult) -> dict[str, int]:
     """Return how many tests passed, failed and so on."""
     found: dict[str, int] = result.parseoutcomes()
     return found
+
+
+def assert_all_refused(result: pytest.RunResult) -> None:
+    """Assert that each test has failed with the hint, before anything was looked up or sent."""
+    output = result.stdout.str()
+    assert not counts(result).get("passed"), output
+    assert result.errlines, output
+    assert all(HINT in error for error in result.errlines), output
+    unwanted = ("AssertionError", "looked up", "connected to", "may be ringing")
+    assert not any(text in error for error in result.errlines for text in unwanted), output
+
+
+class _Observer:
+    """
+    Records errors, and fails what the guard lets through: its audit hook follows the guard's.
+    """
+
+    def __init__(self, errors: IO[str]) -> None:
+        self._errors = errors
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self) -> None:
+        sys.addaudithook(fail_outside)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if report.failed:
+            print(json.dumps(report.longreprtext), file=self._errors, flush=True)
+
+    pytest_collectreport = pytest_runtest_logreport
+
+
+def fail_outside(event: str, args: tuple[Any, ...]) -> None:
+    """Audit hook: fail connections to other machines before anything is sent."""
+    if event in {"socket.getaddrinfo", "socket.gethostbyname"} and args[0] != "127.0.0.1":
+        raise OSError(f"looked up {args[0]}")
+    if event == "socket.connect" and args[1][0] != "127.0.0.1":
+        raise OSError(f"connected to {args[1]}")
+
+
+def _run(folder: Path, environment: dict[str, str]) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    output = os.open("output", os.O_CREAT | os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    # To find the source of each line of a traceback takes half of the time.
+    options = ["--tb=line", "-p", "no:cacheprovider", "-p", PLUGIN]
+    options += ["-W", "ignore:Module already imported"]  # The plugin is, and has no assertions.
+    with Path("errors").open("w") as errors:
+        sys.exit(pytest.main(options, plugins=[_Observer(errors)]))

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 from tenios_simulator.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tenios_simulator import Simulator
 
 
 @contextmanager
-def serving(simulator: Simulator, port: int = 0) -> Iterator[Server]:
+def serving(
+    simulator: Simulator, port: int = 0, allowed_hosts: Collection[str] = ()
+) -> Iterator[Server]:
     """
     Yield a server that is already listening, by default on a free port, and stop it at the end.
     """
-    server = Server(simulator, port=port)
+    server = Server(simulator, port=port, allowed_hosts=allowed_hosts)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from support.serving import serving
 
 from tenios_simulator import Server, Simulator, faults
 from tenios_simulator.server._http import PREFIX
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable
 
 
 @pytest.mark.parametrize(
@@ -46,15 +42,12 @@ def test_loopback_host_header_is_accepted(http: httpx.Client, host: str) -> None
     assert http.get(f"{PREFIX}/callbacks", headers={"Host": host}).status_code == 200
 
 
-def test_allowed_host_is_accepted(
-    simulate: Callable[..., tuple[subprocess.Popen[str], str]],
-) -> None:
+def test_allowed_host_is_accepted() -> None:
     """In a container the simulator has another name."""
-    _, url = simulate("--allow-host", "simulator")
-    assert (
-        httpx.get(f"{url}{PREFIX}/callbacks", headers={"Host": "simulator:8311"}).status_code == 200
-    )
-    assert httpx.get(f"{url}{PREFIX}/callbacks", headers={"Host": "other:8311"}).status_code == 403
+    with serving(Simulator(), allowed_hosts=["simulator"]) as server:
+        url = f"{server.address}{PREFIX}/callbacks"
+        assert httpx.get(url, headers={"Host": "simulator:8311"}).status_code == 200
+        assert httpx.get(url, headers={"Host": "other:8311"}).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -104,15 +104,16 @@ def test_disconnect_discards_pipelined_requests(
 )
 @pytest.mark.parametrize("chunked", [False, True])
 def test_incomplete_request_is_not_handled(
+    server: Server,
+    simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
+    *,
     path: str,
     document: dict[str, Any],
     fault: Fault | None,
-    *,
     chunked: bool,
 ) -> None:
     """The part that has arrived is complete JSON, but the headers announce more."""
-    simulator = Simulator()
     part = raw_request(path, document, "Content-Length: 5000")
     if chunked:
         head, _, body = part.replace(
@@ -122,10 +123,9 @@ def test_incomplete_request_is_not_handled(
     if fault:
         simulator.inject(fault, on="init")
     injections = simulator.injections
-    with serving(simulator) as server:
-        with socket.create_connection(socket_address(server)) as sock:
-            sock.sendall(part)
-            wait_until(lambda: server.server_state.tasks)
-        wait_until(lambda: not server.server_state.tasks)
+    with socket.create_connection(socket_address(server)) as sock:
+        sock.sendall(part)
+        wait_until(lambda: server.server_state.tasks)
+    wait_until(lambda: not server.server_state.tasks)
     assert (simulator.callbacks, simulator.requests, simulator.injections) == ([], [], injections)
     assert not caplog.records

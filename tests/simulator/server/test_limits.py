@@ -118,7 +118,7 @@ def test_headers_without_end_during_response_close_connection() -> None:
     simulator = Simulator(real_time=True)
     simulator.inject(faults.Delay(3600), on="init")
     with serving(simulator) as server, connected(server) as (sock, _):
-        server.config.timeout_graceful_shutdown = 1
+        server.config.timeout_graceful_shutdown = 0
         sock.sendall(_INIT + _HEAD)
         send_until_closed(sock, b"X-Header: value\r\n")
         assert received(sock) == b""
@@ -144,10 +144,14 @@ def test_headers_up_to_the_limit_are_accepted(simulator: Simulator, server: Serv
 )
 @pytest.mark.parametrize("is_second_request", [False, True])
 def test_connection_without_whole_request_is_closed(
-    part: bytes, caplog: pytest.LogCaptureFixture, *, is_second_request: bool
+    server: Server,
+    simulator: Simulator,
+    part: bytes,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    is_second_request: bool,
 ) -> None:
-    simulator = Simulator()
-    with serving(simulator) as server, connected(server) as (sock, protocol):
+    with connected(server) as (sock, protocol):
         if is_second_request:
             sock.sendall(_INIT)
             receive_response(sock)
@@ -168,7 +172,7 @@ def _received_bytes(protocol: Protocol) -> bool:
 def test_pending_response_is_sent_after_any_time() -> None:
     """The client has sent its request in time, and a blank line after it."""
     simulator = Simulator(real_time=True)
-    simulator.inject(faults.Delay(0.5), on="init")
+    simulator.inject(faults.Delay(0.2), on="init")
     with serving(simulator) as server, connected(server) as (sock, protocol):
         sock.sendall(_INIT)
         wait_until(lambda: simulator.requests)

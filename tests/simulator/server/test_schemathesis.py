@@ -72,7 +72,7 @@ def use_existing_values(case: Any, simulator: Simulator) -> None:
 
 
 @CONTRACT.parametrize()
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_operations_conform_to_contract(simulator: Simulator, case: Any) -> None:
     use_existing_values(case, simulator)
     case.call_and_validate(base_url=CONTRACT.config.base_url)
@@ -84,7 +84,7 @@ def test_operations_conform_to_contract_along_links(simulator: Simulator) -> Non
             use_existing_values(case, simulator)
 
     before = len(simulator.requests)
-    Machine.run(settings=settings(max_examples=30, stateful_step_count=6, deadline=None))
+    Machine.run(settings=settings(max_examples=15, stateful_step_count=6, deadline=None))
     queried = {
         request.callback_id
         for request in simulator.requests[before:]
@@ -110,7 +110,7 @@ def control_address() -> Iterator[str]:
 
 
 @CONTROL.parametrize()
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_control_api_conforms_to_its_document(control_address: str, case: Any) -> None:
     # The schemas list the fields of all faults and scenarios. Only the descriptions say which of
     # them go together.

@@ -31,7 +31,7 @@ def test_signal_ends_event_streams_and_lets_pending_responses_finish(
 ) -> None:
     process, url = simulate()
     with Tenios(ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=url) as tenios:
-        httpx.post(f"{url}{PREFIX}/faults", json={"kind": "delay", "seconds": 1, "on": "init"})
+        httpx.post(f"{url}{PREFIX}/faults", json={"kind": "delay", "seconds": 0.5, "on": "init"})
         started: list[int] = []
         thread = threading.Thread(target=lambda: started.append(tenios.start_callback(NUMBER).id))
         with httpx.stream("GET", f"{url}{PREFIX}/events") as stream:
@@ -52,7 +52,7 @@ def test_shutdown_closes_connection_of_slow_response(caplog: pytest.LogCaptureFi
     simulator = Simulator(real_time=True)
     with socket.socket() as sock:
         with serving(simulator) as server:
-            server.config.timeout_graceful_shutdown = 1
+            server.config.timeout_graceful_shutdown = 0
             simulator.inject(faults.Delay(3600), on="init")
             sock.connect(socket_address(server))
             sock.sendall(raw_request("/callback/init", INIT))
@@ -67,7 +67,7 @@ def test_shutdown_closes_connection_of_incomplete_request(
 ) -> None:
     with socket.socket() as sock:
         with serving(Simulator()) as server:
-            server.config.timeout_graceful_shutdown = 1
+            server.config.timeout_graceful_shutdown = 0
             sock.connect(socket_address(server))
             sock.sendall(raw_request(path, INIT, "Content-Length: 5000"))
             wait_until(lambda: server.server_state.tasks)
@@ -80,15 +80,20 @@ def test_shutdown_closes_event_stream_that_is_not_read(caplog: pytest.LogCapture
     body = json.dumps({**INIT, "agent_announcement": "x" * 60_000}).encode()
     with socket.socket() as sock:
         with serving(simulator) as server:
-            server.config.timeout_graceful_shutdown = 1
+            server.config.timeout_graceful_shutdown = 0
             sock.settimeout(60)  # so that the test fails if the connection stays open
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sock.connect(socket_address(server))
             sock.sendall(f"GET {PREFIX}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             (connection,) = wait_until(lambda: list(server.server_state.connections))
+            protocol = cast("HttpToolsProtocol", connection)
+            protocol.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_SNDBUF, 4096
+            )
 
             def is_blocked() -> bool:
                 simulator.handle_request("POST", "/callback/init", body)
-                return cast("HttpToolsProtocol", connection).flow.write_paused
+                return protocol.flow.write_paused
 
             wait_until(is_blocked)
         while sock.recv(1 << 20):
