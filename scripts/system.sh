@@ -13,6 +13,7 @@ has() {
 
 missing=
 has chromium chromium-browser google-chrome || missing="$missing chromium"
+ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 || missing="$missing libatomic1" # for Playwright
 has postgres /usr/lib/postgresql/*/bin/postgres || missing="$missing postgresql"
 has pgbouncer || missing="$missing pgbouncer"
 php -m 2>/dev/null | grep -qx curl || missing="$missing php-cli php-curl"
