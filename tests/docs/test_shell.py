@@ -1,7 +1,6 @@
 """
 Every shell command in the documentation is run (in this process and in time that passes at once, if
-nothing else shares it), or compared with what exists if it would install
-something or not end.
+nothing else shares it), or compared with what exists if it would install something or not end.
 """
 
 from __future__ import annotations
