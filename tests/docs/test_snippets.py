@@ -16,7 +16,7 @@ import pytest
 from support.serving import serving
 
 from tenios_ext._clock import SystemClock
-from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
+from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator, VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,13 +59,16 @@ SNIPPETS = [
 
 
 @pytest.fixture
-def _simulator(_fast_time: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _simulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """
     A running simulator, the environment that ``tenios simulate`` prints, and an empty folder for
-    databases.
+    databases. Time passes at once.
     """
     monkeypatch.chdir(tmp_path)
-    with serving(Simulator(clock=SystemClock())) as server:
+    clock = VirtualClock()
+    for name in ("now", "monotonic", "sleep", "async_sleep"):
+        monkeypatch.setattr(SystemClock, name, staticmethod(getattr(clock, name)))
+    with serving(Simulator(clock=clock)) as server:
         monkeypatch.setenv("TENIOS_BASE_URL", server.address)
         monkeypatch.setenv("TENIOS_ACCESS_KEY", ACCESS_KEY)
         monkeypatch.setenv("TENIOS_CALLBACK_CONFIG_ID", CALLBACK_CONFIG_ID)

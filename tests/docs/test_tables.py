@@ -12,7 +12,7 @@ from typing import get_args
 
 import click
 import pytest
-from click.testing import CliRunner
+from cli.command import tenios as run_tenios
 from support.faults import FAILURES_AFTER_SENDING
 
 import tenios_ext
@@ -231,7 +231,6 @@ def test_table_of_exit_codes_has_the_codes_of_the_help() -> None:
     assert sorted(codes) == sorted(set(re.findall(r"\b(\d+) [a-z]", epilog)))
 
 
-@pytest.mark.usefixtures("_fast_time")
 def test_table_of_json_events_has_the_fields_of_each_event(tmp_path: Path) -> None:
     documented = {
         code(event): set(re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", fields)))
@@ -247,9 +246,7 @@ def test_table_of_json_events_has_the_fields_of_each_event(tmp_path: Path) -> No
         ["ledger", "forget", "--older-than", "90d", "--ledger", url],
     ]
     lines = [
-        line
-        for command in commands
-        for line in CliRunner().invoke(main, [*command, "--json"]).stdout.splitlines()
+        line for command in commands for line in run_tenios(*command, "--json").stdout.splitlines()
     ]
     printed = {event["event"]: event.keys() - {"event"} for event in map(json.loads, lines)}
     assert printed == documented

@@ -101,6 +101,8 @@ GO = Check(
     "Go client", pytest_on("tests/clients/test_clients.py", "-k", "go and conforms and not stalls")
 )
 CHECKS = (GATE, MODELS, CONFORMANCE, PRISM, SIMULATOR, GO)
+# Prism responds with the examples of the contract, whatever the status is called in them.
+ALL_BUT_PRISM = tuple(check for check in CHECKS if check != PRISM)
 
 
 class Mutation(NamedTuple):
@@ -122,7 +124,7 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = [
-    Mutation("enum value renamed", r"^        - CONNECTED\n", "        - JOINED\n", CHECKS),
+    Mutation("enum value renamed", r"^        - CONNECTED\n", "        - JOINED\n", ALL_BUT_PRISM),
     Mutation("required field renamed", r"callback_number(?=[,:])", "callback_nummer", CHECKS),
     Mutation("path renamed", r"/callback/status:", "/callback/state:", CHECKS),
     Mutation("enum value removed", r"^        - CALL_B_FAILED\n", "", (MODELS,)),
