@@ -90,11 +90,13 @@ def test_thread_and_exit_handler_that_outlive_the_run_are_refused(
 ) -> None:
     pytester.makeconftest(
         """
-        import pytest, sys
+        import os, pytest, sys
         from support.plugin_runs import fail_outside
         @pytest.hookimpl(trylast=True)
         def pytest_configure():
             sys.addaudithook(fail_outside)  # follows the guard's
+        def pytest_unconfigure():
+            del os.environ["TENIOS_OFFLINE"]
         """
     )
     monkeypatch.setenv("PYTHONPATH", TESTS)
