@@ -6,8 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from support.clients import NUMBER
-from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID
+from support.simulator_api import INIT_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,12 +16,7 @@ if TYPE_CHECKING:
 _Found = TypeVar("_Found")
 
 #: A valid request to ``POST /callback/init``.
-INIT: dict[str, Any] = {
-    "access_key": ACCESS_KEY,
-    "callback_config_id": CALLBACK_CONFIG_ID,
-    "callback_number": NUMBER,
-    "delay": 0,
-}
+INIT: dict[str, Any] = {**INIT_BODY, "delay": 0}
 
 
 def raw_request(path: str, document: dict[str, Any], *headers: str) -> bytes:

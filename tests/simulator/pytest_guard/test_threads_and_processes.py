@@ -90,11 +90,13 @@ def test_thread_and_exit_handler_that_outlive_the_run_are_refused(
 ) -> None:
     pytester.makeconftest(
         """
-        import pytest, sys
+        import os, pytest, sys
         from support.plugin_runs import fail_outside
         @pytest.hookimpl(trylast=True)
         def pytest_configure():
             sys.addaudithook(fail_outside)  # follows the guard's
+        def pytest_unconfigure():
+            del os.environ["TENIOS_OFFLINE"]
         """
     )
     monkeypatch.setenv("PYTHONPATH", TESTS)
@@ -102,7 +104,7 @@ def test_thread_and_exit_handler_that_outlive_the_run_are_refused(
         pytester,
         monkeypatch,
         """
-        import atexit, os, socket, sys, threading
+        import atexit, os, pytest, socket, threading
         from tenios_ext import Tenios
 
         def dial():
@@ -123,38 +125,45 @@ def test_thread_and_exit_handler_that_outlive_the_run_are_refused(
             for reach in (dial, ask_a_proxy):
                 threading.Thread(target=after_the_run, args=[reach]).start()
             atexit.register(socket.getaddrinfo, "api.tenios.com", 443)
+
+        @pytest.mark.tenios_live
+        def test_live():
+            pass
         """,
     )
-    assert counts(result) == {"passed": 1}, result.stdout.str()
+    assert counts(result) == {"passed": 2}, result.stdout.str()
     errors = [line for line in result.errlines if "Error: " in line]
     refused = [line for line in errors if "ReachedTeniosError: A thread or an atexit" in line]
     assert len(errors) == len(refused) == 3, result.stderr.str()
 
 
 def test_run_inside_of_a_test_leaves_the_guard_as_it_is(pytester: pytest.Pytester) -> None:
-    """A marked test of the inner run is a part of a test that is not marked."""
+    """A marked test of the inner run reaches TENIOS only if the outer test is marked as well."""
     pytester.makepyfile(
         inner="""
         import pytest, socket
         @pytest.mark.tenios_live
-        def test_live():
-            socket.getaddrinfo("api.tenios.com", 443)
+        def test_inner():
+            with pytest.raises(OSError, match="looked up"):
+                socket.getaddrinfo("api.tenios.com", 443)
         """
     )
     result = run(
         pytester,
         """
         import pytest, socket
-        def test_outer():
+        def run():
             plugin = "tenios_simulator.pytest_plugin"
-            assert pytest.main(["-p", "no:cacheprovider", "-p", plugin, "inner.py"]) == 1
+            return pytest.main(["-p", "no:cacheprovider", "-p", plugin, "inner.py"])
+        def test_not_live():
+            assert run() == pytest.ExitCode.TESTS_FAILED
         @pytest.mark.tenios_live
         def test_live():
-            plugin = "tenios_simulator.pytest_plugin"
-            pytest.main(["-p", "no:cacheprovider", "-p", plugin, "inner.py"])
+            assert run() == pytest.ExitCode.OK
             with pytest.raises(OSError, match="looked up"):
                 socket.getaddrinfo("api.tenios.com", 443)
-        def test_not_live():
+        def test_after_another_run():
+            run()
             socket.getaddrinfo("api.tenios.com", 443)
         """,
     )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator
 
-    from tenios_simulator import Server
+    from tenios_simulator import Fault, Server
 
 AXE = Path(__file__).resolve().parents[3] / "tools/node_modules/axe-core/axe.min.js"
 MARKUP = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>&amp;\''
@@ -204,11 +204,12 @@ def test_injected_faults_are_described(page: Page, simulator: Simulator) -> None
 
 def test_failed_start_is_shown_until_next_one(page: Page, simulator: Simulator) -> None:
     form = page.get_by_role("form", name="Start a callback")
-    for fault, message in [
-        (faults.HttpError(503), "HTTP 503"),
-        (faults.Drop(), "No response: connection closed."),
-        (faults.Reset(), "No response: connection reset."),
-    ]:
+    messages: dict[Fault, str] = {
+        faults.HttpError(503): "HTTP 503",
+        faults.Drop(): "No response: connection closed.",
+        faults.Reset(): "No response: connection reset.",
+    }
+    for fault, message in messages.items():
         simulator.inject(fault, on="init")
         form.get_by_role("button", name="Call").click()
         expect(page.get_by_role("alert")).to_have_text(message)
