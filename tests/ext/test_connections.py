@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 import pytest
-from support.clients import CONFIG_ID, LOCAL, MODES, NUMBER, fetch_status, start_callback
-from support.faults import STATUS, Connection, FaultServer, in_turn, respond
+from support.clients import (
+    CONFIG_ID,
+    LOCAL,
+    MODES,
+    NUMBER,
+    fetch_status,
+    refuse_names,
+    start_callback,
+)
+from support.faults import STATUS, Connection, FaultServer, drop, in_turn, respond
 
 import tenios_ext
 from tenios_ext import (
@@ -23,9 +31,8 @@ from tenios_ext import (
     NotSentError,
     RejectedError,
     Tenios,
+    TeniosError,
 )
-from tenios_ext._settings import Secret, Settings
-from tenios_ext._transport import TransportFactory
 
 if TYPE_CHECKING:
     import socket
@@ -302,53 +309,38 @@ def test_proxy_is_used_for_other_machines_only(mode: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("base_url", "keyword", "variables", "proxy"),
+    ("base_url", "keyword", "variables", "used"),
     [
         ("https://tenios.invalid", None, {}, None),
-        ("https://tenios.invalid", None, {"HTTPS_PROXY": "http://p:1"}, "http://p:1"),
-        ("https://tenios.invalid", None, {"https_proxy": "http://p:1"}, "http://p:1"),
-        ("https://tenios.invalid", None, {"HTTP_PROXY": "http://p:1"}, None),
-        ("https://tenios.invalid", None, {"ALL_PROXY": "http://p:1"}, "http://p:1"),
-        (
-            "https://tenios.invalid",
-            None,
-            {"ALL_PROXY": "http://p:1", "HTTPS_PROXY": "http://p:2"},
-            "http://p:2",
-        ),
-        (
-            "https://tenios.invalid",
-            None,
-            {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "tenios.invalid"},
-            None,
-        ),
-        (
-            "https://tenios.invalid",
-            None,
-            {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "other.invalid"},
-            "http://p:1",
-        ),
-        (
-            "https://tenios.invalid",
-            "http://p:3",
-            {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"},
-            "http://p:3",
-        ),
-        ("http://127.0.0.1:8311", None, {"HTTP_PROXY": "http://p:1"}, None),
-        ("http://localhost:8311", "http://localhost:3", {}, "http://localhost:3"),
+        ("https://tenios.invalid", None, {"HTTPS_PROXY": 0}, 0),
+        ("https://tenios.invalid", None, {"https_proxy": 0}, 0),
+        ("https://tenios.invalid", None, {"HTTP_PROXY": 0}, None),
+        ("https://tenios.invalid", None, {"ALL_PROXY": 0}, 0),
+        ("https://tenios.invalid", None, {"ALL_PROXY": 0, "HTTPS_PROXY": 1}, 1),
+        ("https://tenios.invalid", None, {"HTTPS_PROXY": 0, "NO_PROXY": "tenios.invalid"}, None),
+        ("https://tenios.invalid", None, {"HTTPS_PROXY": 0, "NO_PROXY": "other.invalid"}, 0),
+        ("https://tenios.invalid", 1, {"HTTPS_PROXY": 0, "NO_PROXY": "*"}, 1),
+        (LOCAL, None, {"HTTP_PROXY": 0}, None),
+        (LOCAL, 1, {}, 1),
     ],
 )
 def test_proxy_is_the_keywords_or_the_environments(
     monkeypatch: pytest.MonkeyPatch,
     base_url: str,
-    keyword: str | None,
-    variables: dict[str, str],
-    proxy: str | None,
+    keyword: int | None,
+    variables: dict[str, Any],
+    used: int | None,
 ) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    settings = Settings(access_key=Secret("KEY"), base_url=base_url)
-    found = TransportFactory(settings, keyword).proxy
-    assert (None if found is None else str(found.url)) == proxy
+    refuse_names(monkeypatch)
+    with HeadServer(drop) as first, HeadServer(drop) as second:
+        proxies = [first, second]
+        for name, value in variables.items():
+            monkeypatch.setenv(name, proxies[value].url if isinstance(value, int) else value)
+        with pytest.raises(TeniosError):
+            start_callback(
+                "sync", base_url=base_url, proxy=None if keyword is None else proxies[keyword].url
+            )
+        assert [proxy.received.total() for proxy in proxies] == [used == 0, used == 1]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -9,9 +9,12 @@ import faulthandler
 from typing import TYPE_CHECKING
 
 import hypothesis
+import psycopg
 import pytest
 from support.clients import wait_for_recording
-from support.postgresql import new_database, postgresql
+from support.faults import FaultServer
+from support.ledgers import Placing
+from support.postgresql import postgresql
 
 from tenios_ext.ledger import Ledger
 
@@ -43,10 +46,34 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a new database."""
+    """The URL of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/callbacks.db"
-    return new_database(request.getfixturevalue("server"))
+    server: str = request.getfixturevalue("server")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return server
+
+
+@pytest.fixture
+def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A new ledger where the database makes no difference."""
+    with Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger:
+        yield ledger
+        wait_for_recording()
+
+
+@pytest.fixture(params=["sync", "async"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """The clients, of which the async one uses the ledger in threads."""
+    return str(request.param)
+
+
+@pytest.fixture
+def tenios() -> Iterator[FaultServer]:
+    """A server that places each callback."""
+    with FaultServer(Placing()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -5,75 +5,46 @@ and forgetting.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pytest
-import sqlalchemy as sa
 from attrs import define
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from support.clients import CONFIG_ID
 from support.faults import INIT, FaultServer, drop, respond, respond_error
-
-from tenios_ext import Tenios, TeniosError
+from support.forks import FORKS
+from support.ledgers import claim, database_of, execute, expire, outcome, start_as_told
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tenios_ext.ledger import Ledger
 
 NUMBERS = ["+492214710123", "+492214710124"]
 REFUSED_PORT = "http://127.0.0.1:1"
 
 
-def start(ledger: Ledger, base_url: str, key: str, number: str) -> str:
-    """Return the id of the callback, or the name of the error."""
-    with Tenios("ACCESS-KEY", CONFIG_ID, base_url=base_url, ledger=ledger) as tenios:
-        try:
-            return str(tenios.start_callback(number, key=key).id)
-        except TeniosError as error:
-            return type(error).__name__
-
-
-OTHER_PROCESS = """
-import json, sys
-sys.path.insert(0, "tests"); sys.path.insert(0, "tests/ledger")
-from tenios_ext.ledger import Ledger
-from test_model import start
-
-ledger = Ledger(sys.argv[1])
-for line in sys.stdin:
-    print(start(ledger, *json.loads(line)), flush=True)
-"""
-
-
 class OtherProcess:
-    """Calls :func:`start` in a process of its own."""
+    """Calls :func:`outcome` in a process of its own."""
 
-    def __init__(self, url: str, root: Path) -> None:
-        command = [sys.executable, "-c", OTHER_PROCESS, url]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
-        )
+    def __init__(self, url: str) -> None:
+        self._pipe, theirs = FORKS.Pipe()
+        self._process = FORKS.Process(target=start_as_told, args=[url, theirs])
+        self._process.start()
+        theirs.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate()
+        self._pipe.send(None)
+        self._process.join()
+        self._pipe.close()
 
-    def start(self, *arguments: str) -> str:
+    def outcome(self, *arguments: str) -> str:
         """Return what it returns."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(arguments) + "\n")
-        self._process.stdin.flush()
-        return self._process.stdout.readline().strip()
+        self._pipe.send(arguments)
+        return str(self._pipe.recv())
 
 
 @define
@@ -99,7 +70,7 @@ class Machine(RuleBasedStateMachine):
         self.tokens: dict[str, tuple[str, str]] = {}
         self.next_id = 1
         self.dials = self.server.received[INIT]
-        self.execute("DELETE FROM tenios_ledger")
+        execute(self.ledger, "DELETE FROM tenios_ledger")
 
     @rule(
         key=st.sampled_from(["a", "b"]),
@@ -117,9 +88,9 @@ class Machine(RuleBasedStateMachine):
         expected = self.expect_call(key, number, response)
         base_url = REFUSED_PORT if response == "not sent" else self.server.url
         result = (
-            self.elsewhere.start(base_url, key, number)
+            self.elsewhere.outcome(base_url, key, number)
             if is_elsewhere
-            else start(self.ledger, base_url, key, number)
+            else outcome(self.ledger, base_url, key, number)
         )
         assert result == expected
 
@@ -148,15 +119,7 @@ class Machine(RuleBasedStateMachine):
     def crash_after_the_claim(self, key: str, number: str) -> None:
         """Or be slow: the response may still come."""
         entry, self.next_id = self.model.get(key), self.next_id + 1
-        document = {"callback_config_id": CONFIG_ID, "callback_number": number, "delay": 0}
-        row = self.ledger._database.claim(
-            key,
-            token=str(self.next_id),
-            seconds=1e6,
-            number=number,
-            arguments=json.dumps(document, sort_keys=True),
-            delay=0,
-        )
+        row = claim(self.ledger, key, token=str(self.next_id), number=number)
         may_dial = entry is None or (entry.state == "not_placed" and entry.number in {None, number})
         assert (row.token == str(self.next_id)) == may_dial
         if may_dial:
@@ -175,7 +138,7 @@ class Machine(RuleBasedStateMachine):
         undecided = entry.state == "dialling" or (
             entry.state == "unknown" and entry.callback_id is None
         )
-        assert self.ledger._database.record(*self.tokens.pop(key), **values) == (
+        assert database_of(self.ledger).record(*self.tokens.pop(key), **values) == (
             is_placed or undecided
         )
         if is_placed:
@@ -186,7 +149,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def let_time_pass(self) -> None:
         """No attempt can still get its response in time."""
-        self.execute("UPDATE tenios_ledger SET deadline = 0")
+        expire(self.ledger)
         for entry in self.model.values():
             entry.state = "unknown" if entry.state == "dialling" else entry.state
 
@@ -227,20 +190,15 @@ class Machine(RuleBasedStateMachine):
         }
         assert found == self.model
 
-    def execute(self, statement: str) -> None:
-        """Change the table."""
-        with self.ledger._database._begin() as connection:
-            connection.execute(sa.text(statement))
 
-
-def test_ledger_behaves_as_its_model(ledger: Ledger, url: str, pytestconfig: pytest.Config) -> None:
-    with FaultServer(drop) as server, OtherProcess(url, pytestconfig.rootpath) as elsewhere:
+def test_ledger_behaves_as_its_model(ledger: Ledger, url: str) -> None:
+    with FaultServer(drop) as server, OtherProcess(url) as elsewhere:
         attributes = {"ledger": ledger, "server": server, "elsewhere": elsewhere}
         machine = type("LedgerMachine", (Machine,), attributes)
         checks = [HealthCheck.too_slow]
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=checks
+                max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=checks
             ),
         )

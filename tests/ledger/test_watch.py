@@ -8,15 +8,17 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import pytest
-import sqlalchemy as sa
 from support.clients import CONFIG_ID, NUMBER, Script
+from support.faults import FaultServer
+from support.ledgers import Placing, damage
 
 from tenios_ext import AsyncTenios, CallbackStatus, Tenios
 from tenios_ext.ledger._claim import record_status
 from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
 
 if TYPE_CHECKING:
+    import pytest
+
     from tenios_ext.ledger import Ledger
 
 STATUSES = ["REQUESTED", "CALLING_A", "CALLING_B", "CONNECTED", "DISCONNECTED"]
@@ -80,19 +82,18 @@ def test_another_process_goes_on_by_key_after_a_crash(ledger: Ledger) -> None:
     assert recorded(ledger) == "DISCONNECTED"
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(STATUSES, 3)), ids="-".join)
-def test_slow_watcher_does_not_take_a_status_back(order: tuple[str, ...], tmp_path: Any) -> None:
+def test_slow_watcher_does_not_take_a_status_back(sqlite_ledger: Ledger) -> None:
     """Two processes may watch the same callback."""
-    from tenios_ext.ledger import Ledger  # one database is enough for these
-
-    with (
-        Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger,
-        Script(STATUSES).client(ledger=ledger) as tenios,
-    ):
-        tenios.start_callback(NUMBER, key="key")
+    orders = list(itertools.permutations(STATUSES, 3))
+    with FaultServer(Placing()) as server:
+        settings: dict[str, Any] = {"base_url": server.url, "ledger": sqlite_ledger}
+        with Tenios("KEY", CONFIG_ID, **settings) as tenios:
+            ids = {order: tenios.start_callback(NUMBER, key="-".join(order)).id for order in orders}
+    for order in orders:
         for status in order:
-            record_status(ledger, 10, CallbackStatus(status))
-        assert recorded(ledger) == max(order, key=STATUSES.index)
+            record_status(sqlite_ledger, ids[order], CallbackStatus(status))
+    newest = {order: recorded(sqlite_ledger, "-".join(order)) for order in orders}
+    assert newest == {order: max(order, key=STATUSES.index) for order in orders}
 
 
 def test_unknown_status_is_recorded_and_a_final_one_is_kept(ledger: Ledger) -> None:
@@ -115,8 +116,7 @@ def test_watching_goes_on_if_the_database_fails(
 ) -> None:
     with Script(["CALLING_A", "CALL_A_FAILED"]).client(ledger=ledger) as tenios:
         callback = tenios.start_callback(NUMBER, key="key")
-        with ledger._database._begin() as connection:
-            connection.execute(sa.text("DROP TABLE tenios_ledger"))
+        damage(ledger)
         assert callback.wait().failed_party == "agent"
     warnings = [
         record.getMessage() for record in caplog.records if record.levelno == logging.WARNING

@@ -6,20 +6,20 @@ import asyncio
 import gzip
 import itertools
 import json
-import resource
-import time
+import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import brotli
 import httpx
 import pytest
 import zstandard
-from support.clients import MODES, Script, fetch_status, start_callback
+from support.clients import MODES, Script, fetch_status, shorten_limits, start_callback
 from support.faults import (
-    INIT,
     STATUS,
     Connection,
+    Fault,
     FaultServer,
     flood,
     never_respond,
@@ -50,8 +50,8 @@ def _access_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bomb() -> bytes:
-    """96 MiB of JSON."""
-    return b'{"id": 10, "padding": "' + b" " * (96 * MEBIBYTE) + b'"}'
+    """64 MiB of JSON."""
+    return b'{"id": 10, "padding": "' + b" " * (64 * MEBIBYTE) + b'"}'
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,18 @@ def test_compressed_response_does_not_fill_the_memory(
 ) -> None:
     header = f"Content-Encoding: {encoding}"
     body = compress(bomb())
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for mode in MODES:
-        with (
-            FaultServer(respond_raw("200 OK", body, header)) as server,
-            pytest.raises(OutcomeUnknownError) as raised,
-        ):
-            start_callback(mode, base_url=server.url)
-        assert raised.value.http_status == 200
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown * 1024 < 32 * MEBIBYTE
+    tracemalloc.start()
+    try:
+        for mode in MODES:
+            with (
+                FaultServer(respond_raw("200 OK", body, header)) as server,
+                pytest.raises(OutcomeUnknownError) as raised,
+            ):
+                start_callback(mode, base_url=server.url)
+            assert raised.value.http_status == 200
+        assert tracemalloc.get_traced_memory()[1] < 16 * MEBIBYTE
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -129,21 +131,31 @@ SLOW = [
 ]
 
 
-@pytest.mark.usefixtures("with_and_without_key")
+def with_each_slow_server(call: Callable[[str], None]) -> None:
+    """Make a call to a server of each kind, all at once."""
+
+    def call_one(slow: Fault) -> None:
+        with FaultServer(slow) as server:
+            call(server.url)
+
+    with ThreadPoolExecutor(len(SLOW)) as pool:
+        list(pool.map(call_one, SLOW))
+
+
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("slow", SLOW, ids=lambda slow: slow.__name__)
-def test_whole_exchange_is_limited(mode: str, slow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_exchange_is_limited(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a limit on the whole, this test would not end."""
-    monkeypatch.setattr("tenios_ext._attempt.CONNECT_TIMEOUT", 0.1)
-    with FaultServer(slow) as server:
+    shorten_limits(monkeypatch)
+
+    def call(url: str) -> None:
         with pytest.raises(OutcomeUnknownError, match="Timeout"):
-            start_callback(mode, base_url=server.url, timeout=0.2)
-        assert server.received == {INIT: 1}
+            start_callback(mode, base_url=url, timeout=0.2)
+
+    with_each_slow_server(call)
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("slow", SLOW, ids=lambda slow: slow.__name__)
-def test_limit_of_wait_holds_against_a_slow_server(mode: str, slow: Any) -> None:
+def test_limit_of_wait_holds_against_a_slow_server(mode: str) -> None:
     """The client's own limit is an hour here, so that only the limit of wait can end this test."""
     settings: dict[str, Any] = {"timeout": 3600}
 
@@ -152,14 +164,14 @@ def test_limit_of_wait_holds_against_a_slow_server(mode: str, slow: Any) -> None
             await tenios.callback(10).wait(answer_timeout=0.3)
 
     def wait(url: str) -> None:
-        if mode != "sync":
-            asyncio.run(wait_async(url))
-            return
         with Tenios(base_url=url, **settings) as tenios:
             tenios.callback(10).wait(answer_timeout=0.3)
 
-    with FaultServer(slow) as server, pytest.raises(CallbackTimeoutError):
-        wait(server.url)
+    def call(url: str) -> None:
+        with pytest.raises(CallbackTimeoutError):
+            wait(url) if mode == "sync" else asyncio.run(wait_async(url))
+
+    with_each_slow_server(call)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -168,19 +180,18 @@ def test_long_response_header_does_not_lose_the_id(mode: str) -> None:
         assert start_callback(mode, base_url=server.url).id == 10
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
-def test_other_encodings_do_not_lose_what_the_response_says(mode: str, encoding: str) -> None:
+def test_other_encodings_do_not_lose_what_the_response_says(encoding: str) -> None:
     refusal = json.dumps(
         {"error_code": "INVALID_VALUE", "error_message": "Ungültig"}, ensure_ascii=False
     )
     with FaultServer(respond_raw("400 Bad Request", refusal.encode(encoding))) as server:
         with pytest.raises(RejectedError) as raised:
-            start_callback(mode, base_url=server.url)
+            start_callback("sync", base_url=server.url)
         assert raised.value.error_code == "INVALID_VALUE"
     started = json.dumps({"id": 10, "note": "für Sie"}, ensure_ascii=False)
     with FaultServer(respond_raw("200 OK", started.encode(encoding))) as server:
-        assert start_callback(mode, base_url=server.url).id == 10
+        assert start_callback("sync", base_url=server.url).id == 10
 
 
 RETRY_AFTER = [
@@ -195,8 +206,11 @@ RETRY_AFTER = [
 ]
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("retry_after", RETRY_AFTER)
+# The HTTP libraries refuse the last one, each in its own way.
+@pytest.mark.parametrize(
+    ("mode", "retry_after"),
+    [*(("sync", each) for each in RETRY_AFTER), ("async", "\x01"), ("aiohttp", "\x01")],
+)
 def test_strange_retry_after_is_no_undocumented_error(mode: str, retry_after: str) -> None:
     headers = [f"Retry-After: {retry_after}", "Date: Mon, 01 Jan 2024 00:00:00 GMT"]
     for status, kind in {
@@ -313,14 +327,12 @@ def test_one_callback_with_a_strange_response_does_not_end_the_others() -> None:
 def test_long_poll_interval_does_not_break_the_clock(seconds: float) -> None:
     """time.sleep refuses both, so the limit of the caller has to come first."""
     with FaultServer(respond("200 OK", {"status": "CALLING_A"})) as server:
-        begin = time.monotonic()
         with (
             Tenios(base_url=server.url, poll_interval=lambda *_: seconds) as tenios,
             pytest.raises(CallbackTimeoutError),
         ):
             tenios.callback(10).wait(answer_timeout=0.2)
         assert server.received[STATUS] == 2
-        assert time.monotonic() >= begin
 
 
 def test_number_of_digits_in_an_id_is_bounded() -> None:
@@ -341,7 +353,7 @@ class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield nothing, many times."""
-        return itertools.repeat(b"", 20_000_000)
+        return itertools.repeat(b"", 100_000_000)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield nothing, many times."""
@@ -353,7 +365,7 @@ class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
 def test_response_of_a_callers_transport_is_limited_in_time(
     mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenios_ext._attempt.CONNECT_TIMEOUT", 0.05)
+    shorten_limits(monkeypatch)
     transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Endless()))
     with pytest.raises(OutcomeUnknownError, match="whole exchange took too long"):
         start_callback(mode, transport=transport, timeout=0.05)

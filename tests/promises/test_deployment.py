@@ -4,11 +4,11 @@ Settings as deployments have them: mounted secrets, and a simulator in a neighbo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from support.clients import MODES, NUMBER, start_callback
+from support.clients import MODES, NUMBER, FakeTenios, refuse_names, start_callback
 from support.faults import FaultServer, drop, respond
 
 from tenios_ext import AsyncTenios, ConfigurationError, NotSentError, Tenios
@@ -17,13 +17,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def key_of(tenios: Tenios) -> str:
-    return tenios._settings.access_key.reveal()
+def sent_key() -> object:
+    """Return the access key that a client sends."""
+    server = FakeTenios()
+    start_callback("sync", transport=httpx.MockTransport(server))
+    return server.bodies[0]["access_key"]
 
 
-@pytest.mark.parametrize("mode", [0o444, 0o644, 0o440, 0o640, 0o600, 0o400])
 @pytest.mark.parametrize(
-    "content", [b"FILE-KEY", b"FILE-KEY\n", b"\xef\xbb\xbfFILE-KEY\r\n", b"  FILE-KEY  \n\n"]
+    ("mode", "content"),
+    [
+        *((mode, b"FILE-KEY\n") for mode in (0o444, 0o644, 0o440, 0o640, 0o600, 0o400)),
+        (0o444, b"FILE-KEY"),
+        (0o444, b"\xef\xbb\xbfFILE-KEY\r\n"),
+        (0o444, b"  FILE-KEY  \n\n"),
+    ],
 )
 def test_access_key_file_is_read_however_it_is_mounted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, content: bytes
@@ -39,8 +47,7 @@ def test_access_key_file_is_read_however_it_is_mounted(
     link = tmp_path / "key"
     link.symlink_to(target)
     monkeypatch.setenv("TENIOS_ACCESS_KEY_FILE", str(link))
-    with Tenios() as tenios:
-        assert key_of(tenios) == "FILE-KEY"
+    assert sent_key() == "FILE-KEY"
 
 
 def test_access_key_file_may_be_in_the_home_directory(
@@ -49,8 +56,7 @@ def test_access_key_file_may_be_in_the_home_directory(
     (tmp_path / "key").write_text("FILE-KEY")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TENIOS_ACCESS_KEY_FILE", "~/key")
-    with Tenios() as tenios:
-        assert key_of(tenios) == "FILE-KEY"
+    assert sent_key() == "FILE-KEY"
 
 
 @pytest.mark.parametrize("content", [b"FILE-KEY \xff", b"FILE\nKEY", b"FILE-KEY\0"])
@@ -91,10 +97,14 @@ def test_proxy_of_the_environment_is_not_used_for_plain_http(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It would get the access key unencrypted."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://192.0.2.1:3128")
-    with Tenios("KEY", base_url="http://simulator:8311", insecure_hosts=["simulator"]) as tenios:
-        assert tenios._http._transport._factory.proxy is None  # type: ignore[attr-defined] # ours
+    refuse_names(monkeypatch)
+    with FaultServer(drop) as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        simulator: dict[str, Any] = {"insecure_hosts": ["simulator"], "access_key": "KEY"}
+        with pytest.raises(NotSentError, match="Name or service not known"):
+            start_callback("sync", base_url="http://simulator:8311", **simulator)
+        assert not proxy.received
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trustme
-from support.clients import CONFIG_ID, MODES, NUMBER, new_key, start_callback
+from support.clients import (
+    CONFIG_ID,
+    MODES,
+    NUMBER,
+    new_key,
+    refuse_names,
+    shorten_limits,
+    start_callback,
+)
 from support.faults import (
     FAILURES_AFTER_SENDING,
     INIT,
@@ -31,8 +39,6 @@ if TYPE_CHECKING:
 
 STARTED = respond("200 OK", {"id": 10, "status": "REQUESTED"}, "Connection: keep-alive")
 
-pytestmark = pytest.mark.usefixtures("with_and_without_key")
-
 
 @pytest.fixture(autouse=True)
 def _access_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,8 +51,8 @@ def _access_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_init_request_is_not_repeated_after_failure(
     mode: str, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if case.timeout < 1:  # The limit on the whole exchange has time for connecting in it.
-        monkeypatch.setattr("tenios_ext._attempt.CONNECT_TIMEOUT", 0.1)
+    if case.timeout < 1:
+        shorten_limits(monkeypatch)
     with FaultServer(case.fault) as server:
         with pytest.raises(case.expected) as raised:
             start_callback(mode, base_url=server.url, timeout=case.timeout)
@@ -78,10 +84,7 @@ def test_refused_connection_is_not_sent(mode: str, refusing: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_unknown_host_is_not_sent(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def not_found(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", not_found)
+    refuse_names(monkeypatch)
     with pytest.raises(NotSentError, match="Name or service not known"):
         start_callback(mode, base_url="https://tenios.invalid")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import threading
 import uuid
 from itertools import chain, repeat
@@ -17,6 +18,8 @@ from tenios_simulator import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import pytest
 
 NUMBER = "+492214710123"
 CONFIG_ID = "CONFIG"
@@ -70,6 +73,23 @@ def fetch_status(mode: str, callback_id: int | str = 10, **settings: Any) -> Cal
             return await tenios.callback(callback_id).status()
 
     return asyncio.run(run())
+
+
+def shorten_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the limit on a whole exchange, which includes time for connecting, be under a second."""
+    monkeypatch.setattr("tenios_ext._attempt.CONNECT_TIMEOUT", 0.1)
+
+
+def refuse_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no name of a host be found."""
+
+    def not_found(host: str, *args: Any, **settings: Any) -> Any:
+        if host[:1].isdigit():
+            return find(host, *args, **settings)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    find = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", not_found)
 
 
 def wait_for_recording() -> None:

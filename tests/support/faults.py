@@ -324,3 +324,5 @@ FAILURES_AFTER_SENDING = [
         OutcomeUnknownError,
     ),
 ]
+#: Those without a whole response: what is raised comes from the HTTP library.
+LOST_RESPONSES = [case for case in FAILURES_AFTER_SENDING if not case.name[0].isdigit()]

@@ -8,7 +8,6 @@ standard library. So each run is a fork of a process that has already imported w
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -16,22 +15,10 @@ from typing import IO, Any
 
 import pytest
 
+from .forks import FORKS
+
 PLUGIN = "tenios_simulator.pytest_plugin"
 HINT = "Use the fixture `tenios` or `async_tenios`"
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    [
-        PLUGIN,
-        "anyio._backends._asyncio",
-        "httpx_aiohttp",
-        "phonenumbers",
-        "tenios_ext._async_client",
-        "tenios_ext._sync_client",
-        "tenios_simulator._simulator",
-        "uvloop",
-    ]
-)
 
 
 def run(pytester: pytest.Pytester, code: str) -> pytest.RunResult:
@@ -42,7 +29,7 @@ def run(pytester: pytest.Pytester, code: str) -> pytest.RunResult:
     """
     pytester.makepyfile(code)
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    process = _FORKS.Process(target=_run, args=[pytester.path, environment])
+    process = FORKS.Process(target=_run, args=[pytester.path, environment])
     process.start()
     process.join()
     assert process.exitcode is not None

@@ -1,0 +1,27 @@
+"""
+Processes of tests: forks of one that has already imported what takes long.
+
+A function that runs in one must stand in a module of this package.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    [
+        "anyio._backends._asyncio",
+        "httpx_aiohttp",
+        "phonenumbers",
+        "psycopg",
+        "sqlalchemy.dialects.postgresql.psycopg",
+        "sqlalchemy.dialects.sqlite.pysqlite",
+        "tenios_ext._async_client",
+        "tenios_ext._sync_client",
+        "tenios_ext.ledger",
+        "tenios_simulator._simulator",
+        "tenios_simulator.pytest_plugin",
+        "uvloop",
+    ]
+)
