@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from tenios_ext import to_e164
 from ._models import Customer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from datetime import tzinfo
 
 _REQUIRED = ("key", "number")
@@ -56,7 +58,12 @@ class CustomerFile:
 
 
 def read_customers(
-    path: str | Path, *, region: str | None = None, zone: tzinfo | None = None
+    path: str | Path,
+    *,
+    region: str | None = None,
+    allowed_regions: Collection[str] | None = None,
+    allow_special_numbers: bool = False,
+    zone: tzinfo | None = None,
 ) -> CustomerFile:
     """
     Read a whole CSV file and check each row. The file may be in UTF-8, UTF-16 or Latin-1, with
@@ -69,17 +76,26 @@ def read_customers(
     Args:
         path: The file.
         region: The country of numbers without a country code, such as "DE"; None to refuse them.
+        allowed_regions: The only countries whose numbers are accepted; None for all.
+        allow_special_numbers: Whether to accept premium-rate numbers and the like, which the client
+            must allow, too.
         zone: The time zone of times that have none; None for this machine's.
 
     Raises:
         OSError: The file cannot be read.
     """
+    read_number = partial(
+        to_e164,
+        region=region,
+        allowed_regions=allowed_regions,
+        allow_special_numbers=allow_special_numbers,
+    )
     text = _decode(Path(path).read_bytes())
     file = CustomerFile()
     first: dict[str, tuple[int, Customer]] = {}
     for line, cells in _rows(text, file):
         try:
-            customer = _customer(cells, region=region, zone=zone)
+            customer = _customer(cells, read_number, zone)
         except ValueError as error:
             file.problems.append(RowProblem(line, str(error)))
             continue
@@ -158,7 +174,9 @@ def _problem_of_header(names: list[str]) -> str | None:
     return f"The first row names the column {min(twice)} twice." if twice else None
 
 
-def _customer(cells: dict[str, str], *, region: str | None, zone: tzinfo | None) -> Customer:
+def _customer(
+    cells: dict[str, str], read_number: Callable[[str], str], zone: tzinfo | None
+) -> Customer:
     """Return the customer in a row. Raises ValueError."""
     given = {name: cell for name, cell in cells.items() if cell}
     for name in _REQUIRED:
@@ -169,12 +187,19 @@ def _customer(cells: dict[str, str], *, region: str | None, zone: tzinfo | None)
         raise ValueError(f"delay must be a whole number of seconds, got {delay!r}.")
     return Customer(
         given["key"],
-        to_e164(given["number"], region=region),
+        read_number(_unquoted(given["number"])),
         delay=int(delay[:20]),
         not_before=_time(given["not_before"], zone) if "not_before" in given else None,
         agent_announcement=given.get("agent_announcement"),
         callback_config_id=given.get("callback_config_id"),
     )
+
+
+def _unquoted(cell: str) -> str:
+    """Return a number without what makes Excel take it for text: '+49… or ="+49…"."""
+    if found := re.fullmatch(r'="([^"]*)"', cell):
+        return found[1]
+    return cell[1:] if re.match(r"'[+0-9(]", cell) else cell
 
 
 def _time(text: str, zone: tzinfo | None) -> datetime:

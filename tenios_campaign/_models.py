@@ -58,6 +58,11 @@ def _check_delay(_: object, __: Attribute[int], delay: object) -> None:
         )
 
 
+def _to_e164(number: str) -> str:
+    # What a call may cost is decided by the file that is read, and by the client that calls.
+    return to_e164(number, allow_special_numbers=True)
+
+
 @frozen
 class Customer:
     """
@@ -77,7 +82,7 @@ class Customer:
     """
 
     key: str = field(validator=_check_key)
-    number: str = field(converter=to_e164)
+    number: str = field(converter=_to_e164)
     delay: int = field(default=0, validator=_check_delay, kw_only=True)
     not_before: datetime | None = field(
         default=None, validator=optional(instance_of(datetime)), kw_only=True

@@ -14,21 +14,19 @@ if TYPE_CHECKING:
     from tenios_ext.ledger import Ledger
 
 
-def make_client(
-    simulator: str | None, *, region: str | None = None, ledger: Ledger | None = None
-) -> Tenios:
+def make_client(simulator: str | None, *, ledger: Ledger | None = None, **settings: Any) -> Tenios:
     """
     Return a client. Raises ConfigurationError if a setting is missing or wrong.
 
     Args:
         simulator: The value of ``--simulator``; None for TENIOS.
-        region: The value of ``--region``; None to take it from the environment.
         ledger: The ledger of ``--ledger``; None to take it from the environment.
+        settings: Others; None to take one from the environment.
     """
     arguments = client_arguments(simulator)
     if ledger is not None:
         arguments["ledger"] = ledger
-    return Tenios(region=region, **arguments)
+    return Tenios(**settings, **arguments)
 
 
 def make_async_client(simulator: str | None, **settings: Any) -> AsyncTenios:

@@ -27,6 +27,11 @@ def seconds(value: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
+def _listed(value: str) -> list[str]:
+    """Return the parts of a text such as "DE,AT,CH"."""
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
 def _check_simulator(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     if value is not None and value != IN_PROCESS and not value.startswith(("http://", "https://")):
         raise click.UsageError(
@@ -51,6 +56,26 @@ ledger_option = click.option(
     "--ledger",
     metavar="URL",
     help="The ledger's database, such as sqlite:///callbacks.db. [default: TENIOS_LEDGER]",
+)
+_region_option = click.option(
+    "--region",
+    metavar="CODE",
+    envvar="TENIOS_REGION",
+    help="The country of numbers without a country code, such as DE. [default: TENIOS_REGION]",
+)
+_allowed_regions_option = click.option(
+    "--allowed-regions",
+    type=_listed,
+    metavar="CODES",
+    envvar="TENIOS_ALLOWED_REGIONS",
+    help="Call only numbers of these countries, such as DE,AT,CH. [default: "
+    "TENIOS_ALLOWED_REGIONS]",
+)
+_allow_special_numbers_option = click.option(
+    "--allow-special-numbers",
+    is_flag=True,
+    envvar="TENIOS_ALLOW_SPECIAL_NUMBERS",
+    help="Do not refuse premium-rate, shared-cost, personal, pager and satellite numbers.",
 )
 _simulator_option = click.option(
     "--simulator",
@@ -84,6 +109,16 @@ _end_timeout_option = click.option(
 def client_options(command: F) -> F:
     """Add the options of each command that uses a client: ``simulator`` and ``as_json``."""
     return _simulator_option(json_option(_access_key_option(command)))
+
+
+def price_options(command: F) -> F:
+    """Add what limits the numbers that are called: ``allowed_regions``, ``allow_special_numbers``."""
+    return _allowed_regions_option(_allow_special_numbers_option(command))
+
+
+def number_options(command: F) -> F:
+    """Add the same and ``region`` to a command that reads numbers."""
+    return _region_option(price_options(command))
 
 
 def timeout_options(command: F) -> F:

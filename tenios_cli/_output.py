@@ -6,6 +6,7 @@ is in ``_live``.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -69,8 +70,14 @@ def describe_error(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {_message(error)}")
 
 
+def in_options(text: str) -> str:
+    """Return a message of the library with the command's options in place of its arguments."""
+    text = re.sub(r"region='([A-Z]{2})'", r"--region \1", text)
+    return text.replace("allow_special_numbers=True", "--allow-special-numbers")
+
+
 def _message(error: BaseException) -> str:
-    return " ".join([str(error), *getattr(error, "__notes__", ())])
+    return in_options(" ".join([str(error), *getattr(error, "__notes__", ())]))
 
 
 def print_json(fields: dict[str, Any]) -> None:
@@ -169,7 +176,7 @@ class JsonOutput:
         }
         fields = {
             "error": type(error).__name__,
-            "message": str(error),
+            "message": in_options(str(error)),
             **details,
             "fields": getattr(error, "fields", ()),
         }

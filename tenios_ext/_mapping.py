@@ -87,7 +87,7 @@ def init_request(
         )
     except InvalidArgumentError as error:
         # The key may have been given in the wrong place.
-        message = _shown(str(error), settings.access_key)
+        message = _cleaned(str(error), settings.access_key)
     raise InvalidArgumentError(message)
 
 
@@ -114,8 +114,16 @@ def _init_request(
             "TENIOS_CALLBACK_CONFIG_ID. You find it in the TENIOS portal on the page Callback "
             "Configurations.",
         )
+    given: object = number
+    if isinstance(given, str) and settings.access_key.redact(given) != given:
+        raise InvalidArgumentError("number has the access key in it.")  # no part of it is shown
     try:
-        e164 = to_e164(number, region=settings.region)
+        e164 = to_e164(
+            number,
+            region=settings.region,
+            allowed_regions=settings.allowed_regions,
+            allow_special_numbers=settings.allow_special_numbers,
+        )
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(str(error)) from None
     if settings.allowed_numbers is not None and e164 not in settings.allowed_numbers:

@@ -1,128 +1,204 @@
-"""Phone numbers, as people write them, to E.164. A country is never guessed."""
+"""
+Phone numbers, as people write them, to E.164. A number that can be read in two ways is refused.
+
+This module knows how numbers are written; :mod:`._numbering` knows the numbering plans.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING, NamedTuple
 
-# What people write between digits. Everything else is refused: phonenumbers would drop it, or make
-# digits of letters. All patterns are compiled at their first use, because that takes longer than to
-# import this module.
-_NUMBER = r"(?i)(?:tel:)?\s*[(]?\s*[+]?[0-9\s()./-]*"
-_EXTENSION = r"(?i)\s*[,;]?\s*(?:ext(?:ension|n)?\b|x\b|x(?=\d)|#|;)"
-_E164 = r"\+[1-9][0-9]{6,14}"  # as in the contract
-_COUNTRY_HINT = (
-    "Write it with its country code, such as '+49 221 4710123', or set the region it is written "
-    "for: region='DE' (or TENIOS_REGION=DE)."
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+# What may stand before and between the digits. Everything else is refused: phonenumbers would drop
+# it, or make digits of letters. All patterns are compiled at their first use, because that takes
+# longer than to import this module.
+_LEAD = r"(?i)(?:tel: *)?(?:\( *)?\+? *(?:\( *)?"
+_GAP = r" *\)? *[-./]? *\(? *"
+_EXTENSION = r"(?i)\s*[,;]?\s*(?:ext(?:ension|n)?\b|durchwahl|dw\b|app\b|x\b|x(?=\d)|#|;)"
+_DAY, _MONTH, _YEAR = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])", r"(?:19|20)\d\d"
+_DATE = (
+    rf"(?:{_DAY}[./ -]+{_MONTH}|{_MONTH}[./ -]+{_DAY})[./ -]+{_YEAR}(?!\d)"
+    rf"|{_YEAR}[./ -]+{_MONTH}[./ -]+{_DAY}(?!\d)"
+    rf"|(?:{_DAY}[./-]{_MONTH}|{_MONTH}[./-]{_DAY})[./-]\d\d$"
+    rf"|\d\d[./-]{_MONTH}[./-]{_DAY}$"
+    rf"|{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{{4}}|\d{{6}})?$"
+    rf"|(?:(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])|(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))"
+    rf"{_YEAR}$"
+)
+_TIME = r"\d{1,2}:\d\d(?::\d\d)?$|.*[\sT]\d\d:\d\d"
+_SCIENTIFIC = r"(?i)[+-]?\d+(?:[.,]\d*)?e[+-]?\d+$"
+_DECIMAL = r"-?(?:[1-9]\d*|0)[.,]\d+$|\+\d{7,}[.,]\d+$"
+_MAX_LENGTH = 60
+_QUOTED = 12
+# A mark that nobody sees, such as those of direction that telephones copy along. The one that shows
+# digits in reverse (U+202E) is not among them.
+_INVISIBLE = (
+    "\xad\u061c\u180e\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u2060\u2066\u2067\u2068\u2069"
+    "\ufeff"
 )
 
 
-def check_region(region: object) -> None:
-    """Raise ValueError unless *region* is a two-letter ISO 3166 code, such as "DE"."""
+class Gap(NamedTuple):
+    """
+    What stands between two groups of digits.
+
+    Attributes:
+        position: The number of digits before it.
+        text: The separator, such as " ", "-" or ") ".
+        rest: The text from it on.
+    """
+
+    position: int
+    text: str
+    rest: str
+
+
+class Written(NamedTuple):
+    """
+    A number as it is written.
+
+    Attributes:
+        given: The whole text, quoted and shortened for messages.
+        has_plus: Whether a plus sign stands before the digits.
+        digits: All digits.
+        gaps: What stands between them, in order.
+    """
+
+    given: str
+    has_plus: bool
+    digits: str
+    gaps: tuple[Gap, ...]
+
+
+def check_region(region: object) -> str:
+    """Return *region* in upper case. Raises ValueError unless it is an ISO 3166 code ("DE")."""
     import phonenumbers
 
     if not isinstance(region, str) or region.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError(f"region must be a two-letter ISO 3166 code such as 'DE', got {region!r}.")
+    return region.upper()
 
 
-def to_e164(number: str, *, region: str | None = None) -> str:
+def to_e164(
+    number: str,
+    *,
+    region: str | None = None,
+    allowed_regions: Collection[str] | None = None,
+    allow_special_numbers: bool = False,
+) -> str:
     """
     Return *number* in the form that TENIOS expects, such as ``+492214710123``.
+
+    A number is refused unless there is exactly one way to read it. Without a country code, it must
+    be a valid number of *region*, written as people do there: with the 0 before the area code in
+    Germany, without one in Italy.
 
     Args:
         number: Any usual spelling: ``+49 221 4710 123``, ``0049 221 4710123``; with a region also
             ``(0221) 4710-123``.
         region: The country to assume if *number* names none: a two-letter ISO 3166 code, such as
             "DE".
+        allowed_regions: The only countries whose numbers are accepted; None for all.
+        allow_special_numbers: Whether to accept premium-rate, shared-cost, personal, pager and
+            satellite numbers.
 
     Raises:
         TypeError: *number* is not a str.
-        ValueError: *number* is not a phone number, has no country code and no region is given, or
-            is an emergency number, a short code or of an impossible length.
+        ValueError: *number* is refused. The message says why, and how to write it.
     """
     # Loading its tables takes a tenth of a second, which a program that only fetches statuses need
     # not pay.
-    import phonenumbers
+    from . import _numbering
 
     if region is not None:
-        check_region(region)
+        region = check_region(region)
+    if allowed_regions is not None:
+        allowed_regions = frozenset(map(check_region, allowed_regions))
     if not isinstance(number, str):
         raise TypeError(
             f"A phone number must be a str such as '+49 221 4710123', got {type(number).__name__}."
         )
-    text = _normalized(number)
-    if region is None and text.startswith("00"):
-        # 00 is the international prefix of most countries and begins no national number. With a
-        # region, its own rules apply.
-        text = "+" + text[2:]
-    try:
-        parsed = phonenumbers.parse(text, region.upper() if region else None)
-    except phonenumbers.NumberParseException as error:
-        if (
-            error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
-            and not text.startswith("+")
-        ):
-            raise ValueError(f"{number!r} has no country code. {_COUNTRY_HINT}") from None
-        raise ValueError(f"{number!r} is not a phone number.") from None
-    # What is sent is what is checked: TENIOS reads the number without the region, and without what
-    # was written around it.
-    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    try:
-        parsed = phonenumbers.parse(e164)
-    except phonenumbers.NumberParseException:
-        raise ValueError(f"{number!r} is not a phone number.") from None
+    found = _numbering.read(_written(number), region)
+    _numbering.check_price(found, allow_special_numbers=allow_special_numbers)
+    _numbering.check_place(found, allowed_regions)
+    return found.e164
 
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(parsed.country_code or 0, ())
-    national = phonenumbers.national_significant_number(parsed)
-    if any(phonenumbers.is_emergency_number(national, each) for each in regions):
-        raise ValueError(f"{number!r} is an emergency number and cannot be called back.")
-    is_stable = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) == e164
-    is_possible = (
-        is_stable and re.fullmatch(_E164, e164) and phonenumbers.is_possible_number(parsed)
-    )
-    if not is_possible or any(
-        phonenumbers.is_possible_short_number_for_region(parsed, each)
-        and not phonenumbers.is_valid_number(parsed)
-        for each in regions
-    ):
+
+def _written(number: str) -> Written:
+    """Return the digits and separators. Raises ValueError if there is anything else."""
+    text = "".join(map(_ascii, number)).strip()
+    if len(text) > _MAX_LENGTH:
         raise ValueError(
-            f"{number!r} is too short, too long or a short code, and cannot be dialled from abroad."
+            f"A text of {len(text)} characters is not a phone number. Give one number, without "
+            "anything else."
         )
-    return e164
+    given = repr(number)
+    if reason := _other_kind(text):
+        raise ValueError(f"{given} is not a phone number: {reason}")
+    if not _is_balanced(text):
+        raise ValueError(f"{given} has unbalanced parentheses.")
+    lead, *parts = re.split(r"([0-9]+)", text)
+    gaps, position, offset = [], 0, len(lead)
+    if not re.fullmatch(_LEAD, lead):
+        raise _not_a_part(given, text)
+    for digits, gap in zip(parts[::2], parts[1::2], strict=True):
+        position, offset = position + len(digits), offset + len(digits)
+        rest = text[offset:]
+        if not re.fullmatch(_GAP, gap) or gap == rest != "":
+            raise _not_a_part(given, rest)
+        gaps.append(Gap(position, gap, rest))
+        offset += len(gap)
+    return Written(given, "+" in lead, "".join(parts[::2]), tuple(gaps[:-1]))
 
 
-def _normalized(number: str) -> str:
-    """
-    Return *number* with ASCII digits, spaces, hyphens and plus sign, and without invisible
-    characters.
+def _other_kind(text: str) -> str | None:
+    """Return what *text* is if it is something else that consists of digits; None if it is not."""
+    if re.search(r"[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]", text):
+        return "it has several lines or columns. Give one number."
+    if re.match(_SCIENTIFIC, text):
+        return (
+            "it is in scientific notation, in which a spreadsheet has dropped digits. Format the "
+            "column as text and enter the number again."
+        )
+    if re.match(_DECIMAL, text):
+        return (
+            "it has a decimal fraction. Export the column as text, not as a number; a country code "
+            "needs its plus sign."
+        )
+    if re.match(_TIME, text) or re.match(_DATE, text):
+        return (
+            "it looks like a date or a time. If it is a phone number, write it with its country "
+            "code, such as '+49 221 4710123'."
+        )
+    return None
 
-    Raises ValueError if there is anything in it that is not part of a phone number.
-    """
-    text = "".join(_ascii(character) for character in number).strip()
-    match = re.match(_NUMBER, text)
-    rest = text[match.end() :] if match else text
-    if not rest and _is_balanced(text):
-        return text
-    if not rest:
-        raise ValueError(f"{number!r} has a bracket too many or too few.")
+
+def _not_a_part(given: str, rest: str) -> ValueError:
     if re.match(_EXTENSION, rest):
-        raise ValueError(
-            f"{number!r} has an extension, which cannot be dialled. Give the number without it."
+        return ValueError(
+            f"{given} has an extension, which cannot be dialled. Give the number without it."
         )
-    raise ValueError(f"{number!r} is not a phone number: {rest!r} is not part of one.")
+    part = rest if len(rest) <= _QUOTED else f"{rest[:_QUOTED]}…"
+    return ValueError(f"{given} is not a phone number: {part!r} is not part of one.")
 
 
 def _ascii(character: str) -> str:
+    """Return *character* as ASCII if it is a digit, a space, a hyphen, a plus or a parenthesis."""
     if (digit := unicodedata.decimal(character, None)) is not None:
         return str(digit)
-    category = unicodedata.category(character)
-    if category == "Cf":  # marks of direction, joiners, byte order marks: nobody sees them
+    if character in _INVISIBLE:
         return ""
+    category = unicodedata.category(character)
     if category == "Pd" or character == "\N{MINUS SIGN}":
         return "-"
-    if category == "Zs":
+    if category == "Zs" or character == "\N{ZERO WIDTH SPACE}":
         return " "
-    # A plus sign or a bracket of another width, but not the digit that a superscript looks like.
+    # A plus sign or a parenthesis of another width, but not the digit that a superscript looks
+    # like, nor a fraction.
     return character if category[0] in "LN" else unicodedata.normalize("NFKC", character)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SERVICE = "https://api.tenios.com"
 MAX_TIMEOUT = 24 * 3600.0
 _MASK = "***"
+_SWITCH = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": False, "no": False}
 
 
 class Secret:
@@ -198,6 +199,8 @@ class Settings:
         insecure_hosts: The hosts that plain HTTP may be used to, in lower case.
         region: The country of numbers without a country code, such as "DE"; None to refuse them.
         allowed_numbers: The only numbers that may be called, as E.164; None for all.
+        allowed_regions: The only countries whose numbers may be called; None for all.
+        allow_special_numbers: Whether premium-rate numbers and the like may be called.
         timeout: Seconds to wait for a response.
         poll_interval: When to poll a running callback; made of a number of seconds, too.
     """
@@ -208,6 +211,8 @@ class Settings:
     insecure_hosts: frozenset[str] = field(default=frozenset(), validator=_hosts)
     region: str | None = field(default=None, validator=optional(and_(_one_line, _region)))
     allowed_numbers: frozenset[str] | None = None
+    allowed_regions: frozenset[str] | None = None
+    allow_special_numbers: bool = False
     timeout: float = field(default=30.0, validator=_seconds)
     poll_interval: PollInterval = field(default=default_poll_interval, converter=_poll_interval)
 
@@ -221,6 +226,8 @@ class Settings:
         insecure_hosts: Collection[str] | None,
         region: str | None,
         allowed_numbers: Collection[str] | None,
+        allowed_regions: Collection[str] | None,
+        allow_special_numbers: bool | None,
         **others: Any,
     ) -> Settings:
         """
@@ -240,15 +247,22 @@ class Settings:
         key.check()
         try:
             region = _or_variable(region, "TENIOS_REGION")
+            special = _switch("allow_special_numbers", allow_special_numbers)
+
+            def read(number: Any) -> str:
+                if isinstance(number, str) and key.redact(number) != number:
+                    raise ValueError("a number has the access key in it.")
+                return to_e164(number, region=region, allow_special_numbers=special)
+
             return cls(
                 access_key=key,
                 callback_config_id=_or_variable(callback_config_id, "TENIOS_CALLBACK_CONFIG_ID"),
                 base_url=_or_variable(base_url, "TENIOS_BASE_URL"),
                 insecure_hosts=_listed("insecure_hosts", insecure_hosts, str.lower) or frozenset(),
                 region=region,
-                allowed_numbers=_listed(
-                    "allowed_numbers", allowed_numbers, lambda each: to_e164(each, region=region)
-                ),
+                allowed_numbers=_listed("allowed_numbers", allowed_numbers, read),
+                allowed_regions=_listed("allowed_regions", allowed_regions, check_region),
+                allow_special_numbers=special,
                 **others,
             )
         except ConfigurationError as error:
@@ -270,6 +284,17 @@ def _listed(name: str, values: Any, convert: Any) -> frozenset[str] | None:
         return frozenset(convert(value) for value in values)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"{name}: {error}") from None
+
+
+def _switch(name: str, value: object) -> bool:
+    """Return a setting that is on or off, else its variable; False if that is unset or empty."""
+    if value is None:
+        value = _SWITCH.get(os.environ.get(f"TENIOS_{name.upper()}", "").strip().lower())
+        if value is None:
+            raise ConfigurationError(f"TENIOS_{name.upper()} must be 1 (on) or 0 (off).")
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, got {value!r}.")
+    return value
 
 
 def _or_variable(value: str | None, variable: str) -> str | None:

@@ -51,6 +51,11 @@ class Tenios:
             default they are refused.
         allowed_numbers: The only numbers that may be called (``TENIOS_ALLOWED_NUMBERS``, separated
             by commas), so that a staging system cannot call strangers; None for all.
+        allowed_regions: The only countries whose numbers may be called, such as ["DE", "AT"]
+            (``TENIOS_ALLOWED_REGIONS``, separated by commas); None for all.
+        allow_special_numbers: Whether to call premium-rate, shared-cost, personal, pager and
+            satellite numbers (``TENIOS_ALLOW_SPECIAL_NUMBERS``, 1 or 0). By default they are
+            refused.
         timeout: Seconds to wait for a response. A connection must be made within 5 of them.
         poll_interval: When to poll a running callback: a function, or a number of seconds, of which
             the least is 0.25. See :func:`default_poll_interval`.
@@ -77,6 +82,8 @@ class Tenios:
         insecure_hosts: Collection[str] | None = None,
         region: str | None = None,
         allowed_numbers: Collection[str] | None = None,
+        allowed_regions: Collection[str] | None = None,
+        allow_special_numbers: bool | None = None,
         timeout: float = _client_base.DEFAULT_TIMEOUT,
         poll_interval: PollInterval | float = default_poll_interval,
         proxy: str | None = None,
@@ -94,6 +101,8 @@ class Tenios:
             insecure_hosts=insecure_hosts,
             region=region,
             allowed_numbers=allowed_numbers,
+            allowed_regions=allowed_regions,
+            allow_special_numbers=allow_special_numbers,
             timeout=timeout,
             poll_interval=poll_interval,
         )
@@ -143,6 +152,16 @@ class Tenios:
     def allowed_numbers(self) -> frozenset[str] | None:
         """The only numbers that may be called, as E.164; None for all."""
         return self._settings.allowed_numbers
+
+    @property
+    def allowed_regions(self) -> frozenset[str] | None:
+        """The only countries whose numbers may be called, such as "DE"; None for all."""
+        return self._settings.allowed_regions
+
+    @property
+    def allow_special_numbers(self) -> bool:
+        """Whether premium-rate, shared-cost, personal, pager and satellite numbers are called."""
+        return self._settings.allow_special_numbers
 
     def start_callback(
         self,

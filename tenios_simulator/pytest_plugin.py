@@ -139,6 +139,6 @@ def async_tenios(tenios_simulator: Simulator) -> Iterator[AsyncTenios]:
 def _without_client_settings() -> Iterator[None]:
     """Hide the developer's own region and allowed numbers."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("TENIOS_ALLOWED_NUMBERS", "TENIOS_REGION"):
+        for name in ("TENIOS_ALLOWED_NUMBERS", "TENIOS_ALLOWED_REGIONS", "TENIOS_REGION"):
             patch.delenv(name, raising=False)
         yield

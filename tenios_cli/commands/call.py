@@ -10,7 +10,13 @@ import click
 
 from tenios_cli._clients import make_client
 from tenios_cli._exit_codes import EPILOG, code_of_outcome
-from tenios_cli._options import client_options, ledger_option, seconds, timeout_options
+from tenios_cli._options import (
+    client_options,
+    ledger_option,
+    number_options,
+    seconds,
+    timeout_options,
+)
 from tenios_cli._output import make_output
 from tenios_ext import InvalidArgumentError, to_e164
 from tenios_ext.ledger import Ledger
@@ -38,9 +44,7 @@ if TYPE_CHECKING:
     metavar="KEY",
     help="Call the customer only after the agent has pressed KEY: 0 to 9, * or #.",
 )
-@click.option(
-    "--region", metavar="CODE", help="The country of a NUMBER without a country code, such as DE."
-)
+@number_options
 @click.option(
     "--key",
     metavar="KEY",
@@ -64,6 +68,8 @@ def call(
     agent_announcement: str | None,
     dtmf_key: str | None,
     region: str | None,
+    allowed_regions: list[str] | None,
+    allow_special_numbers: bool,
     key: str | None,
     ledger: str | None,
     no_wait: bool,
@@ -82,9 +88,15 @@ def call(
     run.output = output = _make_output(run.stdout, as_json=as_json, live=not no_wait)
     with (
         Ledger(ledger) if ledger else nullcontext() as opened,
-        make_client(simulator, region=region, ledger=opened) as tenios,
+        make_client(
+            simulator,
+            ledger=opened,
+            region=region,
+            allowed_regions=allowed_regions,
+            allow_special_numbers=allow_special_numbers or None,
+        ) as tenios,
     ):
-        e164 = _to_e164(number, tenios.region)
+        e164 = _to_e164(number, tenios)
         if not yes and not as_json and rings_real_phones(tenios) and is_at_terminal():
             from tenios_cli._confirm import confirm
 
@@ -114,9 +126,14 @@ def _make_output(stdout: SafeStream, *, as_json: bool, live: bool) -> Output:
     return make_output(stdout, as_json=as_json)
 
 
-def _to_e164(number: str, region: str | None) -> str:
+def _to_e164(number: str, tenios: Tenios) -> str:
     try:
-        return to_e164(number, region=region)
+        return to_e164(
+            number,
+            region=tenios.region,
+            allowed_regions=tenios.allowed_regions,
+            allow_special_numbers=tenios.allow_special_numbers,
+        )
     except ValueError as error:
         raise InvalidArgumentError(str(error)) from None
 

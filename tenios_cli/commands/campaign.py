@@ -20,8 +20,8 @@ from tenios_cli._clients import make_async_client
 from tenios_cli._errors import CommandError
 from tenios_cli._exit_codes import EPILOG, ExitCode
 from tenios_cli._extras import requires_extra
-from tenios_cli._options import client_options, json_option, seconds
-from tenios_cli._output import one_line, print_json
+from tenios_cli._options import client_options, json_option, number_options, price_options, seconds
+from tenios_cli._output import in_options, one_line, print_json
 from tenios_ext import ConfigurationError
 
 from .call import is_at_terminal, rings_real_phones
@@ -114,9 +114,7 @@ def campaign() -> None:
     show_default=True,
     help="Try again after this time if no agent was reached.",
 )
-@click.option(
-    "--region", metavar="CODE", help="The country of numbers without a country code, such as DE."
-)
+@number_options
 @_zone_option
 @click.option("--dry-run", is_flag=True, help="Check the file and change nothing.")
 @json_option
@@ -128,6 +126,8 @@ def add(
     retry_after: int,
     agent_retry_after: int,
     region: str | None,
+    allowed_regions: list[str] | None,
+    allow_special_numbers: bool,
     timezone: str | None,
     dry_run: bool,
     as_json: bool,
@@ -143,12 +143,18 @@ def add(
         from tenios_campaign import read_customers  # an extra
 
         try:
-            found = read_customers(file, region=region, zone=_zone(timezone))
+            found = read_customers(
+                file,
+                region=region,
+                allowed_regions=allowed_regions,
+                allow_special_numbers=allow_special_numbers,
+                zone=_zone(timezone),
+            )
             if found.problems:
                 for problem in found.problems:
                     _say(
                         as_json,
-                        f"line {problem.line}: {problem.reason}",
+                        f"line {problem.line}: {in_options(problem.reason)}",
                         event="problem",
                         **asdict(problem),
                     )
@@ -228,6 +234,7 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Start callbacks only in these hours of each day, such as 09:00-18:00.",
         ),
         _zone_option,
+        price_options,
         click.option("--yes", is_flag=True, help="Do not ask before real phones ring."),
         click.option(
             "--answer-timeout",
@@ -288,6 +295,8 @@ def _call(
     rate: float | None,
     between: str | None,
     timezone: str | None,
+    allowed_regions: list[str] | None,
+    allow_special_numbers: bool,
     yes: bool,
     answer_timeout: int,
     end_timeout: int,
@@ -300,7 +309,12 @@ def _call(
     with _opened(url) as (opened, ledger):
         hours = _hours(between, timezone)
         output = run.output = _make_output(run.stdout, as_json=as_json, live=live)
-        tenios = make_async_client(simulator, ledger=ledger)
+        tenios = make_async_client(
+            simulator,
+            ledger=ledger,
+            allowed_regions=allowed_regions,
+            allow_special_numbers=allow_special_numbers or None,
+        )
         waiting = opened.summary().waiting
         if (
             (waiting or is_worker)

@@ -96,6 +96,12 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
         if tenios.allowed_numbers is not None:
             text = ", ".join(sorted(tenios.allowed_numbers)) or "none, so no number can be called"
             yield Check("allowed numbers", ok=True, text=text)
+        if tenios.allowed_regions is not None:
+            text = ", ".join(sorted(tenios.allowed_regions)) or "none, so no number can be called"
+            yield Check("allowed regions", ok=True, text=text)
+        if tenios.allow_special_numbers:
+            text = "allowed: premium-rate, shared-cost, personal, pager and satellite numbers"
+            yield Check("special numbers", ok=True, text=text)
         if hosts := os.environ.get("TENIOS_INSECURE_HOSTS"):
             yield Check(
                 "insecure hosts",
