@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from tenios_ext import to_e164
 from tenios_ext._settings import is_loopback
 from tenios_ext.openapi import contract_text
 
@@ -177,10 +178,12 @@ class ControlAPI:
     async def _start_callback(self, request: Request) -> Response:
         document = await read_document(request, "StartCallbackRequest")
         access_key, callback_config_id = self._simulator.account
+        with _invalid_value():
+            number = to_e164(document["number"])
         body = {
             "access_key": access_key,
             "callback_config_id": callback_config_id,
-            "callback_number": document["number"],
+            "callback_number": number,
             "delay": document.get("delay", 0),
         }
         response = self._simulator.handle_request(

@@ -52,7 +52,12 @@ def test_doctor_sends_and_prints_no_access_key() -> None:
 
 
 def test_doctor_prints_ok_for_each_check_that_passes(simulator: dict[str, str]) -> None:
-    settings = {**simulator, "TENIOS_ALLOWED_NUMBERS": "+49 221 4710123"}
+    settings = {
+        **simulator,
+        "TENIOS_ALLOWED_NUMBERS": "+49 221 4710123",
+        "TENIOS_ALLOWED_REGIONS": "DE,AT",
+        "TENIOS_ALLOW_SPECIAL_NUMBERS": "1",
+    }
     result = tenios("doctor", settings=settings)
     assert result.returncode == 0
     versions, *lines = result.stdout.splitlines()
@@ -61,6 +66,8 @@ def test_doctor_prints_ok_for_each_check_that_passes(simulator: dict[str, str]) 
         "ok   access key: set by TENIOS_ACCESS_KEY",
         "ok   callback config id: SIMULATOR-CONFIG",
         "ok   allowed numbers: +492214710123",
+        "ok   allowed regions: AT, DE",
+        "ok   special numbers: allowed, whatever a call costs",
         f"ok   base URL: {simulator['TENIOS_BASE_URL']} responds (HTTP 200)",
     ]
 

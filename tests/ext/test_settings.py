@@ -197,6 +197,75 @@ def test_empty_variable_of_allowed_numbers_allows_none(
     assert not server.bodies
 
 
+@pytest.mark.parametrize("allowed", [["DE", "at"], {"DE"}])
+def test_number_of_another_country_is_not_called(allowed: Any, server: FakeTenios) -> None:
+    transport = httpx.MockTransport(server)
+    with Tenios("KEY", CONFIG_ID, transport=transport, allowed_regions=allowed) as tenios:
+        tenios.start_callback(NUMBER)
+        for number in ("+44 20 7946 0018", "+1 876 523 0123", "+882 16 1234567"):
+            with pytest.raises(InvalidArgumentError):
+                tenios.start_callback(number)
+        with pytest.raises(InvalidArgumentError, match=r"in GG\. The allowed regions are: .*DE"):
+            tenios.start_callback("+44 1481 256789")
+    assert [body["callback_number"] for body in server.bodies] == [NUMBER]
+
+
+def test_empty_variable_of_allowed_regions_allows_none(
+    server: FakeTenios, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENIOS_ALLOWED_REGIONS", "")
+    with Tenios("KEY", CONFIG_ID, transport=httpx.MockTransport(server)) as tenios:
+        assert tenios.allowed_regions == frozenset()
+        with pytest.raises(InvalidArgumentError, match="The allowed regions are: none"):
+            tenios.start_callback(NUMBER)
+    assert not server.bodies
+
+
+@pytest.mark.parametrize("variable", [None, "", "0", "false"])
+def test_special_number_is_not_called_by_default(
+    variable: str | None, server: FakeTenios, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("TENIOS_ALLOW_SPECIAL_NUMBERS", variable)
+    with Tenios("KEY", CONFIG_ID, transport=httpx.MockTransport(server)) as tenios:
+        assert not tenios.allow_special_numbers
+        with pytest.raises(
+            InvalidArgumentError, match=r"is a premium-rate number.*allow_special_numbers=True"
+        ):
+            tenios.start_callback("+49 900 1234567")
+    assert not server.bodies
+
+
+@pytest.mark.parametrize(("keyword", "variable"), [(True, "0"), (None, "1")])
+def test_special_number_is_called_if_it_is_allowed(
+    keyword: bool | None,  # noqa: FBT001 - a parameter of the test
+    variable: str,
+    server: FakeTenios,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TENIOS_ALLOW_SPECIAL_NUMBERS", variable)
+    transport = httpx.MockTransport(server)
+    with Tenios("KEY", CONFIG_ID, transport=transport, allow_special_numbers=keyword) as tenios:
+        tenios.start_callback("+49 900 1234567")
+    assert [body["callback_number"] for body in server.bodies] == ["+499001234567"]
+
+
+def test_unclear_variable_of_special_numbers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENIOS_ALLOW_SPECIAL_NUMBERS", "maybe")
+    with pytest.raises(ConfigurationError, match=r"TENIOS_ALLOW_SPECIAL_NUMBERS must be 1 .* or 0"):
+        Tenios("KEY")
+
+
+def test_key_in_the_place_of_the_number_is_not_shown() -> None:
+    key = "12345-secret-part"
+    with Tenios(key, CONFIG_ID) as tenios, pytest.raises(InvalidArgumentError) as raised:
+        tenios.start_callback(key)
+    assert "secret" not in str(raised.value)
+    with pytest.raises(ConfigurationError) as refused:
+        Tenios(key, allowed_numbers=[key])
+    assert "secret" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
@@ -228,6 +297,9 @@ def test_empty_variable_of_allowed_numbers_allows_none(
             "allowed_numbers: '0221 4710123' has no country code",
         ),
         ({"allowed_numbers": [492214710123]}, "allowed_numbers: A phone number must be a str"),
+        ({"allowed_regions": "DE"}, "not a single str"),
+        ({"allowed_regions": ["UK"]}, "allowed_regions: region must be .* got 'UK'"),
+        ({"allow_special_numbers": 1}, "allow_special_numbers must be True or False, got 1"),
         ({"region": "XX"}, "region must be a two-letter ISO 3166 code such as 'DE', got 'XX'"),
     ],
     ids=repr,

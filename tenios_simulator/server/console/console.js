@@ -192,10 +192,8 @@ function onSubmit(id, handle) {
   });
 }
 
-const withoutSpaces = (number) => number.replaceAll(" ", "");
-
 onSubmit("call", async ({ number, delay }) => {
-  const sent = await send("POST", "callbacks", { number: withoutSpaces(number), delay: Number(delay) });
+  const sent = await send("POST", "callbacks", { number, delay: Number(delay) });
   if (!sent) return;
   const { status, body, disconnect } = await sent.json();
   if (disconnect) $("error").textContent = `No response: ${DISCONNECT_TEXT[disconnect]}.`;
@@ -203,7 +201,7 @@ onSubmit("call", async ({ number, delay }) => {
 });
 onSubmit("scenario", async ({ name, number }) => {
   const text = $("scenario").elements.name.selectedOptions[0].textContent;
-  const done = await send("POST", "scenarios", number ? { name, number: withoutSpaces(number) } : { name });
+  const done = await send("POST", "scenarios", number ? { name, number } : { name });
   $("scenario-set").textContent = done ? `Set for ${number || "all numbers"}: ${text}.` : "";
 });
 onSubmit("fault", ({ kind, on, times, detail }) => {

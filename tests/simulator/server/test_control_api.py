@@ -122,9 +122,9 @@ def test_reset_removes_callbacks_requests_and_faults(
             "scenarios",
             {"name": "answered", "number": "0221"},
             "INVALID_VALUE",
-            "Invalid value: number.",
+            "'0221' has no country code.",
         ),
-        ("callbacks", {"number": "soon"}, "INVALID_VALUE", "Invalid value: number."),
+        ("callbacks", {"number": "soon"}, "INVALID_VALUE", "'soon' is not a phone number:"),
         ("callbacks/10/actions", {"action": "shout"}, "INVALID_VALUE", "Invalid value: action."),
     ],
 )

@@ -1,17 +1,11 @@
-"""
-Phone numbers, as people write them, to E.164. A number that can be read in two ways is refused.
-
-This module knows how numbers are written; :mod:`._numbering` knows the numbering plans.
-"""
+"""How a phone number is written: its digits, and what stands between them."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
+from itertools import pairwise
+from typing import NamedTuple
 
 # What may stand before and between the digits. Everything else is refused: phonenumbers would drop
 # it, or make digits of letters. All patterns are compiled at their first use, because that takes
@@ -73,62 +67,14 @@ class Written(NamedTuple):
     digits: str
     gaps: tuple[Gap, ...]
 
-
-def check_region(region: object) -> str:
-    """Return *region* in upper case. Raises ValueError unless it is an ISO 3166 code ("DE")."""
-    import phonenumbers
-
-    if not isinstance(region, str) or region.upper() not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError(f"region must be a two-letter ISO 3166 code such as 'DE', got {region!r}.")
-    return region.upper()
+    @property
+    def groups(self) -> list[str]:
+        """The digits in groups."""
+        bounds = [0, *(gap.position for gap in self.gaps), len(self.digits)]
+        return [self.digits[begin:end] for begin, end in pairwise(bounds)]
 
 
-def to_e164(
-    number: str,
-    *,
-    region: str | None = None,
-    allowed_regions: Collection[str] | None = None,
-    allow_special_numbers: bool = False,
-) -> str:
-    """
-    Return *number* in the form that TENIOS expects, such as ``+492214710123``.
-
-    A number is refused unless there is exactly one way to read it. Without a country code, it must
-    be a valid number of *region*, written as people do there: with the 0 before the area code in
-    Germany, without one in Italy.
-
-    Args:
-        number: Any usual spelling: ``+49 221 4710 123``, ``0049 221 4710123``; with a region also
-            ``(0221) 4710-123``.
-        region: The country to assume if *number* names none: a two-letter ISO 3166 code, such as
-            "DE".
-        allowed_regions: The only countries whose numbers are accepted; None for all.
-        allow_special_numbers: Whether to accept premium-rate, shared-cost, personal, pager and
-            satellite numbers.
-
-    Raises:
-        TypeError: *number* is not a str.
-        ValueError: *number* is refused. The message says why, and how to write it.
-    """
-    # Loading its tables takes a tenth of a second, which a program that only fetches statuses need
-    # not pay.
-    from . import _numbering
-
-    if region is not None:
-        region = check_region(region)
-    if allowed_regions is not None:
-        allowed_regions = frozenset(map(check_region, allowed_regions))
-    if not isinstance(number, str):
-        raise TypeError(
-            f"A phone number must be a str such as '+49 221 4710123', got {type(number).__name__}."
-        )
-    found = _numbering.read(_written(number), region)
-    _numbering.check_price(found, allow_special_numbers=allow_special_numbers)
-    _numbering.check_place(found, allowed_regions)
-    return found.e164
-
-
-def _written(number: str) -> Written:
+def read_text(number: str) -> Written:
     """Return the digits and separators. Raises ValueError if there is anything else."""
     text = "".join(map(_ascii, number)).strip()
     if len(text) > _MAX_LENGTH:
@@ -144,12 +90,12 @@ def _written(number: str) -> Written:
     lead, *parts = re.split(r"([0-9]+)", text)
     gaps, position, offset = [], 0, len(lead)
     if not re.fullmatch(_LEAD, lead):
-        raise _not_a_part(given, text)
+        raise _not_a_part(given, text, position=0)
     for digits, gap in zip(parts[::2], parts[1::2], strict=True):
         position, offset = position + len(digits), offset + len(digits)
         rest = text[offset:]
         if not re.fullmatch(_GAP, gap) or gap == rest != "":
-            raise _not_a_part(given, rest)
+            raise _not_a_part(given, rest, position)
         gaps.append(Gap(position, gap, rest))
         offset += len(gap)
     return Written(given, "+" in lead, "".join(parts[::2]), tuple(gaps[:-1]))
@@ -177,8 +123,8 @@ def _other_kind(text: str) -> str | None:
     return None
 
 
-def _not_a_part(given: str, rest: str) -> ValueError:
-    if re.match(_EXTENSION, rest):
+def _not_a_part(given: str, rest: str, position: int) -> ValueError:
+    if position and re.match(_EXTENSION, rest):
         return ValueError(
             f"{given} has an extension, which cannot be dialled. Give the number without it."
         )

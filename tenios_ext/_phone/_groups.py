@@ -1,0 +1,153 @@
+"""Whether the groups in which a number is written agree with what its digits mean."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat
+
+from ._plans import Number, groups_of, is_national, is_valid, parse
+
+if TYPE_CHECKING:
+    from ._text import Written
+
+_MIN_NUMBER = 5
+# The groups after an area code, in digits.
+_MIN_GROUP, _MAX_GROUP, _MAX_FIRST_GROUP, _LONG_GROUP = 2, 4, 5, 6
+_MAX_AREA = 5
+_MAX_EXTENSION = 5
+_ENDING = 3
+_NEIGHBOURS = 9
+
+
+def check_groups(number: Number, written: Written) -> None:
+    """Raise ValueError if the groups contradict the number, or may be two numbers."""
+    formats = (PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.NATIONAL)
+    usual = [groups_of(phonenumbers.format_number(number.parsed, each)) for each in formats]
+    if number.is_valid and written.groups in usual and _are_plain(written):
+        return
+    groups = _Groups(number, written)
+    for index, gap in enumerate(written.gaps):
+        if not groups.is_at_home(index):
+            hint = (
+                f"Write '{phonenumbers.format_number(number.parsed, formats[0])}' if it is one number."
+                if gap.text in {" ", "-"}
+                else "Separate the groups of one number by single spaces."
+            )
+            raise ValueError(
+                f"{written.given} is not written as a phone number is: {gap.rest!r} begins where "
+                f"none of its groups does. {hint}"
+            )
+        if not groups.continues(index):
+            raise ValueError(
+                f"{written.given} may be two numbers, or have an extension: {gap.rest!r} follows "
+                "what could be a whole number. Write one number without an extension, its last "
+                "digits in one group."
+            )
+
+
+def _are_plain(written: Written) -> bool:
+    return all(gap.text in {" ", "-", "(", ")", " (", ") ", ")-"} for gap in written.gaps)
+
+
+class _Groups:
+    """The groups in which a number is written, compared with its parts."""
+
+    def __init__(self, number: Number, written: Written) -> None:
+        start = number.start or 0
+        self.gaps = written.gaps
+        self._number = number
+        self._positions = [gap.position - start for gap in self.gaps]
+        self._ends = number.area_ends()
+        self._is_simple = number.start is None or not number.is_valid
+        found = [(p, gap.text) for p, gap in zip(self._positions, self.gaps, strict=True)]
+        self._is_area_marked = any(p in self._ends and set(text) & set(")/") for p, text in found)
+        area = number.area_length or next((p for p in self._positions if p in self._ends), 0)
+        # What stands after the area code: the separators, and the lengths of the groups.
+        self._local = [(p, text.strip() or " ") for p, text in found if p > area]
+        bounds = [area, *(p for p, _ in self._local), len(number.national)]
+        self._sizes = [end - begin for begin, end in pairwise(bounds)]
+
+    def is_at_home(self, index: int) -> bool:
+        """Return whether the gap is one that people write at this place."""
+        text, position = self.gaps[index].text, self._positions[index]
+        if self._is_simple:  # Its parts are not known.
+            return text in {" ", "-"}
+        if position <= 0 or position in self._number.prefixes:
+            return position in self._number.prefixes and "/" not in text
+        if "(" in text or ("/" in text and self._count("/") > 1):
+            return False
+        if position in self._ends:
+            return True
+        if position < self._number.area_length:
+            return self._is_area_marked and text in {" ", "-"}
+        return text in {" ", "-"} or self._is_unusual(text, position)
+
+    def _is_unusual(self, text: str, position: int) -> bool:
+        """Return whether the gap is a full stop between short groups, or ends a long area code."""
+        sizes, is_whole = self._sizes, self._is_whole(position)
+        if text == ".":  # not that of a decimal fraction or an extension
+            return (
+                sizes[0] <= _MAX_GROUP
+                and all(_MIN_GROUP <= size <= _MAX_GROUP for size in sizes[1:])
+                and (not is_whole or (self._count(".") > 1 and sizes[-1] > _MIN_GROUP))
+            )
+        left = len(self._number.national) - position
+        is_area = ")" in text and "/" not in text and position <= _MAX_AREA
+        return is_area and left >= _MAX_GROUP and not is_whole
+
+    def continues(self, index: int) -> bool:
+        """Return whether what follows the gap cannot be a second number or an extension."""
+        position = self._positions[index]
+        local = [p for p, _ in self._local]
+        if position not in local or not self._is_whole(position):
+            return True
+        national, at = self._number.national, local.index(position)
+        sizes, separators = self._sizes, [each for _, each in self._local]
+        tail = national[position:]
+        if len(tail) >= _MIN_NUMBER and self._is_number(tail):
+            return False
+        if separators.count("-") == 1 and separators[-1] == "-" and self._number.area_length:
+            # As in 4710-123, where the hyphen separates what is dialled after the others.
+            if at == len(local) - 1:
+                return len(tail) <= _MAX_EXTENSION and not self._is_next(position, len(tail))
+            sizes, separators = sizes[:-1], separators[:-1]
+        return (
+            len(set(separators)) == 1
+            and sizes[0] <= _MAX_FIRST_GROUP
+            and all(_MIN_GROUP <= size <= _MAX_GROUP for size in sizes[1:])
+            and not self._has_two_endings()
+        )
+
+    def _has_two_endings(self) -> bool:
+        """Return whether the last two groups may be two endings, as in 23125-100-109."""
+        *before, first, last = self._sizes
+        end = len(self._number.national) - last
+        if not before or first != last or not self._is_whole(end - first):
+            return False
+        if self._local[-1][1] != " " or (last >= _ENDING and before[-1] > last):
+            return True
+        return last >= _ENDING and self._is_next(end, last)
+
+    def _is_next(self, position: int, length: int) -> bool:
+        """Return whether the digits from *position* on count on from those before it."""
+        national = self._number.national
+        if length == 1 and self._sizes[-2] < _LONG_GROUP:
+            return False
+        before, after = national[position - length : position], national[position:]
+        return 0 < int(after[:length]) - int(before) <= _NEIGHBOURS
+
+    def _count(self, character: str) -> int:
+        return sum(character in gap.text for gap in self.gaps)
+
+    def _is_whole(self, position: int) -> bool:
+        """Return whether the digits up to *position* are a number on their own."""
+        code = self._number.parsed.country_code
+        return is_valid(f"+{code}{self._number.national[:position]}")
+
+    def _is_number(self, digits: str) -> bool:
+        region = phonenumbers.region_code_for_country_code(self._number.parsed.country_code or 0)
+        parsed = parse(digits, region)
+        return parsed is not None and is_national(parsed, digits, region)

@@ -1,0 +1,67 @@
+"""Whether a number may be called: what a call may cost, and the country."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from ._plans import GLOBAL, Number, metadata_of, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from phonenumbers import PhoneNumber
+
+_SPECIAL = {
+    PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
+    PhoneNumberType.SHARED_COST: "a shared-cost number",
+    PhoneNumberType.PERSONAL_NUMBER: "a personal number, whose price is not known",
+    PhoneNumberType.PAGER: "a pager",
+    PhoneNumberType.VOICEMAIL: "a voice mailbox",
+}
+
+
+def check_price(number: Number, *, allow_special_numbers: bool) -> None:
+    """Raise ValueError if a call may cost more than one to an ordinary number."""
+    if allow_special_numbers:
+        return
+    if kind := _special_kind(number):
+        raise ValueError(
+            f"{number.e164} is {kind}, and such numbers are not called unless you allow it: "
+            "allow_special_numbers=True."
+        )
+
+
+def check_place(number: Number, allowed_regions: Collection[str] | None) -> None:
+    """Raise ValueError if the number is not in one of the countries."""
+    if allowed_regions is None:
+        return
+    region = phonenumbers.region_code_for_number(number.parsed)
+    if region not in allowed_regions:
+        place = f"a number in {region}" if region else "in no country that is known"
+        allowed = ", ".join(sorted(allowed_regions)) or "none"
+        raise ValueError(f"{number.e164} is {place}. The allowed regions are: {allowed}.")
+
+
+def _special_kind(number: Number) -> str | None:
+    parsed = number.parsed
+    if phonenumbers.region_code_for_country_code(parsed.country_code or 0) == GLOBAL:
+        return "a satellite or other global service"
+    kind = phonenumbers.number_type(parsed)
+    if kind != PhoneNumberType.UNKNOWN:
+        return _SPECIAL.get(kind)
+    return next(filter(None, map(_SPECIAL.get, _types_nearby(parsed, number.national))), None)
+
+
+def _types_nearby(parsed: PhoneNumber, national: str) -> Iterator[int]:
+    """Yield the types of numbers that begin alike, for one that is in no range that is in use."""
+    metadata = metadata_of(parsed.country_code or 0)
+    desc = metadata.general_desc if metadata else None
+    lengths = desc.possible_length if desc else ()
+    for head in (national[:3], national[:2]):
+        for length in lengths:
+            for digit in "0123456789":
+                padded = f"+{parsed.country_code}{head.ljust(length, digit)}"
+                yield phonenumbers.number_type(parse(padded) or parsed)
