@@ -76,5 +76,6 @@ def main() -> None:
     Settings come from the environment: TENIOS_ACCESS_KEY (or TENIOS_ACCESS_KEY_FILE, the name of a
     file with the key in it), TENIOS_CALLBACK_CONFIG_ID, and optionally TENIOS_BASE_URL,
     TENIOS_REGION, TENIOS_ALLOWED_NUMBERS, TENIOS_ALLOWED_REGIONS, TENIOS_ALLOW_SPECIAL_NUMBERS,
-    TENIOS_INSECURE_HOSTS, TENIOS_LEDGER and TENIOS_OFFLINE. Check them with `tenios doctor`. Without an account, add --simulator.
+    TENIOS_INSECURE_HOSTS, TENIOS_LEDGER and TENIOS_OFFLINE. Check them with `tenios doctor`.
+    Without an account, add --simulator.
     """

@@ -112,7 +112,7 @@ def client_options(command: F) -> F:
 
 
 def price_options(command: F) -> F:
-    """Add what limits the numbers that are called: ``allowed_regions``, ``allow_special_numbers``."""
+    """Add the limits of a call's price: ``allowed_regions`` and ``allow_special_numbers``."""
     return _allowed_regions_option(_allow_special_numbers_option(command))
 
 

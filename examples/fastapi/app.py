@@ -25,11 +25,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import phonenumbers
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
-from phonenumbers import PhoneNumberType
 from pydantic import BaseModel, Field
 
 from tenios_ext import (
@@ -49,15 +47,10 @@ if TYPE_CHECKING:
 
     from tenios_ext import AsyncCallback
 
+# A form that calls any number invites pranks and fraud. So foreign numbers are refused, and calls
+# are limited. The client refuses premium-rate numbers by itself.
 REGION = "DE"
-# A form that calls any number invites pranks and fraud. So premium-rate and foreign numbers are
-# refused, and calls are limited.
-ALLOWED_TYPES = {
-    PhoneNumberType.FIXED_LINE,
-    PhoneNumberType.MOBILE,
-    PhoneNumberType.FIXED_LINE_OR_MOBILE,
-    PhoneNumberType.UNKNOWN,
-}
+ALLOWED_REGIONS = ["DE"]
 CALLS_PER_NUMBER, CALLS_PER_VISITOR = 2, 5
 HOUR = 3600.0
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -115,7 +108,7 @@ def connect() -> tuple[AsyncTenios, Ledger]:
     """
     if os.environ.get("TENIOS_ACCESS_KEY"):
         ledger = Ledger(os.environ.get("TENIOS_LEDGER", "sqlite:///callbacks.db"))
-        return AsyncTenios(ledger=ledger), ledger
+        return AsyncTenios(allowed_regions=ALLOWED_REGIONS, ledger=ledger), ledger
     # Each simulator begins with the same ids, so each has a ledger of its own.
     ledger = Ledger(f"sqlite:///{tempfile.mkdtemp()}/callbacks.db")
     return Simulator(real_time=True).async_client(ledger=ledger), ledger
@@ -124,14 +117,11 @@ def connect() -> tuple[AsyncTenios, Ledger]:
 def validated(text: str) -> str:
     """Return the number as E.164, or refuse it with a message for the visitor."""
     try:
-        number = to_e164(text, region=REGION)
+        return to_e164(text, region=REGION, allowed_regions=ALLOWED_REGIONS)
     except ValueError:
-        raise HTTPException(422, "This does not look like a phone number.") from None
-    parsed = phonenumbers.parse(number)
-    region = phonenumbers.region_code_for_number(parsed)
-    if region not in {REGION, None} or phonenumbers.number_type(parsed) not in ALLOWED_TYPES:
-        raise HTTPException(422, "We can only call ordinary German numbers.")
-    return number
+        raise HTTPException(
+            422, "Please enter an ordinary German number, such as 0221 4710123."
+        ) from None
 
 
 async def start_callback(tenios: AsyncTenios, token: str, number: str) -> None:

@@ -65,13 +65,19 @@ def connect() -> tuple[Tenios, Ledger]:
     """
     if os.environ.get("TENIOS_ACCESS_KEY"):
         ledger = Ledger(os.environ.get("TENIOS_LEDGER", "sqlite:///callbacks.db"))
-        return Tenios(region="DE", ledger=ledger), ledger
+        return Tenios(region="DE", allowed_regions=["DE"], ledger=ledger), ledger
     # Each simulator begins with the same ids, so each has a ledger of its own.
     ledger = Ledger(f"sqlite:///{tempfile.mkdtemp()}/callbacks.db")
     simulator = Simulator(real_time=True)
     key, config_id = simulator.account
     return Tenios(
-        key, config_id, base_url=BASE_URL, region="DE", transport=simulator.transport, ledger=ledger
+        key,
+        config_id,
+        base_url=BASE_URL,
+        region="DE",
+        allowed_regions=["DE"],
+        transport=simulator.transport,
+        ledger=ledger,
     ), ledger
 
 

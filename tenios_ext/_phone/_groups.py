@@ -31,8 +31,9 @@ def check_groups(number: Number, written: Written) -> None:
     groups = _Groups(number, written)
     for index, gap in enumerate(written.gaps):
         if not groups.is_at_home(index):
+            international = phonenumbers.format_number(number.parsed, formats[0])
             hint = (
-                f"Write '{phonenumbers.format_number(number.parsed, formats[0])}' if it is one number."
+                f"Write '{international}' if it is one number."
                 if gap.text in {" ", "-"}
                 else "Separate the groups of one number by single spaces."
             )

@@ -28,9 +28,9 @@ _COUNTRY_HINT = (
     "Write it with its country code, such as '+49 221 4710123', or set the region it is written "
     "for: region='DE' (or TENIOS_REGION=DE)."
 )
-# The most digits after the country code. libphonenumber has up to 15 for plans whose numbers vary in
-# length, of which two need less: Germany by its regulator, and Luxembourg, where the numbers of its
-# neighbours would fit.
+# The most digits after the country code. libphonenumber allows up to 15 where numbers vary in
+# length. Two countries need less: Germany by its regulator, and Luxembourg, where the numbers of
+# its neighbours would fit.
 _LONGEST, _LONGEST_BY_CODE = 12, {49: 11, 352: 9}
 # So many digits begin with a country code more often than not.
 _WITH_COUNTRY_CODE = 11

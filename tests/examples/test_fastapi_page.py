@@ -85,10 +85,10 @@ def test_page_says_why_nothing_was_called_and_accepts_a_corrected_number(
     page: Page, simulator: Simulator
 ) -> None:
     for number, message in (
-        ("soon", "This does not look like a phone number."),
-        ("0900 1234567", "We can only call ordinary German numbers."),
-        ("again", "This does not look like a phone number."),
-        ("+1 202 555 0123", "We can only call ordinary German numbers."),
+        ("soon", "Please enter an ordinary German number, such as 0221 4710123."),
+        ("0900 1234567", "Please enter an ordinary German number, such as 0221 4710123."),
+        ("again", "Please enter an ordinary German number, such as 0221 4710123."),
+        ("+1 202 555 0123", "Please enter an ordinary German number, such as 0221 4710123."),
     ):
         request_call(page, number)
         expect(page.get_by_role("status")).to_contain_text(message)
