@@ -115,8 +115,6 @@ def _init_request(
             "Configurations.",
         )
     given: object = number
-    if isinstance(given, str) and settings.access_key.redact(given) != given:
-        raise InvalidArgumentError("number has the access key in it.")  # no part of it is shown
     try:
         e164 = to_e164(
             number,
@@ -125,7 +123,10 @@ def _init_request(
             allow_special_numbers=settings.allow_special_numbers,
         )
     except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(str(error)) from None
+        # The message may quote a part of the number.
+        has_key = isinstance(given, str) and settings.access_key.redact(given) != given
+        message = "number has the access key in it." if has_key else str(error)
+        raise InvalidArgumentError(message) from None
     if settings.allowed_numbers is not None and e164 not in settings.allowed_numbers:
         raise InvalidArgumentError(
             f"{e164} is not one of this client's allowed numbers. Nothing was sent."

@@ -250,9 +250,13 @@ class Settings:
             special = _switch("allow_special_numbers", allow_special_numbers)
 
             def read(number: Any) -> str:
-                if isinstance(number, str) and key.redact(number) != number:
-                    raise ValueError("a number has the access key in it.")
-                return to_e164(number, region=region, allow_special_numbers=special)
+                try:
+                    return to_e164(number, region=region, allow_special_numbers=special)
+                except ValueError:
+                    if key.redact(number) == number:
+                        raise
+                # The message might quote a part of it.
+                raise ValueError("a number has the access key in it.")
 
             return cls(
                 access_key=key,

@@ -90,10 +90,8 @@ class _Groups:
         """Return whether the gap is a full stop between short groups, or ends a long area code."""
         sizes, is_whole = self._sizes, self._is_whole(position)
         if text == ".":  # not that of a decimal fraction or an extension
-            return (
-                sizes[0] <= _MAX_GROUP
-                and all(_MIN_GROUP <= size <= _MAX_GROUP for size in sizes[1:])
-                and (not is_whole or (self._count(".") > 1 and sizes[-1] > _MIN_GROUP))
+            return all(_MIN_GROUP <= size <= _MAX_GROUP for size in sizes) and (
+                not is_whole or (self._count(".") > 1 and sizes[-1] > _MIN_GROUP)
             )
         left = len(self._number.national) - position
         is_area = ")" in text and "/" not in text and position <= _MAX_AREA
@@ -113,7 +111,9 @@ class _Groups:
         if separators.count("-") == 1 and separators[-1] == "-" and self._number.area_length:
             # As in 4710-123, where the hyphen separates what is dialled after the others.
             if at == len(local) - 1:
-                return len(tail) <= _MAX_EXTENSION and not self._is_next(position, len(tail))
+                is_one_digit = len(tail) == 1 and tail != "0" and sizes[-2] >= _LONG_GROUP
+                is_short = len(tail) <= _MAX_EXTENSION and not is_one_digit
+                return is_short and not self._is_next(position, len(tail))
             sizes, separators = sizes[:-1], separators[:-1]
         return (
             len(set(separators)) == 1
@@ -126,19 +126,23 @@ class _Groups:
         """Return whether the last two groups may be two endings, as in 23125-100-109."""
         *before, first, last = self._sizes
         end = len(self._number.national) - last
-        if not before or first != last or not self._is_whole(end - first):
+        if first != last:
             return False
-        if self._local[-1][1] != " " or (last >= _ENDING and before[-1] > last):
+        if self._is_next(end, last, limit=_NEIGHBOURS if last >= _ENDING else 1):
             return True
-        return last >= _ENDING and self._is_next(end, last)
+        return (
+            bool(before)
+            and self._is_whole(end - first)
+            and (self._local[-1][1] != " " or (last >= _ENDING and before[-1] > last))
+        )
 
-    def _is_next(self, position: int, length: int) -> bool:
+    def _is_next(self, position: int, length: int, *, limit: int = _NEIGHBOURS) -> bool:
         """Return whether the digits from *position* on count on from those before it."""
         national = self._number.national
-        if length == 1 and self._sizes[-2] < _LONG_GROUP:
+        if length == 1:
             return False
         before, after = national[position - length : position], national[position:]
-        return 0 < int(after[:length]) - int(before) <= _NEIGHBOURS
+        return 0 < int(after[:length]) - int(before) <= limit
 
     def _count(self, character: str) -> int:
         return sum(character in gap.text for gap in self.gaps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING
 
 import phonenumbers
@@ -10,10 +12,9 @@ from phonenumbers import PhoneNumberType
 from ._plans import GLOBAL, Number, metadata_of, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
-    from phonenumbers import PhoneNumber
-
+_HEAD = 3  # the digits that say what kind of number it is
 _SPECIAL = {
     PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
     PhoneNumberType.SHARED_COST: "a shared-cost number",
@@ -52,16 +53,17 @@ def _special_kind(number: Number) -> str | None:
     kind = phonenumbers.number_type(parsed)
     if kind != PhoneNumberType.UNKNOWN:
         return _SPECIAL.get(kind)
-    return next(filter(None, map(_SPECIAL.get, _types_nearby(parsed, number.national))), None)
+    return _kind_nearby(parsed.country_code or 0, number.national[:_HEAD])
 
 
-def _types_nearby(parsed: PhoneNumber, national: str) -> Iterator[int]:
-    """Yield the types of numbers that begin alike, for one that is in no range that is in use."""
-    metadata = metadata_of(parsed.country_code or 0)
+@lru_cache(1000)
+def _kind_nearby(country_code: int, head: str) -> str | None:
+    """Return what numbers that begin alike are, for one that is in no range that is in use."""
+    metadata = metadata_of(country_code)
     desc = metadata.general_desc if metadata else None
-    lengths = desc.possible_length if desc else ()
-    for head in (national[:3], national[:2]):
-        for length in lengths:
-            for digit in "0123456789":
-                padded = f"+{parsed.country_code}{head.ljust(length, digit)}"
-                yield phonenumbers.number_type(parse(padded) or parsed)
+    for begin in (head, head[:-1]):
+        for length, digit in product(desc.possible_length if desc else (), "0123456789"):
+            parsed = parse(f"+{country_code}{begin.ljust(length, digit)}")
+            if parsed and (kind := _SPECIAL.get(phonenumbers.number_type(parsed))):
+                return kind
+    return None

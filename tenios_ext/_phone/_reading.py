@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import phonenumbers
-from phonenumbers import PhoneNumber, PhoneNumberFormat
+from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from ._groups import check_groups
 from ._plans import (
@@ -52,6 +52,7 @@ def read_number(written: Written, region: str | None) -> Number:
         number = _national(written, region)
     _check_code_repeated(number, given)
     _check_length(number, given)
+    _check_zero(number, given)
     if written.gaps:
         check_groups(number, written)
     return number
@@ -193,7 +194,13 @@ def _check_dialable(parsed: PhoneNumber, given: str) -> None:
     e164 = format_e164(parsed)
     national = phonenumbers.national_significant_number(parsed)
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(parsed.country_code or 0, ())
-    if any(phonenumbers.is_emergency_number(national, each) for each in regions):
+    # An area code in front of it leads to the police of that area.
+    local = national[phonenumbers.length_of_geographical_area_code(parsed) :]
+    if any(
+        phonenumbers.is_emergency_number(digits, each)
+        for each in regions
+        for digits in (national, local)
+    ):
         raise ValueError(f"{given} is an emergency number and cannot be called back.")
     # TENIOS reads the number without what was written around it.
     again = parse(e164)
@@ -221,6 +228,18 @@ def _check_length(number: Number, given: str) -> None:
             f"{given} is too long: no number has more than {longest} digits after the country code "
             f"{code}. Are there two numbers, or an extension? Write one number without it."
         )
+
+
+def _check_zero(number: Number, given: str) -> None:
+    """Raise ValueError if a mobile number in Italy may have a 0 before it that does not belong."""
+    code, national = number.parsed.country_code or 0, number.national
+    if len(national) == _WITH_COUNTRY_CODE and national[0] == "0" and not trunk_prefix(code):
+        rest = parse(f"+{code}{national[1:]}")
+        if rest is not None and phonenumbers.number_type(rest) == PhoneNumberType.MOBILE:
+            raise ValueError(
+                f"{given} can be read in two ways: with its 0, and as '{format_e164(rest)}'. Write "
+                "the number without a 0 if it is that of a mobile phone."
+            )
 
 
 def _check_code_repeated(number: Number, given: str) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 # longer than to import this module.
 _LEAD = r"(?i)(?:tel: *)?(?:\( *)?\+? *(?:\( *)?"
 _GAP = r" *\)? *[-./]? *\(? *"
-_EXTENSION = r"(?i)\s*[,;]?\s*(?:ext(?:ension|n)?\b|durchwahl|dw\b|app\b|x\b|x(?=\d)|#|;)"
+_EXTENSION = r"(?i)\s*[,;]*\s*(?:ext(?:ension|n)?\b|durchwahl|dw\b|app\b|x\b|x(?=\d)|#|;)"
 _DAY, _MONTH, _YEAR = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])", r"(?:19|20)\d\d"
 _DATE = (
     rf"(?:{_DAY}[./ -]+{_MONTH}|{_MONTH}[./ -]+{_DAY})[./ -]+{_YEAR}(?!\d)"
