@@ -140,7 +140,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 def _import_all(*, aiohttp: bool) -> None:
     # Otherwise it would be done at the first request, and hold the event loop for a tenth of a
     # second or more.
-    import_module("phonenumbers")
+    import_module("._phone._reading", __package__)
+    import_module("._phone._price", __package__)
     if aiohttp:
         import_module("._aiohttp_transport", __package__)
         return
