@@ -22,7 +22,6 @@ from support.faults import (
     Fault,
     FaultServer,
     flood,
-    never_respond,
     respond,
     respond_error,
     respond_raw,
@@ -99,35 +98,38 @@ def test_compressed_response_within_the_limit_is_read(
         assert start_callback(mode, base_url=server.url).id == 10
 
 
-def send_headers_slowly(connection: Connection) -> None:
-    connection.send(b"HTTP/1.1 200 OK\r\n")
-    while not connection.hold(0.02):
-        connection.send(b"X-Header: value\r\n")
+BODY = b'{"id": 10, "status": "DISCONNECTED"}'
+HEAD = b"HTTP/1.1 200 OK\r\n"
+LENGTH = b"Content-Length: %d\r\n\r\n" % len(BODY)
 
 
-def send_interim_responses(connection: Connection) -> None:
-    while not connection.hold(0.02):
-        connection.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+def slowly(first: bytes, repeated: bytes, last: bytes) -> Fault:
+    """
+    Return a fault that sends one part of a response again and again for 20 seconds, and then the
+    rest: without a limit, the call would succeed.
+    """
 
+    def send(connection: Connection) -> None:
+        connection.send(first)
+        for _ in range(1000):
+            if connection.hold(0.02):
+                return
+            connection.send(repeated)
+        connection.send(last)
 
-def send_one_header_slowly(connection: Connection) -> None:
-    connection.send(b"HTTP/1.1 200 OK\r\nX-Header: ")
-    while not connection.hold(0.02):
-        connection.send(b"a")
-
-
-def send_body_slowly(connection: Connection) -> None:
-    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while not connection.hold(0.02):
-        connection.send(b"1\r\n \r\n")
+    return send
 
 
 SLOW = [
-    send_headers_slowly,
-    send_interim_responses,
-    send_one_header_slowly,
-    send_body_slowly,
-    never_respond,
+    slowly(HEAD, b"X-Header: value\r\n", LENGTH + BODY),
+    slowly(b"", b"HTTP/1.1 102 Processing\r\n\r\n", HEAD + LENGTH + BODY),
+    slowly(HEAD + b"X-Header: ", b"a", b"\r\n" + LENGTH + BODY),
+    slowly(
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
+        b"1\r\n \r\n",
+        b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY),
+    ),
+    slowly(b"", b"", HEAD + LENGTH + BODY),
 ]
 
 
@@ -144,7 +146,6 @@ def with_each_slow_server(call: Callable[[str], None]) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_whole_exchange_is_limited(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a limit on the whole, this test would not end."""
     shorten_limits(monkeypatch)
 
     def call(url: str) -> None:
