@@ -19,7 +19,6 @@ from support.clients import MODES, Script, fetch_status, shorten_limits, start_c
 from support.faults import (
     STATUS,
     Connection,
-    Fault,
     FaultServer,
     flood,
     respond,
@@ -103,19 +102,20 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 LENGTH = b"Content-Length: %d\r\n\r\n" % len(BODY)
 
 
-def slowly(first: bytes, repeated: bytes, last: bytes) -> Fault:
+def slowly(first: bytes, repeated: bytes, last: bytes) -> Callable[[Connection], bool]:
     """
-    Return a fault that sends one part of a response again and again for 20 seconds, and then the
-    rest: without a limit, the call would succeed.
+    Return a function that sends one part of a response again and again for 20 seconds, then the
+    rest, and returns whether the client waited for that.
     """
 
-    def send(connection: Connection) -> None:
+    def send(connection: Connection) -> bool:
         connection.send(first)
         for _ in range(1000):
             if connection.hold(0.02):
-                return
+                return False
             connection.send(repeated)
         connection.send(last)
+        return True
 
     return send
 
@@ -136,9 +136,11 @@ SLOW = [
 def with_each_slow_server(call: Callable[[str], None]) -> None:
     """Make a call to a server of each kind, all at once."""
 
-    def call_one(slow: Fault) -> None:
-        with FaultServer(slow) as server:
+    def call_one(slow: Callable[[Connection], bool]) -> None:
+        waited: list[bool] = []
+        with FaultServer(lambda connection: waited.append(slow(connection))) as server:
             call(server.url)
+        assert True not in waited
 
     with ThreadPoolExecutor(len(SLOW)) as pool:
         list(pool.map(call_one, SLOW))
