@@ -34,4 +34,5 @@ class Response:
 
     @property
     def content(self) -> bytes:
+        """The body as it is sent."""
         return self.raw_body if self.raw_body is not None else json.dumps(self.body).encode()
