@@ -1,8 +1,9 @@
 """
-Write tenios_ext/_sync_client.py from tenios_ext/_async_client.py, or check that it is up to date.
+Write the modules of tenios_ext for threads from those for asyncio, or check that they are up to
+date.
 
     generate_sync.py            write
-    generate_sync.py --check    change nothing; exit with 1 if the file is out of date
+    generate_sync.py --check    change nothing; exit with 1 if a file is out of date
 
 Lines that end in "# async only", and those between "# async only: begin" and "# async only: end",
 are left out, and so are imports that nothing uses then.
@@ -16,75 +17,108 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE, TARGET = ROOT / "tenios_ext/_async_client.py", ROOT / "tenios_ext/_sync_client.py"
-DOCSTRING = '''"""
-The client for threads. Generated from _async_client.py: change that file and run "make generate".
-"""'''
+PACKAGE = ROOT / "tenios_ext"
+MODULES = {
+    "_async_client.py": "_sync_client.py",
+    "_async_poller.py": "_poller.py",
+    "_async_transport.py": "_transport.py",
+    "_async_network.py": "_network.py",
+}
 
-# Applied in this order to what is left. Each must be found, so that none outlives what it was
-# written for.
+# Applied in this order to what is left. Each must be found in one of the modules, so that none
+# outlives what it was written for.
 REPLACEMENTS = [
-    (r'^"""[^"]*"""', DOCSTRING),
     (r"\n +aiohttp: Whether (?:.|\n)*?(?=\n\n)", ""),
+    (r",\s+or aiohttp\s+cannot be used\.", "."),
     (r",\s+for asyncio\.\n", ".\n"),
     (r"share it between tasks, and", "share it between threads, and"),
     (r"\n +Each event loop has its own connections\.\n", ""),
-    (r"async_raise_for_status", "raise_for_status"),
-    (r"\basync_sleep\b", "sleep"),
+    (r" Each\s+event loop has its own\.", ""),
+    (r"\s+After a fork, two processes.*?fails\.", ""),
+    (r"\basync_(?=raise_for_status|sleep|in_thread)", ""),
     (r"\basyncio_detailed\b", "sync_detailed"),
     (r"\bset_async_httpx_client\b", "set_httpx_client"),
-    (r"\b_async_transport\b", "_transport"),
+    (r"\bhandle_async_request\b", "handle_request"),
+    (r"\b_async_(?=poller|transport|network)", "_"),
+    (r"\b_asyncio_streams\b", "_sockets"),
+    (r"\bAsyncioBackend\b", "SocketBackend"),
+    (r"\bAsyncByteStream\b", "SyncByteStream"),
+    (r"os\.getpid\(\), asyncio\.get_running_loop\(\)", "os.getpid()"),
+    (r"tuple\[int, asyncio\.AbstractEventLoop\]", "int"),
     (r"\b__a(?=enter__|exit__)", "__"),
     (r"\baclose\b", "close"),
-    (r"\bAsync(?=[A-Z])", ""),
+    (r"\b(_?)Async(?=[A-Z])", r"\1"),
     (r"``async with``", "``with``"),
-    (r"\basyncio\.to_thread\(([\w.]+)(?:, )?", r"\1("),
     (r"\b(async|await) ", ""),
 ]
 
 
-def to_sync(source: str) -> str:
-    """Return the source of the sync client. Raises ValueError if a replacement finds nothing."""
+def to_sync(name: str, source: str, found: set[str]) -> str:
+    """Return the source of the twin of a module, and add the patterns that matched to *found*."""
+    source = re.sub(r'^""".*?"""', "", source, flags=re.DOTALL)
     source = re.sub(r" *# async only: begin\n(?:.|\n)*?# async only: end\n", "", source)
     source = re.sub(r"^.*# async only\n", "", source, flags=re.MULTILINE)
     if "async only" in source:
         raise ValueError(
-            f"A mark 'async only' in {SOURCE.name} is misspelt, or its beginning or end is missing."
+            f"A mark 'async only' in {name} is misspelt, or its beginning or end is missing."
         )
     for pattern, replacement in REPLACEMENTS:
-        source, count = re.subn(pattern, replacement, source)
-        if not count:
-            raise ValueError(
-                f"{pattern!r} is not found in {SOURCE.name}; remove it from {Path(__file__).name}."
-            )
-    if left := re.search(r"(?i)async", source.replace("_async_client.py", "")):
+        source, count = re.subn(pattern, replacement, source, flags=re.DOTALL)
+        if count:
+            found.add(pattern)
+    if left := re.search(r"(?i)async\w*", source):
         raise ValueError(
-            f"{left.group()!r} is left in the sync client; add a replacement to "
+            f"{left.group()!r} is left in the twin of {name}; add a replacement to "
             f"{Path(__file__).name}."
         )
-    return source
+    return f'"""The twin for threads of {name}: change that and run "make generate"."""' + source
 
 
-def formatted(source: str) -> str:
+def all_sync(folder: Path = PACKAGE) -> dict[str, str]:
+    """Return the source of each twin. Raises ValueError if a replacement finds nothing."""
+    found: set[str] = set()
+    twins = {
+        twin: to_sync(name, (folder / name).read_text(encoding="utf-8"), found)
+        for name, twin in MODULES.items()
+    }
+    if unused := [pattern for pattern, _ in REPLACEMENTS if pattern not in found]:
+        raise ValueError(
+            f"{unused[0]!r} is not found in {', '.join(MODULES)}; remove it from "
+            f"{Path(__file__).name}."
+        )
+    return twins
+
+
+def formatted(name: str, source: str) -> str:
     """Return *source* as ruff formats it, with its imports sorted."""
     ruff = [Path(sys.executable).with_name("ruff")]
+    options: list[str | Path] = ["--no-cache", "--stdin-filename", PACKAGE / name, "-"]
     for command in (["check", "--fix", "--select", "I,F401", "--quiet"], ["format", "--quiet"]):
-        named: list[str | Path] = [*ruff, *command, "--no-cache", "--stdin-filename", TARGET, "-"]
         source = subprocess.run(
-            named, input=source, capture_output=True, text=True, check=True, cwd=ROOT
+            [*ruff, *command, *options],
+            input=source,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
         ).stdout
     return source
 
 
 def main() -> int:
-    expected = formatted(to_sync(SOURCE.read_text(encoding="utf-8")))
-    if "--check" not in sys.argv[1:]:
-        TARGET.write_text(expected, encoding="utf-8")
-        return 0
-    if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == expected:
-        return 0
-    print(f'{TARGET.relative_to(ROOT)} is out of date; run "make generate" and commit the result.')
-    return 1
+    is_check = "--check" in sys.argv[1:]
+    status = 0
+    for name, source in all_sync().items():
+        target, expected = PACKAGE / name, formatted(name, source)
+        if not is_check:
+            target.write_text(expected, encoding="utf-8")
+        elif not target.is_file() or target.read_text(encoding="utf-8") != expected:
+            print(
+                f'{target.relative_to(ROOT)} is out of date; run "make generate" and commit the '
+                "result."
+            )
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from attrs import frozen
 
 from tenios_ext import CallbackStatus, ConfigurationError
-from tenios_ext.ledger._database import entries as attempts
+from tenios_ext.ledger._schema import VOID
+from tenios_ext.ledger._schema import entries as attempts
 
 from ._models import Added, CampaignEntry, CampaignSummary
 
@@ -103,7 +104,7 @@ class Entries:
     """
 
     def __init__(self, ledger: Ledger) -> None:
-        self.database = ledger._database  # noqa: SLF001 - the same engine and time limits
+        self.database = ledger.database  # the same engine and time limits
         self._run(self._create_tables)
 
     def _run(self, work: Callable[[sa.Connection], Result], *, read_only: bool = False) -> Result:
@@ -270,7 +271,7 @@ class Entries:
 
         def work(connection: sa.Connection) -> Any:
             void = sa.update(attempts).where(a.key == attempt_key(row), a.state == "not_placed")
-            if not connection.execute(void.values(arguments="given up")).rowcount:
+            if not connection.execute(void.values(arguments=VOID)).rowcount:
                 return None
             skip = self._update(*_is_newest(row)).values(skipped=c.skipped + 1)
             return self._row(connection, row.key) if connection.execute(skip).rowcount else None

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from tenios_client.models import CallbackStatus
 
 from ._clock import Clock
+from ._connections import EventHooks
 from ._exceptions import (
     BadCredentialsError,
     CallbackTimeoutError,
@@ -40,7 +41,6 @@ from ._models import CallbackHandle, Outcome, Party, StatusChange, is_final
 from ._phone import to_e164
 from ._polling import PollInterval, default_poll_interval
 from ._sync_client import Callback, Tenios
-from ._transport import EventHooks
 from ._version import __version__
 
 if TYPE_CHECKING:

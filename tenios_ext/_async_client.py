@@ -6,36 +6,48 @@ The asyncio client: the source from which ``make generate`` writes the client fo
 from __future__ import annotations
 
 import asyncio  # async only
+import logging
+import sys
+import warnings
 from collections.abc import AsyncIterable  # async only
 from typing import TYPE_CHECKING, Literal, Self
 
 import tenios_client
-from tenios_client.api.callback import get_callback_status, init_callback
+from tenios_client.api.callback import init_callback
 
-from . import _client_base, _mapping
+from . import _arguments, _responses
+from ._async_poller import AsyncStatusPoller
 from ._async_transport import AsyncHttpClient, AsyncTransport
 from ._attempt import Attempt
-from ._clock import SYSTEM_CLOCK
-from ._exceptions import NotSentError, StatusUnavailableError, TeniosError
+from ._clock import SYSTEM_CLOCK, CheckedClock
+from ._connections import Connections, async_raise_for_status, http_options
+from ._exceptions import ConfigurationError, NotPlacedError, NotSentError, TeniosError
 from ._models import CallbackHandle, Outcome
-from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, PollState, default_poll_interval
-from ._settings import Secret, Settings
-from ._transport import TransportFactory, async_raise_for_status, http_options
+from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, default_poll_interval
+from ._secret import Secret
+from ._settings import DEFAULT_TIMEOUT, Settings, ledger_of
+from ._threads import async_in_thread
 from ._watch_many import MAX_CONCURRENCY, watch_many
-from .ledger._claim import Claim, ledger_of, record_status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable
     from datetime import timedelta
 
     import httpx
+    import sqlalchemy as sa
     from tenios_client.models import CallbackStatus, InitCallbackRequest
 
     from ._clock import Clock
-    from ._polling import PollInterval
-    from ._transport import EventHooks
+    from ._connections import EventHooks
+    from ._polling import PollInterval, PollState
     from ._watch_many import StatusUpdate
     from .ledger import Ledger
+    from .ledger._claim import Claim
+
+logger = logging.getLogger("tenios_ext")
+logger.addHandler(logging.NullHandler())
+
+_CLOSED = "This client is closed, so nothing was sent. Make a new one."
 
 
 class AsyncTenios:
@@ -94,7 +106,7 @@ class AsyncTenios:
         allowed_numbers: Collection[str] | None = None,
         allowed_regions: Collection[str] | None = None,
         allow_special_numbers: bool | None = None,
-        timeout: float = _client_base.DEFAULT_TIMEOUT,
+        timeout: float = DEFAULT_TIMEOUT,
         poll_interval: PollInterval | float = default_poll_interval,
         proxy: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -117,23 +129,32 @@ class AsyncTenios:
             timeout=timeout,
             poll_interval=poll_interval,
         )
-        self._ledger, self._owns_ledger = ledger_of(ledger)
+        self._clock = clock if clock is SYSTEM_CLOCK else CheckedClock(clock)
         own_transport = AsyncTransport(
-            TransportFactory(self._settings, proxy),
+            Connections(self._settings, proxy),
             transport,
             aiohttp=aiohttp,  # async only
         )
         options = http_options(self._settings, event_hooks, async_raise_for_status)
+        self._ledger, self._owns_ledger = ledger_of(ledger)
         self._http = AsyncHttpClient(transport=own_transport, **options)
         self._api = tenios_client.Client(base_url=self._settings.base_url).set_async_httpx_client(
             self._http
         )
-        self._clock = clock
-        self._has_hooks = bool(event_hooks)
-        self._poller = AsyncStatusPoller(self._api, self._settings, clock, self._ledger)
+        self._calls_others = bool(event_hooks) or transport is not None
+        self._poller = AsyncStatusPoller(
+            self._api,
+            self._http,
+            self._settings,
+            self._clock,
+            ledger=self._ledger,
+            calls_others=self._calls_others,
+        )
 
     def __repr__(self) -> str:
-        return _client_base.describe(self)
+        # Also while a traceback shows a client that could not be made.
+        settings = vars(self).get("_settings")
+        return f"{type(self).__name__}({settings.base_url!r})" if settings else "AsyncTenios()"
 
     async def __aenter__(self) -> Self:
         return self
@@ -141,8 +162,10 @@ class AsyncTenios:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def __del__(self) -> None:
-        _client_base.warn_if_open(self)
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        http = vars(self).get("_http")  # There is none if the client could not be made.
+        if http is not None and not http.is_closed:
+            warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2, source=self)
 
     async def aclose(self) -> None:
         """Close the connections. Calling it again does nothing."""
@@ -175,6 +198,16 @@ class AsyncTenios:
         """Whether premium-rate, shared-cost, personal, pager and satellite numbers are called."""
         return self._settings.allow_special_numbers
 
+    @property
+    def callback_config_id(self) -> str | None:
+        """The callback configuration for calls that name none; None if each call must name one."""
+        return self._settings.callback_config_id
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """Where callbacks that are started with a key are recorded."""
+        return self._ledger
+
     async def start_callback(
         self,
         number: str,
@@ -184,6 +217,7 @@ class AsyncTenios:
         dtmf_key: str | None = None,
         callback_config_id: str | None = None,
         key: str | None = None,
+        on_claim: Callable[[sa.Connection], None] | None = None,
     ) -> AsyncCallback:
         """
         Have TENIOS call the agent, then *number*, and connect them. At most one request is sent,
@@ -203,55 +237,93 @@ class AsyncTenios:
             callback_config_id: Use this callback configuration instead of the client's.
             key: What the call is for, such as an order or the submission of a form: 1 to 200
                 printable characters. Needs a ledger.
+            on_claim: Called with a SQLAlchemy connection in the transaction that claims the key,
+                before that and in another thread: what it writes there is committed with the
+                claim. If it raises, nothing is claimed or sent, and that is raised.
 
         Raises:
             NotPlacedError: No callback was started (its subclasses say why). You may call again.
             OutcomeUnknownError: Phones may be ringing. Do not simply call again.
         """
-        _client_base.raise_if_closed(self._http)
-        request = _mapping.init_request(
-            self._settings,
-            number,
-            delay=delay,
-            agent_announcement=agent_announcement,
-            dtmf_key=dtmf_key,
-            callback_config_id=callback_config_id,
-        )
-        if key is None:
-            handle = await self._send_init(request)
-        else:
-            _raise_if_no_event_loop()  # async only
-            with Claim(self._ledger, self._settings, key, request) as claim:
-                if placed := await asyncio.to_thread(claim.make):
+        attempt = Attempt()
+        claim: Claim | None = None
+        try:
+            started_at = self._started_at()
+            request = _arguments.init_request(
+                self._settings,
+                number,
+                delay=delay,
+                agent_announcement=agent_announcement,
+                dtmf_key=dtmf_key,
+                callback_config_id=callback_config_id,
+            )
+            if key is not None:
+                from .ledger._claim import new_claim  # most calls have no key
+
+                claim = new_claim(
+                    self._ledger, self._settings, key, request, attempt, on_claim=on_claim
+                )
+                if placed := await async_in_thread(claim.make, late=claim.too_late):
                     return AsyncCallback(placed, self._poller)
-                handle = await self._send_init(request, claim)
-                await asyncio.to_thread(claim.record, handle)
-        if isinstance(handle, TeniosError):
-            _client_base.log_start_failure(handle)
-            raise handle
-        _client_base.log_start(handle.id)
-        return AsyncCallback(handle, self._poller)
+            result = await self._send_init(request, started_at, attempt)
+            if claim is not None:
+                await async_in_thread(claim.record, result, late=claim.record_late)
+            if isinstance(result, TeniosError):
+                extra = {"error": type(result).__name__}
+                logger.warning("callback not confirmed: %s", result, extra=extra)
+                raise attempt.foreign or result  # noqa: TRY301 - what is raised must lose its frames
+            logger.info("callback %d started", result.id, extra={"callback_id": result.id})
+            return AsyncCallback(result, self._poller)
+        # Reads attributes only: an interruption may strike whenever a function is called.
+        except BaseException as error:
+            attempt.send_before = 0.0  # Nothing may leave from now on.
+            if attempt.may_ring and not isinstance(error, TeniosError):
+                error.add_note(_responses.UNKNOWN_HINT)
+            # The frames of the HTTP library hold the access key.
+            error.__cause__ = error.__context__ = error.__traceback__ = None
+            if claim is not None:
+                claim.is_over = True
+                if claim.is_open:
+                    claim.settle()
+            raise
+
+    def _started_at(self) -> float:
+        """Return the time, before anything is sent. Raises NotSentError if nothing can be."""
+        if self._http.is_closed:
+            raise NotSentError(_CLOSED)
+        try:
+            asyncio.get_running_loop()  # async only
+            return self._clock.now()
+        except (ConfigurationError, RuntimeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        raise NotSentError(f"Nothing was sent ({reason}).", reason=reason)
 
     async def _send_init(
-        self, request: InitCallbackRequest, claim: Claim | None = None
+        self, request: InitCallbackRequest, started_at: float, attempt: Attempt
     ) -> CallbackHandle | TeniosError:
         """
         Send one init request. Errors are returned, so that no traceback has the frames that hold
         the response.
         """
-        started_at = self._clock.now()
-        with Attempt(has_hooks=self._has_hooks) as attempt:
+        result: CallbackHandle | TeniosError
+        if self._http.is_closed:  # since the claim was made
+            return NotSentError(_CLOSED)
+        outside = sys.exception()
+        attempt.may_ring = True  # Our transport takes it back when it has the request.
+        with attempt:
             try:
                 response = await init_callback.asyncio_detailed(client=self._api, body=request)
-                callback_id = _mapping.callback_id(response.parsed)
-                return CallbackHandle(callback_id, delay=request.delay, started_at=started_at)
-            except Exception as error:  # noqa: BLE001 - each failure must be mapped to one of two branches
-                return _mapping.map_init_error(error, self._settings.access_key, attempt)
-            except BaseException as interruption:  # noqa: BLE001 - re-raised at once
-                if claim is not None:
-                    claim.may_have_left = not attempt.nothing_sent
-                note = None if attempt.nothing_sent else _mapping.UNKNOWN_HINT
-                _client_base.reraise(interruption, note=note)
+                callback_id = _responses.callback_id(response)
+                result = CallbackHandle(callback_id, delay=request.delay, started_at=started_at)
+            except Exception as error:  # noqa: BLE001 - each is mapped to one of two branches
+                result = _responses.map_init_error(error, self._settings.access_key, attempt)
+                attempt.foreign = _responses.foreign_exception(
+                    error, outside=outside, calls_others=self._calls_others
+                )
+        if isinstance(result, NotPlacedError):
+            attempt.may_ring = False
+        attempt.result = result
+        return result
 
     def callback(self, callback: int | str | CallbackHandle) -> AsyncCallback:
         """
@@ -265,7 +337,7 @@ class AsyncTenios:
             TypeError: *callback* is neither.
             ValueError: *callback* is not a valid id.
         """
-        return AsyncCallback(_client_base.to_handle(callback, self._clock), self._poller)
+        return AsyncCallback(_arguments.to_handle(callback, self._clock), self._poller)
 
     # async only: begin
     def watch_many(
@@ -296,9 +368,10 @@ class AsyncTenios:
             TypeError: One of *callbacks* is neither a handle nor an id.
             ValueError: A limit or an id is not valid.
         """
+        self._poller.raise_if_closed()
 
         def new_state(callback: int | str | CallbackHandle) -> PollState:
-            handle = _client_base.to_handle(callback, self._clock)
+            handle = _arguments.to_handle(callback, self._clock)
             return self._poller.new_state(handle, answer_timeout, end_timeout)
 
         return watch_many(
@@ -312,21 +385,6 @@ class AsyncTenios:
         )
 
     # async only: end
-
-
-# async only: begin
-def _raise_if_no_event_loop() -> None:
-    """Raise NotSentError in another framework's loop, where no thread can be waited for."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError as error:
-        reason = f"RuntimeError: {error}"
-    else:
-        return
-    raise NotSentError(f"A key needs asyncio ({reason}), so nothing was sent.", reason=reason)
-
-
-# async only: end
 
 
 class AsyncCallback:
@@ -423,89 +481,3 @@ class AsyncCallback:
                 self.outcome = state.outcome
                 yield status
             state.raise_if_expired(now)
-
-
-class AsyncStatusPoller:
-    """Makes the status requests of a client and of its callbacks."""
-
-    def __init__(
-        self,
-        api: tenios_client.Client,
-        settings: Settings,
-        clock: Clock,
-        ledger: Ledger | None = None,
-    ) -> None:
-        self._ledger = ledger
-        self._api = api
-        self._settings = settings
-        self.clock = clock
-
-    async def fetch(self, callback_id: int) -> CallbackStatus:
-        """Return the status; transient failures are retried."""
-        for number in range(1, _client_base.STATUS_ATTEMPTS):
-            try:
-                return await self._request(callback_id, number=number)
-            except StatusUnavailableError as error:
-                pause = _client_base.retry_pause(error, number)
-            await self.clock.async_sleep(pause)
-        return await self._request(callback_id, number=_client_base.STATUS_ATTEMPTS)
-
-    def new_state(
-        self, handle: CallbackHandle, answer_timeout: float | None, end_timeout: float | None
-    ) -> PollState:
-        """
-        Return the state of a callback that is to be watched. Raises TypeError or ValueError if a
-        limit is not valid.
-        """
-        return PollState(
-            handle,
-            self._settings.poll_interval,
-            answer_timeout=answer_timeout,
-            end_timeout=end_timeout,
-            wall_time=self.clock.now(),
-            now=self.clock.monotonic(),
-        )
-
-    async def poll(self, state: PollState) -> CallbackStatus | None:
-        """
-        Poll a callback once; return its status if it has changed. Raises StatusUnavailableError if
-        polling is of no use.
-        """
-        limit = state.time_limit(self.clock.monotonic())
-        try:
-            status = await self._request(state.handle.id, number=state.failures + 1, limit=limit)
-        except StatusUnavailableError as error:
-            state.record_failure(error, self.clock.monotonic())
-            return None
-        change = _client_base.record_status(state, status, self.clock.monotonic())
-        if change is not None and self._ledger is not None:
-            await asyncio.to_thread(record_status, self._ledger, state.handle.id, change)
-        return change
-
-    async def _request(
-        self, callback_id: int, *, number: int, limit: float | None = None
-    ) -> CallbackStatus:
-        result = await self._send(callback_id, limit)
-        if isinstance(result, StatusUnavailableError):
-            _client_base.log_status_failure(result, callback_id, number)
-            raise result
-        return result
-
-    async def _send(
-        self, callback_id: int, limit: float | None
-    ) -> CallbackStatus | StatusUnavailableError:
-        """
-        Send one status request. Errors are returned, so that no traceback has the frames that hold
-        the response.
-        """
-        with Attempt(limit=limit) as attempt:
-            try:
-                request = _mapping.status_request(callback_id)
-                response = await get_callback_status.asyncio_detailed(
-                    client=self._api, body=request
-                )
-                return _mapping.callback_status(response.parsed, self._settings.access_key)
-            except Exception as error:  # noqa: BLE001 - each failure is a StatusUnavailableError
-                return _mapping.map_status_error(error, self._settings.access_key, attempt)
-            except BaseException as interruption:  # noqa: BLE001 - re-raised at once
-                _client_base.reraise(interruption)

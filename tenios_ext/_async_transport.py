@@ -1,30 +1,38 @@
-"""How requests are sent, for asyncio; see :mod:`._transport`."""
+"""
+Which connection a request is sent over: the source from which ``make generate`` writes the twin for
+threads, ``_transport.py``.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import math
+import asyncio  # async only
 import os
-from contextlib import suppress
-from importlib import import_module
-from importlib.util import find_spec
+from contextlib import suppress  # async only
+from importlib import import_module  # async only
+from importlib.util import find_spec  # async only
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
 from ._attempt import TOO_LONG, current_attempt
+from ._connections import BoundedBody, LeanClient, is_init_request
 from ._exceptions import ConfigurationError
-from ._transport import BoundedBody, LeanClient, is_init_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import (
+        AsyncGenerator,  # async only
+        Callable,
+    )
 
     from ._attempt import Attempt
-    from ._transport import TransportFactory
+    from ._connections import Connections
 
-#: The most connections in a pool of httpcore's. It compares each idle one with all others, twice
-#: for each request.
-POOL_SIZE = 8
+_Place = tuple[int, asyncio.AbstractEventLoop]
+
+#: The most status requests at the same time over one of httpcore's pools, which compares each idle
+#: connection with all others, twice for each request.
+_POOL_SIZE = 8
 
 
 class AsyncHttpClient(LeanClient, httpx.AsyncClient):
@@ -33,202 +41,242 @@ class AsyncHttpClient(LeanClient, httpx.AsyncClient):
 
 class AsyncTransport(httpx.AsyncBaseTransport):
     """
-    Sends init requests over connections of their own, and status requests over kept ones; each
+    Sends each init request over a connection of its own, and status requests over kept ones. Each
     event loop has its own.
 
     Args:
-        factory: What is needed to connect.
+        connections: What is needed to connect.
         custom: The caller's transport, used for everything instead.
         aiohttp: Whether to use aiohttp's connections.
 
     Raises:
-        ConfigurationError: *custom* is not a transport, or aiohttp cannot be used.
+        ConfigurationError: *custom* is not a transport, the certificates cannot be used, or aiohttp
+            cannot be used.
     """
 
     def __init__(
-        self, factory: TransportFactory, custom: httpx.AsyncBaseTransport | None, *, aiohttp: bool
+        self,
+        connections: Connections,
+        custom: httpx.AsyncBaseTransport | None,
+        *,  # async only
+        aiohttp: bool = False,  # async only
     ) -> None:
         if custom is not None and not isinstance(custom, httpx.AsyncBaseTransport):
             raise ConfigurationError(
                 f"transport must be an httpx.AsyncBaseTransport, got {type(custom).__name__}."
             )
+        self._connections = connections
+        self._custom = custom
+        self._kept: dict[_Place, _AsyncKept] = {}
+        # async only: begin
+        self._aiohttp = aiohttp
+        self._custom_loop: asyncio.AbstractEventLoop | None = None
         if aiohttp and find_spec("httpx_aiohttp") is None:
             raise ConfigurationError(
                 "aiohttp=True needs an extra: pip install 'tenios-callback[aiohttp]'"
             )
-        if aiohttp and factory.proxy is not None and factory.proxy.url.scheme.startswith("socks"):
+        proxy = connections.proxy
+        if aiohttp and proxy is not None and proxy.url.scheme.startswith("socks"):
             raise ConfigurationError(
                 "aiohttp=True cannot be used with a SOCKS proxy. Use aiohttp=False."
             )
+        # async only: end
         if custom is None:
-            _import_all(aiohttp=aiohttp)
-        self._factory = factory
-        self._custom = custom
-        self._custom_loop: asyncio.AbstractEventLoop | None = None
-        self._aiohttp = aiohttp
-        self._connections: dict[tuple[int, asyncio.AbstractEventLoop], _Connections] = {}
+            _ = (
+                connections.context
+            )  # Wrong certificates are an error now, and not at the first call.
+            _import_all(aiohttp=aiohttp)  # async only
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read the whole response."""
-        attempt = current_attempt(self._factory.settings)
-        seconds = attempt.seconds(self._factory.settings.timeout)
-        prepared = self._factory.prepare(request, seconds)
-        connections = await self._current()
-        attempt.in_library = True
+        attempt = current_attempt()
+        prepared = self._connections.prepare(request, attempt.arrive(self._connections.settings))
+        exchange = _exchange
+        # async only: begin
+        if self._custom is not None or self._aiohttp:
+            exchange = _limited_exchange
+        # async only: end
         if self._custom is not None:
-            attempt.may_have_left = True
-        else:
-            prepared.extensions["trace"] = _async_trace(attempt)
-        transport = connections.take(request)
+            self._check_loop()  # async only
+            if attempt.is_forbidden:
+                prepared.extensions["trace"] = _refusing(attempt)
+            return await exchange(self._custom, prepared, attempt)
+        kept = await self._current()
+        if not is_init_request(request):
+            transport = kept.take()
+            try:
+                return await exchange(transport, prepared, attempt)
+            finally:
+                kept.give_back(transport)
+        transport = self._connect(keep=False)
         try:
-            async with asyncio.timeout(seconds):
-                return await _exchange(transport, prepared, attempt, BoundedBody(seconds))
-        except TimeoutError:
-            raise httpx.ReadTimeout(TOO_LONG) from None
+            return await exchange(transport, prepared, attempt)
         finally:
-            connections.give_back(transport)
+            await transport.aclose()
 
     async def aclose(self) -> None:
-        """
-        Close the connections of the running event loop. Those of another loop are closed when it
-        ends.
-        """
+        """Close the connections."""
         if self._custom is not None:
             await self._custom.aclose()
             return
+        # async only: begin
         try:
-            loop = asyncio.get_running_loop()
+            asyncio.get_running_loop()
         except RuntimeError:  # Another framework's loop, in which no connection was made.
             return
-        if connections := self._connections.pop((os.getpid(), loop), None):
-            await connections.aclose()
+        # async only: end
+        if kept := self._kept.pop(_place(), None):
+            await kept.aclose()
 
-    async def _current(self) -> _Connections:
-        # A connection that belongs to another event loop sends the request and then fails: a call
-        # that looks like a failure. After a fork, two processes that share a connection read each
-        # other's responses.
-        loop = asyncio.get_running_loop()
-        if self._custom is not None:
-            if (self._custom_loop or loop) is not loop:
-                raise RuntimeError(
-                    "The transport given to this client belongs to another event loop. Make one "
-                    "client for each."
-                )
-            self._custom_loop = loop
-            return _Connections(self._connect)
-        place = (os.getpid(), loop)
-        if place not in self._connections:
-            self._connections = {
-                key: each for key, each in self._connections.items() if not key[1].is_closed()
-            }
-            self._connections[place] = _Connections(
-                self._connect, math.inf if self._aiohttp else POOL_SIZE
-            )
-            await self._connections[place].start()
-        return self._connections[place]
+    async def _current(self) -> _AsyncKept:
+        place = _place()
+        if place not in self._kept:
+            self._forget_closed_loops()  # async only
+            self._kept[place] = _AsyncKept(self._connect)
+            await self._kept[place].start()  # async only
+        return self._kept[place]
 
     def _connect(self, *, keep: bool) -> httpx.AsyncBaseTransport:
-        if self._custom is not None:
-            return self._custom
+        # async only: begin
         if self._aiohttp:
-            from ._aiohttp_transport import aiohttp_transport  # an extra
+            from ._aiohttp import aiohttp_transport  # an extra
 
-            return aiohttp_transport(self._factory, keep=keep)
-        return httpx.AsyncHTTPTransport(**self._factory.options(keep=keep))
+            return aiohttp_transport(self._connections, keep=keep)
+        # async only: end
+        from ._async_network import AsyncNetworkTransport  # imports httpcore
+
+        return AsyncNetworkTransport(**self._connections.options(keep=keep))
+
+    # async only: begin
+    def _forget_closed_loops(self) -> None:
+        self._kept = {
+            (pid, loop): each for (pid, loop), each in self._kept.items() if not loop.is_closed()
+        }
+
+    def _check_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if (self._custom_loop or loop) is not loop:
+            raise RuntimeError(
+                "The transport given to this client belongs to another event loop. Make one "
+                "client for each."
+            )
+        self._custom_loop = loop
+
+    # async only: end
 
 
+async def _exchange(
+    transport: httpx.AsyncBaseTransport, request: httpx.Request, attempt: Attempt
+) -> httpx.Response:
+    body = BoundedBody(attempt.deadline)
+    attempt.may_ring = True
+    response = await transport.handle_async_request(request)
+    attempt.http_status = response.status_code
+    try:
+        async for chunk in cast("httpx.AsyncByteStream", response.stream):
+            body.add(chunk)
+    finally:
+        await response.aclose()
+    return body.complete(response)
+
+
+# async only: begin
+async def _limited_exchange(
+    transport: httpx.AsyncBaseTransport, request: httpx.Request, attempt: Attempt
+) -> httpx.Response:
+    """Keep the deadline where something else than our network layer is below."""
+    limit = asyncio.timeout(attempt.left())
+    try:
+        async with limit:
+            return await _exchange(transport, request, attempt)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise httpx.ReadTimeout(TOO_LONG) from None
+
+
+# async only: end
+
+
+def _refusing(attempt: Attempt) -> Any:
+    """Return what httpcore calls at each step, which forbids the first one."""
+
+    async def refuse(*_: object) -> None:
+        attempt.connect()
+
+    return refuse
+
+
+def _place() -> _Place:
+    """
+    Return what has connections of its own. After a fork, two processes that share one read each
+    other's responses; one that belongs to another event loop sends the request and then fails.
+    """
+    return os.getpid(), asyncio.get_running_loop()
+
+
+class _AsyncKept:
+    """
+    The kept connections of one place.
+
+    Args:
+        connect: Makes a transport.
+    """
+
+    def __init__(self, connect: Callable[..., httpx.AsyncBaseTransport]) -> None:
+        self._connect = connect
+        self._requests: dict[httpx.AsyncBaseTransport, int] = {}
+        self._lock = Lock()
+        self._closing = self._close_at_end()  # async only
+
+    def take(self) -> httpx.AsyncBaseTransport:
+        """Return the transport for a status request."""
+        with self._lock:
+            free = (each for each, number in self._requests.items() if number < _POOL_SIZE)
+            transport = next(free, None) or self._connect(keep=True)
+            self._requests[transport] = self._requests.get(transport, 0) + 1
+        return transport
+
+    def give_back(self, transport: httpx.AsyncBaseTransport) -> None:
+        """End the use of a transport."""
+        with self._lock:
+            self._requests[transport] -= 1
+
+    # async only: begin
+    async def start(self) -> None:
+        await anext(self._closing)
+
+    async def _close_at_end(self) -> AsyncGenerator[None]:
+        # asyncio.run and asyncio.Runner close the async generators that are still open before they
+        # close the loop: the only moment when connections of a client that outlives it can be.
+        try:
+            yield
+        finally:
+            for transport in self._requests:
+                await transport.aclose()
+
+    # async only: end
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._closing.aclose()  # async only
+        for transport in self._requests:
+            await transport.aclose()
+
+
+# async only: begin
 def _import_all(*, aiohttp: bool) -> None:
     # Otherwise it would be done at the first request, and hold the event loop for a tenth of a
     # second or more.
     import_module("._phone._reading", __package__)
     import_module("._phone._price", __package__)
     if aiohttp:
-        import_module("._aiohttp_transport", __package__)
+        import_module("._aiohttp", __package__)
         return
-    import_module("httpcore")
-    # The name is anyio's own. If it changes, the first request is slower again.
+    # The name is anyio's own. If it changes, the first request is slow.
     with suppress(ImportError):
         import_module("anyio._backends._asyncio")
+    import_module("._async_network", __package__)
 
 
-class _Connections:
-    """
-    The connections of one event loop, which are closed with it.
-
-    ``asyncio.run`` and ``asyncio.Runner`` close the async generators that are still open before
-    they close the loop, which is the only moment when the connections of a client that outlives the
-    loop can be closed.
-
-    Args:
-        connect: Makes a transport.
-        pool_size: How many status requests each transport has at the same time before another one
-            is made.
-    """
-
-    def __init__(
-        self, connect: Callable[..., httpx.AsyncBaseTransport], pool_size: float = math.inf
-    ) -> None:
-        self._connect = connect
-        self._pool_size = pool_size
-        self._init = connect(keep=False)
-        # and how many requests each of them has
-        self._status: dict[httpx.AsyncBaseTransport, int] = {}
-        self._closing = self._close_at_end()
-
-    def take(self, request: httpx.Request) -> httpx.AsyncBaseTransport:
-        """Return the transport for a request."""
-        if is_init_request(request):
-            return self._init
-        free = (each for each, requests in self._status.items() if requests < self._pool_size)
-        transport = next(free, None) or self._connect(keep=True)
-        self._status[transport] = self._status.get(transport, 0) + 1
-        return transport
-
-    def give_back(self, transport: httpx.AsyncBaseTransport) -> None:
-        """End the use of a transport."""
-        if transport in self._status:
-            self._status[transport] -= 1
-
-    async def start(self) -> None:
-        await anext(self._closing)
-
-    async def aclose(self) -> None:
-        await self._closing.aclose()
-
-    async def _close_at_end(self) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            for transport in (self._init, *self._status):
-                await transport.aclose()
-
-
-def _async_trace(attempt: Attempt) -> Any:
-    async def record(event: str, info: Mapping[str, Any]) -> None:
-        attempt.record_trace(event, info)
-
-    return record
-
-
-async def _exchange(
-    transport: httpx.AsyncBaseTransport, request: httpx.Request, attempt: Attempt, body: BoundedBody
-) -> httpx.Response:
-    try:
-        response = await transport.handle_async_request(request)
-        attempt.http_status = response.status_code
-        try:
-            async for chunk in cast("httpx.AsyncByteStream", response.stream):
-                body.add(chunk)
-        finally:
-            await response.aclose()
-    except httpx.PoolTimeout:
-        attempt.connecting = True  # There was none to be had.
-        raise
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        # aiohttp cancels the requests that wait for a connection when a client is closed. The
-        # caller did not ask for that.
-        raise httpx.ReadError("The client was closed during the request.") from None
-    return body.complete(response)
+# async only: end

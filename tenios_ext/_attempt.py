@@ -1,5 +1,5 @@
 """
-What is known of a request while it is made, and how long it may take.
+What is known of one request while it is made, and until when it may be sent.
 
 The transports record here what they do, so that "nothing was sent" is a fact that was seen, and not
 a guess from the type of an exception that a hook or another library may have raised.
@@ -10,20 +10,39 @@ from __future__ import annotations
 import math
 import os
 import sys
+from contextlib import suppress
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from ._settings import is_tenios
+from ._clock import running_time
+from ._hosts import is_tenios
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ._exceptions import TeniosError
+    from ._models import CallbackHandle
     from ._settings import Settings
 
 CONNECT_TIMEOUT = 5.0
 CONNECT_RETRIES = 2
+_ADDRESS_SECONDS, _LEAST_SECONDS = 1.0, 0.001
 TOO_LONG = "The whole exchange took too long."
+# What a proxy is sent before the request, and what an end of a message is: nothing.
+_HANDSHAKES = (b"CONNECT ", b"\x05", b"\x01")
+
+
+class ExpiredError(Exception):
+    """The request may not be sent any more."""
+
+    def __init__(self) -> None:
+        super().__init__("it took too long until the request could be sent")
+
+
+class ForbiddenError(Exception):
+    """Nothing may be sent to TENIOS in this process, as in a test run."""
+
+    def __init__(self) -> None:
+        super().__init__("TENIOS_OFFLINE is set, as in a test run, so nothing is sent to TENIOS")
 
 
 class Attempt:
@@ -31,32 +50,33 @@ class Attempt:
     What is known of one request while it is made. This, and not the type of an exception, is the
     evidence of what was sent.
 
-    In a ``with`` block, it is the current one, in which the transport records what it does.
+    In a ``with`` block, it is the current one, in which the transport records what it does. What an
+    interruption may strike in the middle of is read as plain attributes, without a call.
 
     Attributes:
-        limit: Seconds that the whole exchange may take, if fewer than the client allows.
-        has_hooks: Whether code of the caller's runs before the transport.
-        reached_transport: Whether the request got as far as our transport.
-        in_library: Whether it was handed on to the HTTP library.
-        connecting: Whether our own connections were seen to wait for, or to make, a connection.
-            They are not if something else responds in their place, such as a mock.
-        may_have_left: Whether a byte of the request may have left this process. A caller's
-            transport counts as that.
+        may_ring: Whether a phone may ring because of this request. True from the moment at which
+            it is handed to code that could send it, unless something was seen that rules it out.
+        send_before: When the request must have begun to leave, by :func:`.running_time`.
+        deadline: When the whole exchange must be over, by the same clock.
         http_status: The status of the response, once its headers have been read.
+        result: What has come of the request, once that is known.
+        foreign: An exception that has nothing to do with the request, such as a time limit of the
+            program's own, and has ended it.
         is_forbidden: Whether nothing may be sent to TENIOS in this process, as in a test run.
     """
 
-    reached_transport = False
-    in_library = False
-    connecting = False
-    may_have_left = False
+    may_ring = False
+    send_before = math.inf
+    deadline = math.inf
     http_status: int | None = None
+    result: CallbackHandle | TeniosError | None = None
+    foreign: BaseException | None = None
     is_forbidden = False
+    _has_left = False
     _token: Token[Attempt] | None = None
 
-    def __init__(self, limit: float | None = None, *, has_hooks: bool = False) -> None:
-        self.limit = limit
-        self.has_hooks = has_hooks
+    def __init__(self, limit: float | None = None) -> None:
+        self._limit = limit
 
     def __enter__(self) -> Self:
         self._token = CURRENT_ATTEMPT.set(self)
@@ -64,57 +84,73 @@ class Attempt:
 
     def __exit__(self, *_: object) -> None:
         if self._token is not None:
-            CURRENT_ATTEMPT.reset(self._token)
+            with suppress(ValueError):  # A coroutine that nobody waits for is closed elsewhere.
+                CURRENT_ATTEMPT.reset(self._token)
 
-    @property
-    def nothing_sent(self) -> bool:
-        """Whether it is certain that nothing was sent."""
-        if not self.reached_transport:
-            return not self.has_hooks
-        return not self.may_have_left and (self.connecting or not self.in_library)
+    def arrive(self, settings: Settings) -> float:
+        """
+        Take note that our transport has the request, and nothing else. Return how many seconds the
+        exchange may take.
+        """
+        self.may_ring = self._has_left
+        self.is_forbidden = bool(os.environ.get("TENIOS_OFFLINE")) and is_tenios(
+            urlsplit(settings.base_url).hostname
+        )
+        seconds = longest_exchange(settings.timeout)
+        if self._limit is not None:
+            seconds = min(seconds, self._limit)
+        self.deadline = running_time() + seconds
+        return seconds
 
-    def seconds(self, timeout: float) -> float:
+    def connect(self) -> None:
         """
-        Return how long the whole exchange may take, where *timeout* is the client's limit for a
-        response.
-        """
-        longest = CONNECT_TIMEOUT * (CONNECT_RETRIES + 1) + 2 * timeout
-        return longest if self.limit is None else min(self.limit, longest)
+        Take note that a connection is needed, over which nothing was sent yet.
 
-    def record_trace(self, event: str, info: Mapping[str, Any]) -> None:
+        Raises:
+            ForbiddenError: Nothing may be sent to TENIOS. That is checked here, so that tests which
+                replace connections by mocks are not affected.
         """
-        Take note of an event of httpcore's. A proxy is sent a CONNECT request first, which does not
-        count.
-        """
-        if event == "connection.connect_tcp.started":
-            self.record_connecting()
-        if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
-            self.may_have_left = True
-
-    def record_connecting(self) -> None:
-        """
-        Take note that a connection is needed. Raises RuntimeError if nothing may be sent to TENIOS.
-
-        That is checked here, so that tests which replace connections by mocks are not affected.
-        """
-        self.connecting = True
+        self.may_ring = self._has_left
         if self.is_forbidden:
             sys.audit("tenios_ext.refused")  # The pytest plugin listens, and fails the test.
-            raise RuntimeError(
-                "TENIOS_OFFLINE is set, as in a test run, so nothing is sent to TENIOS"
-            )
+            raise ForbiddenError
+
+    def leave(self, data: bytes) -> None:
+        """
+        Take note that *data* is about to be sent.
+
+        Raises:
+            ExpiredError: It is the beginning of the request, which may not be sent any more.
+        """
+        if not self._has_left and data and not data.startswith(_HANDSHAKES):
+            if running_time() >= min(self.send_before, self.deadline):
+                raise ExpiredError
+            self.may_ring = self._has_left = True
+
+    def left(self) -> float:
+        """Return the seconds until the deadline; infinity if there is none."""
+        return self.deadline - running_time()
 
 
-#: When the current exchange of a thread must be over, by ``time.monotonic()``.
-DEADLINE: ContextVar[float] = ContextVar("tenios_deadline", default=math.inf)
 CURRENT_ATTEMPT: ContextVar[Attempt] = ContextVar("tenios_attempt")
 
 
-def current_attempt(settings: Settings) -> Attempt:
-    """Return the current attempt, which has reached the transport now."""
-    current = CURRENT_ATTEMPT.get(None) or Attempt()
-    current.reached_transport = True
-    current.is_forbidden = bool(os.environ.get("TENIOS_OFFLINE")) and is_tenios(
-        urlsplit(settings.base_url).hostname
-    )
-    return current
+def current_attempt() -> Attempt:
+    """Return the current attempt; a new one for a request that was made in another way."""
+    return CURRENT_ATTEMPT.get(None) or Attempt()
+
+
+def longest_exchange(timeout: float) -> float:
+    """Return how long an exchange may take, where *timeout* is the limit for a response."""
+    return CONNECT_TIMEOUT * (CONNECT_RETRIES + 1) + 2 * timeout
+
+
+def share(end: float | None, addresses: int) -> float | None:
+    """
+    Return how many seconds the next one of so many addresses may take: a second while there are
+    others, so that one that does not respond leaves time for them.
+    """
+    if end is None:
+        return None
+    left = max(end - running_time(), _LEAST_SECONDS)
+    return left if addresses == 1 else min(left / addresses, _ADDRESS_SECONDS)

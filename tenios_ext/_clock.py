@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Any, Protocol
+
+from ._checks import MAX_TIME, is_number, shown
+from ._exceptions import ConfigurationError
 
 # time.sleep takes no more than 292 years, and no infinity.
 _MAX_SLEEP = 1e9
@@ -53,3 +56,42 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+
+#: Unlike time.monotonic on Linux, these count the time during which the machine sleeps.
+_COUNTING = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
+def running_time() -> float:
+    """Return seconds that never go back, and that pass while the machine sleeps, too."""
+    return time.monotonic() if _COUNTING is None else time.clock_gettime(_COUNTING)
+
+
+class CheckedClock:
+    """
+    A clock of the caller's, whose times are numbers.
+
+    Raises:
+        ConfigurationError: It is no clock, or it returns something else.
+    """
+
+    def __init__(self, clock: Any) -> None:
+        names = ("now", "monotonic", "sleep", "async_sleep")
+        if not all(callable(getattr(clock, name, None)) for name in names):
+            raise ConfigurationError(
+                f"clock must have the methods {', '.join(names)}, got {type(clock).__name__}."
+            )
+        self._clock: Clock = clock
+        self.sleep = clock.sleep
+        self.async_sleep = clock.async_sleep
+
+    def now(self) -> float:
+        return _checked("now", self._clock.now())
+
+    def monotonic(self) -> float:
+        return _checked("monotonic", self._clock.monotonic())
+
+
+def _checked(name: str, seconds: Any) -> float:
+    if is_number(seconds) and -MAX_TIME < seconds < MAX_TIME:
+        return float(seconds)
+    raise ConfigurationError(f"clock.{name}() must return seconds, got {shown(seconds)}.")

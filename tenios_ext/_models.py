@@ -6,11 +6,12 @@ the agent, B the customer.
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import asdict, field, frozen
 from tenios_client.models import CallbackStatus
+
+from ._checks import MAX_TIME, is_number, is_whole, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,9 +53,9 @@ def is_final(status: CallbackStatus) -> bool:
 
 def _whole(largest: int) -> Callable[[object, Attribute[Any], object], None]:
     def validate(_: object, attribute: Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:
+        if not is_whole(value, largest):
             raise ValueError(
-                f"{attribute.name} must be a whole number from 0 to {largest}, got {value!r}."
+                f"{attribute.name} must be a whole number from 0 to {largest}, got {shown(value)}."
             )
 
     return validate
@@ -79,12 +80,10 @@ class CallbackHandle:
 
     @started_at.validator
     def _check(self, _: object, seconds: object) -> None:
-        if (
-            isinstance(seconds, bool)
-            or not isinstance(seconds, int | float)
-            or not 0 <= seconds < math.inf
-        ):
-            raise ValueError(f"started_at must be in seconds since the epoch, got {seconds!r}.")
+        if not is_number(seconds) or not 0 <= seconds < MAX_TIME:  # type: ignore[operator] # see is_number
+            raise ValueError(
+                f"started_at must be in seconds since the epoch, got {shown(seconds)}."
+            )
 
     def to_json(self) -> str:
         """Return this handle as a JSON object, to be read by :meth:`from_json`."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tenios_client.models import CallbackStatus
 
+from ._checks import limit
 from ._exceptions import CallbackTimeoutError
 from ._models import FINAL, RANK, Outcome, StatusChange
 
@@ -59,6 +60,11 @@ _PICKED_UP_AFTER = 10.0
 # So many refusals in a row mean that TENIOS will not give the status at the next poll either.
 _MAX_REFUSALS = 3
 _REFUSED = {400, 404, 405}
+# Callback.status() waits for no longer than this, since it may be called in a web request
+# (seconds).
+_MAX_RETRY_PAUSE = 5.0
+_FIRST_RETRY_AFTER = 0.5
+_REDIRECTION, _TOO_MANY, _SERVER_ERROR = 300, 429, 500
 
 
 def default_poll_interval(status: CallbackStatus | None, elapsed: float) -> float:
@@ -98,6 +104,20 @@ def back_off(interval: float, *, failures: int, retry_after: float | None) -> fl
     return max(doubled, interval, retry_after or 0.0)
 
 
+def retry_pause(error: StatusUnavailableError, attempt: int) -> float:
+    """
+    Return the seconds until the next attempt of :meth:`Callback.status`. Raises *error* if that
+    would be of no use, or takes too long.
+    """
+    status = error.http_status
+    if status is not None and _REDIRECTION <= status < _SERVER_ERROR and status != _TOO_MANY:
+        raise error
+    pause = back_off(_FIRST_RETRY_AFTER, failures=attempt - 1, retry_after=error.retry_after)
+    if pause > _MAX_RETRY_PAUSE:
+        raise error
+    return pause
+
+
 class PollState:
     """
     What is known of a watched callback, and what to do next.
@@ -124,6 +144,7 @@ class PollState:
     Attributes:
         outcome: What was seen so far.
         failures: How many polls in a row have failed.
+        interval_error: What the poll interval has raised, if it is the caller's function.
 
     Raises:
         TypeError: A limit is not a number.
@@ -143,19 +164,22 @@ class PollState:
         self.handle = handle
         self.outcome = Outcome(handle)
         self.failures = 0
+        self.interval_error: Exception | None = None
         self._refusals = 0
         self._rank = -1
         self._unknown = 0
         self._poll_interval = poll_interval
         self._retry_not_before = -math.inf
         self._last_error: StatusUnavailableError | None = None
-        _check_limit("answer_timeout", answer_timeout)
-        _check_limit("end_timeout", end_timeout)
         self._wall_offset = wall_time - now
         self._due = min(handle.started_at + handle.delay - self._wall_offset, now + handle.delay)
         self._is_picked_up = now - self._due > _PICKED_UP_AFTER
-        self._answer_timeout, self._answer_by = _deadline(answer_timeout, self._due, now)
-        self._end_timeout, self._end_by = _deadline(end_timeout, self._due, now)
+        self._answer_timeout, self._answer_by = _deadline(
+            limit("answer_timeout", answer_timeout), self._due, now
+        )
+        self._end_timeout, self._end_by = _deadline(
+            limit("end_timeout", end_timeout), self._due, now
+        )
         self._expires_at = min(self._answer_by, self._end_by)
 
     def pause(self, now: float) -> float:
@@ -243,26 +267,20 @@ class PollState:
     def _interval(self, now: float) -> float:
         history = self.outcome.history
         elapsed = now + self._wall_offset - history[-1].observed_at if history else 0.0
-        return self._poll_interval(self.outcome.status, max(0.0, elapsed))
+        try:
+            return self._poll_interval(self.outcome.status, max(0.0, elapsed))
+        except Exception as error:
+            self.interval_error = error
+            raise
 
     def _schedule(self, now: float, interval: float) -> None:
         spread = 1 + _JITTER * random.random()  # noqa: S311 - not a secret
         self._due = now + max(MIN_INTERVAL, interval * spread)
 
 
-def _check_limit(name: str, limit: object) -> None:
-    if limit is None:
-        return
-    if isinstance(limit, bool) or not isinstance(limit, int | float):
-        raise TypeError(f"{name} must be a number of seconds or None, got {type(limit).__name__}.")
-    if not limit >= 0:
-        raise ValueError(f"{name} must be a number of seconds, 0 or more, or None, got {limit!r}.")
-
-
-def _deadline(limit: float | None, begin: float, now: float) -> tuple[float, float]:
+def _deadline(seconds: float, begin: float, now: float) -> tuple[float, float]:
     """
     Return a limit in seconds and when it passes: from *begin*, or from now if it would have passed
     already.
     """
-    seconds = math.inf if limit is None else limit
     return seconds, begin + seconds if begin + seconds >= now else now + seconds

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 from attrs.validators import and_, optional
 
+from ._checks import is_number, is_one_line, shown
 from ._exceptions import ConfigurationError
+from ._hosts import is_loopback, is_tenios
 from ._phone import check_region, to_e164
 from ._polling import default_poll_interval
+from ._secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,79 +23,12 @@ if TYPE_CHECKING:
     from attrs import Attribute
 
     from ._polling import PollInterval
+    from .ledger import Ledger
 
 SERVICE = "https://api.tenios.com"
 MAX_TIMEOUT = 24 * 3600.0
-_MASK = "***"
 _SWITCH = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": False, "no": False}
-
-
-class Secret:
-    """
-    An access key. It is not a str, so that nothing that handles text can print, slice or encode it:
-    logs, tracebacks, reporters.
-
-    Args:
-        value: The key. What is not a str is kept, too, so that it is not shown before :meth:`check`
-            refuses it.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        return _MASK
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("An access key cannot be pickled. Give the other process its own.")
-
-    def check(self) -> None:
-        """
-        Raise ConfigurationError unless the key is a str of one line. No variable of this method
-        holds it.
-        """
-        if not isinstance(self._value, str):
-            raise ConfigurationError(f"access_key must be a str, got {type(self._value).__name__}.")
-        if not self._value:
-            raise ConfigurationError("access_key is empty. Leave it out to use TENIOS_ACCESS_KEY.")
-        if self._value != self._value.strip() or not self._value.isprintable():
-            raise ConfigurationError(
-                "access_key (or TENIOS_ACCESS_KEY) has spaces or line breaks in or around it. Was "
-                "it copied whole?"
-            )
-
-    def reveal(self) -> str:
-        """Return the key. Only the transport calls this, when it builds the body of a request."""
-        return str(self._value)
-
-    def redact(self, text: str) -> str:
-        """Return *text* with the key masked, also where it is quoted as Python, JSON or URLs do."""
-        key = self.reveal()
-        for shown in {
-            key,
-            repr(key)[1:-1],
-            repr(key.encode())[2:-1],
-            quote(key),
-            quote(key, safe=""),
-        }:
-            text = text.replace(shown, _MASK)
-        return text
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether *host* is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def is_tenios(host: str | None) -> bool:
-    """Return whether *host* is one of TENIOS's."""
-    name = (host or "").lower().rstrip(".")
-    return name == "tenios.com" or name.endswith(".tenios.com")
+DEFAULT_TIMEOUT = 30.0
 
 
 def _one_line(_: object, attribute: Attribute[Any], value: Any) -> None:
@@ -102,7 +37,7 @@ def _one_line(_: object, attribute: Attribute[Any], value: Any) -> None:
         raise ConfigurationError(f"{name} must be a str, got {type(value).__name__}.")
     if not value:
         raise ConfigurationError(f"{name} is empty. Leave it out to use TENIOS_{name.upper()}.")
-    if value != value.strip() or not value.isprintable():
+    if not is_one_line(value):
         raise ConfigurationError(
             f"{name} (or TENIOS_{name.upper()}) has spaces or line breaks in or around it. Was it "
             "copied whole?"
@@ -153,14 +88,10 @@ def _region(_: object, __: Attribute[Any], region: Any) -> None:
 
 
 def _seconds(_: object, attribute: Attribute[Any], value: Any) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 < value <= MAX_TIMEOUT
-    ):
+    if not is_number(value) or not 0 < value <= MAX_TIMEOUT:
         raise ConfigurationError(
             f"{attribute.name} must be a number of seconds greater than 0 and at most "
-            f"{MAX_TIMEOUT:g}, got {value!r}."
+            f"{MAX_TIMEOUT:g}, got {shown(value)}."
         )
 
 
@@ -168,14 +99,10 @@ def _poll_interval(value: Any) -> PollInterval:
     """Return the function for a poll interval, which may be given as a number."""
     if callable(value):
         return cast("PollInterval", value)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 < value <= MAX_TIMEOUT
-    ):
+    if not is_number(value) or not 0 < value <= MAX_TIMEOUT:
         raise ConfigurationError(
             "poll_interval must be a function, or a number of seconds greater than 0 and at most "
-            f"{MAX_TIMEOUT:g}, got {value!r}."
+            f"{MAX_TIMEOUT:g}, got {shown(value)}."
         )
     seconds = float(value)
     return lambda *_: seconds
@@ -213,7 +140,7 @@ class Settings:
     allowed_numbers: frozenset[str] | None = None
     allowed_regions: frozenset[str] | None = None
     allow_special_numbers: bool = False
-    timeout: float = field(default=30.0, validator=_seconds)
+    timeout: float = field(default=DEFAULT_TIMEOUT, validator=_seconds)
     poll_interval: PollInterval = field(default=default_poll_interval, converter=_poll_interval)
 
     @classmethod
@@ -325,3 +252,20 @@ def _access_key_from_environment() -> Secret | None:
     raise ConfigurationError(
         f"The file that TENIOS_ACCESS_KEY_FILE names cannot be used: {reason}."
     )
+
+
+def ledger_of(ledger: object) -> tuple[Ledger | None, bool]:
+    """
+    Return a client's ledger, else the one that ``TENIOS_LEDGER`` names; and whether it is the
+    client's own. False is none.
+    """
+    url = os.environ.get("TENIOS_LEDGER") if ledger is None else None
+    if not url and (ledger is None or ledger is False):
+        return None, False
+    from .ledger import Ledger  # most programs have none
+
+    if url:
+        return Ledger(url), True
+    if not isinstance(ledger, Ledger):
+        raise ConfigurationError(f"ledger must be a Ledger, got {type(ledger).__name__}.")
+    return ledger, False

@@ -1,465 +1,165 @@
-"""
-How requests are sent, for threads. Hand-written uses of httpx are here, in the async twin and in
-the mapping of errors.
-
-Three rules:
-
-- An init request has a connection of its own: a kept one that the server closes at that moment
-  would leave the outcome unknown.
-- A response is read whole, within limits on bytes and seconds, before anything looks at it.
-- The access key is put into a request here, after the caller's hooks have seen it.
-"""
+"""The twin for threads of _async_transport.py: change that and run "make generate"."""
 
 from __future__ import annotations
 
-import json
 import os
-import ssl
-import time
-import urllib.request
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
-from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 import httpx
 
-from ._attempt import CONNECT_RETRIES, CONNECT_TIMEOUT, DEADLINE, TOO_LONG, current_attempt
+from ._attempt import current_attempt
+from ._connections import BoundedBody, LeanClient, is_init_request
 from ._exceptions import ConfigurationError
-from ._settings import is_loopback
-from ._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import (
+        Callable,
+    )
 
-    from ._settings import Settings
+    from ._attempt import Attempt
+    from ._connections import Connections
 
-#: httpx's event hooks: functions by "request" and "response".
-EventHooks = Mapping[str, Sequence[Callable[..., Any]]]
+_Place = int
 
-# The most connections for init requests. There is no limit for status requests: the caller's
-# threads, or max_concurrency, are it.
-MAX_INIT_CONNECTIONS = 20
-KEEPALIVE_SECONDS = 30.0
-MAX_RESPONSE_BYTES = 1 << 20
-MAX_HEADER_BYTES = 100 * 1024
-_OK = 200
-_INIT_PATH = b"/callback/init"
-_SOCKS = {"socks5", "socks5h"}
-_ENCODING = b"content-encoding"
-_OF_THE_BODY = {_ENCODING, b"content-length", b"transfer-encoding"}
-_DECOMPRESSED = [[b"gzip"], [b"x-gzip"], [b"deflate"]]
-_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-#: The access key in a request until :meth:`TransportFactory.prepare` puts the real one in.
-KEY_IS_ADDED_LATER = ""
-
-
-class _NoCookies(httpx.Cookies):
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Look for none."""
-
-
-class UnexpectedStatusError(Exception):
-    """The status of the response is not 200."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        super().__init__(f"HTTP {response.status_code}")
-        self.response = response
-
-
-def http_options(
-    settings: Settings, event_hooks: EventHooks | None, last_hook: Callable[..., Any]
-) -> dict[str, Any]:
-    """
-    Return the arguments that ``httpx.Client`` and ``httpx.AsyncClient`` have in common. Raises
-    ConfigurationError.
-    """
-    hooks = _checked_hooks(event_hooks)
-    hooks["response"].append(last_hook)
-    read = settings.timeout
-    return {
-        "base_url": settings.base_url,
-        "event_hooks": hooks,
-        "follow_redirects": False,
-        "headers": {
-            "User-Agent": f"tenios-callback/{__version__} httpx/{httpx.__version__}",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-        },
-        "timeout": httpx.Timeout(read, connect=min(CONNECT_TIMEOUT, read)),
-        "trust_env": False,
-    }
-
-
-class LeanClient:
-    """
-    What our httpx clients do not do for each request, since the API does not need it: merge the
-    same URL, headers and time limits, and look for cookies. That would be a third of a poll's CPU.
-    """
-
-    #: None, whatever a response sets: the API has none.
-    cookies: httpx.Cookies = _NoCookies()
-
-    def build_request(
-        self, method: str, url: httpx.URL | str, *, json: Any | None = None, **options: Any
-    ) -> httpx.Request:
-        """Return a request like the first one to *url*, which httpx builds, with another body."""
-        templates: dict[object, httpx.Request] = vars(self).setdefault("_templates", {})
-        if url not in templates:
-            templates[url] = cast("httpx.Client", super()).build_request(
-                method, url, json=json, **options
-            )
-        template = templates[url]
-        return _with_body(
-            template, _ENCODER.encode(json).encode(), timeout=template.extensions["timeout"]
-        )
+#: The most status requests at the same time over one of httpcore's pools, which compares each idle
+#: connection with all others, twice for each request.
+_POOL_SIZE = 8
 
 
 class HttpClient(LeanClient, httpx.Client):
     """An httpx client for the requests of one API."""
 
 
-def _checked_hooks(event_hooks: EventHooks | None) -> dict[str, list[Callable[..., Any]]]:
-    hooks: dict[str, list[Callable[..., Any]]] = {"request": [], "response": []}
-    try:
-        for name, functions in ({} if event_hooks is None else event_hooks).items():
-            hooks[name] += functions
-        if all(callable(function) for functions in hooks.values() for function in functions):
-            return hooks
-    except (AttributeError, LookupError, TypeError):
-        pass
-    raise ConfigurationError(
-        "event_hooks must be a dict such as {'request': [function], 'response': [function]}."
-    )
-
-
-def raise_for_status(response: httpx.Response) -> None:
-    """
-    Raise UnexpectedStatusError unless the status is 200: the generated client raises none of its
-    own for an unknown one.
-    """
-    if response.status_code != _OK:
-        raise UnexpectedStatusError(response)
-
-
-async def async_raise_for_status(response: httpx.Response) -> None:
-    """Raise UnexpectedStatusError unless the status is 200."""
-    raise_for_status(response)
-
-
-class TransportFactory:
-    """
-    All that is needed to connect, prepared and checked when a client is made.
-
-    Attributes:
-        settings: The client's settings.
-        context: The TLS context; one for all connections.
-        proxy: The caller's proxy, or the one that the environment names; None if there is none, or
-            for plain HTTP.
-
-    Raises:
-        ConfigurationError: The URL, the proxy or the certificates cannot be used.
-    """
-
-    def __init__(self, settings: Settings, proxy: str | None = None) -> None:
-        self.settings = settings
-        try:
-            httpx.URL(settings.base_url)
-        except httpx.InvalidURL as error:
-            raise ConfigurationError(f"base_url is not a valid URL: {error}") from None
-        self._is_plain = settings.base_url.startswith("http://")
-        self.proxy = self._proxy(proxy)
-        self.context = self._context()
-
-    def prepare(self, request: httpx.Request, seconds: float) -> httpx.Request:
-        """
-        Return *request* as it is sent: with the access key, and with time limits of at most
-        *seconds*.
-        """
-        # JSON quotes the quotation marks of a text, so that this member is found nowhere else.
-        content = request.content.replace(
-            _key_member(KEY_IS_ADDED_LATER), _key_member(self.settings.access_key.reveal())
-        )
-        timeouts = {
-            name: _least(each, seconds)
-            for name, each in request.extensions.get("timeout", {}).items()
-        }
-        prepared = _with_body(request, content, timeout=timeouts)
-        if is_init_request(request):
-            # A pool that keeps no connections may still reuse one that has just become idle in
-            # another thread.
-            prepared.headers["Connection"] = "close"
-        return prepared
-
-    def options(self, *, keep: bool) -> dict[str, Any]:
-        """
-        Return the arguments of httpx's own transports, which keep their connections for the next
-        request or don't.
-        """
-        limits = httpx.Limits(
-            max_connections=None if keep else MAX_INIT_CONNECTIONS,
-            max_keepalive_connections=None if keep else 0,
-            keepalive_expiry=KEEPALIVE_SECONDS,
-        )
-        return {
-            "verify": self.context,
-            "limits": limits,
-            "retries": CONNECT_RETRIES,
-            "proxy": self.proxy,
-        }
-
-    def _context(self) -> ssl.SSLContext:
-        if self._is_plain:
-            # never used, and made without loading certificates
-            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        try:
-            if path := os.environ.get("SSL_CERT_FILE"):
-                # httpx 0.27 ignores a file that is gone, and trusts its own certificates instead.
-                Path(path).stat()
-            return httpx.create_ssl_context()
-        except OSError as error:
-            named = " or ".join(
-                name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)
-            )
-            raise ConfigurationError(
-                f"The certificates{f' that {named} names' if named else ''} cannot be loaded: "
-                f"{error}"
-            ) from None
-
-    def _proxy(self, named: object) -> httpx.Proxy | None:
-        host = urlsplit(self.settings.base_url).hostname or ""
-        if named is None:
-            if self._is_plain or urllib.request.proxy_bypass(host):
-                return None
-            found = urllib.request.getproxies()
-            named = found.get("https", found.get("all"))
-            if not named:
-                return None
-        source = "The proxy (proxy=..., HTTPS_PROXY or ALL_PROXY)"
-        if not isinstance(named, str):
-            raise ConfigurationError(
-                f"proxy must be a URL such as 'http://proxy:3128', got {type(named).__name__}."
-            )
-        url = named if "://" in named else f"http://{named}"
-        try:
-            proxy = httpx.Proxy(url) if urlsplit(url).port != 0 and urlsplit(url).hostname else None
-        except (ValueError, httpx.InvalidURL):
-            proxy = None
-        if proxy is None:
-            raise ConfigurationError(f"{source} must be a URL such as 'http://proxy:3128'.")
-        if proxy.url.scheme in _SOCKS and find_spec("socksio") is None:
-            raise ConfigurationError(
-                f"{source} is a SOCKS proxy, which needs: pip install 'httpx[socks]'"
-            )
-        if self._is_plain and not is_loopback(proxy.url.host):
-            raise ConfigurationError(
-                "A proxy on another machine cannot be used with an http:// base_url: it would get "
-                "the access key unencrypted."
-            )
-        return proxy
-
-
-def _key_member(key: str) -> bytes:
-    return b'"access_key":' + _ENCODER.encode(key).encode()
-
-
-def _with_body(
-    request: httpx.Request, content: bytes, *, timeout: Mapping[str, float | None]
-) -> httpx.Request:
-    """Return a copy of *request* with another body and other time limits."""
-    copy = httpx.Request(
-        request.method,
-        request.url,
-        headers=request.headers,
-        stream=httpx.ByteStream(content),
-        extensions={**request.extensions, "timeout": dict(timeout)},
-    )
-    copy.headers["Content-Length"] = str(len(content))
-    copy.read()
-    return copy
-
-
-def _least(timeout: float | None, seconds: float) -> float:
-    return seconds if timeout is None else min(timeout, seconds)
-
-
-def is_init_request(request: httpx.Request) -> bool:
-    """Return whether *request* starts a callback."""
-    return request.url.raw_path.endswith(_INIT_PATH)
-
-
 class Transport(httpx.BaseTransport):
     """
-    Sends init requests over connections of their own, and status requests over kept ones.
+    Sends each init request over a connection of its own, and status requests over kept ones.
 
     Args:
-        factory: What is needed to connect.
+        connections: What is needed to connect.
         custom: The caller's transport, used for everything instead.
 
     Raises:
-        ConfigurationError: *custom* is not a transport.
+        ConfigurationError: *custom* is not a transport, the certificates cannot be used.
     """
 
-    def __init__(self, factory: TransportFactory, custom: httpx.BaseTransport | None) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        custom: httpx.BaseTransport | None,
+    ) -> None:
         if custom is not None and not isinstance(custom, httpx.BaseTransport):
             raise ConfigurationError(
                 f"transport must be an httpx.BaseTransport, got {type(custom).__name__}."
             )
-        self._factory = factory
+        self._connections = connections
         self._custom = custom
-        self._process = os.getpid()
-        self._inherited: list[object] = []
-        self._init_transport, self._status_transport = self._connect()
+        self._kept: dict[_Place, _Kept] = {}
+        if custom is None:
+            _ = (
+                connections.context
+            )  # Wrong certificates are an error now, and not at the first call.
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read the whole response."""
-        attempt = current_attempt(self._factory.settings)
-        seconds = attempt.seconds(self._factory.settings.timeout)
-        prepared = self._factory.prepare(request, seconds)
-        self._reconnect_after_fork()
-        transport = self._init_transport if is_init_request(request) else self._status_transport
-        attempt.in_library = True
-        if transport is self._custom:
-            attempt.may_have_left = True
-        else:
-            prepared.extensions["trace"] = attempt.record_trace
-        body = BoundedBody(seconds)
-        token = DEADLINE.set(time.monotonic() + seconds)
-        try:
-            response = transport.handle_request(prepared)
-            attempt.http_status = response.status_code
+        attempt = current_attempt()
+        prepared = self._connections.prepare(request, attempt.arrive(self._connections.settings))
+        exchange = _exchange
+        if self._custom is not None:
+            if attempt.is_forbidden:
+                prepared.extensions["trace"] = _refusing(attempt)
+            return exchange(self._custom, prepared, attempt)
+        kept = self._current()
+        if not is_init_request(request):
+            transport = kept.take()
             try:
-                for chunk in cast("httpx.SyncByteStream", response.stream):
-                    body.add(chunk)
+                return exchange(transport, prepared, attempt)
             finally:
-                response.close()
-        except httpx.PoolTimeout:
-            attempt.connecting = True  # There was none to be had.
-            raise
+                kept.give_back(transport)
+        transport = self._connect(keep=False)
+        try:
+            return exchange(transport, prepared, attempt)
         finally:
-            DEADLINE.reset(token)
-        return body.complete(response)
+            transport.close()
 
     def close(self) -> None:
-        """Close all connections."""
-        if self._process == os.getpid():
-            for transport in {self._init_transport, self._status_transport}:
-                transport.close()
-
-    def _connect(self) -> tuple[httpx.BaseTransport, httpx.BaseTransport]:
-        from ._deadline import (
-            DeadlineTransport,
-        )  # httpcore is imported when a client is made, as by httpx
-
+        """Close the connections."""
         if self._custom is not None:
-            return self._custom, self._custom
-        return (
-            DeadlineTransport(**self._factory.options(keep=False)),
-            DeadlineTransport(**self._factory.options(keep=True)),
-        )
+            self._custom.close()
+            return
+        if kept := self._kept.pop(_place(), None):
+            kept.close()
 
-    def _reconnect_after_fork(self) -> None:
-        # Two processes that share a connection read each other's responses. The old ones are kept,
-        # but not closed: closing them could wait for a lock that a thread of the parent process
-        # held when it forked.
-        if self._process != os.getpid():
-            self._inherited += [self._init_transport, self._status_transport]
-            self._init_transport, self._status_transport = self._connect()
-            self._process = os.getpid()
+    def _current(self) -> _Kept:
+        place = _place()
+        if place not in self._kept:
+            self._kept[place] = _Kept(self._connect)
+        return self._kept[place]
 
+    def _connect(self, *, keep: bool) -> httpx.BaseTransport:
+        from ._network import NetworkTransport  # imports httpcore
 
-class _WholeResponse(httpx.Response):
-    """
-    A response whose body has been read and decompressed, which httpx would do again.
-
-    The caller's event hooks may read it in any way, and as often as they like.
-    """
-
-    def __init__(self, status_code: int, *, content: bytes, **options: Any) -> None:
-        super().__init__(status_code, stream=httpx.ByteStream(content), **options)
-        self._whole = content
-
-    @property
-    def content(self) -> bytes:
-        return self._whole
-
-    def read(self) -> bytes:
-        return self._whole
-
-    async def aread(self) -> bytes:
-        return self._whole
-
-    def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        del chunk_size  # It is one chunk already.
-        yield self._whole
-
-    async def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        del chunk_size
-        yield self._whole
+        return NetworkTransport(**self._connections.options(keep=keep))
 
 
-class BoundedBody:
-    """The bytes of a response as they arrive, limited in number and time."""
-
-    def __init__(self, seconds: float) -> None:
-        self._content = bytearray()
-        self._deadline = time.monotonic() + seconds
-
-    def add(self, chunk: bytes) -> None:
-        """Add some bytes. Raises an httpx error if they are too many or too late."""
-        self._content += chunk
-        if len(self._content) > MAX_RESPONSE_BYTES:
-            raise httpx.ReadError(f"The response has more than {MAX_RESPONSE_BYTES} bytes.")
-        if time.monotonic() > self._deadline:
-            raise httpx.ReadTimeout(TOO_LONG)
-
-    def complete(self, response: httpx.Response) -> httpx.Response:
-        """Return the response with its body read: decompressed within the limit, and as UTF-8."""
-        content = bytes(self._content)
-        raw = response.headers.raw
-        if [
-            value.strip().lower() for name, value in raw if name.lower() == _ENCODING
-        ] in _DECOMPRESSED:
-            content = _decompressed(content)
-        content = _as_utf8(content)
-        headers = [each for each in raw if each[0].lower() not in _OF_THE_BODY]
-        headers.append((b"Content-Length", b"%d" % len(content)))
-        # httpx logs the reason phrase, which is the server's; without it, it logs the standard one.
-        extensions = {
-            name: each for name, each in response.extensions.items() if name != "reason_phrase"
-        }
-        return _WholeResponse(
-            response.status_code, headers=headers, extensions=extensions, content=content
-        )
-
-
-def _decompressed(content: bytes) -> bytes:
-    """
-    Return *content* decompressed; as it is if it cannot be, since the status says more than the
-    body.
-
-    Compression was not asked for, but some proxies do it all the same. Other encodings are left as
-    they are.
-    """
-    decompressor = zlib.decompressobj(_GZIP_OR_ZLIB)
+def _exchange(
+    transport: httpx.BaseTransport, request: httpx.Request, attempt: Attempt
+) -> httpx.Response:
+    body = BoundedBody(attempt.deadline)
+    attempt.may_ring = True
+    response = transport.handle_request(request)
+    attempt.http_status = response.status_code
     try:
-        decompressed = decompressor.decompress(content, MAX_RESPONSE_BYTES)
-    except zlib.error:
-        return content
-    return decompressed if decompressor.eof else content
+        for chunk in cast("httpx.SyncByteStream", response.stream):
+            body.add(chunk)
+    finally:
+        response.close()
+    return body.complete(response)
 
 
-def _as_utf8(content: bytes) -> bytes:
+def _refusing(attempt: Attempt) -> Any:
+    """Return what httpcore calls at each step, which forbids the first one."""
+
+    def refuse(*_: object) -> None:
+        attempt.connect()
+
+    return refuse
+
+
+def _place() -> _Place:
     """
-    Return *content* in UTF-8. Text that is neither that nor UTF-16 or UTF-32 is taken for Latin-1.
+    Return what has connections of its own.
     """
-    if content.isascii():
-        return content
-    try:
-        content.decode(json.detect_encoding(content))
-    except UnicodeDecodeError:
-        return content.decode("latin-1").encode()
-    return content
+    return os.getpid()
+
+
+class _Kept:
+    """
+    The kept connections of one place.
+
+    Args:
+        connect: Makes a transport.
+    """
+
+    def __init__(self, connect: Callable[..., httpx.BaseTransport]) -> None:
+        self._connect = connect
+        self._requests: dict[httpx.BaseTransport, int] = {}
+        self._lock = Lock()
+
+    def take(self) -> httpx.BaseTransport:
+        """Return the transport for a status request."""
+        with self._lock:
+            free = (each for each, number in self._requests.items() if number < _POOL_SIZE)
+            transport = next(free, None) or self._connect(keep=True)
+            self._requests[transport] = self._requests.get(transport, 0) + 1
+        return transport
+
+    def give_back(self, transport: httpx.BaseTransport) -> None:
+        """End the use of a transport."""
+        with self._lock:
+            self._requests[transport] -= 1
+
+    def close(self) -> None:
+        """Close the connections."""
+        for transport in self._requests:
+            transport.close()

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import field, frozen
 
-from ._client_base import logger
+from ._exceptions import TeniosError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ._clock import Clock
     from ._models import Outcome
     from ._polling import PollState
+
+logger = logging.getLogger("tenios_ext")
 
 MAX_CONCURRENCY = 100
 # Polls that are due within so many seconds are sent together, a little late: to wake up costs as
@@ -144,7 +147,10 @@ async def _poll(state: PollState, lateness: float, poll: Poll, clock: Clock) -> 
         if state.may_poll(now) and (status := await poll(state)):
             updates.append(StatusUpdate(state.outcome, status, lateness=lateness))
         state.raise_if_expired(now)
-    except Exception as error:  # noqa: BLE001 - also the caller's own poll interval may fail, and ends only this callback
+    except Exception as error:
+        # What is neither ours nor the poll interval's is a time limit of the program's own.
+        if not isinstance(error, TeniosError) and error is not state.interval_error:
+            raise
         updates.append(StatusUpdate(state.outcome, error=error, lateness=lateness))
         return updates, None
     return updates, None if state.outcome.ended else state

@@ -126,8 +126,8 @@ def test_graph_has_the_imports_that_are_known_to_exist() -> None:
     assert "tenios_ext._exceptions" in graph["tenios_ext._polling"]
     assert "tenios_client.models" in graph["tenios_ext._models"]
     assert "tenios_ext._models" in graph["tenios_ext._exceptions"], "under TYPE_CHECKING"
-    assert "tenios_ext._client_base" in graph["tenios_ext._sync_client"], "from . import"
-    assert "tenios_ext._aiohttp_transport" in graph["tenios_ext._async_transport"], "in a function"
+    assert "tenios_ext._arguments" in graph["tenios_ext._sync_client"], "from . import"
+    assert "tenios_ext._aiohttp" in graph["tenios_ext._async_transport"], "in a function"
     assert any(
         "tenios_ext" in imported
         for name, imported in graph.items()

@@ -33,6 +33,8 @@ OURS = {"tenios_campaign", "tenios_client", "tenios_ext", "tenios_simulator"}
 #: Exceptions that reach no caller, and the one that fails a test.
 INTERNAL_ERRORS = {
     "ConnectFailedError",
+    "ExpiredError",
+    "ForbiddenError",
     "HTTPProblem",
     "ReachedTeniosError",
     "UnexpectedStatusError",

@@ -7,11 +7,13 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from .._attempt import Attempt
+from .._attempt import longest_exchange
+from .._checks import is_one_line, shown
+from .._clock import running_time
 from .._exceptions import (
-    ConfigurationError,
     InvalidArgumentError,
     LedgerUnavailableError,
     NotPlacedError,
@@ -19,17 +21,25 @@ from .._exceptions import (
     OutcomeUnknownError,
     TeniosError,
 )
-from .._models import FINAL, RANK, CallbackHandle
+from .._models import CallbackHandle
+from .._threads import LIMIT, NAME
+from ._ledger import to_entry
 
 if TYPE_CHECKING:
-    from tenios_client.models import CallbackStatus, InitCallbackRequest
+    import sqlalchemy as sa
+    from tenios_client.models import InitCallbackRequest
 
+    from .._attempt import Attempt
     from .._settings import Settings
     from ._ledger import Ledger
 
+OnClaim = Callable[["sa.Connection"], None]
+
 MAX_KEY = 200
 #: The longest from the beginning of a claim to the beginning of the request (seconds).
-CLAIM_SECONDS = 10.0
+CLAIM_SECONDS = LIMIT
+# A result that could not be recorded is tried again after these, while the program runs (seconds).
+_RETRIES = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)
 
 logger = logging.getLogger("tenios_ext")
 
@@ -42,80 +52,74 @@ def check_key(key: object, settings: Settings) -> str:
         raise InvalidArgumentError(
             "key contains the access key, which must not get into the ledger."
         )
-    if not 0 < len(key) <= MAX_KEY or not key.isprintable() or key != key.strip():
+    if len(key) > MAX_KEY or not is_one_line(key):
         raise InvalidArgumentError(
-            f"key must have 1 to {MAX_KEY} printable characters, none around it, got "
-            f"{key[:MAX_KEY]!r}."
+            f"key must have 1 to {MAX_KEY} printable characters, none around it, got {shown(key)}."
         )
     return key
 
 
-def ledger_of(ledger: object) -> tuple[Ledger | None, bool]:
-    """
-    Return a client's ledger, else the one that ``TENIOS_LEDGER`` names; and whether it is the
-    client's own. False is none.
-    """
-    url = os.environ.get("TENIOS_LEDGER") if ledger is None else None
-    if not url and (ledger is None or ledger is False):
-        return None, False
-    from ._ledger import Ledger  # most programs have none
-
-    if url:
-        return Ledger(url), True
-    if not isinstance(ledger, Ledger):
-        raise ConfigurationError(f"ledger must be a Ledger, got {type(ledger).__name__}.")
-    return ledger, False
+def new_claim(
+    ledger: Ledger | None,
+    settings: Settings,
+    key: object,
+    request: InitCallbackRequest,
+    attempt: Attempt,
+    *,
+    on_claim: OnClaim | None,
+) -> Claim:
+    """Return the claim of a call. Raises InvalidArgumentError: the key is wrong, or no ledger."""
+    if ledger is None:
+        raise InvalidArgumentError(
+            "A key needs a ledger, so nothing was sent. Make the client with "
+            "Tenios(ledger=Ledger('sqlite:///callbacks.db')), or set TENIOS_LEDGER."
+        )
+    checked = check_key(key, settings)
+    return Claim(ledger, settings, checked, request, attempt=attempt, on_claim=on_claim)
 
 
 class Claim:
     """
-    One attempt to dial for a key.
+    One attempt to dial for a key: :meth:`make`, then the request, then :meth:`record`.
 
-    Used as a context manager around :meth:`make`, the request, and :meth:`record`. If something
-    interrupts these, what is known by then is recorded by a thread, since neither Ctrl-C nor a
-    cancelled task should wait for a database.
-
-    Raises:
-        InvalidArgumentError: The key is not valid, or there is no ledger.
+    From the commit of the claim on, the entry reads ``dialling``, and ``unknown`` after its
+    deadline, until a result is recorded: to record nothing leaves the outcome unknown. Each method
+    may be called by a thread of its own. If something interrupts them, :meth:`settle` records what
+    the attempt has seen.
 
     Attributes:
-        may_have_left: Whether a byte of the request may have left this process.
+        is_open: Whether the entry may be this attempt's and without a result.
+        is_over: Whether the call has ended, so that nothing is claimed any more.
     """
 
+    is_open = False
+    is_over = False
+
     def __init__(
-        self, ledger: Ledger | None, settings: Settings, key: object, request: InitCallbackRequest
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        key: str,
+        request: InitCallbackRequest,
+        *,
+        attempt: Attempt,
+        on_claim: OnClaim | None,
     ) -> None:
-        if ledger is None:
-            raise InvalidArgumentError(
-                "A key needs a ledger, so nothing was sent. Make the client with "
-                "Tenios(ledger=Ledger('sqlite:///callbacks.db')), or set TENIOS_LEDGER."
-            )
-        self.may_have_left = False
-        self._key = check_key(key, settings)
-        self._database = ledger._database  # noqa: SLF001 - the client's side of the ledger
-        self._seconds = Attempt().seconds(settings.timeout) + CLAIM_SECONDS
-        arguments = {
-            name: value for name, value in request.to_dict().items() if name != "access_key"
-        }
+        self._key = key
+        self._attempt = attempt
+        self._on_claim = on_claim
+        self._database = ledger.database
+        #: How long after the claim the request may begin, and when it must be over.
+        self._begins_within = CLAIM_SECONDS + longest_exchange(0)
+        self._ends_within = CLAIM_SECONDS + longest_exchange(settings.timeout)
+        arguments = {name: each for name, each in request.to_dict().items() if name != "access_key"}
         self._values = {
             "number": request.callback_number,
             "arguments": settings.access_key.redact(json.dumps(arguments, sort_keys=True)),
             "delay": request.delay,
         }
         self._token = os.urandom(16).hex()
-        # so that interrupted work is over before what is known is recorded
-        self._lock = threading.Lock()
-        self._is_open = False
-        self._is_over = False
-        self._result: CallbackHandle | TeniosError | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._is_over = True
-        if kind is not None and (self._is_open or not issubclass(kind, TeniosError)):
-            threading.Thread(target=self._settle, name="tenios-ledger").start()
+        self._lock = threading.Lock()  # Interrupted work is over before what is known is recorded.
 
     def make(self) -> CallbackHandle | None:
         """
@@ -128,27 +132,33 @@ class Claim:
             OutcomeUnknownError: The key is being dialled, or the outcome of that is unknown.
         """
         with self._lock:
-            if self._is_over:
+            self.is_open = True  # before is_over is read: whoever sets that reads this afterwards
+            if self.is_over:
+                self.is_open = False
                 return None
-            began = time.monotonic()
-            self._is_open = True
+            # The entry's deadline is later than this: the database reads its clock afterwards.
+            self._attempt.send_before = running_time() + self._begins_within
             try:
                 row = self._database.claim(
-                    self._key, token=self._token, seconds=self._seconds, **self._values
+                    self._key,
+                    token=self._token,
+                    seconds=self._ends_within,
+                    on_claim=self._on_claim,
+                    **self._values,
                 )
-            except LedgerUnavailableError as error:
+            except LedgerUnavailableError as error:  # It may have been committed all the same.
                 reason = error.reason
+            except BaseException:  # what on_claim has raised: nothing was committed
+                self.is_open = False
+                raise
             else:
-                self._is_open = row.token == self._token
-                if not self._is_open:
-                    return self._existing(row)
-                if time.monotonic() - began < CLAIM_SECONDS:
-                    return None
-                reason = f"it took more than {CLAIM_SECONDS:g} seconds"
-        raise NotSentError(
-            f"The ledger cannot be used ({reason}), so nothing was sent. Call again later.",
-            reason=reason,
-        )
+                self.is_open = row.token == self._token
+                return None if self.is_open else self._existing(row)
+        raise _not_sent(reason)
+
+    def too_late(self) -> NoReturn:
+        """Raise NotSentError, since the ledger takes too long."""
+        raise _not_sent(f"it took more than {CLAIM_SECONDS:g} seconds")
 
     def _existing(self, row: Any) -> CallbackHandle:
         """Return the callback that another attempt has placed."""
@@ -157,8 +167,6 @@ class Claim:
                 f"The key {self._key!r} was used with other arguments before, so nothing was sent. "
                 "Use a key of its own for each callback."
             )
-        from ._ledger import to_entry
-
         entry = to_entry(row)
         if entry.state == "placed" and entry.handle is not None:
             return entry.handle
@@ -185,13 +193,46 @@ class Claim:
     def record(self, result: CallbackHandle | TeniosError) -> None:
         """
         Record the result of the request. If that fails, it is logged, since the caller must get the
-        result.
+        result, and tried again.
         """
-        self._result = result
         with self._lock:
-            self._record(result)
+            if self.is_open and not self._is_recorded(result):
+                _start(self._record_later, result)
 
-    def _record(self, result: CallbackHandle | TeniosError) -> None:
+    def record_late(self) -> None:
+        """Log that a result was not recorded in time, since the caller must get it."""
+        logger.warning("the result for key %r is not recorded yet", self._key)
+
+    def settle(self) -> None:
+        """
+        Record what is known, in a thread: neither Ctrl-C nor a cancelled task should wait for a
+        database.
+        """
+        _start(self._settle)
+
+    def _settle(self) -> None:
+        attempt = self._attempt
+        error = (
+            OutcomeUnknownError("The request was interrupted.")
+            if attempt.may_ring
+            else NotSentError("Interrupted before.")
+        )
+        self.record(attempt.result or error)
+
+    def _record_later(self, result: CallbackHandle | TeniosError) -> None:
+        for seconds in _RETRIES:
+            end = running_time() + seconds
+            while running_time() < end:
+                if not threading.main_thread().is_alive():
+                    return  # The program ends. The outcome stays unknown.
+                time.sleep(min(1.0, seconds))
+            with self._lock:
+                if self._is_recorded(result):
+                    return
+
+    def _is_recorded(self, result: CallbackHandle | TeniosError) -> bool:
+        """Record a result. Return False if the database cannot be used."""
+        values: dict[str, object]
         if isinstance(result, CallbackHandle):
             values = {
                 "state": "placed",
@@ -206,34 +247,21 @@ class Claim:
             is_current = self._database.record(self._key, self._token, **values)
         except LedgerUnavailableError as error:
             logger.warning("the result for key %r could not be recorded: %s", self._key, error)
-        else:
-            self._is_open = False
-            if not is_current:
-                logger.warning(
-                    "key %r: a late result is not recorded, as it was resolved: %s",
-                    self._key,
-                    result,
-                )
-
-    def _settle(self) -> None:
-        with self._lock:
-            if self._is_open:
-                left = self.may_have_left
-                error = (
-                    OutcomeUnknownError("The request was interrupted.")
-                    if left
-                    else NotSentError("Interrupted before.")
-                )
-                self._record(self._result or error)
+            return False
+        self.is_open = False
+        if not is_current:
+            logger.warning(
+                "key %r: a late result is not recorded, as it was resolved: %s", self._key, result
+            )
+        return True
 
 
-def record_status(ledger: Ledger, callback_id: int, status: CallbackStatus) -> None:
-    """Record a status change. If that fails, it is logged, since watching must go on."""
-    rank = RANK.get(status, -1)
-    later = {*FINAL, status, *(each for each in RANK if RANK[each] > rank >= 0)}
-    try:
-        ledger._database.record_status(  # noqa: SLF001 - as above
-            callback_id, str(status), later=[str(each) for each in later]
-        )
-    except LedgerUnavailableError as error:
-        logger.warning("the status of callback %d could not be recorded: %s", callback_id, error)
+def _not_sent(reason: str | None) -> NotSentError:
+    return NotSentError(
+        f"The ledger cannot be used ({reason}), so nothing was sent. Call again later.",
+        reason=reason,
+    )
+
+
+def _start(work: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=work, args=arguments, name=NAME).start()

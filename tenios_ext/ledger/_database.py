@@ -1,11 +1,11 @@
 """
-The ledger's database: how it is opened, its tables, and each statement. The only module that
-imports SQLAlchemy.
+The ledger's database: how it is opened, and each statement.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .._exceptions import ConfigurationError, LedgerUnavailableError
+from ._schema import SCHEMA, VOID, customers, entries, metadata, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -20,66 +21,32 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-#: The version of the tables. A later release that changes them counts up.
-SCHEMA = 1
 #: The time limit of each statement, and of waiting for a connection or a lock (seconds).
 LIMIT = 10
-#: File systems whose locks cannot be relied on between machines.
-_NETWORK = {
-    "afs",
-    "ceph",
-    "cifs",
-    "fuse.glusterfs",
-    "fuse.sshfs",
-    "lustre",
-    "ncpfs",
-    "nfs",
-    "nfs4",
-    "smb3",
-    "smbfs",
+#: File systems of one machine, so that their locks hold. Others may be shared with another machine
+#: where nothing tells this one: NFS, 9p, virtiofs and most of what runs over FUSE.
+_LOCAL = {
+    *("aufs", "bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fuseblk"),
+    *("hfs", "hfsplus", "jfs", "msdos", "nilfs2", "ntfs", "ntfs3", "overlay", "ramfs", "reiserfs"),
+    *("rootfs", "tmpfs", "ubifs", "udf", "ufs", "vfat", "xfs", "zfs"),
 }
+#: Insists on a file system that is not one of these: sqlite:////mnt/callbacks.db?locks=reliable
+_INSIST = "locks"
+_SECRETS = ("password", "sslpassword")
 _PSYCOPG = "postgresql+psycopg"
 _DRIVERS = {"sqlite": "sqlite", "postgres": _PSYCOPG, "postgresql": _PSYCOPG, _PSYCOPG: _PSYCOPG}
 _POSTGRESQL = {
     "connect_timeout": LIMIT,
     "tcp_user_timeout": LIMIT * 1000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
     # A pooler such as pgbouncer gives each transaction another connection.
     "prepare_threshold": None,
 }
 _JULIAN_SECONDS = "(julianday('now') - 2440587.5) * 86400.0"
 # Any number that other programs are unlikely to use.
 _LOCK = 4_826_353_071
-
-_metadata = sa.MetaData()
-entries = sa.Table(
-    "tenios_ledger",
-    _metadata,
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("token", sa.Text, nullable=False),  # of the attempt that has the key
-    sa.Column("number", sa.Text),
-    sa.Column("arguments", sa.Text),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("delay", sa.Integer, nullable=False),
-    # up to 19 digits, more than an integer of either database takes
-    sa.Column("callback_id", sa.Text, index=True),
-    sa.Column("started_at", sa.Double),  # by the clock of the machine that dialled
-    sa.Column("status", sa.Text),
-    sa.Column("last_error", sa.Text),
-    # By the database's clock, in seconds since the epoch.
-    sa.Column("created_at", sa.Double, nullable=False),
-    sa.Column("dialled_at", sa.Double, nullable=False),
-    sa.Column("updated_at", sa.Double, nullable=False),
-    sa.Column("deadline", sa.Double, nullable=False),
-)
-#: What a campaign knows of its customers in the same database, as far as it is personal.
-_customers = sa.table(
-    "tenios_campaign_entries",
-    *map(sa.column, ("state", "number", "agent_announcement", "error", "updated_at")),
-)
-_versions = sa.Table(
-    "tenios_ledger_schema", _metadata, sa.Column("version", sa.Integer, primary_key=True)
-)
 
 
 def _parse(url: str) -> sa.URL:
@@ -97,20 +64,32 @@ def _parse(url: str) -> sa.URL:
             "The ledger's URL must look like sqlite:///callbacks.db or "
             "postgresql://user:password@host/database."
         )
-    if parsed.drivername != "sqlite":
-        return parsed
-    if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
+    return parsed if parsed.drivername != "sqlite" else _parse_sqlite(parsed)
+
+
+def _parse_sqlite(url: sa.URL) -> sa.URL:
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         raise ConfigurationError(
             "A ledger must outlive its process. Name a file, as in sqlite:///callbacks.db."
         )
-    # The process may change its directory later.
-    path = Path(parsed.database).expanduser().resolve()
-    if (kind := file_system(path, _mounts())) in _NETWORK:
+    try:
+        path = Path(url.database).expanduser().resolve()  # The process may change its directory.
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigurationError(f"The ledger's file cannot be used: {error}") from None
+    kind = file_system(path, _mounts())
+    if kind and kind not in _LOCAL and url.query.get(_INSIST) != "reliable":
         raise ConfigurationError(
-            f"The ledger {path} is on a network file system ({kind}), where SQLite cannot prevent "
-            "that two machines dial for the same key. Use PostgreSQL."
+            f"The ledger {path} is on a file system ({kind}) that other machines may share, where "
+            "SQLite cannot prevent that two of them dial for the same key. Use PostgreSQL; or, if "
+            f"only this machine uses it, add ?{_INSIST}=reliable to the URL."
         )
-    return parsed.set(database=str(path))
+    return url.set(database=str(path)).difference_update_query([_INSIST])
+
+
+def shown(url: sa.URL) -> str:
+    """Return a URL without its passwords."""
+    hidden = {name: "***" for name in _SECRETS if name in url.query}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def _mounts() -> Iterable[str]:
@@ -138,6 +117,7 @@ def _unescape(point: str) -> str:
 def _connect(url: sa.URL) -> sa.Engine:
     options: dict[str, Any] = {"hide_parameters": True}
     if url.drivername == "sqlite":
+        _create_file(Path(str(url.database)))
         # No connection is kept: none is shared after a fork, and opening one takes a tenth of what
         # a commit takes.
         options |= {
@@ -173,7 +153,16 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _begin_postgresql(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {LIMIT * 1000:.0f}")
+    # Also of a process that is stopped in the middle of a transaction.
+    limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    set_all = ", ".join(f"set_config('{each}', '{LIMIT * 1000:.0f}', true)" for each in limits)
+    connection.exec_driver_sql(f"SELECT {set_all}")
+
+
+def _create_file(path: Path) -> None:
+    """Create a file that only its owner can read, since it has phone numbers in it."""
+    with suppress(OSError):  # It exists, or cannot be created: SQLite says why.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 class Database:
@@ -184,10 +173,18 @@ class Database:
     Args:
         url: Its URL.
 
+    Attributes:
+        url: Its URL, with passwords.
+        entries: The table of the ledger.
+        now: The database's clock, in seconds since the epoch.
+        state: The state of an entry: a request that must be over by now counts as unknown.
+
     Raises:
         ConfigurationError: The URL is wrong, the database cannot be used, or a later release has
             made its tables.
     """
+
+    entries = entries
 
     def __init__(self, url: str) -> None:
         self.url = _parse(url)
@@ -202,7 +199,7 @@ class Database:
             f"CAST({since_epoch} AS double precision)", sa.Double
         )
         is_over = (entries.c.state == "dialling") & (entries.c.deadline <= self.now)
-        self._state = sa.case((is_over, "unknown"), else_=entries.c.state)
+        self.state = sa.case((is_over, "unknown"), else_=entries.c.state)
         try:
             self.run(self._create_tables)
         except LedgerUnavailableError as error:
@@ -212,7 +209,7 @@ class Database:
             raise
         else:
             return
-        raise ConfigurationError(f"The ledger {str(self.url)!r} cannot be used ({reason}).")
+        raise ConfigurationError(f"The ledger {shown(self.url)!r} cannot be used ({reason}).")
 
     @property
     def is_postgresql(self) -> bool:
@@ -222,10 +219,10 @@ class Database:
     def _create_tables(self, connection: sa.Connection) -> None:
         if self.is_postgresql:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        _metadata.create_all(connection)
-        version = connection.scalar(sa.select(sa.func.max(_versions.c.version)))
+        metadata.create_all(connection)
+        version = connection.scalar(sa.select(sa.func.max(versions.c.version)))
         if version is None:
-            connection.execute(sa.insert(_versions).values(version=SCHEMA))
+            connection.execute(sa.insert(versions).values(version=SCHEMA))
         elif version > SCHEMA:
             raise ConfigurationError(
                 f"A later release of tenios-callback has made this ledger (version {version}; this "
@@ -261,7 +258,7 @@ class Database:
         self, connection: sa.Connection, *where: sa.ColumnElement[bool]
     ) -> list[sa.Row[Any]]:
         columns = [column for column in entries.c if column is not entries.c.state]
-        selected = sa.select(self._state.label("state"), *columns).where(*where)
+        selected = sa.select(self.state.label("state"), *columns).where(*where)
         return list(connection.execute(selected.order_by(entries.c.created_at, entries.c.key)))
 
     def _change(
@@ -284,15 +281,24 @@ class Database:
         Return the rows, the oldest first. A request that must be over by now counts as unknown.
         """
         where = [entries.c.key == key] if key is not None else []
-        where += [self._state == state] if state is not None else []
+        where += [self.state == state] if state is not None else []
         return self.run(lambda connection: self._select(connection, *where), read_only=True)
 
-    def claim(self, key: str, *, token: str, seconds: float, **values: Any) -> sa.Row[Any]:
+    def claim(
+        self,
+        key: str,
+        *,
+        token: str,
+        seconds: float,
+        on_claim: Callable[[sa.Connection], None] | None = None,
+        **values: Any,
+    ) -> sa.Row[Any]:
         """
         Give a key to the attempt with this token for so many seconds, if it is new or may dial
         again with these arguments.
 
-        Return its row, which has another attempt's token if it was not given.
+        *on_claim* is called first, in the same transaction. Return the row of the key, which has
+        another attempt's token if it was not given.
         """
         now = self.now
         values |= {
@@ -309,7 +315,14 @@ class Database:
         upsert = insert.on_conflict_do_update(
             index_elements=["key"], set_=again, where=(entries.c.state == "not_placed") & same
         )
-        return self._change(upsert, key)[1][0]
+
+        def work(connection: sa.Connection) -> sa.Row[Any]:
+            if on_claim is not None:
+                on_claim(connection)
+            connection.execute(upsert)
+            return self._select(connection, entries.c.key == key)[0]
+
+        return self.run(work)
 
     def record(self, key: str, token: str, **values: Any) -> bool:
         """
@@ -338,7 +351,7 @@ class Database:
         there is none.
         """
         c = entries.c
-        may_resolve = self._state == "unknown"
+        may_resolve = self.state == "unknown"
         values: dict[str, Any] = {
             "state": "placed" if is_placed else "not_placed",
             "updated_at": self.now,
@@ -351,28 +364,41 @@ class Database:
         )
         return changed > 0, rows[0] if rows else None
 
+    def void(self, connection: sa.Connection, key: str) -> bool:
+        """Let a key that was not placed never be used again. Return whether it was not placed."""
+        where = (entries.c.key == key) & (entries.c.state == "not_placed")
+        return (
+            connection.execute(sa.update(entries).where(where).values(arguments=VOID)).rowcount > 0
+        )
+
     def forget(self, seconds: float) -> int:
         """
         Erase what is personal in entries that have not changed for so long; return how many those
         are.
         """
-        c, customer = entries.c, _customers.c
+        c, customer = entries.c, customers.c
         is_old = (
             (c.updated_at <= self.now - seconds)
-            & (self._state != "dialling")
+            & (self.state != "dialling")
             & c.number.is_not(None)
         )
         is_done = customer.state.not_in(["waiting", "active"]) & customer.number.is_not(None)
         from_ledger = (
-            sa.update(entries).where(is_old).values(number=None, arguments=None, last_error=None)
+            sa.update(entries)
+            .where(is_old)
+            .values(
+                number=None,
+                arguments=sa.case((c.arguments == VOID, VOID), else_=None),
+                last_error=None,
+            )
         )
-        from_campaign = sa.update(_customers).where(
+        from_campaign = sa.update(customers).where(
             is_done, customer.updated_at <= self.now - seconds
         )
 
         def work(connection: sa.Connection) -> int:
             forgotten = connection.execute(from_ledger).rowcount
-            if sa.inspect(connection).has_table(_customers.name):
+            if sa.inspect(connection).has_table(customers.name):
                 connection.execute(
                     from_campaign.values(number=None, agent_announcement=None, error=None)
                 )
@@ -385,4 +411,6 @@ def _reason(error: Exception, url: sa.URL) -> str:
     """Return what the driver says, in one line, without statement, parameters and password."""
     lines = str(getattr(error, "orig", None) or error).split("\n")
     text = f"{type(error).__name__}: {lines[0].strip()}"
-    return text.replace(str(url.password), "***") if url.password else text
+    for secret in (url.password, *map(url.query.get, _SECRETS)):
+        text = text.replace(str(secret), "***") if secret else text
+    return text

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from attrs import frozen
 from tenios_client.models import CallbackStatus
 
-from .._exceptions import ConfigurationError
-from .._models import MAX_ID, CallbackHandle
+from .._exceptions import ConfigurationError, LedgerUnavailableError
+from .._models import FINAL, MAX_ID, RANK, CallbackHandle
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+logger = logging.getLogger("tenios_ext")
 
 LedgerState = Literal["dialling", "placed", "not_placed", "unknown"]
 
@@ -75,6 +78,9 @@ class Ledger:
         url: The database, such as ``sqlite:///callbacks.db`` or
             ``postgresql://user:password@host/database``. Tables that are missing are created.
 
+    Attributes:
+        database: The database, for the other packages of this project.
+
     Raises:
         ConfigurationError: The URL is wrong, the database cannot be used, or the extra ``ledger``
             is not installed.
@@ -89,13 +95,19 @@ class Ledger:
             )
         from ._database import Database  # imports SQLAlchemy, which takes long
 
-        self._database = Database(url)
+        self.database = Database(url)
 
     def __repr__(self) -> str:
-        return f"Ledger({str(self._database.url)!r})"
+        return f"Ledger({str(self)!r})"
+
+    def __str__(self) -> str:
+        """Return its URL without passwords."""
+        from ._database import shown
+
+        return shown(self.database.url)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Ledger, (self._database.url.render_as_string(hide_password=False),)
+        return Ledger, (self.database.url.render_as_string(hide_password=False),)
 
     def __enter__(self) -> Self:
         return self
@@ -103,9 +115,25 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def record_status(self, callback_id: int, status: CallbackStatus) -> None:
+        """
+        Record a status change, unless a later one was recorded. Clients do it. If it fails, that is
+        logged, since watching must go on.
+        """
+        rank = RANK.get(status, -1)
+        later = {*FINAL, status, *(each for each in RANK if RANK[each] > rank >= 0)}
+        try:
+            self.database.record_status(
+                callback_id, str(status), later=[str(each) for each in later]
+            )
+        except LedgerUnavailableError as error:
+            logger.warning(
+                "the status of callback %d could not be recorded: %s", callback_id, error
+            )
+
     def close(self) -> None:
         """Close the connections. A ledger that is used again makes new ones."""
-        self._database.close()
+        self.database.close()
 
     def get(self, key: str) -> LedgerEntry | None:
         """
@@ -114,7 +142,7 @@ class Ledger:
         Raises:
             LedgerUnavailableError: The database cannot be used.
         """
-        return next(map(to_entry, self._database.rows(key=key)), None)
+        return next(map(to_entry, self.database.rows(key=key)), None)
 
     def entries(self, *, state: LedgerState | None = None) -> list[LedgerEntry]:
         """
@@ -131,7 +159,7 @@ class Ledger:
             raise ValueError(
                 f"state must be one of {', '.join(get_args(LedgerState))}, got {state!r}."
             )
-        return list(map(to_entry, self._database.rows(state=state)))
+        return list(map(to_entry, self.database.rows(state=state)))
 
     def resolve(self, key: str, *, placed: bool, callback_id: int | None = None) -> LedgerEntry:
         """
@@ -156,7 +184,7 @@ class Ledger:
             )
         if callback_id is not None and not placed:
             raise ValueError("A callback that was not placed has no callback_id.")
-        is_resolved, row = self._database.resolve(key, is_placed=placed, callback_id=callback_id)
+        is_resolved, row = self.database.resolve(key, is_placed=placed, callback_id=callback_id)
         if row is None:
             raise LookupError(f"The ledger has no key {key!r}.")
         if not is_resolved:
@@ -186,4 +214,4 @@ class Ledger:
         seconds = older_than.total_seconds()
         if seconds < 0:
             raise ValueError(f"older_than must not be negative, got {older_than!r}.")
-        return self._database.forget(seconds)
+        return self.database.forget(seconds)

@@ -21,7 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tenios_ext import to_e164
-from tenios_ext._settings import is_loopback
+from tenios_ext._hosts import is_loopback
 from tenios_ext.openapi import contract_text
 
 from .._engine import ImpossibleActionError, UnknownCallbackError

@@ -509,8 +509,8 @@ def test_cancelled_run_does_not_wait_for_another_process_that_dials(
     campaign = Campaign(ledger, clock=simulator.clock)
     campaign.add(customers(1))
     campaign._entries.claim(simulator.clock.now(), Limits(1), is_allowed=True)
-    other = {"number": "+492214710001", "arguments": "{}", "delay": 0}
-    ledger._database.claim("order-1/1", token="of another process", seconds=1000, **other)
+    other: dict[str, Any] = {"number": "+492214710001", "arguments": "{}", "delay": 0}
+    ledger.database.claim("order-1/1", token="of another process", seconds=1000, **other)
     looks = itertools.count()
     get = ledger.get
 
@@ -690,7 +690,7 @@ def test_forgetting_erases_what_is_personal_of_those_who_will_not_be_called_agai
         "SELECT agent_announcement, error FROM tenios_campaign_entries WHERE number IS NULL"
     )
     assert (
-        ledger._database.run(lambda connection: list(map(tuple, connection.execute(columns))))
+        ledger.database.run(lambda connection: list(map(tuple, connection.execute(columns))))
         == [(None, None)] * 2
     )
     assert campaign.add(customers(3)).known == 3
@@ -729,7 +729,7 @@ def test_client_with_another_ledger_is_refused(ledger: Ledger, tmp_path: Any) ->
 
 def test_campaign_of_a_later_release_is_refused(ledger: Ledger) -> None:
     Campaign(ledger)
-    with ledger._database._begin() as connection:
+    with ledger.database._begin() as connection:
         connection.execute(sa.text("UPDATE tenios_campaign SET version = 2"))
     with pytest.raises(
         ConfigurationError, match=r"later release .*version 2; this release knows version 1"

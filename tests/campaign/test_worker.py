@@ -165,7 +165,7 @@ def test_jobs_contain_keys_and_no_numbers(ledger: Ledger) -> None:
     statement = sa.text(
         "SELECT args::text FROM tenios_jobs.procrastinate_jobs WHERE task_name = 'attempt'"
     )
-    jobs = ledger._database.run(lambda connection: list(connection.execute(statement)))
+    jobs = ledger.database.run(lambda connection: list(connection.execute(statement)))
     assert jobs == [('{"key": "order-1"}',)]
 
 

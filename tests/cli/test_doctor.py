@@ -219,7 +219,7 @@ def test_doctor_says_how_many_keys_have_an_unknown_outcome(tmp_path: Path) -> No
             "TENIOS_BASE_URL": base_url,
             "TENIOS_LEDGER": f"sqlite:///{tmp_path}/callbacks.db",
         }
-        ledger._database.claim(
+        ledger.database.claim(
             "order-4711", token="T", seconds=-1, number=None, arguments="{}", delay=0
         )
         checked = tenios("doctor", settings=settings).stdout
@@ -227,7 +227,7 @@ def test_doctor_says_how_many_keys_have_an_unknown_outcome(tmp_path: Path) -> No
             f"ok   ledger: {ledger!r}, keys whose outcome is unknown: 1; see `tenios ledger list"
             in checked
         )
-        with ledger._database._begin() as connection:
+        with ledger.database._begin() as connection:
             connection.exec_driver_sql("ALTER TABLE tenios_ledger DROP COLUMN last_error")
         checked = tenios("doctor", settings=settings).stdout
         assert f"FAIL ledger: {ledger!r}: The ledger cannot be used (" in checked

@@ -277,7 +277,7 @@ def test_option_wins_over_the_variable(settings: dict[str, str]) -> None:
 
 
 def test_database_that_fails_exits_with_1(settings: dict[str, str]) -> None:
-    with Ledger(settings["TENIOS_LEDGER"]) as ledger, ledger._database._begin() as connection:
+    with Ledger(settings["TENIOS_LEDGER"]) as ledger, ledger.database._begin() as connection:
         connection.exec_driver_sql("ALTER TABLE tenios_ledger DROP COLUMN last_error")
     result = run("list", settings=settings)
     assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""The sync client is written from the async one by scripts/generate_sync.py."""
+"""The modules for threads are written from those for asyncio by scripts/generate_sync.py."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ _spec.loader.exec_module(generate_sync)
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the script, its source and its target."""
-    for name in (SCRIPT, SOURCE, TARGET, Path("pyproject.toml")):
+    """A copy of the script, its sources and its targets."""
+    pairs = generate_sync.MODULES.items()
+    modules = [SOURCE.with_name(each) for pair in pairs for each in pair]
+    for name in (SCRIPT, Path("pyproject.toml"), *modules):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -39,6 +41,10 @@ def run(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, root / SCRIPT, *options], capture_output=True, text=True, check=False
     )
+
+
+def to_sync(source: str) -> str:
+    return str(generate_sync.to_sync(SOURCE.name, source, set()))
 
 
 def edit(path: Path, before: str, after: str) -> None:
@@ -99,20 +105,17 @@ def test_check_notices_a_damaged_sync_client(copy: Path, damage: str) -> None:
 
 
 def test_sync_client_says_that_it_is_generated() -> None:
-    docstring = (ROOT / TARGET).read_text().partition("from __future__")[0]
-    assert "Generated from _async_client.py" in docstring
-    assert "make generate" in docstring
+    for name, twin in generate_sync.MODULES.items():
+        docstring = (ROOT / TARGET).with_name(twin).read_text().partition("from __future__")[0]
+        assert f"twin for threads of {name}" in docstring
+        assert "make generate" in docstring
 
 
 def test_sync_client_has_nothing_asynchronous() -> None:
-    text = (ROOT / TARGET).read_text()
-    assert (
-        re.findall(
-            r"(?i)\w*a(?:sync|wait|iter\b|next\b|close)\w*", text.replace("_async_client.py", "")
-        )
-        == []
-    )
-    assert "aiohttp" not in text
+    for name, twin in generate_sync.MODULES.items():
+        text = (ROOT / TARGET).with_name(twin).read_text().replace(name, "")
+        assert re.findall(r"(?i)\w*a(?:sync|wait|iter\b|next\b|close\b)\w*", text) == []
+        assert "aiohttp" not in text
     assert not hasattr(Tenios, "watch_many")
     assert hasattr(AsyncTenios, "watch_many")
     assert "aiohttp" not in inspect.signature(Tenios).parameters
@@ -126,18 +129,18 @@ def test_parts_marked_async_only_do_not_reach_the_sync_client() -> None:
         "ONLY_ON_LINE = 1  # async only\nFOR_BOTH = 1\n\n\nclass AsyncCallback:\n",
     )
     assert marked != source
-    result = generate_sync.to_sync(marked)
+    result = to_sync(marked)
     assert "only_in_block" not in result
     assert "ONLY_ON_LINE" not in result
     assert "FOR_BOTH" in result
-    assert result.replace("FOR_BOTH = 1\n", "").split() == generate_sync.to_sync(source).split()
+    assert result.replace("FOR_BOTH = 1\n", "").split() == to_sync(source).split()
 
 
 @pytest.mark.parametrize("leftover", ["async_only_helper()", "asyncio.sleep(1)", "set_async()"])
 def test_what_cannot_be_translated_is_an_error(leftover: str) -> None:
     source = (ROOT / SOURCE).read_text()
-    with pytest.raises(ValueError, match="is left in the sync client"):
-        generate_sync.to_sync(f"{source}\n{leftover}\n")
+    with pytest.raises(ValueError, match="is left in the twin"):
+        to_sync(f"{source}\n{leftover}\n")
 
 
 @pytest.mark.parametrize("mark", ["# async only: begin\n", "# async only: end\n", "#async only\n"])
@@ -145,12 +148,10 @@ def test_mark_that_matches_nothing_is_an_error(mark: str) -> None:
     """A part whose mark is misspelt or not closed would reach the sync client unnoticed."""
     source = (ROOT / SOURCE).read_text()
     with pytest.raises(ValueError, match="async only"):
-        generate_sync.to_sync(f"{source}\nLEFT = 1  {mark}")
+        to_sync(f"{source}\nLEFT = 1  {mark}")
 
 
-def test_replacement_that_finds_nothing_is_an_error() -> None:
-    source = (ROOT / SOURCE).read_text().replace("share it between tasks", "share it among tasks")
-    with pytest.raises(
-        ValueError, match=r"share it between tasks.*is not found in _async_client\.py"
-    ):
-        generate_sync.to_sync(source)
+def test_replacement_that_finds_nothing_is_an_error(copy: Path) -> None:
+    edit(copy / SOURCE, "share it between tasks", "share it among tasks")
+    with pytest.raises(ValueError, match=r"share it between tasks.* is not found in "):
+        generate_sync.all_sync(copy / SOURCE.parent)

@@ -23,10 +23,10 @@ from tenios_ext import (
     OutcomeUnknownError,
     RejectedError,
     _attempt,
-    _client_base,
-    _mapping,
+    _connections,
     _polling,
-    _transport,
+    _responses,
+    _settings,
     _watch_many,
     is_final,
 )
@@ -132,13 +132,13 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
         "docs/settings.md": [
             f"must be made within {_attempt.CONNECT_TIMEOUT:g} seconds",
             exchange,
-            f"more than {_transport.MAX_RESPONSE_BYTES / 2**20:g} MiB",
-            f"{_client_base.DEFAULT_TIMEOUT:g} seconds for a response",
+            f"more than {_connections.MAX_RESPONSE_BYTES / 2**20:g} MiB",
+            f"{_settings.DEFAULT_TIMEOUT:g} seconds for a response",
         ],
         "docs/watching.md": [
             f"`answer_timeout` ({_polling.ANSWER_TIMEOUT:g} seconds)",
             f"`end_timeout` ({_polling.END_TIMEOUT / 3600:g} hours)",
-            f"at most {_mapping._MAX_STATUS} characters",
+            f"at most {_responses._MAX_STATUS} characters",
             f"At most {_polling.MAX_UNKNOWN_STATUSES} such statuses",
             (
                 f"every {_polling._STARTING:g} seconds before a phone rings, every "
@@ -154,11 +154,11 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
             f"more than {faults._MAX_INJECTIONS:,} faults",
             f"more than {_simulator._MAX_NUMBERS:,} numbers",
         ],
-        "docs/errors.md": [f"at most {_client_base._MAX_RETRY_PAUSE:g} seconds"],
+        "docs/errors.md": [f"at most {_polling._MAX_RETRY_PAUSE:g} seconds"],
         "docs/once-per-key.md": [
             f"1 to {_claim.MAX_KEY} printable characters",
             (
-                f"twice `timeout` plus {_attempt.Attempt().seconds(0) + _claim.CLAIM_SECONDS:g} "
+                f"twice `timeout` plus {_attempt.longest_exchange(0) + _claim.CLAIM_SECONDS:g} "
                 "seconds"
             ),
             f"Each statement has {_database.LIMIT:g} seconds",

@@ -7,7 +7,8 @@ import pickle
 
 import pytest
 
-from tenios_ext._settings import Secret, Settings
+from tenios_ext._secret import Secret
+from tenios_ext._settings import Settings
 
 KEY = "CANARY-KEY"
 

@@ -137,9 +137,9 @@ def test_interrupted_sync_call_is_recorded(
         raise KeyboardInterrupt
 
     target = (
-        "tenios_ext._mapping.callback_id"
+        "tenios_ext._responses.callback_id"
         if left
-        else "tenios_ext._sync_client.init_callback.sync_detailed"
+        else "tenios_ext._connections.Connections.prepare"
     )
     monkeypatch.setattr(target, interrupt)
     with pytest.raises(KeyboardInterrupt):

@@ -13,7 +13,6 @@ from support.faults import FaultServer
 from support.ledgers import Placing, damage
 
 from tenios_ext import AsyncTenios, CallbackStatus, Tenios
-from tenios_ext.ledger._claim import record_status
 from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def test_slow_watcher_does_not_take_a_status_back(sqlite_ledger: Ledger) -> None
             ids = {order: tenios.start_callback(NUMBER, key="-".join(order)).id for order in orders}
     for order in orders:
         for status in order:
-            record_status(sqlite_ledger, ids[order], CallbackStatus(status))
+            sqlite_ledger.record_status(ids[order], CallbackStatus(status))
     newest = {order: recorded(sqlite_ledger, "-".join(order)) for order in orders}
     assert newest == {order: max(order, key=STATUSES.index) for order in orders}
 
@@ -107,7 +106,7 @@ def test_unknown_status_is_recorded_and_a_final_one_is_kept(ledger: Ledger) -> N
             "CONNECTED",
             "DISCONNECTED",
         ]
-    record_status(ledger, 10, CallbackStatus("ON_HOLD"))
+    ledger.record_status(10, CallbackStatus("ON_HOLD"))
     assert recorded(ledger) == "DISCONNECTED"
 
 

@@ -293,6 +293,8 @@ def test_error_that_cannot_be_shown_is_still_a_documented_one() -> None:
     """Nothing may escape from making an error: the caller would not know whether phones ring."""
 
     class BrokenError(Exception):
+        __module__ = "httpx"
+
         def __str__(self) -> str:
             raise RuntimeError
 

@@ -232,7 +232,8 @@ def test_aiohttp_timeout_while_connecting_is_not_sent(monkeypatch: pytest.Monkey
     import aiohttp  # the other tests run without the extra
 
     async def connect(*_: Any, **__: Any) -> None:
-        raise TimeoutError
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
 
     monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", connect)
     with pytest.raises(NotSentError, match=r"Connection timeout"):

@@ -134,7 +134,7 @@ class Chaos:
         with Ledger(self.url) as ledger:
             while not Campaign(ledger)._entries.has_workers():
                 time.sleep(0.1)
-            while ledger._database.run(lambda connection: connection.scalar(running)) < count:
+            while ledger.database.run(lambda connection: connection.scalar(running)) < count:
                 time.sleep(0.1)
         return workers
 

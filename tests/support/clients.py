@@ -95,7 +95,7 @@ def refuse_names(monkeypatch: pytest.MonkeyPatch) -> None:
 def wait_for_recording() -> None:
     """Wait until the threads have ended that record what was interrupted."""
     for thread in threading.enumerate():
-        if thread.name == "tenios-ledger":
+        if thread.name == "tenios":
             thread.join()
 
 

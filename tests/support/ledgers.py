@@ -93,7 +93,7 @@ def suppress_being_dialled() -> Iterator[None]:
 
 def database_of(ledger: Ledger) -> Any:
     """Return what a ledger stores its entries with."""
-    return ledger._database
+    return ledger.database
 
 
 def execute(ledger: Ledger, statement: str) -> Sequence[sa.Row[Any]]:
@@ -169,7 +169,7 @@ def kill(*_: object, **__: object) -> None:
 
 def start_and_die(url: str, base_url: str, point: str) -> None:
     """Start a callback in a process that is killed at this point."""
-    from tenios_ext import _mapping
+    from tenios_ext import _responses
     from tenios_ext.ledger._database import Database
 
     def then_kill(function: Any) -> Any:
@@ -190,7 +190,7 @@ def start_and_die(url: str, base_url: str, point: str) -> None:
         "before the claim": (Database, "claim", kill),
         "in the claim": (Database, "run", kill_in_transaction),
         "after the claim": (Database, "claim", then_kill(Database.claim)),
-        "response received": (_mapping, "callback_id", kill),
+        "response received": (_responses, "callback_id", kill),
         "before recording": (Database, "record", kill),
         "in the recording": (Database, "record", record_and_die),
         "after recording": (Database, "record", then_kill(Database.record)),

@@ -1,45 +1,39 @@
 """
-Maps arguments to request models, and responses and exceptions to results and errors.
+Maps responses and exceptions to results and errors.
 
 Every failure of an init request maps to one of two facts: the callback was not placed, or the
-outcome is unknown.
+outcome is unknown. An exception that has nothing to do with the request is neither.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from datetime import timedelta
+import sys
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tenios_client.models import (
-    CallbackStatus,
-    CallbackStatusRequest,
-    CallbackStatusResponse,
-    InitCallbackRequest,
-    StartedCallback,
-)
-from tenios_client.types import UNSET
+from tenios_client.models import CallbackStatus, CallbackStatusResponse, StartedCallback
 
+from ._checks import is_whole
+from ._connections import UnexpectedStatusError
 from ._exceptions import (
     BadCredentialsError,
-    InvalidArgumentError,
     NotSentError,
     OutcomeUnknownError,
     RejectedError,
     StatusUnavailableError,
     TeniosError,
 )
-from ._models import MAX_DELAY, MAX_ID
-from ._phone import to_e164
-from ._transport import KEY_IS_ADDED_LATER, UnexpectedStatusError
+from ._models import MAX_ID
 
 if TYPE_CHECKING:
     import httpx
+    from tenios_client.types import Response
 
     from ._attempt import Attempt
     from ._exceptions import ErrorDetails
-    from ._settings import Secret, Settings
+    from ._secret import Secret
 
 _BAD_REQUEST = 400
 _UNAUTHORIZED = {401, 403}
@@ -52,7 +46,12 @@ _STATUSES = frozenset(CallbackStatus)
 _MAX_DIGITS = 19
 _DECIMAL = r"0|[1-9][0-9]{0,18}"
 _LARGEST_EXACT = 2**53 - 1  # The floats from here on may be rounded numbers.
-_DTMF_KEYS = frozenset("0123456789*#")
+# Whose exceptions say something about a request, besides those of Python's own modules.
+_LIBRARIES = {
+    *("aiohttp", "anyio", "builtins", "eventlet", "gevent", "greenlet", "h11", "httpcore", "httpx"),
+    *("httpx_aiohttp", "idna", "socks", "socksio", "tenios_client", "tenios_ext"),
+    *("tenios_simulator", "uvloop", "yarl"),
+}
 CREDENTIALS_HINT = (
     "TENIOS sends this response for a wrong access key and for an unknown callback config id. "
     "Compare both with the TENIOS portal (General Settings, API; and Callback Configurations), and "
@@ -63,138 +62,33 @@ UNKNOWN_HINT = (
 )
 
 
-def init_request(
-    settings: Settings,
-    number: str,
-    *,
-    delay: float | timedelta,
-    agent_announcement: str | None,
-    dtmf_key: str | None,
-    callback_config_id: str | None,
-) -> InitCallbackRequest:
-    """
-    Return the request that starts a callback, without the access key. Raises InvalidArgumentError
-    if an argument is wrong.
-    """
-    try:
-        return _init_request(
-            settings,
-            number,
-            delay=delay,
-            agent_announcement=agent_announcement,
-            dtmf_key=dtmf_key,
-            callback_config_id=callback_config_id,
-        )
-    except InvalidArgumentError as error:
-        # The key may have been given in the wrong place.
-        message = _cleaned(str(error), settings.access_key)
-    raise InvalidArgumentError(message)
-
-
-def status_request(callback_id: int) -> CallbackStatusRequest:
-    """Return the request for the status of a callback, without the access key."""
-    return CallbackStatusRequest(access_key=KEY_IS_ADDED_LATER, id=callback_id)
-
-
-def _init_request(
-    settings: Settings,
-    number: str,
-    *,
-    delay: float | timedelta,
-    agent_announcement: str | None,
-    dtmf_key: str | None,
-    callback_config_id: str | None,
-) -> InitCallbackRequest:
-    config_id = (
-        callback_config_id if callback_config_id is not None else settings.callback_config_id
-    )
-    if not config_id:
-        raise InvalidArgumentError(
-            "There is no callback config id. Pass callback_config_id=..., or set "
-            "TENIOS_CALLBACK_CONFIG_ID. You find it in the TENIOS portal on the page Callback "
-            "Configurations.",
-        )
-    given: object = number
-    try:
-        e164 = to_e164(
-            number,
-            region=settings.region,
-            allowed_regions=settings.allowed_regions,
-            allow_special_numbers=settings.allow_special_numbers,
-        )
-    except (TypeError, ValueError) as error:
-        # The message may quote a part of the number.
-        has_key = isinstance(given, str) and settings.access_key.redact(given) != given
-        message = "number has the access key in it." if has_key else str(error)
-        raise InvalidArgumentError(message) from None
-    if settings.allowed_numbers is not None and e164 not in settings.allowed_numbers:
-        raise InvalidArgumentError(
-            f"{e164} is not one of this client's allowed numbers. Nothing was sent."
-        )
-    return InitCallbackRequest(
-        access_key=KEY_IS_ADDED_LATER,
-        callback_config_id=_text("callback_config_id", config_id),
-        callback_number=e164,
-        delay=_whole_seconds(delay),
-        agent_announcement=UNSET
-        if agent_announcement is None
-        else _text("agent_announcement", agent_announcement),
-        dtmf_key_to_trigger_customer_call=UNSET if dtmf_key is None else _dtmf_key(dtmf_key),
-    )
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidArgumentError(f"{name} must be a str, got {type(value).__name__}.")
-    if not value.strip():
-        raise InvalidArgumentError(f"{name} is empty. Leave it out instead.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        message = f"{name} has half a character (a lone surrogate) in it, which cannot be sent."
-    else:
-        return value
-    raise InvalidArgumentError(message)
-
-
-def _dtmf_key(value: object) -> str:
-    if not isinstance(value, str) or value not in _DTMF_KEYS:
-        raise InvalidArgumentError("dtmf_key must be one phone key: '0' to '9', '*' or '#'.")
-    return value
-
-
-def _whole_seconds(delay: object) -> int:
-    seconds: object = delay.total_seconds() if isinstance(delay, timedelta) else delay
-    if (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, (int, float))
-        or seconds != seconds // 1
-    ):
-        raise InvalidArgumentError(
-            f"delay must be a whole number of seconds, or a timedelta of such, got {delay!r}."
-        )
-    if not 0 <= seconds <= MAX_DELAY:
-        raise InvalidArgumentError(
-            f"delay must be between 0 and {MAX_DELAY} seconds, got {delay!r}."
-        )
-    return int(seconds)
-
-
-def callback_id(response: object) -> int:
+def callback_id(response: Response[Any]) -> int:
     """
     Return the id in an init response. Raises ValueError if there is none that can be trusted.
 
     It may be a number, also one such as 10.0, or digits as text. Other text, such as "010", may be
-    an id of another kind.
+    an id of another kind. An id that stands there twice, or beside an error, is not trusted.
     """
-    value: object = response.id if isinstance(response, StartedCallback) else None
+    started = response.parsed
+    if not isinstance(started, StartedCallback) or _is_contradictory(response.content, started):
+        raise ValueError("The response has no callback id that can be trusted.")
+    value: object = started.id
     if (isinstance(value, str) and re.fullmatch(_DECIMAL, value)) or (
         isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT
     ):
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_ID:
+    if not is_whole(value, MAX_ID):
         raise ValueError("The response has no callback id.")
-    return value
+    return value  # type: ignore[return-value] # is_whole
+
+
+def _is_contradictory(content: bytes, started: StartedCallback) -> bool:
+    names: list[str] = []
+    json.loads(content, object_pairs_hook=lambda pairs: names.extend(name for name, _ in pairs))
+    beside = started.additional_properties
+    return names.count("id") != 1 or any(
+        beside.get(name) not in {None, ""} for name in ("error_code", "error_message")
+    )
 
 
 def callback_status(response: object, key: Secret) -> CallbackStatus:
@@ -213,6 +107,44 @@ def _is_presentable(text: str, key: Secret) -> bool:
     return 0 < len(text) <= _MAX_STATUS and text.isprintable() and key.redact(text) == text
 
 
+def foreign_exception(
+    error: BaseException, *, outside: BaseException | None, calls_others: bool
+) -> BaseException | None:
+    """
+    Return the exception that has ended a request and has nothing to do with it, such as a time
+    limit of Celery's or what a signal handler has raised; None if there is none.
+
+    Args:
+        error: What was raised. The libraries may have taken it for one of the network's.
+        outside: What was being handled when the request began, if anything.
+        calls_others: Whether code of the caller's was called, such as an event hook. Then one of
+            Python's own exceptions may come from there.
+    """
+    while True:
+        origin = type(error).__module__.partition(".")[0]
+        if not _is_library(origin):
+            return error
+        cause = error.__cause__ or error.__context__
+        if cause is None or cause is outside:
+            break
+        error = cause
+    is_own = origin == "builtins" and not calls_others and not _is_library(_raised_in(error))
+    return error if is_own else None
+
+
+def _is_library(package: str) -> bool:
+    return package in _LIBRARIES or package in sys.stdlib_module_names
+
+
+def _raised_in(error: BaseException) -> str:
+    """Return the package whose code has raised an exception."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name = trace.tb_frame.f_globals.get("__name__") if trace is not None else None
+    return str(name or "tenios_ext").partition(".")[0]
+
+
 def map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosError:
     """
     Return the error to raise when *error* ended an init request. What was sent is known from
@@ -220,7 +152,8 @@ def map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosErr
     """
     try:
         return _map_init_error(error, key, attempt)
-    except Exception as trouble:  # noqa: BLE001 - whatever the response or an exception of the caller's does, the caller hears of it
+    # Whatever the response or an exception of the caller's does, the caller hears of it.
+    except Exception as trouble:  # noqa: BLE001 - see above
         return OutcomeUnknownError(
             f"The request may have reached TENIOS ({type(error).__name__}, "
             f"{type(trouble).__name__}). {UNKNOWN_HINT}",
@@ -241,7 +174,7 @@ def map_status_error(error: Exception, key: Secret, attempt: Attempt) -> StatusU
 
 
 def _map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosError:
-    if attempt.nothing_sent:
+    if not attempt.may_ring:
         reason = _reason(error, key)
         return NotSentError(
             f"Could not connect to TENIOS, so nothing was sent ({reason}). Call again later.",
@@ -307,9 +240,9 @@ def error_fields(response: httpx.Response, key: Secret) -> ErrorDetails:
     names = [name for name in fields if isinstance(name, str)] if isinstance(fields, list) else []
     return {
         "http_status": response.status_code,
-        "error_code": _cleaned(code, key) if isinstance(code, str) else None,
-        "error_message": _cleaned(message, key) if isinstance(message, str) else None,
-        "fields": tuple(_cleaned(name, key) for name in names[:_MAX_FIELDS]),
+        "error_code": cleaned(code, key) if isinstance(code, str) else None,
+        "error_message": cleaned(message, key) if isinstance(message, str) else None,
+        "fields": tuple(cleaned(name, key) for name in names[:_MAX_FIELDS]),
         "retry_after": _retry_after(response.headers),
     }
 
@@ -350,14 +283,15 @@ def _reason(error: Exception, key: Secret) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001 - an exception of the caller's own may fail even here
         text = ""
-    return _shown(f"{type(error).__name__}: {text}" if text else type(error).__name__, key)
+    return presentable(f"{type(error).__name__}: {text}" if text else type(error).__name__, key)
 
 
-def _shown(text: str, key: Secret) -> str:
-    return _shorten(_cleaned(text, key))
+def presentable(text: str, key: Secret) -> str:
+    """Return *text* without the key, printable on any terminal, and short."""
+    return _shorten(cleaned(text, key))
 
 
-def _cleaned(text: str, key: Secret) -> str:
+def cleaned(text: str, key: Secret) -> str:
     """Return *text* without the key, printable on any terminal, and of a bounded length."""
     printable = "".join(each if each.isprintable() else " " for each in key.redact(text))
     return _shorten(printable, _MAX_TEXT)

@@ -1,0 +1,155 @@
+"""Checks the arguments of a call, and makes the request models from them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tenios_client.models import CallbackStatusRequest, InitCallbackRequest
+from tenios_client.types import UNSET
+
+from ._checks import is_one_line, is_whole, shown
+from ._connections import KEY_IS_ADDED_LATER
+from ._exceptions import InvalidArgumentError
+from ._models import MAX_DELAY, MAX_ID, CallbackHandle
+from ._phone import to_e164
+from ._responses import cleaned
+
+if TYPE_CHECKING:
+    from ._clock import Clock
+    from ._settings import Settings
+
+_DTMF_KEYS = frozenset("0123456789*#")
+_MAX_DIGITS = len(str(MAX_ID))
+
+
+def to_handle(callback: object, clock: Clock) -> CallbackHandle:
+    """
+    Return the handle of a callback that is given by its id or handle. Raises TypeError or
+    ValueError.
+    """
+    if isinstance(callback, CallbackHandle):
+        return callback
+    if isinstance(callback, bool) or not isinstance(callback, int | str):
+        raise TypeError(
+            f"A callback must be given by its id or its handle, got {type(callback).__name__}."
+        )
+    number: object = callback
+    if isinstance(callback, str) and callback.isascii() and callback.isdecimal():
+        number = int(callback[: _MAX_DIGITS + 1])
+    if not is_whole(number, MAX_ID):
+        raise ValueError(
+            f"A callback id must be a whole number from 0 to {MAX_ID}, got {shown(callback)}."
+        )
+    return CallbackHandle(number, started_at=clock.now())  # type: ignore[arg-type] # is_whole
+
+
+def status_request(callback_id: int) -> CallbackStatusRequest:
+    """Return the request for the status of a callback, without the access key."""
+    return CallbackStatusRequest(access_key=KEY_IS_ADDED_LATER, id=callback_id)
+
+
+def init_request(
+    settings: Settings,
+    number: str,
+    *,
+    delay: float | timedelta,
+    agent_announcement: str | None,
+    dtmf_key: str | None,
+    callback_config_id: str | None,
+) -> InitCallbackRequest:
+    """
+    Return the request that starts a callback, without the access key.
+
+    Raises:
+        InvalidArgumentError: An argument is wrong. The message does not show the access key, which
+            may have been given in the wrong place.
+    """
+    try:
+        return InitCallbackRequest(
+            access_key=KEY_IS_ADDED_LATER,
+            callback_config_id=_config_id(callback_config_id, settings),
+            callback_number=_number(number, settings),
+            delay=_whole_seconds(delay),
+            agent_announcement=(
+                UNSET
+                if agent_announcement is None
+                else _text("agent_announcement", agent_announcement)
+            ),
+            dtmf_key_to_trigger_customer_call=UNSET if dtmf_key is None else _dtmf_key(dtmf_key),
+        )
+    except InvalidArgumentError as error:
+        message = cleaned(str(error), settings.access_key)
+    raise InvalidArgumentError(message)
+
+
+def _number(number: object, settings: Settings) -> str:
+    try:
+        e164 = to_e164(
+            number,  # type: ignore[arg-type] # it is checked
+            region=settings.region,
+            allowed_regions=settings.allowed_regions,
+            allow_special_numbers=settings.allow_special_numbers,
+        )
+    except (TypeError, ValueError) as error:
+        # The message may quote a part of the number.
+        has_key = isinstance(number, str) and settings.access_key.redact(number) != number
+        message = "number has the access key in it." if has_key else str(error)
+        raise InvalidArgumentError(message) from None
+    if settings.allowed_numbers is not None and e164 not in settings.allowed_numbers:
+        raise InvalidArgumentError(
+            f"{e164} is not one of this client's allowed numbers. Nothing was sent."
+        )
+    return e164
+
+
+def _config_id(config_id: object, settings: Settings) -> str:
+    if config_id is None:
+        config_id = settings.callback_config_id
+    if config_id is None or config_id == "":
+        raise InvalidArgumentError(
+            "There is no callback config id. Pass callback_config_id=..., or set "
+            "TENIOS_CALLBACK_CONFIG_ID. You find it in the TENIOS portal on the page Callback "
+            "Configurations.",
+        )
+    text = _text("callback_config_id", config_id)
+    if not is_one_line(text):
+        raise InvalidArgumentError(
+            f"callback_config_id must be one line without spaces around it, got {shown(text)}."
+        )
+    return text
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidArgumentError(f"{name} must be a str, got {type(value).__name__}.")
+    if not value.strip():
+        raise InvalidArgumentError(f"{name} is empty. Leave it out instead.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        message = f"{name} has half a character (a lone surrogate) in it, which cannot be sent."
+    else:
+        return value
+    raise InvalidArgumentError(message)
+
+
+def _dtmf_key(value: object) -> str:
+    if not isinstance(value, str) or value not in _DTMF_KEYS:
+        raise InvalidArgumentError("dtmf_key must be one phone key: '0' to '9', '*' or '#'.")
+    return value
+
+
+def _whole_seconds(delay: object) -> int:
+    seconds: object = delay.total_seconds() if isinstance(delay, timedelta) else delay
+    if isinstance(seconds, float) and seconds.is_integer():
+        seconds = int(seconds)
+    if isinstance(seconds, bool) or not isinstance(seconds, int):
+        raise InvalidArgumentError(
+            f"delay must be a whole number of seconds, or a timedelta of such, got {shown(delay)}."
+        )
+    if not is_whole(seconds, MAX_DELAY):
+        raise InvalidArgumentError(
+            f"delay must be between 0 and {MAX_DELAY} seconds, got {shown(delay)}."
+        )
+    return seconds

@@ -1,0 +1,164 @@
+"""
+The status requests of a client and of its callbacks: the source from which ``make generate`` writes
+the twin for threads, ``_poller.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from tenios_client.api.callback import get_callback_status
+
+from . import _arguments, _responses
+from ._attempt import Attempt
+from ._exceptions import StatusUnavailableError
+from ._polling import PollState, retry_pause
+from ._threads import async_in_thread
+
+if TYPE_CHECKING:
+    import httpx
+    import tenios_client
+    from tenios_client.models import CallbackStatus
+
+    from ._clock import Clock
+    from ._models import CallbackHandle
+    from ._settings import Settings
+    from .ledger import Ledger
+
+# How many requests Callback.status() makes before it gives up.
+_STATUS_ATTEMPTS = 3
+
+logger = logging.getLogger("tenios_ext")
+
+
+class AsyncStatusPoller:
+    """
+    Makes the status requests of a client and of its callbacks.
+
+    Args:
+        api: The generated client.
+        http: Its httpx client.
+        settings: The client's settings.
+        clock: The client's clock.
+        ledger: Where status changes are recorded, if anywhere.
+        calls_others: Whether requests call code of the caller's.
+    """
+
+    def __init__(
+        self,
+        api: tenios_client.Client,
+        http: httpx.AsyncClient,
+        settings: Settings,
+        clock: Clock,
+        *,
+        ledger: Ledger | None,
+        calls_others: bool,
+    ) -> None:
+        self._api = api
+        self._http = http
+        self._settings = settings
+        self.clock = clock
+        self._ledger = ledger
+        self._calls_others = calls_others
+
+    async def fetch(self, callback_id: int) -> CallbackStatus:
+        """Return the status; transient failures are retried."""
+        for number in range(1, _STATUS_ATTEMPTS):
+            try:
+                return await self._request(callback_id, number=number)
+            except StatusUnavailableError as error:
+                if self._http.is_closed:
+                    raise
+                pause = retry_pause(error, number)
+            await self.clock.async_sleep(pause)
+        return await self._request(callback_id, number=_STATUS_ATTEMPTS)
+
+    def new_state(
+        self, handle: CallbackHandle, answer_timeout: float | None, end_timeout: float | None
+    ) -> PollState:
+        """
+        Return the state of a callback that is to be watched. Raises TypeError or ValueError if a
+        limit is not valid.
+        """
+        return PollState(
+            handle,
+            self._settings.poll_interval,
+            answer_timeout=answer_timeout,
+            end_timeout=end_timeout,
+            wall_time=self.clock.now(),
+            now=self.clock.monotonic(),
+        )
+
+    async def poll(self, state: PollState) -> CallbackStatus | None:
+        """
+        Poll a callback once; return its status if it has changed. Raises StatusUnavailableError if
+        polling is of no use.
+        """
+        callback_id = state.handle.id
+        limit = state.time_limit(self.clock.monotonic())
+        try:
+            status = await self._request(callback_id, number=state.failures + 1, limit=limit)
+        except StatusUnavailableError as error:
+            if self._http.is_closed:
+                raise
+            state.record_failure(error, self.clock.monotonic())
+            return None
+        if not state.record_status(status, self.clock.monotonic()):
+            return None
+        extra = {"callback_id": callback_id, "callback_status": str(status)}
+        logger.info("callback %d is %s", callback_id, status, extra=extra)
+        if self._ledger is not None:
+            await async_in_thread(
+                self._ledger.record_status, callback_id, status, late=lambda: None
+            )
+        return status
+
+    def raise_if_closed(self) -> None:
+        """Raise StatusUnavailableError if the client is closed, so that polling is of no use."""
+        if self._http.is_closed:
+            raise StatusUnavailableError(
+                "This client is closed, so no status was fetched. Make a new one, and pick the "
+                "callback up with its method callback()."
+            )
+
+    async def _request(
+        self, callback_id: int, *, number: int, limit: float | None = None
+    ) -> CallbackStatus:
+        self.raise_if_closed()
+        attempt = Attempt(limit)
+        try:
+            result = await self._send(callback_id, attempt)
+        except BaseException as error:
+            # The frames of the HTTP library hold the access key.
+            error.__cause__ = error.__context__ = error.__traceback__ = None
+            raise
+        if isinstance(result, StatusUnavailableError):
+            extra = {"callback_id": callback_id, "attempt": number}
+            logger.info("status unavailable: %s", result, extra=extra)
+            raise result
+        return result
+
+    async def _send(
+        self, callback_id: int, attempt: Attempt
+    ) -> CallbackStatus | StatusUnavailableError:
+        """
+        Send one status request. Errors are returned, so that no traceback has the frames that hold
+        the response.
+        """
+        key, outside = self._settings.access_key, sys.exception()
+        with attempt:
+            try:
+                request = _arguments.status_request(callback_id)
+                response = await get_callback_status.asyncio_detailed(
+                    client=self._api, body=request
+                )
+                return _responses.callback_status(response.parsed, key)
+            except Exception as error:  # noqa: BLE001 - each is one failed poll, or raised
+                foreign = _responses.foreign_exception(
+                    error, outside=outside, calls_others=self._calls_others
+                )
+                if foreign is not None:
+                    raise foreign from None
+                return _responses.map_status_error(error, key, attempt)

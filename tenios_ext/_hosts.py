@@ -1,0 +1,52 @@
+"""Which hosts are this machine, TENIOS, or reached without a proxy."""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import suppress
+
+
+def is_address(host: str) -> bool:
+    """Return whether *host* is an IP address, and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether *host* is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_tenios(host: str | None) -> bool:
+    """Return whether *host* is one of TENIOS's."""
+    name = (host or "").lower().rstrip(".")
+    return name == "tenios.com" or name.endswith(".tenios.com")
+
+
+def is_excluded(host: str, port: int, no_proxy: str) -> bool:
+    """
+    Return whether ``NO_PROXY`` says that *host* is reached without a proxy, as curl reads it.
+
+    An entry is ``*``, an address, a network such as ``10.0.0.0/8``, or a domain, which includes its
+    subdomains, with or without a leading dot or ``*.``. It may have a port.
+    """
+    name = host.lower().strip("[]").rstrip(".")
+    for entry in no_proxy.lower().replace(",", " ").split():
+        domain, separator, number = entry.rpartition(":")
+        if not separator or not number.isdecimal() or (":" in domain and "]" not in domain):
+            domain, number = entry, ""  # without a port; an IPv6 address has colons of its own
+        if number and int(number) != port:
+            continue
+        domain = domain.strip("[]").removeprefix("*.").strip(".")
+        if domain in {"*", name} or (domain and name.endswith(f".{domain}")):
+            return True
+        with suppress(ValueError):
+            if ipaddress.ip_address(name) in ipaddress.ip_network(domain, strict=False):
+                return True
+    return False

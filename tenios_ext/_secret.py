@@ -1,0 +1,84 @@
+"""The access key, and the one way in which it is masked in texts."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import Any, NoReturn
+from urllib.parse import quote, quote_plus
+
+from ._checks import is_one_line
+from ._exceptions import ConfigurationError
+
+MASK = "***"
+_ASCII = json.JSONEncoder()
+_UNICODE = json.JSONEncoder(ensure_ascii=False)
+_PERCENT = r"%[0-9A-F]{2}"
+_ESCAPED = r"(?<=\\u)[0-9a-f]{4}"
+
+
+class Secret:
+    """
+    An access key. It is not a str, so that nothing that handles text can print, slice or encode it:
+    logs, tracebacks, reporters.
+
+    Args:
+        value: The key. What is not a str is kept, too, so that it is not shown before :meth:`check`
+            refuses it.
+    """
+
+    __slots__ = ("_spellings", "_value")
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+        self._spellings: list[Secret] = []
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("An access key cannot be pickled. Give the other process its own.")
+
+    def check(self) -> None:
+        """
+        Raise ConfigurationError unless the key is a str of one line. No variable of this method
+        holds it.
+        """
+        if not isinstance(self._value, str):
+            raise ConfigurationError(f"access_key must be a str, got {type(self._value).__name__}.")
+        if not self._value:
+            raise ConfigurationError("access_key is empty. Leave it out to use TENIOS_ACCESS_KEY.")
+        if not is_one_line(self._value):
+            raise ConfigurationError(
+                "access_key (or TENIOS_ACCESS_KEY) has spaces or line breaks in or around it. Was "
+                "it copied whole?"
+            )
+
+    def reveal(self) -> str:
+        """Return the key. Only the transport calls this, when it builds the body of a request."""
+        return str(self._value)
+
+    def redact(self, text: str) -> str:
+        """Return *text* with the key masked, in each of its spellings."""
+        if not self._spellings:
+            self._spellings = [Secret(each) for each in spellings(self.reveal())]
+        for each in self._spellings:
+            text = text.replace(each.reveal(), MASK)
+        return text
+
+
+def spellings(key: str) -> list[str]:
+    """
+    Return how Python, JSON, URLs and HTML write a key, also as a text inside another one; the
+    longest first, since one may be a part of another.
+    """
+    found = {key, repr(key)[1:-1], repr(key.encode())[2:-1], ascii(key)[1:-1]}
+    found |= {quote(key), quote(key, safe=""), quote_plus(key), html.escape(key)}
+    for _ in range(2):
+        found |= {_ASCII.encode(each)[1:-1] for each in found}
+        found |= {_UNICODE.encode(each)[1:-1] for each in found}
+    found |= {each.replace("/", r"\/") for each in found}
+    found |= {re.sub(_PERCENT, lambda escape: escape[0].lower(), each) for each in found}
+    found |= {re.sub(_ESCAPED, lambda digits: digits[0].upper(), each) for each in found}
+    return sorted(found - {""}, key=len, reverse=True)

@@ -1,0 +1,203 @@
+"""
+Whatever ends a call of start_callback, at whatever line: after a byte has left, the ledger never
+says that nothing was placed, and the interruption carries a note.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.clients import CONFIG_ID, NUMBER
+from support.faults import FaultServer, drop, respond, respond_error
+
+import tenios_ext
+from tenios_ext import AsyncTenios, OutcomeUnknownError, RejectedError, Tenios
+from tenios_ext.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from types import FrameType
+
+INIT = "/callback/init"
+NOTE = "Phones may be ringing"
+OURS = str(Path(tenios_ext.__file__).parent)
+RESPONSES = {
+    "started": respond("200 OK", {"id": 10}),
+    "refused": respond_error("400 Bad Request", "BAD_CREDENTIALS"),
+    "lost": drop,
+}
+
+
+@pytest.fixture(params=RESPONSES)
+def server(request: pytest.FixtureRequest) -> Iterator[FaultServer]:
+    with FaultServer(RESPONSES[request.param]) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    """Without waiting for the disk, since no power is cut here."""
+    path = tmp_path_factory.mktemp("ledger") / "callbacks.db"
+    with Ledger(f"sqlite:///{path}") as ledger:
+        yield ledger
+
+
+def wait_for_recording() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "tenios":
+            thread.join()
+
+
+class Interrupter:
+    """Raises KeyboardInterrupt when the n-th function of ours is entered in the main thread."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+        self.where = ""
+
+    def profile(self, frame: FrameType, event: str, _: object) -> None:
+        """What sys.setprofile calls."""
+        if event != "call" or not frame.f_code.co_filename.startswith(OURS):
+            return
+        self.left -= 1
+        if self.left == 0:
+            self.where = f"{Path(frame.f_code.co_filename).name}: {frame.f_code.co_qualname}"
+            raise KeyboardInterrupt
+
+
+def check(server: FaultServer, ledger: Ledger, key: str, error: BaseException | None) -> None:
+    """
+    Check what the ledger and the caller know after an interruption, and that a call with the same
+    key sends no second request that could ring.
+    """
+    wait_for_recording()
+    entry = ledger.get(key)
+    may_ring = server.received[INIT] == 1 and server.fault is not RESPONSES["refused"]
+    if may_ring:
+        assert entry is not None
+        assert entry.state != "not_placed"
+        if error is not None:
+            assert any(NOTE in note for note in getattr(error, "__notes__", ()))
+    with (
+        Tenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger) as tenios,
+        suppress(OutcomeUnknownError, RejectedError),
+    ):
+        tenios.start_callback(NUMBER, key=key)
+    wait_for_recording()
+    assert not may_ring or server.received[INIT] == 1
+    server.received.clear()
+
+
+# An interruption may strike between making a socket and keeping it, which closes it all the same.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_interruption_at_each_function_never_leads_to_a_second_call(
+    server: FaultServer, ledger: Ledger
+) -> None:
+    with Tenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger) as tenios:
+        for number in count(1):
+            interrupter = Interrupter(number)
+            key = f"sync-{number}-{id(server)}"
+            interruption = None
+            sys.setprofile(interrupter.profile)
+            try:
+                tenios.start_callback(NUMBER, key=key)
+            except KeyboardInterrupt as error:
+                interruption = error
+            except (OutcomeUnknownError, RejectedError):
+                pass
+            finally:
+                sys.setprofile(None)
+            if interrupter.left > 0:
+                break
+            assert interruption is not None, interrupter.where
+            check(server, ledger, key, interruption)
+    assert number > 50
+
+
+class Steps:
+    """
+    Awaits a coroutine, and cancels the running task at its n-th step: ``before`` the loop waits for
+    something, ``after`` that has come, or at each step from ``then`` on.
+    """
+
+    def __init__(self, coroutine: Any, number: int, when: str) -> None:
+        self._coroutine = coroutine
+        self._number = number
+        self._when = when
+        self.count = 0
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        task = asyncio.current_task()
+        assert task is not None
+        while True:
+            try:
+                waited_for = self._coroutine.send(None)
+                while True:
+                    self.count += 1
+                    is_now = self.count == self._number
+                    if self._when == "before" and is_now:
+                        task.cancel()
+                    if self._when == "from then on" and self.count >= self._number:
+                        task.cancel()
+                    try:
+                        yield waited_for
+                    except BaseException as error:  # noqa: BLE001 - what was waited for has failed
+                        waited_for = self._coroutine.throw(error)
+                        continue
+                    if self._when == "after" and is_now:
+                        task.cancel()
+                        waited_for = self._coroutine.throw(asyncio.CancelledError())
+                        continue
+                    break
+            except StopIteration as end:
+                return end.value
+
+
+async def keep_error(steps: Steps, errors: list[BaseException]) -> None:
+    """Asyncio itself would raise another CancelledError, which has no notes."""
+    try:
+        await steps
+    except BaseException as error:
+        errors.append(error)
+        raise
+
+
+@pytest.mark.parametrize("when", ["before", "after", "from then on"])
+@pytest.mark.parametrize("aiohttp", [False, True])
+def test_cancellation_at_each_step_never_leads_to_a_second_call(
+    server: FaultServer, ledger: Ledger, *, aiohttp: bool, when: str
+) -> None:
+    """Also while the application's own threads are all busy."""
+    free = threading.Event()
+
+    async def call(key: str, number: int) -> tuple[int, BaseException | None]:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, free.wait)
+        tenios = AsyncTenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger, aiohttp=aiohttp)
+        steps = Steps(tenios.start_callback(NUMBER, key=key), number, when)
+        errors: list[BaseException] = []
+        task = asyncio.create_task(keep_error(steps, errors))
+        await asyncio.wait([task])
+        free.set()
+        await busy
+        await tenios.aclose()
+        return steps.count, errors[0] if errors else None
+
+    for number in count(1):
+        free.clear()
+        key = f"{aiohttp}-{when}-{number}-{id(server)}"
+        steps, error = asyncio.run(call(key, number))
+        if steps < number:
+            break
+        # None if the step has failed instead, as when the connection was lost.
+        check(server, ledger, key, error if isinstance(error, asyncio.CancelledError) else None)
+    assert number > 4
