@@ -141,14 +141,12 @@ class AsyncTenios:
         self._api = tenios_client.Client(base_url=self._settings.base_url).set_async_httpx_client(
             self._http
         )
-        self._calls_others = bool(event_hooks) or transport is not None
         self._poller = AsyncStatusPoller(
             self._api,
             self._http,
             self._settings,
             self._clock,
             ledger=self._ledger,
-            calls_others=self._calls_others,
         )
 
     def __repr__(self) -> str:
@@ -317,9 +315,7 @@ class AsyncTenios:
                 result = CallbackHandle(callback_id, delay=request.delay, started_at=started_at)
             except Exception as error:  # noqa: BLE001 - each is mapped to one of two branches
                 result = _responses.map_init_error(error, self._settings.access_key, attempt)
-                attempt.foreign = _responses.foreign_exception(
-                    error, outside=outside, calls_others=self._calls_others
-                )
+                attempt.foreign = _responses.foreign_exception(error, outside=outside)
         if isinstance(result, NotPlacedError):
             attempt.may_ring = False
         attempt.result = result

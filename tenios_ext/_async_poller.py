@@ -43,7 +43,6 @@ class AsyncStatusPoller:
         settings: The client's settings.
         clock: The client's clock.
         ledger: Where status changes are recorded, if anywhere.
-        calls_others: Whether requests call code of the caller's.
     """
 
     def __init__(
@@ -54,14 +53,12 @@ class AsyncStatusPoller:
         clock: Clock,
         *,
         ledger: Ledger | None,
-        calls_others: bool,
     ) -> None:
         self._api = api
         self._http = http
         self._settings = settings
         self.clock = clock
         self._ledger = ledger
-        self._calls_others = calls_others
 
     async def fetch(self, callback_id: int) -> CallbackStatus:
         """Return the status; transient failures are retried."""
@@ -156,9 +153,7 @@ class AsyncStatusPoller:
                 )
                 return _responses.callback_status(response.parsed, key)
             except Exception as error:  # noqa: BLE001 - each is one failed poll, or raised
-                foreign = _responses.foreign_exception(
-                    error, outside=outside, calls_others=self._calls_others
-                )
+                foreign = _responses.foreign_exception(error, outside=outside)
                 if foreign is not None:
                     raise foreign from None
                 return _responses.map_status_error(error, key, attempt)

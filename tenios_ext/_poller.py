@@ -40,7 +40,6 @@ class StatusPoller:
         settings: The client's settings.
         clock: The client's clock.
         ledger: Where status changes are recorded, if anywhere.
-        calls_others: Whether requests call code of the caller's.
     """
 
     def __init__(
@@ -51,14 +50,12 @@ class StatusPoller:
         clock: Clock,
         *,
         ledger: Ledger | None,
-        calls_others: bool,
     ) -> None:
         self._api = api
         self._http = http
         self._settings = settings
         self.clock = clock
         self._ledger = ledger
-        self._calls_others = calls_others
 
     def fetch(self, callback_id: int) -> CallbackStatus:
         """Return the status; transient failures are retried."""
@@ -147,9 +144,7 @@ class StatusPoller:
                 response = get_callback_status.sync_detailed(client=self._api, body=request)
                 return _responses.callback_status(response.parsed, key)
             except Exception as error:  # noqa: BLE001 - each is one failed poll, or raised
-                foreign = _responses.foreign_exception(
-                    error, outside=outside, calls_others=self._calls_others
-                )
+                foreign = _responses.foreign_exception(error, outside=outside)
                 if foreign is not None:
                     raise foreign from None
                 return _responses.map_status_error(error, key, attempt)

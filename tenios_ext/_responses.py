@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
+import traceback
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +110,7 @@ def _is_presentable(text: str, key: Secret) -> bool:
 
 
 def foreign_exception(
-    error: BaseException, *, outside: BaseException | None, calls_others: bool
+    error: BaseException, *, outside: BaseException | None
 ) -> BaseException | None:
     """
     Return the exception that has ended a request and has nothing to do with it, such as a time
@@ -117,32 +119,21 @@ def foreign_exception(
     Args:
         error: What was raised. The libraries may have taken it for one of the network's.
         outside: What was being handled when the request began, if anything.
-        calls_others: Whether code of the caller's was called, such as an event hook. Then one of
-            Python's own exceptions may come from there.
     """
     while True:
         origin = type(error).__module__.partition(".")[0]
-        if not _is_library(origin):
+        if origin not in _LIBRARIES and origin not in sys.stdlib_module_names:
             return error
         cause = error.__cause__ or error.__context__
         if cause is None or cause is outside:
-            break
+            return error if _is_of_signal_handler(error) else None
         error = cause
-    is_own = origin == "builtins" and not calls_others and not _is_library(_raised_in(error))
-    return error if is_own else None
 
 
-def _is_library(package: str) -> bool:
-    return package in _LIBRARIES or package in sys.stdlib_module_names
-
-
-def _raised_in(error: BaseException) -> str:
-    """Return the package whose code has raised an exception."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    name = trace.tb_frame.f_globals.get("__name__") if trace is not None else None
-    return str(name or "tenios_ext").partition(".")[0]
+def _is_of_signal_handler(error: BaseException) -> bool:
+    handlers = map(signal.getsignal, signal.valid_signals())
+    codes = {getattr(handler, "__code__", None) for handler in handlers} - {None}
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosError:

@@ -26,7 +26,7 @@ def in_thread(
     function: Callable[..., T],
     *arguments: Any,
     late: Callable[[], T],
-    seconds: float | None = LIMIT,
+    seconds: float | None = None,
     daemon: bool = False,
 ) -> T:
     """
@@ -36,13 +36,13 @@ def in_thread(
         function: What is called in a thread.
         arguments: Its arguments.
         late: Called in its place if it takes more than so many *seconds*. It goes on all the same.
-        seconds: The limit; None for none.
+        seconds: The limit; None for ten.
         daemon: Whether the program may end without waiting for it.
     """
     results: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
     _start(function, arguments, results.put, daemon=daemon)
     try:
-        result = results.get(timeout=seconds)
+        result = results.get(timeout=LIMIT if seconds is None else seconds)
     except queue.Empty:
         result = late
     return result()
@@ -52,7 +52,7 @@ async def async_in_thread(
     function: Callable[..., T],
     *arguments: Any,
     late: Callable[[], T],
-    seconds: float | None = LIMIT,
+    seconds: float | None = None,
     daemon: bool = False,
 ) -> T:
     """Return what :func:`in_thread` returns, and let other tasks run meanwhile."""
@@ -70,12 +70,11 @@ async def async_in_thread(
             loop.call_soon_threadsafe(deliver, result)
 
     _start(function, arguments, put, daemon=daemon)
-    timer = None if seconds is None else loop.call_later(seconds, deliver, late)
+    timer = loop.call_later(LIMIT if seconds is None else seconds, deliver, late)
     try:
         result = await future
     finally:
-        if timer is not None:
-            timer.cancel()
+        timer.cancel()
     return result()
 
 

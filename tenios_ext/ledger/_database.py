@@ -89,7 +89,8 @@ def _parse_sqlite(url: sa.URL) -> sa.URL:
 def shown(url: sa.URL) -> str:
     """Return a URL without its passwords."""
     hidden = {name: "***" for name in _SECRETS if name in url.query}
-    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+    text = url.update_query_dict(hidden).render_as_string(hide_password=True)
+    return text.replace("%2A%2A%2A", "***")
 
 
 def _mounts() -> Iterable[str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import warnings
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -265,3 +267,69 @@ def test_status_does_not_wait_for_a_long_retry_after(mode: str) -> None:
         fetch_status(mode, transport=transport, clock=script.clock)
     assert raised.value.retry_after == 3600
     assert script.elapsed == 0
+
+
+def test_closed_client_ends_what_follows_a_callback_at_once() -> None:
+    async def run() -> None:
+        async with AsyncTenios(clock=VirtualClock()) as tenios:
+            callback = tenios.callback(10)
+        with pytest.raises(StatusUnavailableError, match="This client is closed"):
+            await callback.wait()
+        with pytest.raises(StatusUnavailableError, match="This client is closed"):
+            await callback.status()
+        with pytest.raises(StatusUnavailableError, match="This client is closed"):
+            tenios.watch_many([10])
+
+    asyncio.run(run())
+    with Tenios(clock=VirtualClock()) as tenios:
+        callback = tenios.callback(10)
+    for follow in (callback.wait, callback.status):
+        with pytest.raises(StatusUnavailableError, match="This client is closed"):
+            follow()
+
+
+@pytest.mark.parametrize("clock", [None, 5, object()])
+def test_clock_that_is_none_is_a_configuration_error(clock: Any) -> None:
+    with pytest.raises(ConfigurationError, match="clock must have the methods now, monotonic"):
+        Tenios(clock=clock)
+
+
+class BrokenClock(VirtualClock):
+    """A clock whose times are of no use."""
+
+    def __init__(self, time: Any) -> None:
+        super().__init__()
+        self.time = time
+
+    def now(self) -> float:
+        """Return what is no time."""
+        return self.time  # type: ignore[no-any-return] # wrong on purpose
+
+    def monotonic(self) -> float:
+        """Return what is no time."""
+        return self.time  # type: ignore[no-any-return] # wrong on purpose
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), "12:00", None, 10**400])
+def test_clock_that_returns_no_time_sends_nothing(time: Any) -> None:
+    with (
+        FaultServer(drop) as server,
+        Tenios(base_url=server.url, clock=BrokenClock(time)) as tenios,
+    ):
+        with pytest.raises(NotSentError, match=r"clock\.now\(\) must return seconds"):
+            tenios.start_callback(NUMBER)
+        handle = CallbackHandle(10, started_at=0.0)
+        with pytest.raises(ConfigurationError, match=r"clock\.\w+\(\) must return seconds"):
+            tenios.callback(handle).wait()
+        assert not server.received
+
+
+def test_client_that_is_left_open_says_so_when_the_interpreter_ends() -> None:
+    program = (
+        "import gc; gc.disable(); from tenios_ext import Tenios; tenios = Tenios('K', 'C'); "
+        "tenios.itself = tenios"
+    )
+    run = [sys.executable, "-W", "always::ResourceWarning", "-c", program]
+    result = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert "Tenios('https://api.tenios.com') was not closed" in result.stderr
+    assert "Exception ignored" not in result.stderr

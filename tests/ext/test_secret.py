@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
 import pickle
+import re
+from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -24,3 +28,33 @@ def test_secret_is_no_text_that_could_be_printed_cut_or_encoded() -> None:
     assert secret.reveal() == KEY
     assert secret.redact(f"{KEY} and {KEY}") == "*** and ***"
     assert Settings(access_key=secret).access_key is secret
+
+
+@pytest.mark.parametrize(
+    "key", ["CANARY-KEY", 'schl\u00fcssel"4/7\\1 &', "a'b<c>+%2F", "\U0001f511"]
+)
+@pytest.mark.parametrize(
+    "write",
+    [
+        str,
+        repr,
+        ascii,
+        lambda key: repr(key.encode()),
+        json.dumps,
+        lambda key: json.dumps(json.dumps(key)),
+        lambda key: json.dumps({"body": json.dumps({"access_key": key}, ensure_ascii=False)}),
+        lambda key: json.dumps(key).replace("/", "\\/"),
+        lambda key: json.dumps(key).replace("\\u00fc", "\\u00FC"),
+        quote,
+        quote_plus,
+        lambda key: quote(key, safe=""),
+        lambda key: re.sub("%..", lambda found: found[0].lower(), quote(key, safe="")),
+        html.escape,
+        lambda key: json.dumps(repr(key)),
+    ],
+)
+def test_key_is_masked_in_each_spelling(key: str, write: Any) -> None:
+    masked = Secret(key).redact(f"before {write(key)} after")
+    assert "***" in masked
+    # What surrounds it: quotation marks, backslashes, and the names of the fields.
+    assert re.sub(r"before|after|body|access_key|\bb(?=['\"])|[^\w%]", "", masked) == ""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import re
+import stat
 import subprocess
 import sys
 import threading
@@ -149,6 +151,45 @@ def test_sqlite_on_a_network_file_system_is_refused(
     )
     with pytest.raises(ConfigurationError, match=r"\(nfs4\).*Use PostgreSQL"):
         Ledger(f"sqlite:///{tmp_path}/callbacks.db")
+
+
+@pytest.mark.parametrize("kind", ["9p", "virtiofs", "fuse.s3fs", "cifs", "unheard-of"])
+def test_file_system_that_may_be_shared_needs_an_explicit_word(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = [f"somewhere {tmp_path} {kind} rw 0 0"]
+    monkeypatch.setattr("tenios_ext.ledger._database._mounts", lambda: mounts)
+    url = f"sqlite:///{tmp_path}/callbacks.db"
+    with pytest.raises(ConfigurationError, match=rf"\({re.escape(kind)}\).*\?locks=reliable"):
+        Ledger(url)
+    Ledger(f"{url}?locks=reliable").close()
+    monkeypatch.setattr("tenios_ext.ledger._database._mounts", lambda: ["/dev/sda / ext4 rw 0 0"])
+    Ledger(url).close()
+
+
+def test_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    """It has phone numbers in it."""
+    with Ledger(f"sqlite:///{tmp_path}/callbacks.db"):
+        assert stat.S_IMODE((tmp_path / "callbacks.db").stat().st_mode) == 0o600
+
+
+def test_home_that_is_not_known_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.expanduser", fail)
+    with pytest.raises(ConfigurationError, match="home directory"):
+        Ledger("sqlite:///~/callbacks.db")
+
+
+def test_password_in_the_query_of_a_url_is_not_shown(server: str) -> None:
+    url = sa.make_url(server).update_query_dict({"sslpassword": "CANARY"})
+    with Ledger(url.render_as_string(hide_password=False)) as ledger:
+        assert repr(ledger).endswith("?sslpassword=***')")
+    with pytest.raises(ConfigurationError) as raised:
+        Ledger("postgresql://127.0.0.1:1/db?password=CANARY")
+    assert "?password=***'" in str(raised.value)
+    assert "CANARY" not in str(raised.value)
 
 
 def test_relative_path_stays_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.clients import CONFIG_ID, NUMBER
+import sqlalchemy as sa
+from support.clients import CONFIG_ID, NUMBER, wait_for_recording
 from support.faults import INIT, Connection, FaultServer
-from support.ledgers import KEY, PLACED, damage, database_of, expire, repair, start, wait_for_state
+from support.ledgers import (
+    KEY,
+    PLACED,
+    REFUSED,
+    damage,
+    database_of,
+    execute,
+    expire,
+    repair,
+    start,
+    wait_for_state,
+)
 
-from tenios_ext import AsyncTenios, NotSentError, OutcomeUnknownError
+from tenios_ext import (
+    AsyncTenios,
+    InvalidArgumentError,
+    LedgerUnavailableError,
+    NotSentError,
+    OutcomeUnknownError,
+    RejectedError,
+)
 
 if TYPE_CHECKING:
     from tenios_ext.ledger import Ledger
@@ -146,3 +166,82 @@ def test_interrupted_sync_call_is_recorded(
         start("sync", ledger, tenios.url)
     wait_for_state(ledger, "unknown" if left else "not_placed")
     assert tenios.received == ({INIT: 1} if left else {})
+
+
+def test_result_is_recorded_when_the_database_comes_back(
+    sqlite_ledger: Ledger, tenios: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = database_of(sqlite_ledger)
+    original = database.record
+    failures = iter([True, True])
+
+    def record(*args: Any, **values: Any) -> bool:
+        if next(failures, False):
+            raise LedgerUnavailableError("The database is away.", reason="away")
+        return bool(original(*args, **values))
+
+    monkeypatch.setattr(database, "record", record)
+    monkeypatch.setattr("tenios_ext.ledger._claim._RETRIES", (0, 0))
+    assert start("sync", sqlite_ledger, tenios.url).id == 10
+    wait_for_recording()
+    entry = sqlite_ledger.get(KEY)
+    assert entry is not None
+    assert entry.state == "placed"
+
+
+def test_ledger_that_does_not_respond_is_waited_for_only_so_long(
+    mode: str, sqlite_ledger: Ledger, tenios: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it does afterwards leads to no call, and is put right."""
+    database = database_of(sqlite_ledger)
+    original = database.claim
+    go_on = threading.Event()
+
+    def claim(*args: Any, **values: Any) -> Any:
+        go_on.wait()
+        return original(*args, **values)
+
+    monkeypatch.setattr(database, "claim", claim)
+    monkeypatch.setattr("tenios_ext._threads.LIMIT", 0.05)
+    with pytest.raises(NotSentError, match="took more than 10 seconds"):
+        start(mode, sqlite_ledger, tenios.url)
+    go_on.set()
+    wait_for_recording()
+    entry = sqlite_ledger.get(KEY)
+    assert entry is not None
+    assert entry.state == "not_placed"
+    assert not tenios.received
+
+
+def test_work_in_the_transaction_of_a_claim_is_committed_with_it_or_not_at_all(
+    sqlite_ledger: Ledger, tenios: FaultServer
+) -> None:
+    execute(sqlite_ledger, "CREATE TABLE orders (name TEXT)")
+
+    def insert(connection: sa.Connection) -> None:
+        connection.execute(sa.text("INSERT INTO orders VALUES ('order-4711')"))
+
+    def insert_and_fail(connection: sa.Connection) -> None:
+        insert(connection)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        start("sync", sqlite_ledger, tenios.url, on_claim=insert_and_fail)
+    assert sqlite_ledger.get(KEY) is None
+    assert execute(sqlite_ledger, "SELECT * FROM orders") == []
+    start("sync", sqlite_ledger, tenios.url, on_claim=insert)
+    assert len(execute(sqlite_ledger, "SELECT * FROM orders")) == 1
+
+
+def test_key_that_was_voided_stays_so_after_it_was_forgotten(
+    sqlite_ledger: Ledger, tenios: FaultServer
+) -> None:
+    tenios.fault = REFUSED
+    with pytest.raises(RejectedError):
+        start("sync", sqlite_ledger, tenios.url)
+    database = database_of(sqlite_ledger)
+    assert database.run(lambda connection: database.void(connection, KEY))
+    sqlite_ledger.forget(older_than=timedelta())
+    with pytest.raises(InvalidArgumentError, match="other arguments"):
+        start("sync", sqlite_ledger, tenios.url)
+    assert tenios.received[INIT] == 1

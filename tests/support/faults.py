@@ -319,6 +319,16 @@ FAILURES_AFTER_SENDING = [
         for value in ("ten", "", None, True, 1.5, -1, [10], {"id": 10})
     ),
     Case(
+        "200 with two different `id`s",
+        respond_raw("200 OK", b'{"id": 10, "id": 11}'),
+        OutcomeUnknownError,
+    ),
+    Case(
+        "200 with an `id` and an `error_code`",
+        respond("200 OK", {"id": 10, "error_code": "INVALID_VALUE"}),
+        OutcomeUnknownError,
+    ),
+    Case(
         "200 with corrupt gzip data",
         respond_raw("200 OK", _BROKEN_GZIP, "Content-Encoding: gzip"),
         OutcomeUnknownError,
