@@ -92,7 +92,7 @@ def test_doctor_prints_fail_for_each_check_that_fails() -> None:
         ({"HTTPS_PROXY": "http://["}, "settings"),
         ({"HTTPS_PROXY": "http://proxy:99999"}, "settings"),
         ({"HTTP_PROXY": "nonsense://proxy"}, "base URL"),
-        ({"ALL_PROXY": "socks5://127.0.0.1:9"}, "settings"),
+        ({"ALL_PROXY": "socks5://127.0.0.1:9"}, "base URL"),
         ({"SSL_CERT_FILE": "/nonexistent.pem"}, "settings"),
         ({"SSL_CERT_FILE": "/dev/null"}, "settings"),
         ({"SSL_CERT_DIR": "/nonexistent"}, "base URL"),

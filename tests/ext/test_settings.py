@@ -384,7 +384,6 @@ def test_empty_access_key_file_is_a_missing_key(
 @pytest.mark.parametrize(
     ("variables", "hint"),
     [
-        ({"ALL_PROXY": "socks5://127.0.0.1:1"}, r"httpx\[socks\]"),
         ({"HTTPS_PROXY": "ftp://127.0.0.1:1"}, "proxy"),
         ({"HTTPS_PROXY": "http://user:secret@"}, "proxy"),
         ({"HTTPS_PROXY": "http://["}, "proxy"),
@@ -459,3 +458,11 @@ def test_proxy_for_a_service_on_this_machine_must_be_on_this_machine() -> None:
     """It would carry the key to another machine unencrypted."""
     with pytest.raises(ConfigurationError, match="unencrypted"):
         Tenios("KEY", base_url="http://127.0.0.1:1", proxy="http://192.0.2.1:3128")
+
+
+def test_socks_proxy_without_its_library_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tenios_ext._connections.find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match=r"httpx\[socks\]"):
+        Tenios("KEY", proxy="socks5://127.0.0.1:1")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import ssl
 import threading
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import trio
-from support.clients import CONFIG_ID, MODES, NUMBER, fetch_status, new_key, start_callback
+from support.clients import (
+    CONFIG_ID,
+    MODES,
+    NUMBER,
+    fetch_status,
+    new_key,
+    shorten_limits,
+    start_callback,
+)
 from support.faults import INIT, Connection, FaultServer, drop, in_turn, respond, respond_raw
 
 from tenios_ext import (
@@ -24,6 +33,7 @@ from tenios_ext import (
     StatusUnavailableError,
     Tenios,
 )
+from tenios_ext._attempt import share
 from tenios_simulator import VirtualClock
 
 if TYPE_CHECKING:
@@ -286,3 +296,69 @@ def test_cancelled_init_request_has_a_note_and_the_client_stays_usable(mode: str
     with FaultServer(in_turn(stay_silent, STARTED)) as server:
         asyncio.run(run(server.url))
         assert server.received == {INIT: 2}
+
+
+# httpcore leaves the connection to such a proxy to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_failed_connection_through_a_socks_proxy_is_not_sent(mode: str) -> None:
+    """Neither is what the proxy was asked for."""
+
+    class Proxy(FaultServer):
+        def _read_request(self, sock: Any) -> str | None:
+            return "asked" if sock.recv(65536) else None
+
+    with Proxy(drop) as proxy:
+        with pytest.raises(NotSentError):
+            start_callback(
+                mode,
+                base_url="https://tenios.invalid",
+                proxy=f"socks5://127.0.0.1:{proxy.port}",
+            )
+        assert set(proxy.received) == {"asked"}
+    with pytest.raises(NotSentError):
+        start_callback(mode, base_url="https://tenios.invalid", proxy="socks5://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+@pytest.mark.parametrize("own", [False, True], ids=["proxy=", "transport="])
+def test_proxy_is_not_asked_for_tenios_while_nothing_may_be_sent(
+    mode: str, scheme: str, monkeypatch: pytest.MonkeyPatch, *, own: bool
+) -> None:
+    monkeypatch.setenv("TENIOS_OFFLINE", "1")
+    kind = httpx.HTTPTransport if mode == "sync" else httpx.AsyncHTTPTransport
+    with FaultServer(drop) as proxy:
+        url = f"{scheme}://127.0.0.1:{proxy.port}"
+        settings: dict[str, Any] = {"transport": kind(proxy=url)} if own else {"proxy": url}
+        with pytest.raises(NotSentError, match="TENIOS_OFFLINE is set"):
+            start_callback(mode, base_url="https://api.tenios.com", **settings)
+        assert len(proxy._threads) == 1, "nobody has connected"
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_name_that_is_not_resolved_in_time_is_not_sent(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def resolve(*_: object, **__: object) -> Any:
+        answered.wait()
+        raise socket.gaierror
+
+    shorten_limits(monkeypatch)
+    monkeypatch.setattr("tenios_ext._connections.CONNECT_TIMEOUT", 0.05)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(NotSentError, match="could not be resolved in time"):
+        start_callback(mode, base_url="https://tenios.invalid")
+    answered.set()
+
+
+def test_addresses_share_the_time_of_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that does not respond leaves time for the next, and all together take no longer."""
+    monkeypatch.setattr("tenios_ext._attempt.running_time", lambda: 100.0)
+    assert share(105.0, 1) == 5.0
+    assert share(105.0, 2) == 1.0
+    assert share(102.0, 4) == 0.5
+    assert (share(99.0, 3) or 0) > 0
+    assert share(None, 3) is None
