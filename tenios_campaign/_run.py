@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tenios_ext import (
     BadCredentialsError,
+    BlockedNumberError,
     CallbackTimeoutError,
     ConfigurationError,
     InvalidArgumentError,
     LedgerUnavailableError,
     NotPlacedError,
     NotSentError,
+    NumberInUseError,
     OutcomeUnknownError,
     RejectedError,
     StatusUnavailableError,
@@ -291,7 +293,7 @@ class Run:
         """
         if isinstance(error, InvalidArgumentError):
             return bool(row.callback_config_id or self._tenios._settings.callback_config_id)  # noqa: SLF001 - or it is that
-        return (
+        return isinstance(error, BlockedNumberError) or (
             isinstance(error, RejectedError)
             and not _is_for_all(error)
             and error.http_status != _TOO_MANY_REQUESTS
@@ -304,8 +306,10 @@ class Run:
         """
         if isinstance(error, NotSentError | RejectedError):
             self._not_before = self._clock.now() + max(_PAUSE, error.retry_after or 0.0)
+        is_in_use = isinstance(error, NumberInUseError)
+        due_at = self._clock.now() + _PAUSE if is_in_use else row.due_at
         await self._end(
-            row, "waiting", attempts=row.attempts - 1, due_at=row.due_at, error=error and str(error)
+            row, "waiting", attempts=row.attempts - 1, due_at=due_at, error=error and str(error)
         )
         if error is not None and (isinstance(error, InvalidArgumentError) or _is_for_all(error)):
             raise error

@@ -57,7 +57,7 @@ ledger_option = click.option(
     metavar="URL",
     help="The ledger's database, such as sqlite:///callbacks.db. [default: TENIOS_LEDGER]",
 )
-_region_option = click.option(
+region_option = click.option(
     "--region",
     metavar="CODE",
     envvar="TENIOS_REGION",
@@ -118,7 +118,7 @@ def price_options(command: F) -> F:
 
 def number_options(command: F) -> F:
     """Add the same and ``region`` to a command that reads numbers."""
-    return _region_option(price_options(command))
+    return region_option(price_options(command))
 
 
 def timeout_options(command: F) -> F:

@@ -25,6 +25,7 @@ from ._clock import Clock
 from ._connections import EventHooks
 from ._exceptions import (
     BadCredentialsError,
+    BlockedNumberError,
     CallbackTimeoutError,
     ConfigurationError,
     ErrorDetails,
@@ -32,6 +33,7 @@ from ._exceptions import (
     LedgerUnavailableError,
     NotPlacedError,
     NotSentError,
+    NumberInUseError,
     OutcomeUnknownError,
     RejectedError,
     StatusUnavailableError,
@@ -51,6 +53,7 @@ __all__ = [
     "AsyncCallback",
     "AsyncTenios",
     "BadCredentialsError",
+    "BlockedNumberError",
     "Callback",
     "CallbackHandle",
     "CallbackStatus",
@@ -63,6 +66,7 @@ __all__ = [
     "LedgerUnavailableError",
     "NotPlacedError",
     "NotSentError",
+    "NumberInUseError",
     "Outcome",
     "OutcomeUnknownError",
     "Party",

@@ -6,6 +6,8 @@ The exceptions of this package.
     TeniosError
     ├── NotPlacedError                no phone rings because of this call; it may be made again
     │   ├── InvalidArgumentError      an argument is wrong (also a ValueError); nothing was sent
+    │   ├── BlockedNumberError        the number is blocked in the ledger; nothing was sent
+    │   ├── NumberInUseError          the number may be in another call; nothing was sent
     │   ├── NotSentError              no connection was made; nothing was sent
     │   └── RejectedError             TENIOS refused
     │       └── BadCredentialsError   … the access key or the callback config id
@@ -54,8 +56,8 @@ class TeniosError(Exception):
         error_code: The response's ``error_code``, such as ``BAD_CREDENTIALS``; None if it had none.
         error_message: The response's ``error_message``; None if it had none.
         fields: The names of the request fields that the response called wrong.
-        retry_after: Seconds to wait, from the response's ``Retry-After`` header; None if it had
-            none.
+        retry_after: Seconds to wait, from the response's ``Retry-After`` header, or of a
+            :class:`NumberInUseError`; else None.
         reason: What the network or the HTTP library reported, in its words; None if it reported
             nothing.
     """
@@ -88,6 +90,20 @@ class NotPlacedError(TeniosError):
 
 class InvalidArgumentError(NotPlacedError, ValueError):
     """An argument is wrong. Nothing was sent."""
+
+
+class BlockedNumberError(NotPlacedError):
+    """The number is blocked in the ledger; see :meth:`.Ledger.block`. Nothing was sent."""
+
+
+class NumberInUseError(NotPlacedError):
+    """
+    A callback to the number may be in progress under another key, and the client has
+    ``one_call_per_number`` set. Nothing was sent.
+
+    ``retry_after`` says after how many seconds it cannot be any more, by its delay and the longest
+    call. If the callback is seen to end earlier, the number is free from then on.
+    """
 
 
 class NotSentError(NotPlacedError):

@@ -128,6 +128,8 @@ class Settings:
         allowed_numbers: The only numbers that may be called, as E.164; None for all.
         allowed_regions: The only countries whose numbers may be called; None for all.
         allow_special_numbers: Whether premium-rate numbers and the like may be called.
+        one_call_per_number: Whether a key is refused while another one's callback to its number may
+            be in progress.
         timeout: Seconds to wait for a response.
         poll_interval: When to poll a running callback; made of a number of seconds, too.
     """
@@ -140,6 +142,7 @@ class Settings:
     allowed_numbers: frozenset[str] | None = None
     allowed_regions: frozenset[str] | None = None
     allow_special_numbers: bool = False
+    one_call_per_number: bool = False
     timeout: float = field(default=DEFAULT_TIMEOUT, validator=_seconds)
     poll_interval: PollInterval = field(default=default_poll_interval, converter=_poll_interval)
 
@@ -155,6 +158,7 @@ class Settings:
         allowed_numbers: Collection[str] | None,
         allowed_regions: Collection[str] | None,
         allow_special_numbers: bool | None,
+        one_call_per_number: bool | None,
         **others: Any,
     ) -> Settings:
         """
@@ -194,6 +198,7 @@ class Settings:
                 allowed_numbers=_listed("allowed_numbers", allowed_numbers, read),
                 allowed_regions=_listed("allowed_regions", allowed_regions, check_region),
                 allow_special_numbers=special,
+                one_call_per_number=_switch("one_call_per_number", one_call_per_number),
                 **others,
             )
         except ConfigurationError as error:

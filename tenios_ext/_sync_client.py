@@ -67,6 +67,8 @@ class Tenios:
         allow_special_numbers: Whether to call premium-rate, shared-cost, personal, pager and
             satellite numbers (``TENIOS_ALLOW_SPECIAL_NUMBERS``, 1 or 0). By default they are
             refused.
+        one_call_per_number: Whether a call with a key is refused while a callback to its number may
+            be in progress under another key (``TENIOS_ONE_CALL_PER_NUMBER``, 1 or 0).
         timeout: Seconds to wait for a response. A connection must be made within 5 of them.
         poll_interval: When to poll a running callback: a function, or a number of seconds, of which
             the least is 0.25. See :func:`default_poll_interval`.
@@ -95,6 +97,7 @@ class Tenios:
         allowed_numbers: Collection[str] | None = None,
         allowed_regions: Collection[str] | None = None,
         allow_special_numbers: bool | None = None,
+        one_call_per_number: bool | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         poll_interval: PollInterval | float = default_poll_interval,
         proxy: str | None = None,
@@ -114,6 +117,7 @@ class Tenios:
             allowed_numbers=allowed_numbers,
             allowed_regions=allowed_regions,
             allow_special_numbers=allow_special_numbers,
+            one_call_per_number=one_call_per_number,
             timeout=timeout,
             poll_interval=poll_interval,
         )
@@ -182,6 +186,11 @@ class Tenios:
     def allow_special_numbers(self) -> bool:
         """Whether premium-rate, shared-cost, personal, pager and satellite numbers are called."""
         return self._settings.allow_special_numbers
+
+    @property
+    def one_call_per_number(self) -> bool:
+        """Whether a call with a key is refused while another one to its number is in progress."""
+        return self._settings.one_call_per_number
 
     @property
     def callback_config_id(self) -> str | None:

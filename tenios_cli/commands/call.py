@@ -52,6 +52,11 @@ if TYPE_CHECKING:
 )
 @ledger_option
 @click.option(
+    "--one-call-per-number",
+    is_flag=True,
+    help="Do not call while a callback for another key may be in progress to NUMBER.",
+)
+@click.option(
     "--no-wait",
     is_flag=True,
     help="Exit once the callback has started; `tenios watch` shows its progress.",
@@ -72,6 +77,7 @@ def call(
     allow_special_numbers: bool,
     key: str | None,
     ledger: str | None,
+    one_call_per_number: bool,
     no_wait: bool,
     yes: bool,
     answer_timeout: int,
@@ -84,6 +90,8 @@ def call(
 
     TENIOS calls the agent, then NUMBER, and connects them. Write NUMBER in any usual spelling.
     """
+    if one_call_per_number and key is None:
+        raise click.UsageError("--one-call-per-number needs --key.")
     run.simulator = simulator
     run.output = output = _make_output(run.stdout, as_json=as_json, live=not no_wait)
     with (
@@ -94,6 +102,7 @@ def call(
             region=region,
             allowed_regions=allowed_regions,
             allow_special_numbers=allow_special_numbers or None,
+            one_call_per_number=one_call_per_number or None,
         ) as tenios,
     ):
         e164 = _to_e164(number, tenios)

@@ -101,6 +101,8 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
             yield Check("allowed regions", ok=True, text=text)
         if tenios.allow_special_numbers:
             yield Check("special numbers", ok=True, text="allowed, whatever a call costs")
+        if tenios.one_call_per_number:
+            yield Check("one call per number", ok=True, text="on, for calls with a key")
         if hosts := os.environ.get("TENIOS_INSECURE_HOSTS"):
             yield Check(
                 "insecure hosts",

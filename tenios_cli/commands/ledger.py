@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -12,13 +13,13 @@ import click
 from attrs import asdict
 
 from tenios_cli._errors import CommandError
-from tenios_cli._options import CALLBACK_ID, json_option, ledger_option
-from tenios_cli._output import describe_status, make_output, one_line, print_json
-from tenios_ext import ConfigurationError
+from tenios_cli._options import CALLBACK_ID, json_option, ledger_option, region_option
+from tenios_cli._output import describe_status, in_options, make_output, one_line, print_json
+from tenios_ext import ConfigurationError, to_e164
 from tenios_ext.ledger import Ledger, LedgerState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tenios_cli._run import Run
     from tenios_ext.ledger import LedgerEntry
@@ -34,7 +35,7 @@ _MEANINGS = {
 @click.group()
 def ledger() -> None:
     """
-    Look at a ledger, resolve what is unknown, and forget numbers.
+    Look at a ledger, resolve what is unknown, block numbers and forget them.
 
     A ledger records the callbacks that were started with a key, such as `tenios call NUMBER --key
     order-4711`. It is named by --ledger or TENIOS_LEDGER.
@@ -106,12 +107,76 @@ def resolve(
         raise click.UsageError("Say either --placed or --not-placed.")
     if callback_id is not None and not placed:
         raise click.UsageError("--id needs --placed.")
-    with _open(run, ledger, as_json=as_json) as opened:
-        try:
-            entry = opened.resolve(key, placed=placed, callback_id=callback_id)
-        except (LookupError, ValueError) as error:
-            raise CommandError(str(error)) from None
+    with _open(run, ledger, as_json=as_json) as opened, _explained():
+        entry = opened.resolve(key, placed=placed, callback_id=callback_id)
     _print(entry, as_json=as_json)
+
+
+@ledger.command()
+@click.argument("number")
+@click.option("--reason", metavar="TEXT", help="Why, for whoever looks at the list.")
+@region_option
+@_options
+def block(
+    run: Run,
+    number: str,
+    *,
+    reason: str | None,
+    region: str | None,
+    ledger: str | None,
+    as_json: bool,
+) -> None:
+    """
+    Let no key and no campaign of this ledger call NUMBER any more.
+
+    Use it if a person asks not to be called. What is in progress goes on.
+    """
+    with _open(run, ledger, as_json=as_json) as opened, _explained():
+        blocked = opened.block(number, reason=reason, region=region)
+    if as_json:
+        print_json({"event": "blocked", **asdict(blocked)})
+    else:
+        click.echo(f"{blocked.number} is blocked.")
+
+
+@ledger.command()
+@click.argument("number")
+@region_option
+@_options
+def unblock(
+    run: Run, number: str, *, region: str | None, ledger: str | None, as_json: bool
+) -> None:
+    """Let NUMBER be called again."""
+    with _open(run, ledger, as_json=as_json) as opened, _explained():
+        number = to_e164(number, region=region, allow_special_numbers=True)
+        if not opened.unblock(number):
+            raise CommandError(f"{number} is not blocked.")
+    if as_json:
+        print_json({"event": "unblocked", "number": number})
+    else:
+        click.echo(f"{number} may be called again.")
+
+
+@ledger.command()
+@_options
+def blocked(run: Run, *, ledger: str | None, as_json: bool) -> None:
+    """List the numbers that are blocked, the newest last."""
+    with _open(run, ledger, as_json=as_json) as opened:
+        for each in opened.blocked():
+            if as_json:
+                print_json({"event": "blocked", **asdict(each)})
+            else:
+                reason = f"  {one_line(each.reason)}" if each.reason else ""
+                click.echo(f"{_time(each.blocked_at)}  {each.number}{reason}")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Let a wrong argument end the command."""
+    try:
+        yield
+    except (LookupError, ValueError) as error:
+        raise CommandError(in_options(str(error))) from None
 
 
 def _days(value: str) -> timedelta:

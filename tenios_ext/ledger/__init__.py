@@ -13,6 +13,6 @@ twice or crashes.
 Needs the extra ``ledger``. A ledger never contains the access key.
 """
 
-from ._ledger import Ledger, LedgerEntry, LedgerState
+from ._ledger import BlockedNumber, Ledger, LedgerEntry, LedgerState
 
-__all__ = ["Ledger", "LedgerEntry", "LedgerState"]
+__all__ = ["BlockedNumber", "Ledger", "LedgerEntry", "LedgerState"]

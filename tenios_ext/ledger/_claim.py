@@ -109,6 +109,7 @@ class Claim:
         self._attempt = attempt
         self._on_claim = on_claim
         self._database = ledger.database
+        self._one_call_per_number = settings.one_call_per_number
         #: How long after the claim the request may begin, and when it must be over.
         self._begins_within = CLAIM_SECONDS + longest_exchange(0)
         self._ends_within = CLAIM_SECONDS + longest_exchange(settings.timeout)
@@ -127,8 +128,10 @@ class Claim:
         before.
 
         Raises:
+            BlockedNumberError: The number is blocked.
             InvalidArgumentError: The key was used with other arguments.
             NotSentError: The ledger cannot be used.
+            NumberInUseError: The number may be in a call, and the client allows one at a time.
             OutcomeUnknownError: The key is being dialled, or the outcome of that is unknown.
         """
         with self._lock:
@@ -144,11 +147,12 @@ class Claim:
                     token=self._token,
                     seconds=self._ends_within,
                     on_claim=self._on_claim,
+                    one_call_per_number=self._one_call_per_number,
                     **self._values,
                 )
             except LedgerUnavailableError as error:  # It may have been committed all the same.
                 reason = error.reason
-            except BaseException:  # what on_claim has raised: nothing was committed
+            except BaseException:  # on_claim's, or the number is refused: nothing was committed
                 self.is_open = False
                 raise
             else:

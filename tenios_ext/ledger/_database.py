@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .._exceptions import ConfigurationError, LedgerUnavailableError
-from ._schema import SCHEMA, VOID, customers, entries, metadata, versions
+from ._numbers import busy_until, check_blocked, check_in_use
+from ._schema import SCHEMA, VOID, blocked_numbers, customers, entries, metadata, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -177,6 +178,8 @@ class Database:
     Attributes:
         url: Its URL, with passwords.
         entries: The table of the ledger.
+        blocked_numbers: The table of the numbers that are not called.
+        busy_until: Until when the callback of an entry may be in progress; 0 if it has ended.
         now: The database's clock, in seconds since the epoch.
         state: The state of an entry: a request that must be over by now counts as unknown.
 
@@ -186,6 +189,8 @@ class Database:
     """
 
     entries = entries
+    blocked_numbers = blocked_numbers
+    busy_until = busy_until
 
     def __init__(self, url: str) -> None:
         self.url = _parse(url)
@@ -292,6 +297,7 @@ class Database:
         token: str,
         seconds: float,
         on_claim: Callable[[sa.Connection], None] | None = None,
+        one_call_per_number: bool = False,
         **values: Any,
     ) -> sa.Row[Any]:
         """
@@ -300,6 +306,10 @@ class Database:
 
         *on_claim* is called first, in the same transaction. Return the row of the key, which has
         another attempt's token if it was not given.
+
+        Raises:
+            BlockedNumberError: It would have been given, but the number is blocked.
+            NumberInUseError: The same, but a callback to the number may be in progress.
         """
         now = self.now
         values |= {
@@ -321,9 +331,47 @@ class Database:
             if on_claim is not None:
                 on_claim(connection)
             connection.execute(upsert)
-            return self._select(connection, entries.c.key == key)[0]
+            row = self._select(connection, entries.c.key == key)[0]
+            if row.token == token:  # Else nothing is sent, whatever the number.
+                check_blocked(connection, values["number"])
+                if one_call_per_number:
+                    self.check_in_use(connection, values["number"], key=key)
+            return row
 
         return self.run(work)
+
+    def check_in_use(self, connection: sa.Connection, number: str, *, key: str) -> None:
+        """
+        Raise NumberInUseError if a callback to a number may be in progress under another key. If
+        not, none can be claimed until the transaction ends that asks for the same.
+        """
+        check_in_use(connection, number, key=key, now=self.now)
+
+    def block(self, number: str, reason: str | None) -> sa.Row[Any]:
+        """Block a number. Return its row."""
+        module: Any = postgresql if self.is_postgresql else sqlite
+        insert = module.insert(blocked_numbers).values(
+            number=number, reason=reason, blocked_at=self.now
+        )
+        c = blocked_numbers.c
+        upsert = insert.on_conflict_do_update(
+            index_elements=["number"],
+            set_={"reason": sa.func.coalesce(insert.excluded.reason, c.reason)},
+        )
+        return self.run(lambda connection: connection.execute(upsert.returning(*c)).one())
+
+    def unblock(self, number: str) -> bool:
+        """Take a number off the list. Return whether it was on it."""
+        return (
+            self._change(sa.delete(blocked_numbers).where(blocked_numbers.c.number == number))[0]
+            > 0
+        )
+
+    def blocked(self) -> list[sa.Row[Any]]:
+        """Return the numbers that are blocked, the newest last."""
+        c = blocked_numbers.c
+        selected = sa.select(blocked_numbers).order_by(c.blocked_at, c.number)
+        return self.run(lambda connection: list(connection.execute(selected)), read_only=True)
 
     def record(self, key: str, token: str, **values: Any) -> bool:
         """

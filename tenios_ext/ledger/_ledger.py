@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from attrs import frozen
 from tenios_client.models import CallbackStatus
 
+from .._checks import is_one_line, shown
 from .._exceptions import ConfigurationError, LedgerUnavailableError
 from .._models import FINAL, MAX_ID, RANK, CallbackHandle
+from .._phone import to_e164
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
 logger = logging.getLogger("tenios_ext")
 
+MAX_REASON = 200
 LedgerState = Literal["dialling", "placed", "not_placed", "unknown"]
 
 
@@ -52,6 +55,22 @@ class LedgerEntry:
     dialled_at: float
     updated_at: float
     last_error: str | None
+
+
+@frozen(kw_only=True)
+class BlockedNumber:
+    """
+    A number that no key calls.
+
+    Attributes:
+        number: The number as E.164.
+        reason: Why it is blocked; None if nobody has said so.
+        blocked_at: Since when, in seconds since the epoch by the database's clock.
+    """
+
+    number: str
+    reason: str | None
+    blocked_at: float
 
 
 def to_entry(row: Any) -> LedgerEntry:
@@ -194,6 +213,51 @@ class Ledger:
             )
         return to_entry(row)
 
+    def block(
+        self, number: str, *, reason: str | None = None, region: str | None = None
+    ) -> BlockedNumber:
+        """
+        Let no key and no campaign of this ledger call a number any more, such as that of a person
+        who has asked for it: ``start_callback`` raises BlockedNumberError. What is in progress goes
+        on.
+
+        A number that is blocked already stays so; a new *reason* replaces the old one.
+
+        Args:
+            number: The number in any usual spelling.
+            reason: A line of at most 200 characters for whoever sees the list.
+            region: The country of a number without a country code, such as "DE".
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+            ValueError: *number* or *reason* is not valid.
+        """
+        if reason is not None and not (is_one_line(reason) and len(reason) <= MAX_REASON):
+            raise ValueError(
+                f"reason must be one line of 1 to {MAX_REASON} characters, got {shown(reason)}."
+            )
+        return _to_blocked(self.database.block(_e164(number, region), reason))
+
+    def unblock(self, number: str, *, region: str | None = None) -> bool:
+        """
+        Let a number be called again. Return whether it was blocked. The arguments are those of
+        :meth:`block`.
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+            ValueError: *number* is not valid.
+        """
+        return self.database.unblock(_e164(number, region))
+
+    def blocked(self) -> list[BlockedNumber]:
+        """
+        Return the numbers that are blocked, in the order in which they were.
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+        """
+        return list(map(_to_blocked, self.database.blocked()))
+
     def forget(self, *, older_than: timedelta) -> int:
         """
         Erase the number, the announcement and the error of entries that have not changed for so
@@ -207,6 +271,9 @@ class Ledger:
         says, whatever the arguments. No hash is kept for that, because phone numbers are so few
         that a hash gives them away.
 
+        A number that is blocked stays on the list of these until it is unblocked, and nowhere else:
+        without it, the person could not be spared.
+
         Raises:
             LedgerUnavailableError: The database cannot be used.
             ValueError: *older_than* is negative.
@@ -215,3 +282,11 @@ class Ledger:
         if seconds < 0:
             raise ValueError(f"older_than must not be negative, got {older_than!r}.")
         return self.database.forget(seconds)
+
+
+def _e164(number: str, region: str | None) -> str:
+    return to_e164(number, region=region, allow_special_numbers=True)
+
+
+def _to_blocked(row: Any) -> BlockedNumber:
+    return BlockedNumber(number=row.number, reason=row.reason, blocked_at=row.blocked_at)

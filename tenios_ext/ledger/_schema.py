@@ -17,7 +17,7 @@ entries = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("token", sa.Text, nullable=False),  # of the attempt that has the key
-    sa.Column("number", sa.Text),
+    sa.Column("number", sa.Text, index=True),
     sa.Column("arguments", sa.Text),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("delay", sa.Integer, nullable=False),
@@ -31,6 +31,14 @@ entries = sa.Table(
     sa.Column("dialled_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
     sa.Column("deadline", sa.Double, nullable=False),
+)
+#: Whom no key calls.
+blocked_numbers = sa.Table(
+    "tenios_ledger_blocked",
+    metadata,
+    sa.Column("number", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text),
+    sa.Column("blocked_at", sa.Double, nullable=False),  # by the database's clock
 )
 #: What a campaign knows of its customers in the same database, as far as it is personal.
 customers = sa.table(

@@ -7,19 +7,29 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from support.clients import CONFIG_ID
 from support.faults import INIT, FaultServer, respond
 from support.forks import FORKS
-from support.ledgers import KEY, expire, outcome, race, start_and_die, start_each
+from support.ledgers import (
+    KEY,
+    expire,
+    outcome,
+    race,
+    race_for_numbers,
+    start_and_die,
+    start_each,
+)
 from support.postgresql import new_database, pgbouncer
 
 from tenios_ext import Tenios
 from tenios_ext.ledger import Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from support.faults import Connection
 
 KEYS = 40
@@ -72,12 +82,12 @@ def test_threads_that_race_behind_pgbouncer_dial_once_each(
             assert ledger.get(entry.key) == entry
 
 
-def test_processes_that_race_for_keys_dial_once_each(
-    url: str, ledger: Ledger, tenios: FaultServer
-) -> None:
-    pipes = [FORKS.Pipe() for _ in range(4)]
+def race_processes(target: Callable[..., None], *arguments: Sequence[object]) -> list[Any]:
+    """Run *target* in a process for each of *arguments*, at once; return what they send."""
+    pipes = [FORKS.Pipe() for _ in arguments]
     racers = [
-        FORKS.Process(target=race, args=[url, tenios.url, KEYS, theirs]) for _, theirs in pipes
+        FORKS.Process(target=target, args=[*each, theirs])
+        for each, (_, theirs) in zip(arguments, pipes, strict=True)
     ]
     for racer in racers:
         racer.start()
@@ -91,7 +101,27 @@ def test_processes_that_race_for_keys_dial_once_each(
         racer.join()
     for ours, _ in pipes:
         ours.close()
+    return seen
+
+
+def test_processes_that_race_for_keys_dial_once_each(
+    url: str, ledger: Ledger, tenios: FaultServer
+) -> None:
+    seen = race_processes(race, *[(url, tenios.url, KEYS)] * 4)
     check_one_dial_per_key(ledger, tenios, seen)
+
+
+def test_processes_that_race_for_numbers_call_each_once(
+    url: str, ledger: Ledger, tenios: FaultServer
+) -> None:
+    """Each process has keys of its own."""
+    numbers = [f"+49221471{number:04}" for number in range(KEYS)]
+    called = race_processes(
+        race_for_numbers, *((url, tenios.url, name, numbers) for name in "abcd")
+    )
+    assert sum(called) == KEYS
+    assert tenios.received == {INIT: KEYS}
+    assert sorted(str(entry.number) for entry in ledger.entries()) == numbers
 
 
 # A process is killed.

@@ -8,12 +8,12 @@ import asyncio
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from tenios_ext import AsyncTenios, OutcomeUnknownError, Tenios, TeniosError
+from tenios_ext import AsyncTenios, NumberInUseError, OutcomeUnknownError, Tenios, TeniosError
 from tenios_ext.ledger import Ledger
 
 from .clients import CONFIG_ID, NUMBER, wait_for_recording
@@ -49,8 +49,9 @@ def start(
 ) -> Any:
     """Start one callback with a key."""
     arguments.setdefault("key", KEY)
-    timeout = arguments.pop("timeout", 30.0)
-    settings: dict[str, Any] = {"base_url": base_url, "ledger": ledger, "timeout": timeout}
+    settings: dict[str, Any] = {"base_url": base_url, "ledger": ledger}
+    for name in {"timeout", "one_call_per_number"} & set(arguments):
+        settings[name] = arguments.pop(name)
     if mode == "sync":
         with Tenios("ACCESS-KEY", CONFIG_ID, **settings) as tenios:
             return tenios.start_callback(number, **arguments)
@@ -103,13 +104,26 @@ def execute(ledger: Ledger, statement: str) -> Sequence[sa.Row[Any]]:
         return result.all() if result.returns_rows else []
 
 
-def claim(ledger: Ledger, key: str = KEY, *, token: str = "OTHER", number: str = NUMBER) -> Any:
+def claim(
+    ledger: Ledger,
+    key: str = KEY,
+    *,
+    token: str = "OTHER",
+    number: str = NUMBER,
+    one_call_per_number: bool = False,
+) -> Any:
     """Claim a key as a process that then dies, or is slow."""
     arguments = (
         f'{{"callback_config_id": "{CONFIG_ID}", "callback_number": "{number}", "delay": 0}}'
     )
     return database_of(ledger).claim(
-        key, token=token, seconds=1e6, number=number, arguments=arguments, delay=0
+        key,
+        token=token,
+        seconds=1e6,
+        number=number,
+        arguments=arguments,
+        delay=0,
+        one_call_per_number=one_call_per_number,
     )
 
 
@@ -160,6 +174,26 @@ def race(url: str, base_url: str, keys: int, pipe: Pipe) -> None:
         pipe.send("ready")
         pipe.recv()
         pipe.send(start_each(tenios, keys))
+
+
+def race_for_numbers(url: str, base_url: str, name: str, numbers: list[str], pipe: Pipe) -> None:
+    """
+    Say that the process is ready, wait for the start, and send how many of *numbers* it has called
+    under keys of its own.
+    """
+    settings: dict[str, Any] = {"base_url": base_url, "one_call_per_number": True}
+    with (
+        Ledger(url) as ledger,
+        Tenios("ACCESS-KEY", CONFIG_ID, ledger=ledger, **settings) as tenios,
+    ):
+        pipe.send("ready")
+        pipe.recv()
+        called = 0
+        for number in numbers:
+            with suppress(NumberInUseError):
+                tenios.start_callback(number, key=f"{name}/{number}")
+                called += 1
+        pipe.send(called)
 
 
 def kill(*_: object, **__: object) -> None:
