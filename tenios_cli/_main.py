@@ -25,7 +25,7 @@ COMMANDS = {
     "numbers": "List the magic numbers and what the simulator does for each.",
     "contract": "Print the OpenAPI description of the TENIOS Callback API.",
     "doctor": "Check the settings and whether TENIOS can be reached.",
-    "ledger": "Look at a ledger, resolve what is unknown, and forget numbers.",
+    "ledger": "Look at a ledger, resolve outcomes, and block or forget numbers.",
     "simulate": "Serve a simulator of TENIOS on this machine until Ctrl-C.",
 }
 

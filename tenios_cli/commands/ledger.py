@@ -35,7 +35,7 @@ _MEANINGS = {
 @click.group()
 def ledger() -> None:
     """
-    Look at a ledger, resolve what is unknown, block numbers and forget them.
+    Look at a ledger, resolve outcomes, and block or forget numbers.
 
     A ledger records the callbacks that were started with a key, such as `tenios call NUMBER --key
     order-4711`. It is named by --ledger or TENIOS_LEDGER.

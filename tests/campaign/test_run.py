@@ -290,6 +290,15 @@ def test_number_that_the_client_does_not_allow_is_rejected(ledger: Ledger) -> No
     assert "allowed numbers" in str(Campaign(ledger).entries()[1].error)
 
 
+def test_blocked_number_is_rejected(ledger: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    Campaign(ledger).add(customers(2), attempts=3)
+    ledger.block("+492214710002")
+    assert counts(run(simulator, ledger)) == {"talked": 1, "rejected": 1}
+    assert "is blocked" in str(Campaign(ledger).entries()[1].error)
+    assert len(simulator.callbacks) == 1
+
+
 @pytest.mark.parametrize("status", [403, 404, 405])
 def test_what_is_refused_for_all_ends_the_run_and_rejects_nobody(
     status: int, ledger: Ledger

@@ -57,6 +57,7 @@ def test_doctor_prints_ok_for_each_check_that_passes(simulator: dict[str, str]) 
         "TENIOS_ALLOWED_NUMBERS": "+49 221 4710123",
         "TENIOS_ALLOWED_REGIONS": "DE,AT",
         "TENIOS_ALLOW_SPECIAL_NUMBERS": "1",
+        "TENIOS_ONE_CALL_PER_NUMBER": "1",
     }
     result = tenios("doctor", settings=settings)
     assert result.returncode == 0
@@ -68,6 +69,7 @@ def test_doctor_prints_ok_for_each_check_that_passes(simulator: dict[str, str]) 
         "ok   allowed numbers: +492214710123",
         "ok   allowed regions: AT, DE",
         "ok   special numbers: allowed, whatever a call costs",
+        "ok   one call per number: on, for calls with a key",
         f"ok   base URL: {simulator['TENIOS_BASE_URL']} responds (HTTP 200)",
     ]
 

@@ -30,6 +30,9 @@ USAGES = {
     "ledger list": "[OPTIONS]",
     "ledger show": "[OPTIONS] KEY",
     "ledger resolve": "[OPTIONS] KEY",
+    "ledger block": "[OPTIONS] NUMBER",
+    "ledger unblock": "[OPTIONS] NUMBER",
+    "ledger blocked": "[OPTIONS]",
     "ledger forget": "[OPTIONS]",
     "simulate": "[OPTIONS]",
 }

@@ -237,6 +237,77 @@ def test_forget_needs_an_age(settings: dict[str, str]) -> None:
         assert "--older-than" in result.stderr
 
 
+# Blocked numbers, and one call per number.
+
+
+def test_blocked_number_is_not_called_until_it_is_unblocked(url: str) -> None:
+    with Ledger(url), server_of("CALL_A_FAILED") as server:
+        settings = settings_of(server) | {"TENIOS_LEDGER": url, "TENIOS_REGION": "DE"}
+        arguments = ("0221 4710 123", "--reason", "asked by phone")
+        assert run("block", *arguments, settings=settings).stdout == f"{NUMBER} is blocked.\n"
+        refused = tenios("call", NUMBER, "--key", PLACED, settings=settings)
+        assert refused.returncode == 5
+        assert refused.stderr.startswith(f"BlockedNumberError: {NUMBER} is blocked")
+        assert server.paths == []
+        listed = run("blocked", settings=settings).stdout
+        assert listed.endswith(f" UTC  {NUMBER}  asked by phone\n")
+        unblocked = run("unblock", "0221 4710 123", settings=settings)
+        assert unblocked.stdout == f"{NUMBER} may be called again.\n"
+        assert run("blocked", settings=settings).stdout == ""
+        assert tenios("call", NUMBER, "--key", PLACED, settings=settings).returncode == 3
+
+
+def test_blocked_as_json_has_what_block_prints(settings: dict[str, str]) -> None:
+    block = objects(run("block", NUMBER, "--json", settings=settings))
+    assert [each["number"] for each in block] == [NUMBER]
+    assert objects(run("blocked", "--json", settings=settings)) == block
+    assert objects(run("unblock", NUMBER, "--json", settings=settings)) == [
+        {"event": "unblocked", "number": NUMBER}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["block", "0221 4710123"], "or set the region it is written for: --region DE"),
+        (["block", NUMBER, "--reason", ""], "reason must be one line"),
+        (["unblock", "0221 4710123"], "has no country code"),
+        (["unblock", NUMBER], f"{NUMBER} is not blocked."),
+    ],
+    ids=str,
+)
+def test_wrong_change_of_blocked_numbers_exits_with_1(
+    arguments: list[str], text: str, settings: dict[str, str]
+) -> None:
+    result = run(*arguments, settings=settings)
+    assert result.returncode == 1
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_number_in_use_is_not_called_for_another_key(url: str) -> None:
+    with server_of("CALL_A_FAILED") as server:
+        settings = settings_of(server) | {"TENIOS_LEDGER": url}
+        first = tenios("call", NUMBER, "--key", PLACED, "--no-wait", settings=settings)
+        assert first.returncode == 0, first.stderr
+        again = ("call", NUMBER, "--key", "new", "--json")
+        [error] = objects(tenios(*again, "--one-call-per-number", settings=settings))
+        assert error["error"] == "NumberInUseError"
+        assert 4 * 3600 < error["retry_after"] <= 4 * 3600 + 85
+        settings |= {"TENIOS_ONE_CALL_PER_NUMBER": "1"}
+        assert tenios(*again, settings=settings).returncode == 5
+        assert server.received["/callback/init"] == 1
+        assert tenios("watch", "10", settings=settings).returncode == 3
+        tenios(*again, settings=settings)
+        assert server.received["/callback/init"] == 2
+
+
+def test_one_call_per_number_needs_a_key() -> None:
+    result = tenios("call", NUMBER, "--one-call-per-number", "--simulator")
+    assert result.returncode == 2
+    assert "--one-call-per-number needs --key." in result.stderr
+
+
 # The ledger.
 
 
@@ -246,6 +317,7 @@ def test_forget_needs_an_age(settings: dict[str, str]) -> None:
         ["list"],
         ["show", UNKNOWN],
         ["resolve", UNKNOWN, "--placed"],
+        ["block", NUMBER],
         ["forget", "--older-than", "90d"],
     ],
     ids=lambda arguments: arguments[0],

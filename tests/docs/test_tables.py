@@ -162,6 +162,8 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
                 "seconds"
             ),
             f"Each statement has {_database.LIMIT:g} seconds",
+            f"the longest call, {_polling.END_TIMEOUT / 3600:g} hours",
+            f"for {_polling.ANSWER_TIMEOUT / 60:g} minutes after its delay",
         ],
         "docs/many-callbacks.md": [
             f"at most {_watch_many.MAX_CONCURRENCY} concurrent requests",
@@ -244,6 +246,8 @@ def test_table_of_json_events_has_the_fields_of_each_event(tmp_path: Path) -> No
         ["call", "+49 30 23125 500", "--simulator"],
         ["ledger", "list", "--ledger", url],
         ["ledger", "forget", "--older-than", "90d", "--ledger", url],
+        ["ledger", "block", "+49 30 23125 101", "--ledger", url],
+        ["ledger", "unblock", "+49 30 23125 101", "--ledger", url],
     ]
     lines = [
         line for command in commands for line in run_tenios(*command, "--json").stdout.splitlines()

@@ -10,6 +10,7 @@ import pytest
 
 from tenios_ext import (
     BadCredentialsError,
+    BlockedNumberError,
     CallbackHandle,
     CallbackStatus,
     CallbackTimeoutError,
@@ -17,6 +18,7 @@ from tenios_ext import (
     InvalidArgumentError,
     NotPlacedError,
     NotSentError,
+    NumberInUseError,
     Outcome,
     OutcomeUnknownError,
     RejectedError,
@@ -41,6 +43,8 @@ WITH_DETAILS = [
     TeniosError,
     NotPlacedError,
     InvalidArgumentError,
+    BlockedNumberError,
+    NumberInUseError,
     NotSentError,
     RejectedError,
     BadCredentialsError,
@@ -69,6 +73,8 @@ def pickled(error: Exception) -> Exception:
         (TeniosError, {Exception}),
         (NotPlacedError, {TeniosError}),
         (InvalidArgumentError, {NotPlacedError, ValueError}),
+        (BlockedNumberError, {NotPlacedError}),
+        (NumberInUseError, {NotPlacedError}),
         (NotSentError, {NotPlacedError}),
         (RejectedError, {NotPlacedError}),
         (BadCredentialsError, {RejectedError}),

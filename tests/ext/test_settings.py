@@ -300,6 +300,7 @@ def test_key_in_the_place_of_the_number_is_not_shown() -> None:
         ({"allowed_regions": "DE"}, "not a single str"),
         ({"allowed_regions": ["UK"]}, "allowed_regions: region must be .* got 'UK'"),
         ({"allow_special_numbers": 1}, "allow_special_numbers must be True or False, got 1"),
+        ({"one_call_per_number": 1}, "one_call_per_number must be True or False, got 1"),
         ({"region": "XX"}, "region must be a two-letter ISO 3166 code such as 'DE', got 'XX'"),
     ],
     ids=repr,

@@ -316,6 +316,7 @@ def test_user_who_may_not_create_tables_can_use_those_that_exist(server: str) ->
             "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
             f"GRANT SELECT ON tenios_ledger_schema TO {role}",
             f"GRANT SELECT, INSERT, UPDATE ON tenios_ledger TO {role}",
+            f"GRANT SELECT ON tenios_ledger_blocked TO {role}",
         ):
             connection.execute(statement.encode())
     with Ledger(url.replace("//tenios:", f"//{role}:")) as ledger:
