@@ -11,17 +11,27 @@ attempt twice.
     with Ledger("sqlite:///campaign.db") as ledger:
         campaign = Campaign(ledger)
         campaign.add([Customer("order-4711", "+49 221 4710123")], attempts=3)
+        campaign.set(max_active=5)
         async with AsyncTenios(ledger=ledger) as tenios:
-            print(await campaign.run(tenios, max_active=5))
+            print(await campaign.run(tenios))
 
-Needs the extra ``campaign``. A run that was interrupted or killed goes on where it was when
-:meth:`Campaign.run` is called again.
+Needs the extra ``campaign``. A run that was interrupted or killed is resumed by calling
+:meth:`Campaign.run` again.
 """
 
 from ._campaign import Campaign
-from ._csv import CustomerFile, RowProblem, read_customers
+from ._csv import CustomerFile, read_customers
 from ._hours import OpeningHours
-from ._models import Added, CampaignEntry, CampaignState, CampaignSummary, Customer
+from ._models import (
+    Added,
+    CampaignEntry,
+    CampaignState,
+    CampaignSummary,
+    Customer,
+    InvalidRowsError,
+    RowProblem,
+    SameNumberError,
+)
 
 __all__ = [
     "Added",
@@ -31,7 +41,9 @@ __all__ = [
     "CampaignSummary",
     "Customer",
     "CustomerFile",
+    "InvalidRowsError",
     "OpeningHours",
     "RowProblem",
+    "SameNumberError",
     "read_customers",
 ]

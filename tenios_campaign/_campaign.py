@@ -2,200 +2,314 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, TextIO
 
-from tenios_ext import ConfigurationError
-from tenios_ext._clock import SYSTEM_CLOCK
-from tenios_ext._polling import ANSWER_TIMEOUT, END_TIMEOUT
+from attrs import asdict
+
+from tenios_ext import Clock, ConfigurationError
 from tenios_ext.ledger import Ledger
 
-from ._models import to_seconds
+from ._csv import CustomerFile
+from ._hours import machine_zone
+from ._models import MAX_NAME, check_name, to_seconds
+from ._results import write_results
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import timedelta
 
-    from tenios_ext import AsyncTenios, Clock
+    from tenios_ext import AsyncTenios
 
     from ._hours import OpeningHours
-    from ._models import Added, CampaignEntry, CampaignSummary, Customer
+    from ._models import (
+        Added,
+        CampaignEntry,
+        CampaignState,
+        CampaignSummary,
+        Customer,
+        RowProblem,
+    )
 
 RETRY_AFTER = 600.0
 AGENT_RETRY_AFTER = 60.0
+ANSWER_TIMEOUT = 300.0
+END_TIMEOUT = 4 * 3600.0
+#: The states from which a customer can be put back.
+_RETRIED = ("rejected", "customer_failed", "agent_failed", "cancelled")
 
 
 class Campaign:
     """
-    A list of customers to be called back. It is kept in a ledger's database, one campaign in each.
+    A list of customers to call back, in a ledger's database.
+
+    Each attempt is recorded in the ledger under a key of its own, such as
+    ``spring/order-4711/1``; what the ledger says of it is how it ended.
 
     Args:
-        ledger: The ledger, in which each attempt is recorded under a key of its own, such as
-            ``order-4711/1``.
-        clock: Replaces the system's clock in tests.
+        ledger: The ledger.
+        name: The campaign's name: 1 to 30 printable characters without a slash. Campaigns in one
+            database have separate customers, limits and pauses, but none of them calls a number
+            that another one is calling.
+        clock: Replaces the clocks of the database and the system in tests.
 
     Raises:
-        ConfigurationError: *ledger* is not a Ledger, or a later release has made the campaign.
+        ConfigurationError: *ledger* is not a Ledger, or another release has made the campaign.
         LedgerUnavailableError: The database cannot be used.
+        ValueError: *name* is not valid.
     """
 
-    def __init__(self, ledger: Ledger, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, ledger: Ledger, name: str = "default", *, clock: Clock | None = None
+    ) -> None:
         if not isinstance(ledger, Ledger):
             raise ConfigurationError(f"ledger must be a Ledger, got {type(ledger).__name__}.")
-        from ._entries import Entries  # imports SQLAlchemy, which takes long
+        check_name(name, what="name", longest=MAX_NAME)
+        if "/" in name:
+            raise ValueError(f"name must not contain a slash, got {name!r}.")
+        from ._store import Store  # imports SQLAlchemy, which takes long
 
         self._ledger = ledger
-        self._entries = Entries(ledger)
+        self._store = Store(ledger, name, clock)
         self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """The campaign's name."""
+        return self._store.name
+
+    def exists(self) -> bool:
+        """
+        Return whether customers were added, or limits set.
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+        """
+        return self._store.run(self._store.settings) is not None
 
     def add(
         self,
-        customers: Iterable[Customer],
+        customers: Iterable[Customer | RowProblem],
         *,
         attempts: int = 1,
         retry_after: float | timedelta = RETRY_AFTER,
         agent_retry_after: float | timedelta = AGENT_RETRY_AFTER,
+        allow_same_number: bool = False,
         dry_run: bool = False,
     ) -> Added:
         """
         Add customers, also while the campaign runs. Those whose keys are in it already stay as they
         are.
 
+        All are checked before the first is added. They are added in batches: if that is
+        interrupted, add them again.
+
         Args:
-            customers: The customers. Either all are added or, if this raises, none.
-            attempts: The most callbacks that are started for each, until the customer has talked to
-                an agent.
+            customers: The customers, such as those of :func:`read_customers`.
+            attempts: Maximum attempts for each, until the customer has talked to an agent.
             retry_after: Seconds from the end of an attempt in which the customer was not reached to
                 the next one.
             agent_retry_after: The same if no agent was reached.
+            allow_same_number: Whether a new key may have a number that the campaign knows under
+                another key. Both are called, one after the other.
             dry_run: Change nothing, and return what would be done.
 
         Raises:
+            InvalidRowsError: Rows have problems, or a key is known with another number.
             LedgerUnavailableError: The database cannot be used.
-            ValueError: A key is in the campaign already with another number, or an argument is not
-                valid.
+            SameNumberError: New keys have numbers that are known under other keys.
+            ValueError: An argument is not valid.
         """
         if type(attempts) is not int or attempts < 1:
             raise ValueError(f"attempts must be a whole number greater than 0, got {attempts!r}.")
-        return self._entries.add(
-            customers,
-            dry_run=dry_run,
-            max_attempts=attempts,
-            retry_after=to_seconds(retry_after, "retry_after"),
-            agent_retry_after=to_seconds(agent_retry_after, "agent_retry_after"),
-        )
+        values: dict[str, Any] = {
+            "max_attempts": attempts,
+            "retry_after": to_seconds(retry_after, "retry_after"),
+            "agent_retry_after": to_seconds(agent_retry_after, "agent_retry_after"),
+        }
+        from ._stage import Stage  # imports SQLAlchemy
+
+        stage = Stage(self._store)
+        try:
+            stage.read(customers)
+            added = stage.compare(allow_same_number=allow_same_number)
+            if not dry_run:
+                layout: dict[str, Any] = {}
+                if isinstance(customers, CustomerFile):
+                    layout = {
+                        "delimiter": customers.delimiter,
+                        "headers": json.dumps(customers.headers),
+                        "columns": json.dumps(customers.columns),
+                    }
+                self._store.change(self._store.set, **layout)
+                stage.write(**values)
+        finally:
+            stage.close()
+        return added
+
+    def set(
+        self,
+        *,
+        max_active: int | None = None,
+        max_starts_per_minute: float | None = None,
+        hours: OpeningHours | None = None,
+        replace: bool = True,
+    ) -> None:
+        """
+        Set limits, which hold for all processes together and at once. What is None stays as it is.
+
+        Args:
+            max_active: Maximum callbacks in progress, such as the number of agents. One whose
+                outcome is unknown counts until its phones cannot be ringing any more.
+            max_starts_per_minute: Maximum starts in a minute, evenly spread; infinity for no limit.
+            hours: When callbacks may be started.
+            replace: Whether to replace limits that were set before. If not, other ones are refused.
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+            ValueError: A limit is not valid, or another one is set.
+        """
+        if max_active is not None and (type(max_active) is not int or max_active < 1):
+            raise ValueError(f"max_active must be a whole number from 1, got {max_active!r}.")
+        if max_starts_per_minute is not None and not max_starts_per_minute > 0:
+            raise ValueError(
+                f"max_starts_per_minute must be greater than 0, got {max_starts_per_minute!r}."
+            )
+        values = {
+            "max_active": max_active,
+            "gap": max_starts_per_minute and 60 / max_starts_per_minute,
+            "hours": hours and json.dumps(asdict(hours)),
+        }
+        values = {name: value for name, value in values.items() if value is not None}
+
+        def change(connection: Any) -> None:
+            settings = self._store.settings(connection)
+            for name, value in values.items():
+                known = getattr(settings, name, None)
+                if known not in {None, value} and not replace:
+                    raise ValueError(
+                        f"The campaign {self.name!r} has another limit ({name} is {known}). "
+                        "Change it for all processes with `tenios campaign set`."
+                    )
+            self._store.set(connection, **values)
+
+        self._store.change(change)
 
     async def run(
         self,
         tenios: AsyncTenios,
         *,
-        max_active: int,
-        max_starts_per_minute: float | None = None,
-        hours: OpeningHours | None = None,
         answer_timeout: float = ANSWER_TIMEOUT,
         end_timeout: float = END_TIMEOUT,
+        max_unknown: int | None = None,
         on_update: Callable[[CampaignEntry], None] | None = None,
+        on_wait: Callable[[str], None] | None = None,
         stop: asyncio.Event | None = None,
     ) -> CampaignSummary:
         """
         Call the customers back and follow each callback, until no customer is waiting. Return the
         summary.
 
-        If it is cancelled, callbacks go on, and the next run follows them. It waits for callbacks
-        that are being started, so that their outcome is known; cancel it again to leave those, too.
+        If it is cancelled, callbacks continue, and the next run follows them. It waits for
+        callbacks that are being started, so that their outcome is known; cancel it again to leave
+        those as well.
+
+        After three failures in a row that look alike, starts pause, then one at a time is tried
+        after a growing pause.
 
         Args:
             tenios: The client. Its ledger must be that of the campaign.
-            max_active: The most callbacks in progress, such as the number of agents: counted in the
-                database, for all processes together. One whose outcome is unknown counts until its
-                phones cannot be ringing any more.
-            max_starts_per_minute: The most callbacks that all processes together start in a minute,
-                evenly spread; None for no limit.
-            hours: When callbacks may be started; None for always.
             answer_timeout: Seconds from the end of the delay until both must have answered.
             end_timeout: Seconds from the end of the delay until the call must have ended.
+            max_unknown: How many unknown outcomes end the run; None for no limit.
             on_update: Called with an entry whenever its state, or the status of its callback, has
                 changed.
+            on_wait: Called with the reason whenever no callback can be started: a pause, the
+                opening hours or trouble; an empty text if there is no special reason.
             stop: Once it is set, no callback is started any more, and the run ends when those that
                 it follows have ended.
 
         Raises:
-            ConfigurationError: *tenios* has another ledger, or workers run this campaign.
+            ConfigurationError: *tenios* has another ledger, ``max_active`` is not set, or the
+                campaign's attempts were made on a simulator and this is none, or the reverse.
             NotPlacedError: TENIOS refuses each callback, because of the credentials or the base
-                URL. No entry is lost.
+                URL. No customer is lost.
             StatusUnavailableError: The same for the statuses.
             ValueError: An argument is not valid.
         """
-        from ._run import Run  # imports asyncio
-
-        run = Run(
-            self._entries,
-            self._ledger,
+        await self._run(
             tenios,
-            self._clock,
-            max_active=max_active,
-            max_starts_per_minute=max_starts_per_minute,
-            hours=hours,
             answer_timeout=answer_timeout,
             end_timeout=end_timeout,
+            max_unknown=max_unknown,
             on_update=on_update,
+            on_wait=on_wait,
             stop=stop,
         )
-        return await run.run()
+        return await asyncio.to_thread(self.summary)
 
     async def work(
         self,
         tenios: AsyncTenios,
         *,
-        max_active: int,
-        max_starts_per_minute: float | None = None,
-        hours: OpeningHours | None = None,
         answer_timeout: float = ANSWER_TIMEOUT,
         end_timeout: float = END_TIMEOUT,
+        max_unknown: int | None = None,
         on_update: Callable[[CampaignEntry], None] | None = None,
+        on_wait: Callable[[str], None] | None = None,
     ) -> None:
         """
         Call the customers back together with other workers, on any number of machines, until it is
-        cancelled.
+        cancelled. Needs PostgreSQL.
 
-        Needs PostgreSQL. Give each worker the same limits, which hold for all of them together.
-        When a worker ends, the others go on with the callbacks that it has followed; if it was
-        killed, half a minute later.
+        When a worker ends, the others follow its callbacks; if it was killed, half a minute later.
 
         Args:
             tenios: See :meth:`run`, as for the others.
-            max_active: The most callbacks in progress, of all workers together.
-            max_starts_per_minute: The most callbacks that all workers together start in a minute;
-                None for no limit.
-            hours: When callbacks may be started; None for always.
             answer_timeout: Seconds from the end of the delay until both must have answered.
             end_timeout: Seconds from the end of the delay until the call must have ended.
+            max_unknown: How many unknown outcomes end the worker; None for no limit.
             on_update: Called with an entry whenever this worker has changed it, or seen another
                 status of its callback.
+            on_wait: As for :meth:`run`.
 
         Raises:
-            ConfigurationError: *tenios* has another ledger, or the ledger is not in PostgreSQL.
+            ConfigurationError: As for :meth:`run`, or the ledger is not in PostgreSQL.
             NotPlacedError: As for :meth:`run`.
             StatusUnavailableError: As for :meth:`run`.
             ValueError: An argument is not valid.
         """
         try:
-            from ._worker import Worker  # an extra
+            from ._worker import Queue  # an extra
         except ImportError:
             raise ConfigurationError(
-                "Workers need an extra: pip install 'tenios-callback[campaign]'"
+                "procrastinate is not installed. Run: pip install 'tenios-callback[campaign]'"
             ) from None
-        await Worker(
-            self._entries,
-            self._ledger,
+        await self._run(
             tenios,
-            self._clock,
-            max_active=max_active,
-            max_starts_per_minute=max_starts_per_minute,
-            hours=hours,
             answer_timeout=answer_timeout,
             end_timeout=end_timeout,
+            max_unknown=max_unknown,
             on_update=on_update,
+            on_wait=on_wait,
+            queue=Queue(self._ledger, self.name),
+        )
+
+    async def _run(self, tenios: AsyncTenios, **options: Any) -> None:
+        if tenios.ledger is not self._ledger:
+            raise ConfigurationError(
+                "tenios must have the campaign's ledger: AsyncTenios(ledger=ledger)."
+            )
+        from tenios_ext._clock import SYSTEM_CLOCK
+
+        from ._run import Run
+
+        for name in ("answer_timeout", "end_timeout"):
+            options[name] = to_seconds(options[name], name)
+        given = {name: value for name, value in options.items() if value is not None}
+        await Run(
+            store=self._store, tenios=tenios, clock=self._clock or SYSTEM_CLOCK, **given
         ).run()
 
     def summary(self) -> CampaignSummary:
@@ -205,25 +319,50 @@ class Campaign:
         Raises:
             LedgerUnavailableError: The database cannot be used.
         """
-        return self._entries.summary()
+        summary: CampaignSummary = self._store.run(self._store.summary)
+        return summary
 
-    def entries(self) -> list[CampaignEntry]:
+    def entries(self) -> Iterator[CampaignEntry]:
         """
-        Return all entries, in the order in which they were added.
+        Yield all entries, in the order in which they were added.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
         """
-        return self._entries.all()
+        return self._store.pages()
+
+    def export(self, file: TextIO, *, zone: str | None = None) -> None:
+        """
+        Write the results as CSV: the columns of the file that the customers come from, and how the
+        calls went.
+
+        Args:
+            file: The file, opened with ``newline=""``.
+            zone: The time zone of all times; None for that of the opening hours, else this
+                machine's.
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+        """
+        settings = self._store.run(self._store.settings)
+        hours = self.summary().hours
+        write_results(
+            file,
+            self.entries(),
+            zone=zone or (hours and hours.zone) or machine_zone() or "UTC",
+            delimiter=settings.delimiter,
+            headers=json.loads(settings.headers),
+            columns=json.loads(settings.columns),
+        )
 
     def pause(self) -> None:
         """
-        Start no more callbacks, in any process, until :meth:`resume`. Those in progress go on.
+        Start no more callbacks, in any process, until :meth:`resume`. Those in progress continue.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
         """
-        self._entries.set_paused(is_paused=True)
+        self._store.change(self._store.set, is_paused=True)
 
     def resume(self) -> None:
         """
@@ -232,7 +371,7 @@ class Campaign:
         Raises:
             LedgerUnavailableError: The database cannot be used.
         """
-        self._entries.set_paused(is_paused=False)
+        self._store.change(self._store.set, is_paused=False)
 
     def cancel(self, key: str) -> None:
         """
@@ -243,8 +382,36 @@ class Campaign:
             LookupError: There is no such key.
             ValueError: The customer is not waiting: a phone may be ringing, or it is over.
         """
-        state = self._entries.cancel(key)
-        if state is None:
-            raise LookupError(f"The campaign has no key {key!r}.")
-        if state != "waiting":
-            raise ValueError(f"{key!r} is not waiting: its state is {state}. Nothing was changed.")
+        self._store.change(self._store.move, key, ["waiting"], result="cancelled", due_at=None)
+
+    def retry(self, *keys: str, state: CampaignState | None = None) -> int:
+        """
+        Put customers back who were not reached, rejected or cancelled: each gets at least one more
+        attempt. Return how many.
+
+        Args:
+            keys: Their keys.
+            state: All customers in this state.
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+            LookupError: There is no such key.
+            ValueError: One of them is in another state, such as ``unknown``: resolve its attempt in
+                the ledger first.
+        """
+        if state is not None and state not in _RETRIED:
+            raise ValueError(f"state must be one of {', '.join(_RETRIED)}, got {state!r}.")
+        return int(self._store.change(self._store.retry, keys, state, _RETRIED))
+
+    def forget(self, *, older_than: timedelta) -> int:
+        """
+        Erase the number, the announcement, the error and the cells of customers that have not
+        changed for this long, here and in the ledger. Those that wait are cancelled. Return how
+        many.
+
+        Raises:
+            LedgerUnavailableError: The database cannot be used.
+            ValueError: *older_than* is negative.
+        """
+        seconds = to_seconds(older_than, "older_than")
+        return int(self._store.change(self._store.forget, seconds))

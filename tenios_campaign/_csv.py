@@ -2,197 +2,250 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
-import io
 import re
-from contextlib import suppress
 from datetime import datetime
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from attrs import define, field, frozen
+from attrs import evolve, field, frozen
 
 from tenios_ext import to_e164
 
-from ._models import Customer
+from ._hours import machine_zone
+from ._models import Customer, RowProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
-    from datetime import tzinfo
+    from collections.abc import Iterator, Mapping
+    from typing import TextIO
 
+#: Other names of the columns, as spreadsheets have them; without case, spaces and punctuation.
+_NAMES = {
+    "key": "key id order orderid ordernumber orderno reference customerid auftrag auftragsnummer "
+    "auftragsnr bestellung bestellnummer bestellnr vorgang vorgangsnummer kundennummer kundennr",
+    "number": "number phone phonenumber telephone telephonenumber mobile mobilephone telefon "
+    "telefonnummer telefonnr tel rufnummer mobil mobilnummer mobiltelefon handy handynummer",
+    "delay": "delay verzögerung",
+    "not_before": "notbefore nichtvor frühestens",
+    "agent_announcement": "agentannouncement announcement ansage agentenansage",
+    "callback_config_id": "callbackconfigid",
+}
 _REQUIRED = ("key", "number")
-_COLUMNS = (*_REQUIRED, "delay", "not_before", "agent_announcement", "callback_config_id")
 _DELIMITERS = (",", ";", "\t")
-_UTF_16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+#: The columns with the results in an exported file, which are not read.
+RESULTS = (
+    *("call_state", "call_attempts", "call_started", "call_answered", "call_ended", "call_zone"),
+    *("call_seconds", "call_next", "call_id", "call_status", "call_error"),
+)
 
 
 @frozen
-class RowProblem:
-    """
-    What is wrong with a row.
-
-    Attributes:
-        line: The line of the file in which the row begins, counted from 1.
-        reason: What is wrong, in a sentence.
-    """
-
-    line: int
-    reason: str
-
-
-@define
 class CustomerFile:
     """
-    What a file contains.
+    A CSV file of customers. Iterate over it to read it: it yields a :class:`Customer` for each
+    good row, and a :class:`RowProblem` for each other one, for :meth:`Campaign.add`.
 
     Attributes:
-        customers: A customer for each good row.
-        problems: What is wrong with the other rows.
-        unused: The columns whose names mean nothing here.
+        path: The file.
+        encoding: Its encoding.
+        delimiter: What separates its cells.
+        skipped: How many lines come before the header.
+        headers: The names of its columns.
+        columns: The names of those that are used, by what they are used for.
+        problem: Why it cannot be read at all; None if it can.
+        region: The country of numbers without a country code; None to refuse them.
+        zone: The name of the time zone of times without one; None to refuse them.
     """
 
-    customers: list[Customer] = field(factory=list)
-    problems: list[RowProblem] = field(factory=list)
-    unused: list[str] = field(factory=list)
+    path: Path
+    encoding: str
+    delimiter: str = ","
+    skipped: int = 0
+    headers: list[str] = field(factory=list)
+    columns: dict[str, str] = field(factory=dict)
+    problem: RowProblem | None = None
+    region: str | None = None
+    zone: str | None = None
+
+    @property
+    def unused(self) -> list[str]:
+        """The columns that mean nothing here. Their cells are exported with the results."""
+        used = self.columns.values()
+        return [each for each in self.headers if each and each not in {*used, *RESULTS}]
+
+    def __iter__(self) -> Iterator[Customer | RowProblem]:
+        if self.problem is not None:
+            yield self.problem
+            return
+        with self._open() as lines:
+            reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+            line = 0
+            try:
+                for index, row in enumerate(reader):
+                    if index > self.skipped and any(map(str.strip, row)):
+                        yield self._read(row, line + 1)
+                    line = reader.line_num
+            except (csv.Error, UnicodeError) as error:
+                yield RowProblem(
+                    line + 1, f"The row is not valid CSV, so the rest was not read: {error}."
+                )
+
+    def _open(self) -> TextIO:
+        return self.path.open(encoding=self.encoding, newline="")
+
+    def _read(self, row: list[str], line: int) -> Customer | RowProblem:
+        if any(map(str.strip, row[len(self.headers) :])):
+            return RowProblem(
+                line, f"The row has {len(row)} cells, but there are {len(self.headers)} columns."
+            )
+        if any("\0" in cell for cell in row):
+            return RowProblem(line, "The row contains a NUL character.")
+        cells = {
+            name: cell.strip()
+            for name, cell in zip(self.headers, row, strict=False)
+            if name and name not in RESULTS
+        }
+        try:
+            return self._customer(cells, line)
+        except ValueError as error:
+            return RowProblem(line, str(error))
+
+    def _customer(self, cells: dict[str, str], line: int) -> Customer:
+        """Return the customer in a row. Raises ValueError."""
+        given = {name: cells[column] for name, column in self.columns.items() if cells.get(column)}
+        for name in _REQUIRED:
+            if name not in given:
+                raise ValueError(f"The {name} is missing (column {self.columns[name]!r}).")
+        delay = given.get("delay", "0")
+        if not (delay.isascii() and delay.isdecimal()):
+            raise ValueError(f"delay must be a whole number of seconds, got {delay!r}.")
+        return Customer(
+            given["key"].removeprefix("'"),
+            to_e164(_unquoted(given["number"]), region=self.region),
+            delay=int(delay[:20]),
+            not_before=_time(given["not_before"], self.zone) if "not_before" in given else None,
+            agent_announcement=given.get("agent_announcement"),
+            callback_config_id=given.get("callback_config_id"),
+            cells=cells,
+            line=line,
+        )
 
 
 def read_customers(
     path: str | Path,
     *,
     region: str | None = None,
-    allowed_regions: Collection[str] | None = None,
-    allow_special_numbers: bool = False,
-    zone: tzinfo | None = None,
+    zone: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> CustomerFile:
     """
-    Read a whole CSV file and check each row. The file may be in UTF-8, UTF-16 or Latin-1, with
-    commas, semicolons or tabs.
+    Look at a CSV file: find its encoding (UTF-8, UTF-16 or Windows-1252), its delimiter (commas,
+    semicolons or tabs) and its columns. Iterate over the result to read the rows.
 
     The first row has the names of the columns: ``key``, ``number``, and optionally ``delay`` (whole
-    seconds), ``not_before`` (such as 2026-11-25 14:00), ``agent_announcement`` and
-    ``callback_config_id``, in any order. Empty cells are not set.
+    seconds), ``not_before`` (such as 2026-11-25 14:00 or 25.11.2026 14:00),
+    ``agent_announcement`` and ``callback_config_id``, in any order, or usual English and German
+    names. Empty cells are not set.
 
     Args:
         path: The file.
         region: The country of numbers without a country code, such as "DE"; None to refuse them.
-        allowed_regions: The only countries whose numbers are accepted; None for all.
-        allow_special_numbers: Whether to accept premium-rate numbers and the like, which the client
-            must allow, too.
         zone: The time zone of times that have none; None for this machine's.
+        columns: The names of columns that have other names, such as ``{"number": "Telefon 2"}``.
 
     Raises:
         OSError: The file cannot be read.
+        ValueError: There is no such time zone, or *columns* names something that is not read.
     """
-    read_number = partial(
-        to_e164,
-        region=region,
-        allowed_regions=allowed_regions,
-        allow_special_numbers=allow_special_numbers,
+    if unknown := sorted(set(columns or ()) - set(_NAMES)):
+        raise ValueError(f"There is no column {unknown[0]!r}, only {', '.join(_NAMES)}.")
+    encoding, problem = _encoding(Path(path))
+    file = CustomerFile(
+        Path(path), encoding, problem=problem, region=region, zone=zone or machine_zone()
     )
-    text = _decode(Path(path).read_bytes())
-    file = CustomerFile()
-    first: dict[str, tuple[int, Customer]] = {}
-    for line, cells in _rows(text, file):
+    if problem is not None:
+        return file
+    with file._open() as lines:  # noqa: SLF001 - as a method
+        first = lines.readline()
+        hint = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)  # of Excel
+        header = lines.readline() if hint else first
+        delimiter = hint[1] if hint else max(_DELIMITERS, key=header.count)
         try:
-            customer = _customer(cells, read_number, zone)
-        except ValueError as error:
-            file.problems.append(RowProblem(line, str(error)))
-            continue
-        earlier, same = first.setdefault(customer.key, (line, customer))
-        if same == customer:
-            file.customers.append(customer)
-        else:
-            reason = f"The key {customer.key!r} is in line {earlier}, too, with other values."
-            file.problems.append(RowProblem(line, reason))
-    return file
-
-
-def _decode(data: bytes) -> str:
-    if data.startswith(_UTF_16_BOMS):
-        return data.decode("utf-16", "replace")
-    # cp1252 is what Windows calls ANSI: Latin-1, with quotation marks and more where that has
-    # control characters.
-    for encoding in ("utf-8-sig", "cp1252"):
-        with suppress(UnicodeDecodeError):
-            return data.decode(encoding)
-    return data.decode("latin-1")
-
-
-def _rows(text: str, file: CustomerFile) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the cells of each row by column, with the line in which it begins."""
-    lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
-    line = 1
-    try:
-        names = [name.strip().lower() for name in next(reader, [])]
-        if reason := _problem_of_header(names):
-            file.problems.append(RowProblem(line, reason))
-            return
-        file.unused = [name for name in names if name and name not in _COLUMNS]
-        line = reader.line_num + 1
-        for row in reader:
-            if any(cell.strip() for cell in row[len(names) :]):
-                reason = f"The row has {len(row)} cells, but there are {len(names)} columns."
-                file.problems.append(RowProblem(line, reason))
-            elif any(cell.strip() for cell in row):
-                yield (
-                    line,
-                    {
-                        name: cell.strip()
-                        for name, cell in zip(names, row, strict=False)
-                        if name in _COLUMNS
-                    },
-                )
-            line = reader.line_num + 1
-    except csv.Error as error:
-        file.problems.append(
-            RowProblem(line, f"The row is not valid CSV, so the rest was not read: {error}.")
-        )
-
-
-def _delimiter(text: str) -> str:
-    """Return the delimiter with which the first line has most of the columns that are needed."""
-    header = text.partition("\n")[0].lower()
-    return max(
-        _DELIMITERS, key=lambda each: sum(name in _split(header, each) for name in _REQUIRED)
+            # The names may contain line breaks.
+            row = next(csv.reader(chain([header], lines), delimiter=delimiter, strict=True), [])
+        except csv.Error as error:
+            row, problem = [], RowProblem(1, f"The first row is not valid CSV: {error}.")
+    headers = [name.strip() for name in row]
+    found, problem = ({}, problem) if problem else _find(headers, columns or {})
+    return evolve(
+        file,
+        delimiter=delimiter,
+        skipped=int(hint is not None),
+        headers=headers,
+        columns=found,
+        problem=problem,
     )
 
 
-def _split(header: str, delimiter: str) -> Iterable[str]:
-    return [name.strip(' \t\r"') for name in header.split(delimiter)]
-
-
-def _problem_of_header(names: list[str]) -> str | None:
-    missing = [name for name in _REQUIRED if name not in names]
-    if missing:
-        return (
-            f"The first row must name the columns, among them {' and '.join(missing)}; it has "
-            f"{', '.join(names) or 'none'}."
+def _encoding(path: Path) -> tuple[str, RowProblem | None]:
+    """Return the encoding of a file, and the first line that is not in it."""
+    with path.open("rb") as file:
+        first = file.readline()
+        if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16", None
+        is_utf_8 = first.startswith(codecs.BOM_UTF8)
+        wrong = 0
+        for number, line in enumerate(chain([first], file), 1):
+            if not line.isascii():
+                try:
+                    line.decode()
+                    is_utf_8 = True
+                except UnicodeDecodeError:
+                    wrong = wrong or number
+                    # Windows calls this ANSI: Latin-1, with more where that has control characters.
+                    if any(byte in line for byte in b"\x81\x8d\x8f\x90\x9d"):
+                        is_utf_8 = True
+    if wrong and is_utf_8:
+        return "utf-8", RowProblem(
+            wrong, "The line is not valid UTF-8. Export the file as UTF-8 again."
         )
-    twice = {name for name in names if name in _COLUMNS and names.count(name) > 1}
-    return f"The first row names the column {min(twice)} twice." if twice else None
+    return "cp1252" if wrong else "utf-8-sig", None
 
 
-def _customer(
-    cells: dict[str, str], read_number: Callable[[str], str], zone: tzinfo | None
-) -> Customer:
-    """Return the customer in a row. Raises ValueError."""
-    given = {name: cell for name, cell in cells.items() if cell}
-    for name in _REQUIRED:
-        if name not in given:
-            raise ValueError(f"The {name} is missing.")
-    delay = given.get("delay", "0")
-    if not (delay.isascii() and delay.isdecimal()):
-        raise ValueError(f"delay must be a whole number of seconds, got {delay!r}.")
-    return Customer(
-        given["key"],
-        read_number(_unquoted(given["number"])),
-        delay=int(delay[:20]),
-        not_before=_time(given["not_before"], zone) if "not_before" in given else None,
-        agent_announcement=given.get("agent_announcement"),
-        callback_config_id=given.get("callback_config_id"),
-    )
+def _find(headers: list[str], named: Mapping[str, str]) -> tuple[dict[str, str], RowProblem | None]:
+    """Return the names of the columns by what they are used for, or why some are not found."""
+    found: dict[str, str] = {}
+    for column, names in _NAMES.items():
+        wanted = [named[column]] if column in named else names.split()
+        matches = [
+            each
+            for each in headers
+            if each in wanted or (column not in named and _plain(each) in wanted)
+        ]
+        exact = [each for each in matches if each.lower() == column]
+        matches = exact or matches
+        if len(matches) > 1 or (matches and headers.count(matches[0]) > 1):
+            reason = (
+                f"Several columns could be the {column}: {', '.join(matches)}. Name one of them: "
+                f"--column {column}={matches[0]!r}."
+            )
+            return {}, RowProblem(1, reason)
+        if matches:
+            found[column] = matches[0]
+        elif column in _REQUIRED or column in named:
+            reason = (
+                f"No column is the {column}; the first row has {', '.join(headers) or 'none'}. Name "
+                f"it: --column {column}=NAME."
+            )
+            return {}, RowProblem(1, reason)
+    return found, None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def _unquoted(cell: str) -> str:
@@ -202,11 +255,21 @@ def _unquoted(cell: str) -> str:
     return cell[1:] if re.match(r"'[+0-9(]", cell) else cell
 
 
-def _time(text: str, zone: tzinfo | None) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(
-            f"not_before must be a time such as 2026-11-25 14:00, got {text!r}."
-        ) from None
-    return found if found.tzinfo is not None else found.replace(tzinfo=zone)
+def _time(text: str, zone: str | None) -> datetime:
+    for written in (None, "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y"):
+        try:
+            found = (
+                datetime.strptime(text, written)  # noqa: DTZ007 - the zone follows
+                if written
+                else datetime.fromisoformat(text)
+            )
+        except ValueError:
+            continue
+        if found.tzinfo is not None:
+            return found
+        if zone is None:
+            raise ValueError(f"not_before has no time zone, got {text!r}. Name it: --timezone.")
+        return found.replace(tzinfo=ZoneInfo(zone))
+    raise ValueError(
+        f"not_before must be a time such as 2026-11-25 14:00 or 25.11.2026 14:00, got {text!r}."
+    )

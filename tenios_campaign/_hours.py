@@ -2,67 +2,138 @@
 
 from __future__ import annotations
 
+import os
 import re
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from attrs import field, frozen
+from attrs import define, field
 
-_TIMES = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_NAMES = "|".join(_DAYS)
+_PART = re.compile(rf"(?:({_NAMES})(?:-({_NAMES}))?\s+)?(\d\d):(\d\d)-(\d\d):(\d\d)", re.IGNORECASE)
 _DAY = timedelta(days=1)
+#: How many days are searched for the next opening.
+_HORIZON = 60
 
 
-def _to_zone(zone: str | tzinfo | None) -> tzinfo | None:
-    return ZoneInfo(zone) if isinstance(zone, str) else zone
+def machine_zone() -> str | None:
+    """Return the name of this machine's time zone; None if it has none, or it is UTC."""
+    try:
+        path = os.environ.get("TZ") or str(Path("/etc/localtime").readlink())
+    except OSError:
+        return None
+    name = path.rpartition("zoneinfo/")[2].lstrip(":")
+    try:
+        ZoneInfo(name)
+    except (ValueError, LookupError, OSError):
+        return None
+    return name if "/" in name and not name.startswith("Etc/") else None
 
 
-@frozen
+def _to_zone(zone: str | None) -> str:
+    return zone or machine_zone() or ""
+
+
+@define(frozen=True, slots=False)
 class OpeningHours:
     """
-    The hours of each day in which callbacks are started.
+    The hours in which callbacks are started.
 
     Args:
-        opens: When they begin, by the clocks of *zone*.
-        closes: When they end; earlier than *opens* if that is after midnight.
-        zone: A time zone or its name, such as "Europe/Berlin"; None for this machine's.
+        between: The hours of each day, such as "09:00-18:00", or of some days of the week, such as
+            "Mon-Fri 09:00-18:00, Sat 10:00-14:00". Hours that end when they begin, or
+            earlier, end on the next day: "00:00-00:00" is always.
+        zone: The name of the time zone, such as "Europe/Berlin"; None for this machine's.
+        holidays: The country or part of a country on whose public holidays nobody is called, such
+            as "DE" or "DE-NW"; None to call on holidays.
 
     Raises:
-        ValueError: Both times are the same.
-        ZoneInfoNotFoundError: There is no such time zone.
+        ValueError: One of them is not valid.
     """
 
-    opens: time
-    closes: time = field()
-    zone: tzinfo | None = field(default=None, converter=_to_zone)
+    between: str = field()
+    zone: str = field(default=None, converter=_to_zone)
+    holidays: str | None = None
 
-    @closes.validator
-    def _check(self, _: object, closes: time) -> None:
-        if closes == self.opens:
-            raise ValueError(f"opens and closes must differ, got {closes:%H:%M} for both.")
+    def __attrs_post_init__(self) -> None:
+        if not self.zone:
+            raise ValueError(
+                "Opening hours need a time zone, such as Europe/Berlin: this machine has none."
+            )
+        try:
+            _ = self._clock, self._weekly, self._days_off
+        except (LookupError, OSError):
+            raise ValueError(
+                f"There is no time zone {self.zone!r}. Write it like Europe/Berlin."
+            ) from None
+        except NotImplementedError:
+            raise ValueError(
+                f"There are no holidays for {self.holidays!r}. Write them like DE or DE-NW."
+            ) from None
 
-    @classmethod
-    def parse(cls, text: str, zone: str | tzinfo | None = None) -> OpeningHours:
-        """
-        Return the hours in a text such as "09:00-18:00". Raises ValueError and
-        ZoneInfoNotFoundError.
-        """
-        found = _TIMES.fullmatch(text.strip())
-        if found is None:
-            raise ValueError(f"Write the hours like 09:00-18:00, got {text!r}.")
-        opens_hour, opens_minute, closes_hour, closes_minute = map(int, found.groups())
-        return cls(time(opens_hour, opens_minute), time(closes_hour, closes_minute), zone)
+    @cached_property
+    def _clock(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
 
-    def seconds_until_open(self, now: float) -> float:
-        """
-        Return the seconds from *now*, a time since the epoch, until callbacks may be started; 0 if
-        they may be now.
-        """
-        local = datetime.fromtimestamp(now, UTC).astimezone(self.zone)
-        clock = local.time()
-        after, before = clock >= self.opens, clock < self.closes
-        if (after and before) if self.opens < self.closes else (after or before):
-            return 0.0
-        day = local.date() if clock < self.opens else local.date() + _DAY
-        # None is this machine's zone for timestamp(), too.
-        opens = datetime.combine(day, self.opens, self.zone)
-        return max(opens.timestamp() - now, 0.0)
+    @cached_property
+    def _weekly(self) -> list[list[tuple[time, time]]]:
+        """When it is open on each day of the week."""
+        weekly: list[list[tuple[time, time]]] = [[] for _ in _DAYS]
+        for part in self.between.split(","):
+            found = _PART.fullmatch(part.strip())
+            try:
+                first, last, *clock = found.groups() if found else ()
+                hour, minute, last_hour, last_minute = map(int, clock)
+                opens, closes = time(hour, minute), time(last_hour, last_minute)
+            except ValueError:
+                raise ValueError(
+                    f"{part.strip()!r} are no hours. Write them like 09:00-18:00 or "
+                    "Mon-Fri 09:00-18:00, Sat 10:00-14:00."
+                ) from None
+            begin = _DAYS.index(first.lower()) if first else 0
+            end = _DAYS.index((last or first).lower()) if first else 6
+            for day in range(begin, end + 1 if end >= begin else end + 8):
+                weekly[day % 7].append((opens, closes))
+        return weekly
+
+    @cached_property
+    def _days_off(self) -> Any:
+        if self.holidays is None:
+            return ()
+        country, _, part = self.holidays.partition("-")
+        library = import_module("holidays")  # takes a third of a second
+        return library.country_holidays(country, subdiv=part or None)
+
+    def _of(self, day: date) -> list[tuple[time, time]]:
+        return [] if day in self._days_off else self._weekly[day.weekday()]
+
+    def is_open(self, now: float) -> bool:
+        """Return whether callbacks may be started at this time, in seconds since the epoch."""
+        local = datetime.fromtimestamp(now, UTC).astimezone(self._clock)
+        day, clock = local.date(), local.time()
+        return any(
+            opens <= clock and (clock < closes or closes <= opens)
+            for opens, closes in self._of(day)
+        ) or any(clock < closes <= opens for opens, closes in self._of(day - _DAY))
+
+    def next_opening(self, now: float) -> float:
+        """Return when callbacks may be started again, if they may not be now."""
+        today = datetime.fromtimestamp(now, self._clock).date()
+        # Where clocks change, it may open at a whole hour, since the hour before is left out.
+        hours = [time(hour) for hour in range(24)]
+        for day in (today + _DAY * number for number in range(_HORIZON)):
+            times = [*hours, *(opens for opens, _ in self._of(day))]
+            at = [datetime.combine(day, each, self._clock).timestamp() for each in times]
+            if found := [each for each in at if each > now and self.is_open(each)]:
+                return min(found)
+        return now + _HORIZON * _DAY.total_seconds()
+
+    def describe(self, at: float) -> str:
+        """Return a time as people read it, such as "Mon 09:00 (Europe/Berlin)"."""
+        local = datetime.fromtimestamp(at, self._clock)
+        return f"{local:%a %Y-%m-%d %H:%M} ({self.zone})"

@@ -1,57 +1,48 @@
-"""One run of a campaign: starts callbacks one after the other, and follows all of them."""
+"""One run of a campaign: starts callbacks one after the other, and follows them to their ends."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import define, evolve, field
 
 from tenios_ext import (
     BadCredentialsError,
-    BlockedNumberError,
+    CallbackHandle,
     CallbackTimeoutError,
     ConfigurationError,
     InvalidArgumentError,
     LedgerUnavailableError,
     NotPlacedError,
-    NotSentError,
-    NumberInUseError,
     OutcomeUnknownError,
     RejectedError,
     StatusUnavailableError,
     is_final,
 )
 
-from ._entries import attempt_key
-from ._models import CampaignEntry, Limits, to_seconds
+from ._rules import FIRST_PAUSE, decide, ending
+from ._store import lock, lock_holders, to_entry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 
-    from tenios_ext import (
-        AsyncTenios,
-        CallbackHandle,
-        CallbackStatus,
-        Clock,
-        Outcome,
-        StatusUpdate,
-        TeniosError,
-    )
-    from tenios_ext.ledger import Ledger
+    import sqlalchemy as sa
 
-    from ._entries import Claim, Entries
-    from ._hours import OpeningHours
-    from ._models import CampaignState, CampaignSummary
+    from tenios_ext import AsyncTenios, CallbackStatus, Clock, StatusUpdate, TeniosError
 
-Result = TypeVar("Result")
+    from ._models import CampaignEntry
+    from ._rules import Decision, Facts, Row
+    from ._store import Store
+    from ._worker import Queue
 
 #: How often the database is looked at for what other processes have done (seconds).
 _LOOK = 2.0
-#: The pause after a callback could not be sent, or TENIOS was too busy (seconds).
-_PAUSE = 5.0
-#: An attempt that began so long ago is also followed by other processes that run (seconds).
+#: An attempt that began so long ago is also followed by other processes (seconds).
 _ORPHANED = 30.0
 #: The pause after the database could not be used (seconds).
 _DATABASE_PAUSE = 1.0
@@ -62,361 +53,332 @@ _NOT_THERE = {404, 405}
 logger = logging.getLogger("tenios_campaign")
 
 
+class _NotNowError(Exception):
+    """An attempt may not begin any more."""
+
+
+@define(eq=False)
 class Run:
     """
     See :meth:`Campaign.run`.
 
-    Attributes:
-        ends_when_done: Whether it ends when no entry is waiting or active.
+    Args:
+        queue: Gives attempts to workers; None for a run, which follows them itself.
     """
 
-    ends_when_done = True
+    store: Store
+    tenios: AsyncTenios
+    clock: Clock
+    answer_timeout: float
+    end_timeout: float
+    on_update: Callable[[CampaignEntry], None] = field(default=lambda _: None)
+    on_wait: Callable[[str], None] = field(default=lambda _: None)
+    stop: asyncio.Event = field(factory=asyncio.Event)
+    max_unknown: int | None = None
+    queue: Queue | None = None
+    _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _placed: asyncio.Queue[CallbackHandle] = field(factory=asyncio.Queue, init=False)
+    _starting: dict[str, asyncio.Task[None]] = field(factory=dict, init=False)  # by attempt
+    _following: dict[int, Row] = field(factory=dict, init=False)  # by callback
+    _ended: dict[str, asyncio.Event] = field(factory=dict, init=False)  # by attempt, for jobs
+    _tasks: set[asyncio.Future[Any]] = field(factory=set, init=False)
+    _calls: set[asyncio.Future[Any]] = field(factory=set, init=False)  # of the database
+    # Those of the application may all be waiting for something.
+    _threads: ThreadPoolExecutor = field(
+        factory=partial(ThreadPoolExecutor, 4, "tenios-campaign"), init=False
+    )
+    _failure: BaseException | None = field(default=None, init=False)
+    _next_look: float = field(default=0.0, init=False)
+    _has_looked: bool = field(default=False, init=False)
+    _is_closing: bool = field(default=False, init=False)
+    _is_database_away: bool = field(default=False, init=False)
 
-    def __init__(
-        self,
-        entries: Entries,
-        ledger: Ledger,
-        tenios: AsyncTenios,
-        clock: Clock,
-        *,
-        max_active: int,
-        max_starts_per_minute: float | None,
-        hours: OpeningHours | None,
-        answer_timeout: float,
-        end_timeout: float,
-        on_update: Callable[[CampaignEntry], None] | None,
-        stop: asyncio.Event | None = None,
-    ) -> None:
-        if tenios._ledger is not ledger:  # noqa: SLF001 - else its keys would be recorded where the campaign does not look
-            raise ConfigurationError(
-                "tenios must have the campaign's ledger: AsyncTenios(ledger=ledger)."
-            )
-        if max_starts_per_minute is not None and not max_starts_per_minute > 0:
-            raise ValueError(
-                "max_starts_per_minute must be greater than 0, or None, got "
-                f"{max_starts_per_minute!r}."
-            )
-        gap = 0.0 if max_starts_per_minute is None else 60 / max_starts_per_minute
-        self._limits = Limits(max_active, gap)
-        self._entries = entries
-        self._ledger = ledger
-        self._tenios = tenios
-        self._clock = clock
-        self._hours = hours
-        self._answer_timeout = to_seconds(answer_timeout, "answer_timeout")
-        self._end_timeout = to_seconds(end_timeout, "end_timeout")
-        self._on_update = on_update or (lambda _: None)
-        self._stop = stop or asyncio.Event()
-        self._wake = asyncio.Event()
-        self._placed: asyncio.Queue[CallbackHandle] = asyncio.Queue()
-        # of the attempts that this run makes or follows, by their keys in the ledger
-        self._rows: dict[str, Any] = {}
-        self._followed: dict[CallbackHandle, Any] = {}  # the same, by their callbacks
-        self._starts: set[asyncio.Task[None]] = set()
-        self._calls: set[asyncio.Future[Any]] = set()  # of the database
-        self._failure: BaseException | None = None
-        self._not_before = 0.0  # no callback is started earlier
-        self._may_start = False
-        self._is_closing = self._is_database_away = False
-
-    async def run(self) -> CampaignSummary:
-        """Run until no entry is waiting or active."""
-        follower, stop = asyncio.create_task(self._follow()), asyncio.create_task(self._stop.wait())
-        follower.add_done_callback(self._note)
-        stop.add_done_callback(self._ring)
+    async def run(self) -> None:
+        """Run until there is nothing to do any more."""
+        self._spawn(self._follow())
+        self._spawn(self.stop.wait())
         try:
-            await self._db(self._entries.revive)
-            await self._prepare()
+            await self._db(self.store.change, self._check_kind)
+            if self.queue is not None:
+                self._spawn(self.queue.serve(self))
             while await self._step():
                 pass
-            return await self._db(self._entries.summary)
         finally:
-            await self._close(follower, stop)
+            await self._close()
 
-    async def _prepare(self) -> None:
-        if await self._db(self._entries.has_workers):
+    def _check_kind(self, connection: sa.Connection) -> None:
+        """Keep a practice run from consuming the list. Raises ConfigurationError."""
+        settings = self.store.settings(connection)
+        is_simulated = not self.tenios.base_url.startswith("https://")
+        if settings is None or settings.max_active is None:
             raise ConfigurationError(
-                "Workers run this campaign. Stop them first, or leave it to them: tenios campaign "
-                "status tells how far they are."
+                f"The campaign {self.store.name!r} has no limit of callbacks in progress. Set it "
+                "first: campaign.set(max_active=5), or --max-active 5."
             )
-        await self._adopt(also_young=True)
+        if settings.is_simulated is None:
+            self.store.set(connection, is_simulated=is_simulated)
+        elif settings.is_simulated != is_simulated:
+            was, use = (
+                ("a simulator", "TENIOS") if settings.is_simulated else ("TENIOS", "a simulator")
+            )
+            raise ConfigurationError(
+                f"The campaign {self.store.name!r} has been run with {was}, so its customers count "
+                f"as called. To run it with {use}, add the file to another campaign: "
+                f"tenios campaign add FILE --campaign NAME."
+            )
 
-    async def _close(self, *helpers: asyncio.Task[Any]) -> None:
+    async def _close(self) -> None:
         """Wait for the responses to callbacks that are being started, and end the rest."""
         self._is_closing = True
         try:
-            if self._starts:
-                await asyncio.wait(self._starts)
+            if self._starting:
+                await asyncio.wait(self._starting.values())
         finally:
-            tasks = [*helpers, *self._starts]
+            tasks = [*self._tasks, *self._starting.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(*self._calls, return_exceptions=True)
+            self._threads.shutdown(wait=False)
 
     async def _step(self) -> bool:
-        """Begin an attempt, or wait until that may be possible. Return whether the run goes on."""
+        """Start a callback, or wait until that may be possible. Return whether the run goes on."""
         if self._failure is not None:
             raise self._failure
-        if self._stop.is_set() and not self._rows:
-            return False
-        if self._stop.is_set() or len(self._rows) >= self._limits.max_active:
-            await self._sleep()
-            return True
-        now = self._clock.now()
-        not_before = max(now + self._seconds_closed(now), self._not_before)
-        claim = await self._claim(now, is_allowed=not_before <= now)
-        self._may_start = not_before <= now and not claim.is_paused
-        if claim.row is not None:
-            self._begin(claim.row)
-            return True
-        if claim.is_finished and not self._rows and self.ends_when_done:
-            return False
         await self._look()
-        await self._sleep(min(max(claim.ready_at, not_before) - now, _LOOK))
+        facts, decision = await self._db(self.store.run, self._decide)
+        if decision.action == "start":
+            await self._begin(facts.row)
+            return True
+        self.on_wait(decision.reason)
+        is_done = decision.action == "drain" or (decision.action == "done" and self.queue is None)
+        if is_done and not self._starting and not self._following:
+            return False
+        await self._sleep(min(max(decision.until - facts.now, 0.0), _LOOK))
         return True
 
-    def _seconds_closed(self, now: float) -> float:
-        return 0.0 if self._hours is None else self._hours.seconds_until_open(now)
-
-    async def _claim(self, now: float, *, is_allowed: bool) -> Claim:
-        return await self._db(self._entries.claim, now, self._limits, is_allowed=is_allowed)
-
-    async def _look(self) -> None:
-        """Look at what other processes have done."""
-        await self._adopt()
-
-    async def _adopt(self, *, also_young: bool = False) -> None:
-        """Follow the attempts of other processes, too, because these may have died."""
-        for row in await self._db(self._entries.active):
-            if attempt_key(row) not in self._rows and (also_young or self._is_old(row)):
-                self._make(row, self._take_over(row))
-
-    def _is_old(self, row: Any) -> bool:
-        """
-        Whether the process that began an attempt must have dialled by now; also if its clock is
-        ahead of this one.
-        """
-        return not 0 <= self._clock.now() - row.claimed_at < _ORPHANED
+    def _decide(self, connection: sa.Connection, row: Row | None = None) -> tuple[Facts, Decision]:
+        facts = self.store.facts(
+            connection, row, max_unknown=self.max_unknown, is_stopping=self.stop.is_set()
+        )
+        return facts, decide(facts)
 
     # Starting.
 
-    def _begin(self, row: Any) -> None:
-        self._make(row, self._start(row))
-
-    def _make(self, row: Any, work: Coroutine[Any, Any, None]) -> None:
-        """Let *work* make an attempt, or go on with it."""
-        self._rows[attempt_key(row)] = row
-        self._spawn(work)
-
-    def _drop(self, row: Any) -> None:
-        """Let go of an attempt."""
-        key = attempt_key(row)
-        # An entry that waits again may have been begun again by now.
-        if self._rows.get(key) is row:
-            del self._rows[key]
-        self._ring()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._starts.add(task)
-        task.add_done_callback(self._starts.discard)
+    async def _begin(self, row: Row) -> None:
+        """Start a callback, and return as soon as its attempt is claimed, or cannot be."""
+        claimed = asyncio.Event()
+        task = asyncio.create_task(self._start(row, claimed))
+        self._starting[row.next_key] = task
         task.add_done_callback(self._note)
+        task.add_done_callback(lambda _: self._starting.pop(row.next_key, None))
+        task.add_done_callback(lambda _: claimed.set())
+        await claimed.wait()
 
-    async def _start(self, row: Any) -> None:
-        """Start the callback of a new attempt, and have it followed."""
-        self._show(row)
+    async def _start(self, row: Row, claimed: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        claims: list[Facts] = []
+
+        def claim(connection: sa.Connection) -> None:
+            """Decide again, with what is true now, in the transaction that claims the key."""
+            lock(connection)
+            facts, decision = self._decide(connection, row)
+            if decision.action != "start" or not self.store.claim(
+                connection, row, facts.now, seconds=self.answer_timeout
+            ):
+                raise _NotNowError
+            if self.queue is not None:
+                self.queue.defer(connection, row.next_key)
+            claims.append(facts)
+            loop.call_soon_threadsafe(claimed.set)
+
         try:
-            callback = await self._tenios.start_callback(
-                row.number,
+            callback = await self.tenios.start_callback(
+                cast("str", row.number),
                 delay=row.delay,
                 agent_announcement=row.agent_announcement,
                 callback_config_id=row.callback_config_id,
-                key=attempt_key(row),
+                key=row.next_key,
+                on_claim=claim,
             )
+        except _NotNowError:
+            return
         except (NotPlacedError, OutcomeUnknownError) as error:
-            await self._settle(row, error)
-        else:
-            self._watch(row, callback.handle)
-
-    async def _take_over(self, row: Any) -> None:
-        """
-        Go on with an attempt of another process. If that has not dialled yet, and should have, it
-        is done with its key.
-        """
-        record = await self._db(self._ledger.get, attempt_key(row))
-        if record is not None and record.state != "not_placed":
-            await self._settle(row, None)
-        elif self._may_start and self._is_old(row):
-            await self._start(row)
-        else:
-            self._drop(row)
-
-    async def _settle(self, row: Any, error: TeniosError | None) -> None:
-        """
-        Go by what the ledger says of an attempt, which is the truth if several processes make it.
-        """
-        while True:
-            record = await self._db(self._ledger.get, attempt_key(row))
-            if record is None or record.state != "dialling":
-                break
-            if self._is_closing:
-                return
-            await self._clock.async_sleep(_LOOK)  # Another process is dialling, or has died.
-        if record is not None and record.handle is not None:
-            self._watch(row, record.handle)
-        elif record is not None and record.state != "not_placed":
-            await self._end_unknown(
-                row, record.last_error or "The process that dialled recorded no response."
+            if claims:
+                await self._fail(row, error)
+            elif isinstance(error, InvalidArgumentError):
+                await self._refuse(row, error)
+            else:  # The ledger cannot be used, as the next look at it will say.
+                await asyncio.sleep(_DATABASE_PAUSE)
+            return
+        if claims and claims[0].failures:
+            await self._db(self.store.change, self.store.note, None)
+        if self.queue is None:
+            attempt = evolve(
+                row,
+                state="ringing",
+                attempt_key=row.next_key,
+                attempts=row.attempts + 1,
+                **dict.fromkeys(("due_at", "status", "error", "answered_at", "ended_at")),
             )
-        elif record is not None and isinstance(error, InvalidArgumentError):
-            await self._skip_key(row)
-        elif self._is_refused(row, error):
-            await self._end(row, "rejected", attempts=row.attempts - 1, error=str(error))
-        else:
-            await self._wait_again(row, error)
+            self._watch(attempt, callback.handle)
 
-    async def _skip_key(self, row: Any) -> None:
-        """
-        Dial with another key, because the client's callback config id has changed since this one
-        was refused.
-        """
-        skipped = await self._db(self._entries.skip_key, row)
-        if skipped is not None:
-            self._make(skipped, self._start(skipped))
-        self._drop(row)
+    async def _fail(self, row: Row, error: TeniosError) -> None:
+        """Deal with an attempt whose callback was not placed, or may have been."""
+        is_refused = self._is_refused(row, error)
+        is_later = isinstance(error, NotPlacedError) and not is_refused
+        pause = max(error.retry_after or 0.0, FIRST_PAUSE if is_later else 0.0)
+        await self._db(self.store.change, self.store.note, _signature(error), pause)
+        await self._record(row.next_key, rejected=str(error) if is_refused else None)
+        if is_later and (isinstance(error, InvalidArgumentError) or _is_for_all(error)):
+            raise error
 
-    def _is_refused(self, row: Any, error: TeniosError | None) -> bool:
+    async def _refuse(self, row: Row, error: InvalidArgumentError) -> None:
+        """Deal with an argument that the client does not accept."""
+        if not self._is_refused(row, error):
+            raise error
+        await self._db(self.store.change, self.store.note, _signature(error), 0.0)
+        rejected = await self._db(self.store.change, self.store.reject, row, str(error))
+        if rejected is not None:
+            self.on_update(to_entry(rejected))
+
+    def _is_refused(self, row: Row, error: TeniosError) -> bool:
         """
-        Whether a callback that was not placed is refused for what is in the entry, and not for how
-        or when it was sent.
+        Whether a callback is refused for what is in its row, and not for how or when it was sent.
         """
         if isinstance(error, InvalidArgumentError):
-            return bool(row.callback_config_id or self._tenios._settings.callback_config_id)  # noqa: SLF001 - or it is that
-        return isinstance(error, BlockedNumberError) or (
+            return bool(row.callback_config_id or self.tenios.callback_config_id)
+        if isinstance(error, BadCredentialsError) and row.callback_config_id is not None:
+            return row.callback_config_id != self.tenios.callback_config_id
+        return (
             isinstance(error, RejectedError)
             and not _is_for_all(error)
             and error.http_status != _TOO_MANY_REQUESTS
         )
 
-    async def _wait_again(self, row: Any, error: TeniosError | None) -> None:
-        """
-        Let an entry wait again whose callback was not placed. Raises *error* if others would not be
-        placed either.
-        """
-        if isinstance(error, NotSentError | RejectedError):
-            self._not_before = self._clock.now() + max(_PAUSE, error.retry_after or 0.0)
-        is_in_use = isinstance(error, NumberInUseError)
-        due_at = self._clock.now() + _PAUSE if is_in_use else row.due_at
-        await self._end(
-            row, "waiting", attempts=row.attempts - 1, due_at=due_at, error=error and str(error)
-        )
-        if error is not None and (isinstance(error, InvalidArgumentError) or _is_for_all(error)):
-            raise error
-
     # Following.
 
-    def _watch(self, row: Any, handle: CallbackHandle) -> None:
-        self._followed[handle] = row
-        self._placed.put_nowait(handle)
-        self._show(row, callback_id=handle.id)
+    async def _look(self) -> None:
+        """Deal with attempts that have ended, and follow those that nobody may be following."""
+        if self.clock.monotonic() < self._next_look:
+            return
+        self._next_look = self.clock.monotonic() + _LOOK
+        for row in await self._lost_rows(also_young=not self._has_looked):
+            if ending(row, 0.0) is not None:
+                await self._record(str(row.attempt_key))
+            elif row.ledger_state == "placed" and self.queue is None:
+                self._watch(row, _handle(row))
+        self._has_looked = True
+
+    async def _lost_rows(self, *, also_young: bool = False) -> list[Row]:
+        """Return the customers of attempts that this process does not follow, nor maybe others."""
+        now, rows = await self._db(self.store.change, self.store.open_rows)
+        known = {*self._starting, *(row.attempt_key for row in self._following.values())}
+        return [
+            row
+            for row in rows
+            if row.attempt_key not in known
+            and (also_young or not 0 <= now - row.claimed_at < _ORPHANED)
+        ]
+
+    async def orphans(self) -> list[str]:
+        """Return the attempts that no worker may be following."""
+        rows = await self._lost_rows()
+        return [str(row.attempt_key) for row in rows if row.ledger_state == "placed"]
+
+    async def follow(self, key: str) -> None:
+        """Follow an attempt to its end, as the job of a worker."""
+        while row := await self._db(self.store.run, self.store.attempt, key):
+            if row.ledger_state == "dialling":
+                await asyncio.sleep(_LOOK)
+            elif row.ledger_state != "placed":
+                return  # Whoever has sent the request deals with it, or finds it later.
+            elif ending(row, 0.0) is not None:
+                await self._record(key)
+            else:
+                ended = self._ended.setdefault(key, asyncio.Event())
+                self._watch(row, _handle(row))
+                await ended.wait()
+
+    def _watch(self, row: Row, handle: CallbackHandle) -> None:
+        if handle.id not in self._following:
+            self._following[handle.id] = row
+            self._placed.put_nowait(handle)
+            self._show(row, handle)
+
+    def _show(self, row: Row, handle: CallbackHandle, status: CallbackStatus | None = None) -> None:
+        entry = to_entry(row)
+        self.on_update(evolve(entry, callback_id=handle.id, status=status or entry.status))
 
     async def _follow(self) -> None:
         async def handles() -> AsyncIterator[CallbackHandle]:
             while True:
                 yield await self._placed.get()
 
-        updates = self._tenios.watch_many(
-            handles(), answer_timeout=self._answer_timeout, end_timeout=self._end_timeout
+        updates = self.tenios.watch_many(
+            handles(), answer_timeout=self.answer_timeout, end_timeout=self.end_timeout
         )
         async with aclosing(cast("AsyncGenerator[StatusUpdate]", updates)):
             async for update in updates:
-                outcome = update.outcome
-                if update.error is not None:
-                    await self._lose(self._followed.pop(outcome.handle), outcome, update.error)
-                elif outcome.ended:
-                    await self._end_reached(self._followed.pop(outcome.handle), outcome)
-                else:
-                    row = self._followed[outcome.handle]
-                    self._show(row, callback_id=outcome.handle.id, status=update.status)
+                await self._see(update)
 
-    async def _end_reached(self, row: Any, outcome: Outcome) -> None:
-        """
-        Record how a callback has ended; let the entry wait for another attempt if that was not the
-        last one.
-        """
-        if outcome.failed_party is None:
-            await self._end(row, "talked")
-        elif row.attempts < row.max_attempts:
-            pause = row.retry_after if outcome.failed_party == "customer" else row.agent_retry_after
-            await self._end(row, "waiting", due_at=self._clock.now() + pause)
-        else:
-            await self._end(
-                row, "customer_failed" if outcome.failed_party == "customer" else "agent_failed"
+    async def _see(self, update: StatusUpdate) -> None:
+        """Record what was seen of a callback."""
+        outcome, error = update.outcome, update.error
+        row = self._following[outcome.handle.id]
+        key = str(row.attempt_key)
+        if error is None:
+            if not outcome.ended and (not outcome.connected or row.answered_at is not None):
+                self._show(row, outcome.handle, outcome.status)
+                return
+            changed = await self._record(
+                key, status=str(outcome.status), answered=outcome.connected, is_over=outcome.ended
             )
-
-    async def _lose(self, row: Any, outcome: Outcome, error: Exception) -> None:
-        """
-        Deal with a callback that is not followed any more. Raises *error* if others could not be
-        followed either.
-        """
-        if isinstance(error, CallbackTimeoutError) and not outcome.connected:
-            self._spawn(self._look_again(row, outcome.handle, error))
+            if changed is not None and not outcome.ended:
+                self._following[outcome.handle.id] = changed
+        elif isinstance(error, CallbackTimeoutError) and not outcome.connected:
+            self._spawn(self._look_again(key, outcome.handle, error))
         elif not isinstance(error, CallbackTimeoutError | StatusUnavailableError) or _is_for_all(
             error
         ):
             raise error
-        elif outcome.connected:
-            await self._end(row, "talked", error=str(error))
         else:
-            await self._end_unknown(row, str(error))
+            await self._record(key, answered=outcome.connected, lost=str(error), is_over=True)
 
     async def _look_again(
-        self, row: Any, handle: CallbackHandle, error: CallbackTimeoutError
+        self, key: str, handle: CallbackHandle, error: CallbackTimeoutError
     ) -> None:
         """
         Give up a callback that was not answered in time, unless that was not seen because TENIOS
         did not respond.
         """
         try:
-            is_over = is_final(await self._tenios.callback(handle).status())
+            status = await self.tenios.callback(handle).status()
         except StatusUnavailableError:
-            is_over = True
+            self._placed.put_nowait(handle)
+            return
+        lost = None if is_final(status) else str(error)
+        await self._record(key, status=str(status), lost=lost, is_over=True)
+
+    async def _record(self, key: str, *, is_over: bool = True, **seen: Any) -> Row | None:
+        """
+        Record what was seen of an attempt; let go of it if it is over. Return its customer, unless
+        that was done before.
+        """
+        row: Row | None = await self._db(self.store.change, self.store.record, key, **seen)
         if is_over:
-            self._watch(row, handle)
-        else:
-            await self._end_unknown(row, str(error))
-
-    async def _end_unknown(self, row: Any, reason: str) -> None:
-        """Record that phones may be ringing, and for how long that is so."""
-        seconds = row.delay + self._answer_timeout
-        await self._end(row, "unknown", error=reason, busy_until=self._clock.now() + seconds)
-
-    async def _end(self, row: Any, state: CampaignState, **values: Any) -> None:
-        entry = await self._db(partial(self._entries.end_attempt, row, state, **values))
-        self._drop(row)
-        if entry is not None:
-            self._on_update(entry)
-
-    def _show(
-        self, row: Any, *, callback_id: int | None = None, status: CallbackStatus | None = None
-    ) -> None:
-        entry = CampaignEntry(
-            key=row.key,
-            number=row.number,
-            state="active",
-            attempts=row.attempts,
-            due_at=None,
-            attempt_key=attempt_key(row),
-            callback_id=callback_id,
-            status=status,
-            error=None,
-        )
-        self._on_update(entry)
+            for number in [n for n, each in self._following.items() if each.attempt_key == key]:
+                del self._following[number]
+            if ended := self._ended.pop(key, None):
+                ended.set()
+            self._wake.set()
+        if row is not None:
+            self.on_update(to_entry(row))
+        return row
 
     # Waiting.
 
-    async def _db(self, work: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
+    async def _db(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """
         Return what *work* returns in a thread. While the database cannot be used, it is tried
         again.
@@ -426,48 +388,76 @@ class Run:
         """
         while True:
             try:
-                call = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
-                self._calls.add(call)
-                call.add_done_callback(self._forget)
-                result = await asyncio.shield(call)
+                call = in_thread(self._threads, partial(work, *arguments, **named))
+                result = await asyncio.shield(self._keep(call, self._calls))
             except LedgerUnavailableError as error:
                 if self._is_closing:
                     raise
                 if not self._is_database_away:  # Else each attempt would say it, every second.
-                    logger.warning("%s It is tried again.", error)
+                    holders = lock_holders(str(self.store.database.url.database))
+                    who = f" Process {holders[0]} has it locked." if holders else ""
+                    logger.warning("%s%s It is tried again.", error, who)
                 self._is_database_away = True
             else:
                 self._is_database_away = False
                 return result
             await asyncio.sleep(_DATABASE_PAUSE)
 
-    def _forget(self, call: asyncio.Future[Any]) -> None:
-        self._calls.discard(call)
-        if not call.cancelled():
-            call.exception()  # Else asyncio would report one that nobody waits for any more.
+    def _keep(
+        self, task: asyncio.Future[Any], tasks: set[asyncio.Future[Any]]
+    ) -> asyncio.Future[Any]:
+        def forget(_: object) -> None:
+            tasks.discard(task)
+            if not task.cancelled():
+                task.exception()  # Else asyncio would report one that nobody waits for any more.
 
-    async def _sleep(self, seconds: float | None = None) -> None:
-        """Wait until something has happened, but no longer than so many seconds."""
-        timer = None
-        if seconds is not None:
-            timer = asyncio.create_task(self._clock.async_sleep(max(seconds, 0.0)))
-            timer.add_done_callback(self._ring)
+        tasks.add(task)
+        task.add_done_callback(forget)
+        return task
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._keep(asyncio.create_task(work), self._tasks).add_done_callback(self._note)
+
+    def _note(self, task: asyncio.Future[Any]) -> None:
+        """Take note of an error, which ends the run."""
+        error = None if task.cancelled() else task.exception()
+        self._failure = self._failure or error
+        self._wake.set()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait until something has happened, but no longer than *seconds*."""
+
+        def ring(_: object) -> None:
+            self._wake.set()
+
+        timer = asyncio.create_task(self.clock.async_sleep(seconds))
+        timer.add_done_callback(ring)
         try:
             await self._wake.wait()
             self._wake.clear()
         finally:
-            if timer is not None:
-                timer.remove_done_callback(self._ring)
-                timer.cancel()
+            timer.remove_done_callback(ring)
+            timer.cancel()
 
-    def _ring(self, _: object = None) -> None:
-        self._wake.set()
 
-    def _note(self, task: asyncio.Task[None]) -> None:
-        """Take note of an error, which ends the run."""
-        error = None if task.cancelled() else task.exception()
-        self._failure = self._failure or error
-        self._ring()
+def in_thread(threads: ThreadPoolExecutor, work: Callable[[], Any]) -> asyncio.Future[Any]:
+    """Return what *work* will return in one of the threads."""
+    return asyncio.get_running_loop().run_in_executor(threads, work)
+
+
+def _handle(row: Row) -> CallbackHandle:
+    return CallbackHandle(
+        int(cast("str", row.callback_id)), delay=row.delay, started_at=cast("float", row.started_at)
+    )
+
+
+def _signature(error: TeniosError) -> str:
+    """Return what failures that look alike have in common."""
+    if isinstance(error, OutcomeUnknownError):
+        return "the outcomes of callbacks are unknown"
+    if error.http_status is not None:
+        return f"TENIOS refused callbacks with {error.http_status} {error.error_code or ''}".strip()
+    return f"callbacks were not sent ({type(error).__name__})"
 
 
 def _is_for_all(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ._campaign_output import STATES, CampaignLines
 from ._live import Picture, console_for
+from ._output import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +43,7 @@ class CampaignLive(CampaignLines):
         self._first: CampaignSummary | None = None
         self._newest: CampaignSummary | None = None
         self._notes: list[str] = []
+        self._reason = ""
         self._picture = Picture(stdout, console, self._draw, is_kept=False)
 
     def entry(self, entry: CampaignEntry) -> None:
@@ -55,6 +57,12 @@ class CampaignLive(CampaignLines):
         if self._first is None:
             self._first = summary
             self._picture.show()
+
+    def waits(self, reason: str) -> None:
+        """Show the reason below the counts."""
+        self._reason = reason
+        if not self._picture.is_shown:
+            super().waits(reason)
 
     def note(self, text: str) -> None:
         """Show the text below the counts."""
@@ -74,18 +82,17 @@ class CampaignLive(CampaignLines):
         bar = Table.grid(padding=(0, 2))
         done = ProgressBar(total=max(summary.total, 1), completed=summary.done, width=_BAR_WIDTH)
         bar.add_row(done, self._progress(summary))
-        return Group(table, bar, *map(Text, self._notes))
+        reasons = [one_line(self._reason)] if self._reason else []
+        return Group(table, bar, *map(Text, [*reasons, *self._notes]))
 
     def _progress(self, summary: CampaignSummary) -> str:
         text = f"{summary.done} of {summary.total} done"
         minutes = (time.monotonic() - self._began) / 60
         done = summary.done - self._first.done if self._first is not None else 0
-        if summary.paused:
-            return f"{text}, paused"
         if not done or not minutes:
             return text
         left = (summary.total - summary.done) * minutes / done
-        end = time.strftime("%H:%M", time.localtime(time.time() + left * 60))
+        end = time.strftime("%H:%M %Z", time.localtime(time.time() + left * 60))
         return f"{text}, {done / minutes:.1f} per minute, estimated end {end}"
 
 

@@ -6,7 +6,7 @@ What `tenios campaign` prints: lines for people, JSON objects for programs. The 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 from attrs import asdict
@@ -15,8 +15,6 @@ from ._output import JsonOutput, LinesOutput, Output, describe_status, one_line,
 
 if TYPE_CHECKING:
     from tenios_campaign import CampaignEntry, CampaignSummary
-
-    from ._streams import SafeStream
 
 #: How each state is called.
 STATES = {
@@ -44,6 +42,9 @@ class CampaignOutput(Output, Protocol):
     def counts(self, summary: CampaignSummary) -> None:
         """The counts may have changed."""
 
+    def waits(self, reason: str) -> None:
+        """No callback can be started; there may be a special reason."""
+
     def note(self, text: str) -> None:
         """The user should know this."""
 
@@ -52,10 +53,10 @@ class CampaignOutput(Output, Protocol):
 
 
 def _describe(entry: CampaignEntry) -> str:
-    if entry.state == "active":
+    if entry.state in {"ringing", "talking"}:
         if entry.status is not None:
             return describe_status(entry.status)
-        return "is started" if entry.callback_id is None else f"callback {entry.callback_id}"
+        return f"callback {entry.callback_id}"
     text = STATES[entry.state]
     if entry.state == "waiting":
         reason = "" if entry.status is None else f"{describe_status(entry.status)}; "
@@ -68,6 +69,11 @@ def _describe(entry: CampaignEntry) -> str:
     return text if entry.error is None else f"{text}: {one_line(entry.error)}"
 
 
+def entry_fields(entry: CampaignEntry) -> dict[str, Any]:
+    """Return an entry for JSON."""
+    return {**asdict(entry), "status": None if entry.status is None else str(entry.status)}
+
+
 class CampaignLines(LinesOutput):
     """Prints a line for each change."""
 
@@ -75,6 +81,7 @@ class CampaignLines(LinesOutput):
 
     def __init__(self) -> None:
         super().__init__(several=True)
+        self._reason = ""
 
     def entry(self, entry: CampaignEntry) -> None:
         """Print the time, the key, the attempt and what has happened."""
@@ -86,6 +93,13 @@ class CampaignLines(LinesOutput):
     def counts(self, summary: CampaignSummary) -> None:
         """Do nothing."""
 
+    def waits(self, reason: str) -> None:
+        """Print the reason once."""
+        kind = reason.partition(" in ")[0]
+        if kind != self._reason and (reason or self._reason):
+            self._reason = kind
+            click.echo(f"{time.strftime('%H:%M:%S')}  {one_line(reason) or 'resumed'}")
+
     def note(self, text: str) -> None:
         """Print the text to stderr."""
         click.echo(text, err=True)
@@ -95,7 +109,7 @@ class CampaignLines(LinesOutput):
         for state, name in STATES.items():
             click.echo(f"{name:20}  {getattr(summary, state):6}")
         if summary.paused:
-            click.echo("Paused: run `tenios campaign resume` to go on.")
+            click.echo("Paused: run `tenios campaign resume` to continue.")
 
 
 class CampaignJson(JsonOutput):
@@ -105,10 +119,12 @@ class CampaignJson(JsonOutput):
 
     def entry(self, entry: CampaignEntry) -> None:
         """Print ``entry``."""
-        status = None if entry.status is None else str(entry.status)
-        print_json({"event": "entry", **asdict(entry), "status": status})
+        print_json({"event": "entry", **entry_fields(entry)})
 
     def counts(self, summary: CampaignSummary) -> None:
+        """Do nothing."""
+
+    def waits(self, reason: str) -> None:
         """Do nothing."""
 
     def note(self, text: str) -> None:
@@ -118,14 +134,3 @@ class CampaignJson(JsonOutput):
     def summary(self, summary: CampaignSummary) -> None:
         """Print ``summary``."""
         print_json({"event": "summary", **asdict(summary)})
-
-
-def make_campaign_output(stdout: SafeStream, *, as_json: bool) -> CampaignOutput:
-    """
-    Return what a command prints with.
-
-    Args:
-        stdout: Stands in for sys.stdout.
-        as_json: Whether to print JSON objects.
-    """
-    return CampaignJson(stdout) if as_json else CampaignLines()

@@ -3,59 +3,81 @@
 from __future__ import annotations
 
 import asyncio
-import csv
+import json
 import logging
 import re
 import signal
 import sys
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import asdict
 
-from tenios_cli._campaign_output import make_campaign_output
-from tenios_cli._clients import make_async_client
+from tenios_cli._campaign_output import CampaignJson, CampaignLines, entry_fields
 from tenios_cli._errors import CommandError
 from tenios_cli._exit_codes import EPILOG, ExitCode
 from tenios_cli._extras import requires_extra
-from tenios_cli._options import client_options, json_option, number_options, price_options, seconds
-from tenios_cli._output import in_options, one_line, print_json
-from tenios_ext import ConfigurationError
-
-from .call import is_at_terminal, rings_real_phones
+from tenios_cli._options import client_options, json_option, seconds
+from tenios_cli._output import one_line, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-    from tenios_campaign import Campaign, OpeningHours
+    from tenios_campaign import Added, Campaign, CampaignSummary, CustomerFile
     from tenios_cli._campaign_output import CampaignOutput
     from tenios_cli._run import Run
-    from tenios_cli._streams import SafeStream
-    from tenios_ext import AsyncTenios
     from tenios_ext.ledger import Ledger
 
 _PER_MINUTE = {"s": 60.0, "m": 1.0, "h": 1 / 60}
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
+#: The pause before a worker looks again for a database that is away (seconds).
+_DATABASE_PAUSE = 5.0
+
+logger = logging.getLogger("tenios_campaign")
+
+
+def _check_url(context: click.Context, parameter: click.Parameter, url: str) -> str:
+    is_variable = (
+        context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.ENVIRONMENT
+    )
+    if is_variable and (path := _path(url)) and not path.is_absolute():
+        raise click.BadParameter(
+            f"TENIOS_LEDGER must name an absolute path, such as sqlite:///{path.absolute()}: else "
+            "it is another ledger in each directory."
+        )
+    return url
+
+
+def _path(url: str) -> Path | None:
+    """Return the file of a SQLite database; None for another one."""
+    scheme, _, path = url.partition(":///")
+    return Path(path).expanduser() if scheme == "sqlite" and path else None
+
 
 _ledger_option = click.option(
     "--ledger",
     "url",
     envvar="TENIOS_LEDGER",
     required=True,
+    callback=_check_url,
     metavar="URL",
     help=(
         "The database, such as sqlite:///campaign.db or postgresql://host/database. [env var: "
         "TENIOS_LEDGER]"
     ),
 )
+_name_option = click.option(
+    "--campaign", "name", default="default", show_default=True, metavar="NAME", help="The campaign."
+)
 _zone_option = click.option(
     "--timezone",
     metavar="ZONE",
-    help="The time zone of times, such as Europe/Berlin; by default this machine's.",
+    help="The time zone of times, such as Europe/Berlin. [default: this machine's, unless UTC]",
 )
 
 
@@ -69,13 +91,40 @@ def _rate(value: str) -> float:
     return int(found[1]) * _PER_MINUTE[found[2]]
 
 
+def _days(value: str) -> Any:
+    from .ledger import _days as days  # imports the client
+
+    return days(value)
+
+
 @contextmanager
-def _opened(url: str) -> Iterator[tuple[Campaign, Ledger]]:
+def _opened(url: str, name: str, *, create: bool = False) -> Iterator[tuple[Campaign, Ledger]]:
+    """Open a campaign. Raises CommandError if there is none, unless it may be created."""
+    if not create and (path := _path(url)) is not None and not path.exists():
+        raise CommandError(f"There is no campaign: {path.absolute()} does not exist.")
     with requires_extra("campaign"):
         from tenios_campaign import Campaign  # an extra
         from tenios_ext.ledger import Ledger
-    with Ledger(url) as ledger:
-        yield Campaign(ledger), ledger
+    with Ledger(url) as ledger, _as_usage():
+        campaign = Campaign(ledger, name)
+        if not create and not campaign.exists():
+            raise CommandError(
+                f"There is no campaign {name!r} in this ledger. Add customers to it first."
+            )
+        yield campaign, ledger
+
+
+@contextmanager
+def _as_usage() -> Iterator[None]:
+    """Raise what is wrong with an argument as an error of the command."""
+    from tenios_ext import TeniosError
+
+    try:
+        yield
+    except TeniosError:
+        raise
+    except (LookupError, ValueError) as error:
+        raise CommandError(one_line(error.args[0] if error.args else error)) from None
 
 
 @click.group()
@@ -88,201 +137,258 @@ def campaign() -> None:
     """
 
 
+def _options(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Add options to a command, after those that name its campaign."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed([_ledger_option, _name_option, *options]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values]
+    if wrong := [name for name, equals, column in pairs if not (name and equals and column)]:
+        raise click.BadParameter(f"{wrong[0]!r} names no column. Write it like number=Telefon.")
+    return {name: column for name, _, column in pairs}
+
+
 @campaign.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@_ledger_option
-@click.option(
-    "--attempts",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Call each customer at most so many times.",
+@_options(
+    click.option(
+        "--attempts",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Maximum attempts for each customer.",
+    ),
+    click.option(
+        "--retry-after",
+        type=seconds,
+        metavar="TIME",
+        default="10m",
+        show_default=True,
+        help="Try again after this time if the customer was not reached.",
+    ),
+    click.option(
+        "--agent-retry-after",
+        type=seconds,
+        metavar="TIME",
+        default="1m",
+        show_default=True,
+        help="Try again after this time if no agent was reached.",
+    ),
+    click.option(
+        "--region",
+        metavar="CODE",
+        help="The country of numbers without a country code, such as DE.",
+    ),
+    click.option(
+        "--column",
+        "columns",
+        multiple=True,
+        callback=_column,
+        metavar="NAME=HEADER",
+        help="The header of a column, such as number=Telefon.",
+    ),
+    _zone_option,
+    click.option(
+        "--allow-same-number",
+        is_flag=True,
+        help="Add new keys whose numbers the campaign knows under other keys.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Check the file and change nothing."),
+    json_option,
 )
-@click.option(
-    "--retry-after",
-    type=seconds,
-    metavar="TIME",
-    default="10m",
-    show_default=True,
-    help="Try again after this time if the customer was not reached.",
-)
-@click.option(
-    "--agent-retry-after",
-    type=seconds,
-    metavar="TIME",
-    default="1m",
-    show_default=True,
-    help="Try again after this time if no agent was reached.",
-)
-@number_options
-@_zone_option
-@click.option("--dry-run", is_flag=True, help="Check the file and change nothing.")
-@json_option
 def add(
     file: str,
     *,
     url: str,
-    attempts: int,
-    retry_after: int,
-    agent_retry_after: int,
+    name: str,
     region: str | None,
-    allowed_regions: list[str] | None,
-    allow_special_numbers: bool,
+    columns: dict[str, str],
     timezone: str | None,
-    dry_run: bool,
     as_json: bool,
-) -> ExitCode | None:
+    **options: Any,
+) -> None:
     """
     Add the customers in a CSV FILE to the campaign.
 
     The first row names the columns: key, number, and optionally delay (seconds), not_before,
-    agent_announcement and callback_config_id. The whole file is checked before anything is added. A
-    key that is in the campaign already stays as it is.
+    agent_announcement and callback_config_id, or usual English and German names. The whole file is
+    checked before anything is added. A key that is in the campaign already stays as it is.
     """
-    with _opened(url) as (opened, _):
-        from tenios_campaign import read_customers  # an extra
+    path = _path(url)
+    with ExitStack() as stack:
+        if options["dry_run"] and path is not None and not path.exists():
+            click.echo(f"There is no campaign yet: {path.absolute()} does not exist.", err=True)
+            url = f"sqlite:///{stack.enter_context(tempfile.TemporaryDirectory())}/dry-run.db"
+        opened, _ = stack.enter_context(_opened(url, name, create=True))
+        from tenios_campaign import InvalidRowsError, SameNumberError, read_customers
 
         try:
-            found = read_customers(
-                file,
-                region=region,
-                allowed_regions=allowed_regions,
-                allow_special_numbers=allow_special_numbers,
-                zone=_zone(timezone),
-            )
-            if found.problems:
-                for problem in found.problems:
-                    _say(
-                        as_json,
-                        f"line {problem.line}: {in_options(problem.reason)}",
-                        event="problem",
-                        **asdict(problem),
-                    )
-                _say(as_json, f"Nothing was added: {file} has {len(found.problems)} wrong rows.")
-                return ExitCode.FAILED
-            if found.unused:
+            found = read_customers(file, region=region, zone=timezone, columns=columns)
+            _report_columns(found, as_json=as_json)
+            added = opened.add(found, **options)
+        except OSError as error:
+            raise CommandError(f"{file} cannot be read: {error.strerror}") from None
+        except InvalidRowsError as error:
+            for each in error.problems:
                 _say(
                     as_json,
-                    f"Not used: {', '.join(found.unused)}.",
-                    event="unused",
-                    columns=found.unused,
+                    f"line {each.line}: {each.reason}",
+                    event="problem",
+                    line=each.line,
+                    reason=each.reason,
                 )
-            added = opened.add(
-                found.customers,
-                attempts=attempts,
-                retry_after=retry_after,
-                agent_retry_after=agent_retry_after,
-                dry_run=dry_run,
-            )
-        except (OSError, ValueError) as error:
-            if isinstance(error, ConfigurationError):
-                raise
-            raise CommandError(one_line(error)) from None
+            raise CommandError(
+                f"Nothing was added: {_rows(error.count)} of {file} cannot be added"
+                f"{_shown(error.count, len(error.problems))}."
+            ) from None
+        except SameNumberError as error:
+            for keys in error.pairs:
+                text = f"{keys[1]} has the number of {keys[0]}, which is in the campaign already."
+                _say(as_json, text, event="known_number", keys=keys)
+            raise CommandError(
+                f"Nothing was added: {_rows(error.count)} of {file} would call a number again under "
+                f"another key{_shown(error.count, len(error.pairs))}. Use --allow-same-number if "
+                "that is meant."
+            ) from None
+        _report(added, as_json=as_json, dry_run=options["dry_run"])
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _shown(count: int, shown: int) -> str:
+    return "" if count == shown else f" (the first {shown} are shown)"
+
+
+def _report_columns(file: CustomerFile, *, as_json: bool) -> None:
+    renamed = [f"{name} is {column}" for name, column in file.columns.items() if name != column]
+    texts = [f"Columns: {', '.join(renamed)}." if renamed else ""]
+    texts += [f"Not used: {', '.join(file.unused)}." if file.unused else ""]
+    if any(texts):
+        text = " ".join(filter(None, texts))
+        _say(as_json, text, event="columns", columns=file.columns, unused=file.unused)
+
+
+def _report(added: Added, *, as_json: bool, dry_run: bool) -> None:
     for keys in added.same_number:
-        text = f"{keys[0]} and {keys[1]} have the same number, which is called for each."
+        text = f"{keys[0]} and {keys[1]} share a number. It will be called twice."
         _say(as_json, text, event="same_number", keys=keys)
-    done = (
-        f"{'Would add' if dry_run else 'Added'} {added.new} customers; {added.known} were known "
-        "already."
-    )
-    _say(as_json, done, event="added", new=added.new, known=added.known, dry_run=dry_run)
-    return None
+    customers = "1 customer" if added.new == 1 else f"{added.new} customers"
+    done = f"{'Would add' if dry_run else 'Added'} {customers}; {added.known} were known already."
+    if added.repeated:
+        done += f" Repeated: {_rows(added.repeated)}."
+    fields = {"new": added.new, "known": added.known, "repeated": added.repeated}
+    _say(as_json, done, event="added", **fields, dry_run=dry_run)
 
 
 def _say(as_json: bool, text: str, **fields: Any) -> None:  # noqa: FBT001 - of every call
-    if not as_json:
-        click.echo(one_line(text))
-    elif fields:
+    if as_json:
         print_json(fields)
+    else:
+        click.echo(one_line(text))
 
 
-def _zone(name: str | None) -> Any:
-    if name is None:
-        return None
-    from zoneinfo import ZoneInfo  # of two commands only
+_limit_options = [
+    click.option("--max-active", type=click.IntRange(1), help="Maximum callbacks in progress."),
+    click.option(
+        "--rate",
+        type=_rate,
+        metavar="RATE",
+        help="Maximum rate of starts, evenly spread: 1/s, 10/m or 300/h.",
+    ),
+    click.option(
+        "--between",
+        metavar="HOURS",
+        help=(
+            "Start callbacks only in these hours: 09:00-18:00, or 'Mon-Fri 09:00-18:00, Sat "
+            "10:00-14:00'."
+        ),
+    ),
+    _zone_option,
+    click.option(
+        "--holidays", metavar="REGION", help="Start none on public holidays, such as of DE-NW."
+    ),
+]
+_run_options = [
+    *_limit_options,
+    click.option(
+        "--max-unknown",
+        type=click.IntRange(1),
+        metavar="N",
+        help="End when the outcomes of N callbacks are unknown.",
+    ),
+    click.option("--yes", is_flag=True, help="Do not ask before real phones ring."),
+    click.option(
+        "--answer-timeout",
+        type=seconds,
+        metavar="TIME",
+        default="5m",
+        show_default=True,
+        help="A callback counts as unknown unless both have answered within this time.",
+    ),
+    click.option(
+        "--end-timeout",
+        type=seconds,
+        metavar="TIME",
+        default="4h",
+        show_default=True,
+        help="A call is not followed any longer than this.",
+    ),
+    client_options,
+]
 
+
+def _limits(
+    *,
+    max_active: int | None,
+    rate: float | None,
+    between: str | None,
+    timezone: str | None,
+    holidays: str | None,
+) -> dict[str, Any]:
+    from tenios_campaign import OpeningHours
+
+    if between is None and (timezone or holidays):
+        raise click.UsageError("--timezone and --holidays need --between.")
     try:
-        return ZoneInfo(name)
-    except (ValueError, LookupError):
-        raise click.BadParameter(
-            f"There is no time zone {name!r}. Write it like Europe/Berlin."
-        ) from None
-
-
-def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the commands that call."""
-    options = [
-        _ledger_option,
-        click.option(
-            "--max-active",
-            type=click.IntRange(1),
-            required=True,
-            help=(
-                "The most callbacks in progress, such as the number of agents; of all processes "
-                "together."
-            ),
-        ),
-        click.option(
-            "--rate",
-            type=_rate,
-            metavar="RATE",
-            help="Start at most so many callbacks: 1/s, 10/m or 300/h.",
-        ),
-        click.option(
-            "--between",
-            metavar="HOURS",
-            help="Start callbacks only in these hours of each day, such as 09:00-18:00.",
-        ),
-        _zone_option,
-        price_options,
-        click.option("--yes", is_flag=True, help="Do not ask before real phones ring."),
-        click.option(
-            "--answer-timeout",
-            type=seconds,
-            metavar="TIME",
-            default="5m",
-            show_default=True,
-            help="A callback counts as unknown unless both have answered within this time.",
-        ),
-        click.option(
-            "--end-timeout",
-            type=seconds,
-            metavar="TIME",
-            default="4h",
-            show_default=True,
-            help="A call is not followed any longer than this.",
-        ),
-        client_options,
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+        hours = between and OpeningHours(between, timezone, holidays)
+    except ValueError as error:
+        hint = "" if timezone else " Use --timezone."
+        raise click.BadParameter(f"{error}{hint}") from None
+    return {"max_active": max_active, "max_starts_per_minute": rate, "hours": hours or None}
 
 
 @campaign.command(epilog=EPILOG)
-@_limit_options
+@_options(*_run_options)
 @click.pass_obj
 def run(run: Run, /, **options: Any) -> ExitCode:
     """
     Call the customers back until none is waiting.
 
-    Ctrl-C starts no more callbacks and follows those that are running; Ctrl-C again leaves them.
-    Run the command again to go on, also after a crash. Exits with 6 if the outcome of a callback is
-    unknown.
+    The first run sets the campaign's limits; `tenios campaign set` changes them. Ctrl-C starts no
+    more callbacks and follows those that are running; Ctrl-C again leaves them. Run the command
+    again to resume, also after a crash. Exits with 6 if the outcome of a callback is unknown.
     """
-    return _call(run, live=True, **options)
+    return _call(run, **options)
 
 
 @campaign.command(epilog=EPILOG)
-@_limit_options
+@_options(*_run_options)
 @click.pass_obj
 def worker(run: Run, /, **options: Any) -> ExitCode:
     """
     Call the customers back together with workers on other machines.
 
-    Needs PostgreSQL. Start it on each machine with the same options, and let a supervisor such as
-    systemd restart it. It goes on until SIGTERM or Ctrl-C; the callbacks that it follows are then
-    left to the other workers.
+    Needs PostgreSQL. Start it on each machine and let a supervisor such as systemd restart it. It
+    works until SIGTERM or Ctrl-C; the callbacks that it follows are then left to the other workers.
     """
     return _call(run, is_worker=True, **options)
 
@@ -291,94 +397,92 @@ def _call(
     run: Run,
     *,
     url: str,
-    max_active: int,
-    rate: float | None,
-    between: str | None,
-    timezone: str | None,
-    allowed_regions: list[str] | None,
-    allow_special_numbers: bool,
+    name: str,
     yes: bool,
-    answer_timeout: int,
-    end_timeout: int,
     simulator: str | None,
     as_json: bool,
-    live: bool = False,
+    answer_timeout: int,
+    end_timeout: int,
+    max_unknown: int | None,
     is_worker: bool = False,
+    **limits: Any,
 ) -> ExitCode:
+    from tenios_cli._clients import make_async_client
+
+    from .call import is_at_terminal, rings_real_phones
+
     run.simulator = simulator
-    with _opened(url) as (opened, ledger):
-        hours = _hours(between, timezone)
-        output = run.output = _make_output(run.stdout, as_json=as_json, live=live)
-        tenios = make_async_client(
-            simulator,
-            ledger=ledger,
-            allowed_regions=allowed_regions,
-            allow_special_numbers=allow_special_numbers or None,
-        )
+    with _waiting(url, name) if is_worker else _opened(url, name) as (opened, ledger):
+        opened.set(**_limits(**limits), replace=False)
+        output = run.output = _make_output(run, as_json=as_json, live=not is_worker)
+        tenios = make_async_client(simulator, ledger=ledger)
         waiting = opened.summary().waiting
-        if (
-            (waiting or is_worker)
-            and not yes
-            and not as_json
-            and rings_real_phones(tenios)
-            and is_at_terminal()
-        ):
+        asks = (waiting or is_worker) and not yes and not as_json
+        if asks and rings_real_phones(tenios) and is_at_terminal():
             customers = "customers" if is_worker else f"{waiting} customers"
             click.confirm(
                 f"This will ring real phones: your agents', then those of {customers}. Continue?",
                 abort=True,
             )
-        limits = {
-            "max_active": max_active,
-            "max_starts_per_minute": rate,
-            "hours": hours,
+        options: dict[str, Any] = {
             "answer_timeout": answer_timeout,
             "end_timeout": end_timeout,
+            "max_unknown": max_unknown,
         }
         if is_worker:  # It says itself that the database is away.
             logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
         start = opened.work if is_worker else opened.run
         return asyncio.run(
-            _follow(opened, start, tenios, output, limits, stops_first=not is_worker)
+            _follow(opened, start, tenios, output, options, stops_first=not is_worker)
         )
 
 
-def _make_output(stdout: SafeStream, *, as_json: bool, live: bool) -> CampaignOutput:
+@contextmanager
+def _waiting(url: str, name: str) -> Iterator[tuple[Campaign, Ledger]]:
+    """Open a campaign, as soon as its database can be used."""
+    from tenios_ext import ConfigurationError, LedgerUnavailableError
+
+    with ExitStack() as stack:
+        opened = None
+        while opened is None:
+            try:
+                opened = stack.enter_context(_opened(url, name, create=True))
+            except (ConfigurationError, LedgerUnavailableError) as error:
+                if "cannot be used (" not in str(error):
+                    raise
+                logger.warning("%s It is tried again.", error)
+                time.sleep(_DATABASE_PAUSE)
+        yield opened
+
+
+def _make_output(run: Run, *, as_json: bool, live: bool) -> CampaignOutput:
     """Return what to print with: a live picture, if the terminal can show one."""
-    if live and not as_json and stdout.isatty():
+    if as_json:
+        return CampaignJson(run.stdout)
+    if live and run.stdout.isatty():
         with suppress(Exception):  # No rich; or COLUMNS, which may be anything. Lines are as good.
             from tenios_cli._campaign_live import live_output
 
-            if output := live_output(stdout):
+            if output := live_output(run.stdout):
                 return output
-    return make_campaign_output(stdout, as_json=as_json)
-
-
-def _hours(between: str | None, timezone: str | None) -> OpeningHours | None:
-    if between is None:
-        return None
-    from tenios_campaign import OpeningHours  # an extra
-
-    try:
-        return OpeningHours.parse(between, _zone(timezone))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+    return CampaignLines()
 
 
 async def _follow(
     campaign: Campaign,
     start: Callable[..., Coroutine[Any, Any, object]],
-    tenios: AsyncTenios,
+    tenios: Any,
     output: CampaignOutput,
-    limits: dict[str, Any],
+    options: dict[str, Any],
     *,
     stops_first: bool,
 ) -> ExitCode:
     stop = asyncio.Event()
     async with tenios:
         if stops_first:
-            limits["stop"] = stop
-        task = asyncio.create_task(start(tenios, on_update=output.entry, **limits))
+            options["stop"] = stop
+        work = start(tenios, on_update=output.entry, on_wait=output.waits, **options)
+        task = asyncio.create_task(work)
         counter = asyncio.create_task(_count(campaign, output))
         note = (lambda: _note(campaign, output)) if stops_first else None
         with _signals(task, stop, note) as received:
@@ -394,27 +498,36 @@ async def _follow(
     if received == [signal.SIGTERM] and not stops_first:  # It is how a supervisor ends a worker.
         return ExitCode.OK
     if received:
-        goes_on = f"{summary.active} callbacks go on. " if summary.active else ""
-        click.echo(f"Interrupted. {goes_on}Run the command again to go on.", err=True)
+        click.echo(
+            f"Interrupted. {_running(summary.active)}Run the command again to resume.", err=True
+        )
         return ExitCode(128 + received[0])
-    return ExitCode.OUTCOME_UNKNOWN if summary.unknown else ExitCode.OK
+    if summary.unknown:
+        return ExitCode.OUTCOME_UNKNOWN
+    return ExitCode.NOT_PLACED if summary.rejected else ExitCode.OK
+
+
+def _running(count: int) -> str:
+    calls = "1 call is" if count == 1 else f"{count} calls are"
+    return f"{calls} still running. " if count else ""
 
 
 async def _note(campaign: Campaign, output: CampaignOutput) -> None:
     """Tell what the first Ctrl-C has done."""
     if active := (await asyncio.to_thread(campaign.summary)).active:
-        calls = "1 call is" if active == 1 else f"{active} calls are"
         output.note(
-            f"{calls} running; press Ctrl-C again to leave them; run the command again to go on."
+            f"{_running(active)}Press Ctrl-C again to stop following; run the command again to "
+            "resume."
         )
 
 
 async def _count(campaign: Campaign, output: CampaignOutput) -> None:
     """Keep the counts that are shown up to date."""
     while output.shows_counts:
+        began = time.monotonic()
         with suppress(Exception):  # They are only shown.
             output.counts(await asyncio.to_thread(campaign.summary))
-        await asyncio.sleep(1)
+        await asyncio.sleep(max(1.0, 20 * (time.monotonic() - began)))
 
 
 @contextmanager
@@ -455,80 +568,138 @@ def _signals(
             signal.signal(each, before[each])
 
 
+@campaign.command("set")
+@_options(*_limit_options)
+def set_limits(*, url: str, name: str, **limits: Any) -> None:
+    """Change the campaign's limits, for all processes and at once."""
+    with _opened(url, name) as (opened, _):
+        opened.set(**_limits(**limits))
+        click.echo(_describe_limits(opened.summary()))
+
+
+def _describe_limits(summary: CampaignSummary) -> str:
+    texts = [f"at most {summary.max_active} at a time" if summary.max_active else ""]
+    rate = summary.max_starts_per_minute
+    texts += [f"{rate:g} starts per minute" if rate else ""]
+    if hours := summary.hours:
+        texts.append(f"{hours.between} ({hours.zone})")
+        texts += [f"not on holidays of {hours.holidays}" if hours.holidays else ""]
+    return f"Limits: {', '.join(filter(None, texts)) or 'none'}."
+
+
 @campaign.command()
-@_ledger_option
-@json_option
+@_options(json_option)
 @click.pass_obj
-def status(run: Run, *, url: str, as_json: bool) -> None:
-    """Print how many customers are in each state."""
-    with _opened(url) as (opened, _):
-        make_campaign_output(run.stdout, as_json=as_json).summary(opened.summary())
+def status(run: Run, *, url: str, name: str, as_json: bool) -> None:
+    """Print how many customers are in each state, and the limits."""
+    with _opened(url, name) as (opened, _):
+        summary = opened.summary()
+    _make_output(run, as_json=as_json, live=False).summary(summary)
+    if not as_json and summary.max_active:
+        click.echo(_describe_limits(summary))
 
 
 @campaign.command()
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
-@_ledger_option
-def export(file: str, *, url: str) -> None:
-    """Write the results to a CSV FILE, or to standard output if it is -."""
-    with _opened(url) as (opened, _):
-        entries = opened.entries()
-    try:
-        if file == "-":
-            _write(sys.stdout, entries)
-        else:
-            with open(file, "w", encoding="utf-8-sig", newline="") as opened_file:  # noqa: PTH123 - as click gives it
-                _write(opened_file, entries)
-    except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error.strerror}") from None
+@_options(
+    _zone_option,
+    click.option("--force", is_flag=True, help="Replace FILE if it exists."),
+    json_option,
+)
+def export(
+    file: str, *, url: str, name: str, timezone: str | None, force: bool, as_json: bool
+) -> None:
+    """
+    Write the results to a CSV FILE, or to standard output if it is -.
 
-
-def _write(file: Any, entries: Any) -> None:
-    writer = csv.writer(file, lineterminator="\n" if file is sys.stdout else "\r\n")
-    writer.writerow(
-        ["key", "number", "state", "attempts", "callback_id", "status", "next_attempt", "error"]
-    )
-    for each in entries:
-        due = each.due_at and datetime.fromtimestamp(each.due_at, UTC).isoformat(" ", "seconds")
-        writer.writerow(
-            [
-                each.key,
-                each.number,
-                each.state,
-                each.attempts,
-                each.callback_id,
-                each.status,
-                due,
-                each.error,
-            ]
-        )
+    The file has the columns and the delimiter of the one that was added, and how the calls went.
+    """
+    is_file = file != "-"
+    encoding = "utf-8" if as_json else "utf-8-sig"  # Excel knows UTF-8 by its mark.
+    with _opened(url, name) as (opened, _):
+        try:
+            mode = "w" if force else "x"
+            output: Any = sys.stdout
+            if is_file:
+                output = Path(file).open(mode, encoding=encoding, newline="")  # noqa: SIM115 - closed below
+            with output if is_file else nullcontext():
+                if as_json:
+                    lines = (json.dumps(entry_fields(each)) for each in opened.entries())
+                    output.writelines(f"{line}\n" for line in lines)
+                else:
+                    opened.export(output, zone=timezone)
+        except FileExistsError:
+            raise CommandError(f"{file} exists. Use --force to replace it.") from None
+        except OSError as error:
+            raise CommandError(f"{file} cannot be written: {error.strerror}") from None
 
 
 @campaign.command()
-@_ledger_option
-def pause(*, url: str) -> None:
-    """Start no more callbacks until `tenios campaign resume`."""
-    with _opened(url) as (opened, _):
+@_options()
+def pause(*, url: str, name: str) -> None:
+    """Start no more callbacks, in any process, until `tenios campaign resume`."""
+    with _opened(url, name) as (opened, _):
         opened.pause()
-    click.echo("Paused. Callbacks that are running go on.")
+    click.echo("Paused. Callbacks that are running continue.")
 
 
 @campaign.command()
-@_ledger_option
-def resume(*, url: str) -> None:
+@_options()
+def resume(*, url: str, name: str) -> None:
     """Start callbacks again after `tenios campaign pause`."""
-    with _opened(url) as (opened, _):
+    with _opened(url, name) as (opened, _):
         opened.resume()
     click.echo("Resumed.")
 
 
 @campaign.command()
 @click.argument("key")
-@_ledger_option
-def cancel(key: str, *, url: str) -> None:
+@_options()
+def cancel(key: str, *, url: str, name: str) -> None:
     """Do not call the customer with this KEY, who must be waiting."""
-    with _opened(url) as (opened, _):
-        try:
-            opened.cancel(key)
-        except (LookupError, ValueError) as error:
-            raise CommandError(one_line(error.args[0])) from None
-    click.echo(f"{key} will not be called.")
+    with _opened(url, name) as (opened, _):
+        opened.cancel(key)
+    click.echo(f"{one_line(key)} will not be called.")
+
+
+@campaign.command()
+@click.argument("keys", nargs=-1)
+@_options(
+    click.option(
+        "--state",
+        type=click.Choice(["rejected", "customer_failed", "agent_failed", "cancelled"]),
+        help="Put all customers in this state back.",
+    )
+)
+def retry(keys: tuple[str, ...], *, url: str, name: str, state: Any) -> None:
+    """
+    Put customers back, for at least one more attempt each.
+
+    Those whose outcome is unknown must be resolved first: `tenios ledger resolve`.
+    """
+    if not keys and state is None:
+        raise click.UsageError("Name KEYS or a --state.")
+    with _opened(url, name) as (opened, _):
+        count = opened.retry(*keys, state=state)
+    click.echo(f"Put {'1 customer' if count == 1 else f'{count} customers'} back.")
+
+
+@campaign.command()
+@_options(
+    click.option(
+        "--older-than",
+        type=_days,
+        required=True,
+        metavar="DAYS",
+        help="Forget customers that have not changed for this number of days: 90d.",
+    )
+)
+def forget(*, url: str, name: str, older_than: Any) -> None:
+    """
+    Erase the numbers and other data of old customers, also of those who wait.
+
+    Their keys and states stay, here and in the ledger, so that none is called again by accident.
+    """
+    with _opened(url, name) as (opened, _):
+        count = opened.forget(older_than=older_than)
+    click.echo(f"Forgot {'1 customer' if count == 1 else f'{count} customers'}.")

@@ -1,0 +1,62 @@
+"""Writes the results of a campaign to a CSV file that a spreadsheet opens."""
+
+from __future__ import annotations
+
+import csv
+from datetime import datetime
+from typing import TYPE_CHECKING, TextIO
+from zoneinfo import ZoneInfo
+
+from ._csv import RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ._models import CampaignEntry
+
+
+def write_results(
+    file: TextIO,
+    entries: Iterable[CampaignEntry],
+    *,
+    zone: str,
+    delimiter: str,
+    headers: Sequence[str],
+    columns: Mapping[str, str],
+) -> None:
+    """
+    Write the results.
+
+    Args:
+        file: The file, opened with ``newline=""``.
+        entries: The entries.
+        zone: The time zone of all times.
+        delimiter: What separates the cells.
+        headers: The columns of the file that the customers come from.
+        columns: Which of them are the key and the number.
+    """
+    key, number = columns.get("key", "key"), columns.get("number", "number")
+    own = [name for name in dict.fromkeys([*headers, key, number]) if name not in {"", *RESULTS}]
+    writer = csv.writer(file, delimiter=delimiter)
+    writer.writerow([*map(harmless, own), *RESULTS])
+    clock = ZoneInfo(zone)
+
+    def at(seconds: float | None) -> str:
+        moment = None if seconds is None else datetime.fromtimestamp(seconds, clock)
+        return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+    for entry in entries:
+        cells = entry.cells or {key: entry.key, number: entry.number or ""}
+        seconds = None
+        if entry.answered_at is not None and entry.ended_at is not None:
+            seconds = round(entry.ended_at - entry.answered_at)
+        times = map(at, (entry.started_at, entry.answered_at, entry.ended_at))
+        results = [entry.state, entry.attempts, *times, zone, seconds, at(entry.due_at)]
+        results += [entry.callback_id, entry.status, entry.error]
+        texts = ["" if each is None else str(each) for each in results]
+        writer.writerow([harmless(each) for each in [*(cells.get(n, "") for n in own), *texts]])
+
+
+def harmless(cell: str) -> str:
+    """Return a cell with which a spreadsheet does not calculate."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

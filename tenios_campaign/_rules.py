@@ -1,0 +1,200 @@
+"""
+What to do next, as pure functions of what one transaction has read: no clock, no loop, no database.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from ._hours import OpeningHours
+
+#: The most init requests at the same time, so that trouble is noticed before many have it.
+MAX_STARTING = 10
+#: After this number of failures in a row that look alike, starts pause.
+TROUBLE = 3
+#: The first pause, which doubles with each further failure, and the longest (seconds).
+FIRST_PAUSE, LAST_PAUSE = 5.0, 600.0
+#: The longest pause that TENIOS can ask for (seconds).
+LONGEST_RETRY_AFTER = 3600.0
+
+
+@frozen(kw_only=True)
+class Row:
+    """
+    A customer as the campaign knows it, and the newest attempt as the ledger knows it.
+
+    Attributes:
+        serial: How many keys of the ledger were used for this customer.
+        due_at: When the next attempt may begin, 0 for as soon as possible; None if none is planned.
+        result: How it has ended for the customer; None if it has not.
+        ledger_state: The state of the newest attempt in the ledger; None if there is none.
+    """
+
+    campaign: str
+    key: str
+    position: int
+    number: str | None
+    delay: int
+    agent_announcement: str | None
+    callback_config_id: str | None
+    cells: str | None
+    max_attempts: int
+    retry_after: float
+    agent_retry_after: float
+    attempts: int
+    serial: int
+    attempt_key: str | None
+    due_at: float | None
+    result: str | None
+    error: str | None
+    claimed_at: float
+    busy_until: float
+    answered_at: float | None
+    ended_at: float | None
+    updated_at: float
+    state: str
+    ledger_state: str | None
+    callback_id: str | None
+    started_at: float | None
+    status: str | None
+    last_error: str | None
+
+    @property
+    def next_key(self) -> str:
+        """The key of the next attempt in the ledger."""
+        return f"{self.campaign}/{self.key}/{self.serial + 1}"
+
+
+@frozen(kw_only=True)
+class Facts:
+    """
+    What one transaction has read of a campaign. Times are in seconds since the epoch.
+
+    Attributes:
+        now: The time.
+        is_paused: Whether the campaign is paused.
+        max_active: The most callbacks in progress.
+        gap: The least number of seconds from one start to the next.
+        hours: When callbacks may be started; None for always.
+        last_start: When the newest attempt began.
+        trouble: What the newest failures have in common; None if the newest start did not fail.
+        failures: How many of them there were in a row.
+        blocked_until: No callback is started earlier because of them.
+        waiting: Whether customers wait for an attempt.
+        starting: How many init requests are being sent.
+        in_progress: How many callbacks are or may be in progress.
+        active: How many attempts have neither ended nor an unknown outcome.
+        unknown: How many outcomes are unknown.
+        row: The customer whose turn it is; None if nobody is due who may be called.
+        next_due: When the next customer is due; None if none is.
+        max_unknown: How many unknown outcomes end the run; None for no limit.
+        is_stopping: Whether no more callbacks are to be started.
+    """
+
+    now: float
+    is_paused: bool = False
+    max_active: int = 1
+    gap: float = 0.0
+    hours: OpeningHours | None = None
+    last_start: float = 0.0
+    trouble: str | None = None
+    failures: int = 0
+    blocked_until: float = 0.0
+    waiting: bool = True
+    starting: int = 0
+    in_progress: int = 0
+    active: int = 0
+    unknown: int = 0
+    row: Row | None = None
+    next_due: float | None = None
+    max_unknown: int | None = None
+    is_stopping: bool = False
+
+
+@frozen
+class Decision:
+    """
+    What to do next.
+
+    Attributes:
+        action: ``start`` a callback, ``wait``, ``drain``: start no more and end when those in
+            progress have ended, or ``done``: there is nothing to do any more.
+        reason: Why not to start a callback, for people.
+        until: Until when to wait, as far as that is a matter of time.
+    """
+
+    action: Literal["start", "wait", "drain", "done"]
+    reason: str = ""
+    until: float = field(default=math.inf)
+
+
+def decide(facts: Facts) -> Decision:  # noqa: C901, PLR0911 - one return per rule, in order
+    """Return what to do next."""
+    if facts.is_stopping:
+        return Decision("drain", "stopping")
+    if facts.max_unknown is not None and facts.unknown >= facts.max_unknown:
+        return Decision("drain", f"the outcomes of {facts.unknown} callbacks are unknown")
+    if not facts.waiting:
+        return Decision("wait") if facts.active else Decision("done")
+    if facts.is_paused:
+        return Decision("wait", "paused")
+    if facts.hours is not None and not facts.hours.is_open(facts.now):
+        opens = facts.hours.next_opening(facts.now)
+        return Decision("wait", f"closed until {facts.hours.describe(opens)}", opens)
+    # Much later than that, the clock has been set back.
+    if facts.now < facts.blocked_until <= facts.now + LONGEST_RETRY_AFTER:
+        seconds = facts.blocked_until - facts.now
+        return Decision(
+            "wait", f"trying again in {seconds:.0f} s: {facts.trouble}", facts.blocked_until
+        )
+    is_troubled = facts.failures >= TROUBLE
+    if facts.starting >= (1 if is_troubled else MAX_STARTING):
+        return Decision("wait", f"trying one: {facts.trouble}" if is_troubled else "")
+    if facts.in_progress >= facts.max_active:
+        return Decision("wait")
+    if 0 <= facts.now - facts.last_start < facts.gap:
+        return Decision("wait", "", facts.last_start + facts.gap)
+    if facts.row is None:
+        return Decision("wait", "", math.inf if facts.next_due is None else facts.next_due)
+    return Decision("start")
+
+
+def ending(row: Row, now: float) -> dict[str, Any] | None:
+    """Return what changes for a customer whose attempt has ended; None if it has not."""
+    changes: dict[str, Any] = {"busy_until": 0.0, "ended_at": row.ended_at or now, "error": None}
+    if row.ledger_state == "not_placed":
+        return changes | {"attempts": row.attempts - 1, "due_at": now, "error": row.last_error}
+    if row.ledger_state != "placed":
+        return None
+    party = {"CALL_A_FAILED": "agent", "CALL_B_FAILED": "customer"}.get(row.status or "")
+    if party is not None and row.answered_at is None:
+        if row.attempts >= row.max_attempts:
+            return changes | {"result": f"{party}_failed"}
+        pause = row.retry_after if party == "customer" else row.agent_retry_after
+        return changes | {"due_at": now + pause}
+    # One that was given up, or has no id, is placed because an operator has resolved it.
+    is_over = row.status == "DISCONNECTED" or row.ended_at is not None or row.callback_id is None
+    return changes | {"result": "talked"} if is_over or party is not None else None
+
+
+def after_failure(facts: Facts, trouble: str, retry_after: float | None) -> dict[str, Any]:
+    """
+    Return what changes after a start has failed: after a few failures that look alike, starts
+    pause, longer each time. Failures of requests that were sent before the pause do not count.
+    """
+    is_same = facts.trouble == trouble
+    is_late = is_same and facts.now < facts.blocked_until
+    failures = facts.failures + (not is_late) if is_same else 1
+    pause = min(FIRST_PAUSE * 2.0 ** min(failures - TROUBLE, 10), LAST_PAUSE)
+    least = min(retry_after or 0.0, LONGEST_RETRY_AFTER)
+    pause = max(pause if failures >= TROUBLE and not is_late else 0.0, least)
+    until = facts.now + pause if pause else 0.0
+    return {
+        "trouble": trouble,
+        "failures": failures,
+        "blocked_until": max(until, facts.blocked_until if is_same else 0.0),
+    }

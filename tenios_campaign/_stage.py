@@ -1,0 +1,151 @@
+"""
+Adds customers: keeps them in a temporary file until all were checked, so that memory does not grow
+with their number.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from attrs import asdict
+
+from ._models import MAX_SHOWN, Added, Customer, InvalidRowsError, RowProblem, SameNumberError
+from ._store import BATCH, c, customers, lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ._store import Store
+
+
+class Stage:
+    """Customers to be added to a campaign."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._file = sqlite3.connect("")
+        self._file.execute(
+            "CREATE TABLE staged (key TEXT PRIMARY KEY, number TEXT, line INT, data TEXT)"
+        )
+        self._problems: list[RowProblem] = []
+        self._count = self._repeated = 0
+
+    def close(self) -> None:
+        """Delete the file."""
+        self._file.close()
+
+    def read(self, rows: Iterable[Customer | RowProblem]) -> None:
+        """Read all customers. Raises InvalidRowsError if one of them cannot be added."""
+        for row in rows:
+            if isinstance(row, RowProblem):
+                self._reject(row.line, row.reason)
+            else:
+                self._stage(row)
+        self._raise_problems()
+
+    def _reject(self, line: int | None, reason: str) -> None:
+        self._count += 1
+        if len(self._problems) < MAX_SHOWN:
+            self._problems.append(RowProblem(line or 0, reason))
+
+    def _raise_problems(self) -> None:
+        if self._problems:
+            raise InvalidRowsError(self._problems, self._count)
+
+    def _stage(self, customer: Customer) -> None:
+        values = asdict(
+            customer, filter=lambda each, _: each.name not in {"line", "not_before", "cells"}
+        )
+        due_at = 0.0 if customer.not_before is None else customer.not_before.timestamp()
+        cells = None if customer.cells is None else json.dumps(customer.cells, ensure_ascii=False)
+        data = json.dumps(values | {"due_at": due_at})
+        row = (customer.key, customer.number, customer.line, json.dumps([data, cells]))
+        try:
+            self._file.execute("INSERT INTO staged VALUES (?, ?, ?, ?)", row)
+        except sqlite3.IntegrityError:
+            line, known = self._file.execute(
+                "SELECT line, data FROM staged WHERE key = ?", row[:1]
+            ).fetchone()
+            if json.loads(known)[0] == data:
+                self._repeated += 1
+            else:
+                where = "" if line is None else f"in line {line} "
+                self._reject(
+                    customer.line,
+                    f"The key {customer.key!r} is {where}already, with other values.",
+                )
+
+    def _batches(self) -> Iterator[list[Any]]:
+        rows = self._file.execute("SELECT key, number, line, data FROM staged ORDER BY rowid")
+        while batch := list(islice(rows, BATCH)):
+            yield batch
+
+    def compare(self, *, allow_same_number: bool) -> Added:
+        """
+        Compare the customers with those of the campaign. Raises InvalidRowsError or
+        SameNumberError.
+        """
+        known, pairs, count = 0, [], 0
+        for batch in self._batches():
+            keys, numbers = self._store.run(self._known, batch)
+            for key, number, line, _ in batch:
+                if key in keys:
+                    known += 1
+                    if keys[key] not in {number, None}:
+                        self._reject(
+                            line,
+                            f"The key {key!r} is in the campaign already, with another number.",
+                        )
+                elif number in numbers:
+                    count += 1
+                    pairs += [(numbers[number], key)] if count <= MAX_SHOWN else []
+        self._raise_problems()
+        if pairs and not allow_same_number:
+            raise SameNumberError(pairs, count)
+        [[total]] = self._file.execute("SELECT count(*) FROM staged")
+        same = self._file.execute(
+            "SELECT first.key, min(second.key) FROM staged first JOIN staged second USING (number) "
+            "WHERE first.rowid < second.rowid GROUP BY first.rowid LIMIT ?",
+            (MAX_SHOWN,),
+        )
+        return Added(
+            new=total - known,
+            known=known,
+            repeated=self._repeated,
+            same_number=tuple(same.fetchall()),
+        )
+
+    def _known(
+        self, connection: sa.Connection, batch: list[Any]
+    ) -> tuple[dict[str, str | None], dict[str | None, str]]:
+        """Return what the campaign knows of these keys, and the keys of these numbers."""
+        selected = sa.select(c.key, c.number).where(c.campaign == self._store.name)
+        by_key = selected.where(c.key.in_([each[0] for each in batch]))
+        by_number = selected.where(c.number.in_([each[1] for each in batch]))
+        return (
+            dict(map(tuple, connection.execute(by_key))),
+            {number: key for key, number in connection.execute(by_number)},
+        )
+
+    def write(self, **values: Any) -> None:
+        """Add the customers, some in each transaction, so that other processes need not wait."""
+        for batch in self._batches():
+            self._store.change(self._write, batch, values)
+
+    def _write(self, connection: sa.Connection, batch: list[Any], values: dict[str, Any]) -> None:
+        lock(connection)
+        keys, _ = self._known(connection, batch)
+        where = c.campaign == self._store.name
+        last = connection.scalar(sa.select(sa.func.max(c.position)).where(where)) or 0
+        rows = []
+        for position, (key, _, _, text) in enumerate(batch, last + 1):
+            if key not in keys:
+                data, cells = json.loads(text)
+                rows.append({**json.loads(data), "cells": cells, "position": position, **values})
+        if rows:
+            named = {"campaign": self._store.name, "updated_at": self._store.database.now}
+            connection.execute(sa.insert(customers).values(named), rows)
