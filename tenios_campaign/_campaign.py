@@ -176,6 +176,8 @@ class Campaign:
             raise ValueError(
                 f"max_starts_per_minute must be greater than 0, got {max_starts_per_minute!r}."
             )
+        if hours is not None:
+            hours.is_open(0.0)  # Else wrong holidays would be noticed by the run.
         values = {
             "max_active": max_active,
             "gap": max_starts_per_minute and 60 / max_starts_per_minute,

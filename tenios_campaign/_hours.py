@@ -66,14 +66,10 @@ class OpeningHours:
                 "Opening hours need a time zone, such as Europe/Berlin: this machine has none."
             )
         try:
-            _ = self._clock, self._weekly, self._days_off
+            _ = self._clock, self._weekly
         except (LookupError, OSError):
             raise ValueError(
                 f"There is no time zone {self.zone!r}. Write it like Europe/Berlin."
-            ) from None
-        except NotImplementedError:
-            raise ValueError(
-                f"There are no holidays for {self.holidays!r}. Write them like DE or DE-NW."
             ) from None
 
     @cached_property
@@ -107,7 +103,12 @@ class OpeningHours:
             return ()
         country, _, part = self.holidays.partition("-")
         library = import_module("holidays")  # takes a third of a second
-        return library.country_holidays(country, subdiv=part or None)
+        try:
+            return library.country_holidays(country, subdiv=part or None)
+        except NotImplementedError:
+            raise ValueError(
+                f"There are no holidays for {self.holidays!r}. Write them like DE or DE-NW."
+            ) from None
 
     def _of(self, day: date) -> list[tuple[time, time]]:
         return [] if day in self._days_off else self._weekly[day.weekday()]

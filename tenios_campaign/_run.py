@@ -219,7 +219,9 @@ class Run:
                 state="ringing",
                 attempt_key=row.next_key,
                 attempts=row.attempts + 1,
-                **dict.fromkeys(("due_at", "status", "error", "answered_at", "ended_at")),
+                due_at=None,
+                status=None,
+                error=None,
             )
             self._watch(attempt, callback.handle)
 
@@ -327,12 +329,18 @@ class Run:
         outcome, error = update.outcome, update.error
         row = self._following[outcome.handle.id]
         key = str(row.attempt_key)
+        seen = {str(each.status): each.observed_at for each in outcome.history}
+        answered = seen.get("CONNECTED", row.answered_at)
         if error is None:
-            if not outcome.ended and (not outcome.connected or row.answered_at is not None):
+            if not outcome.ended and answered == row.answered_at:
                 self._show(row, outcome.handle, outcome.status)
                 return
             changed = await self._record(
-                key, status=str(outcome.status), answered=outcome.connected, is_over=outcome.ended
+                key,
+                is_over=outcome.ended,
+                status=str(outcome.status),
+                answered=answered,
+                ended=outcome.history[-1].observed_at if outcome.ended else None,
             )
             if changed is not None and not outcome.ended:
                 self._following[outcome.handle.id] = changed
@@ -343,7 +351,7 @@ class Run:
         ):
             raise error
         else:
-            await self._record(key, answered=outcome.connected, lost=str(error), is_over=True)
+            await self._record(key, answered=answered, lost=str(error))
 
     async def _look_again(
         self, key: str, handle: CallbackHandle, error: CallbackTimeoutError
@@ -358,7 +366,7 @@ class Run:
             self._placed.put_nowait(handle)
             return
         lost = None if is_final(status) else str(error)
-        await self._record(key, status=str(status), lost=lost, is_over=True)
+        await self._record(key, status=str(status), lost=lost)
 
     async def _record(self, key: str, *, is_over: bool = True, **seen: Any) -> Row | None:
         """

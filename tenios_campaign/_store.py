@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from attrs import asdict, fields
-from sqlalchemy.dialects import postgresql, sqlite
+from attrs import asdict, evolve, fields
 
 from tenios_ext import CallbackStatus, ConfigurationError
 
@@ -126,7 +125,7 @@ class Store:
             (c.due_at.is_not(None) | ledger_state.is_(None), "waiting"),
             (ledger_state == "not_placed", "waiting"),
             (self._is_unknown, "unknown"),
-            (c.ended_at.is_not(None), "talked"),
+            (c.ended_at.is_not(None) | (~self._is_dialling & a.callback_id.is_(None)), "talked"),
             (c.answered_at.is_not(None) | (a.status == "CONNECTED"), "talking"),
             else_="ringing",
         )
@@ -180,9 +179,9 @@ class Store:
             not values
             or not connection.execute(sa.update(campaigns).where(where).values(values)).rowcount
         ):
-            module: Any = postgresql if self.database.is_postgresql else sqlite
-            insert = module.insert(campaigns).values(name=self.name, **values)
-            connection.execute(insert.on_conflict_do_nothing())
+            lock(connection)
+            if self.settings(connection) is None:
+                connection.execute(sa.insert(campaigns).values(name=self.name, **values))
 
     def facts(self, connection: sa.Connection, row: Row | None = None, **known: Any) -> Facts:
         """Return what decides on the next start; of *row* if one is given."""
@@ -236,8 +235,15 @@ class Store:
             statement = sa.select(*self._columns).select_from(self._joined).where(*where)
             ordered = statement.order_by(c.due_at, c.position).limit(1)
             if found := self._rows(connection, ordered):
-                return found[0]
+                return self._unused(connection, found[0])
         return None
+
+    def _unused(self, connection: sa.Connection, row: Row) -> Row:
+        """Skip keys of the ledger that are in use, because a program calls its keys like that."""
+        key = self.database.entries.c.key
+        while connection.scalar(sa.select(key).where(key == row.next_key)) is not None:
+            row = evolve(row, serial=row.serial + 1)
+        return row
 
     def _is_free(self, now: float) -> sa.ColumnElement[bool]:
         """Return the condition that no campaign is calling the customer's number."""
@@ -253,7 +259,7 @@ class Store:
         """
         a = self.database.entries.c
         where = (
-            c.campaign == self.name, c.key == row.key, c.serial == row.serial, _is_waiting, self._is_free(now),
+            c.campaign == self.name, c.key == row.key, c.serial <= row.serial, _is_waiting, self._is_free(now),
             ~sa.exists().where(a.key == row.next_key),
         )  # fmt: skip
         values = {
@@ -282,7 +288,8 @@ class Store:
         attempt: str,
         *,
         status: str | None = None,
-        answered: bool = False,
+        answered: float | None = None,
+        ended: float | None = None,
         lost: str | None = None,
         rejected: str | None = None,
     ) -> Row | None:
@@ -294,15 +301,15 @@ class Store:
             connection: The connection.
             attempt: Its key in the ledger.
             status: The newest status, which the ledger has unless its database was away.
-            answered: Whether customer and agent were connected.
+            answered: When customer and agent were connected; None if they were not.
+            ended: When it has ended; None if it has not.
             lost: Why it is not followed any more; None if it is.
             rejected: Why the customer is not called again if it was not placed.
         """
         now = self.now(connection)
         mine = (c.attempt_key == attempt, _is_open)
-        if answered:
-            answered_at = sa.func.coalesce(c.answered_at, now)
-            self.update(connection, *mine, answered_at=answered_at)
+        if answered is not None:
+            self.update(connection, *mine, answered_at=answered)
         ledger, a = self.database.entries, self.database.entries.c
         final = ["DISCONNECTED", "CALL_A_FAILED", "CALL_B_FAILED"]
         if status in final:
@@ -313,7 +320,7 @@ class Store:
         if lost is not None:
             busy_until = now + (c.busy_until - c.claimed_at)
             self.update(connection, *mine, ended_at=now, busy_until=busy_until)
-            if not answered:
+            if answered is None:
                 placed = sa.update(ledger).where(a.key == attempt, a.state == "placed")
                 connection.execute(placed.values(state="unknown", last_error=lost))
         if (row := self.attempt(connection, attempt)) is None:
@@ -321,7 +328,7 @@ class Store:
         if changes := ending(row, now):
             if rejected is not None and row.ledger_state == "not_placed":
                 changes |= {"due_at": None, "result": "rejected", "error": rejected}
-            self.update(connection, *mine, **changes)
+            self.update(connection, *mine, **changes | {"ended_at": ended or now})
             [row] = self.rows(connection, c.attempt_key == attempt)
         return row
 
@@ -332,7 +339,7 @@ class Store:
 
     def reject(self, connection: sa.Connection, row: Row, error: str) -> Row | None:
         """Record that a customer cannot be called. Return it; None if it is not waiting."""
-        where = (c.campaign == self.name, c.key == row.key, c.serial == row.serial)
+        where = (c.campaign == self.name, c.key == row.key, c.serial <= row.serial)
         if not self.update(connection, *where, _is_waiting, result="rejected", error=error):
             return None
         return self.rows(connection, *where)[0]

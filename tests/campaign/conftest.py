@@ -1,5 +1,48 @@
-"""Fixtures of the campaigns' tests: a new ledger in each database."""
+"""Fixtures of the campaigns' tests: a new ledger in each database, and time that stands still."""
 
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
 from ledger.conftest import _watchdog, ledger, server, url
+from support.clients import wait_for_recording
 
-__all__ = ["_watchdog", "ledger", "server", "url"]
+from tenios_ext.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["_watchdog", "ledger", "server", "sqlite", "url"]
+
+
+@pytest.fixture
+def sqlite() -> Iterator[Ledger]:
+    """A new ledger in SQLite, in memory if this system has such a folder: each commit is slow."""
+    memory = Path("/dev/shm")
+    with (
+        tempfile.TemporaryDirectory(dir=memory if memory.exists() else None) as folder,
+        Ledger(f"sqlite:///{folder}/callbacks.db") as ledger,
+    ):
+        yield ledger
+        wait_for_recording()
+
+
+@pytest.fixture
+def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Let the database work in the event loop: virtual time passes while a thread works, and a busy
+    machine makes that long.
+    """
+
+    async def call(work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        return work(*arguments, **named)
+
+    monkeypatch.setattr("tenios_campaign._run._LOOK", 20.0)
+    monkeypatch.setattr(asyncio, "to_thread", call)
+    monkeypatch.setattr(
+        "tenios_campaign._run.in_thread", lambda _, work: asyncio.ensure_future(call(work))
+    )

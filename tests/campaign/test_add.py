@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import itertools
+import tracemalloc
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.campaigns import customers
 
-from tenios_campaign import Added, Campaign, CampaignSummary, Customer
+from tenios_campaign import (
+    Added,
+    Campaign,
+    CampaignSummary,
+    Customer,
+    InvalidRowsError,
+    RowProblem,
+    SameNumberError,
+)
 from tenios_ext import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,11 +28,17 @@ ONE = Customer("one", "+49 221 4710001")
 TWO = Customer("two", "+49 221 4710002")
 
 
+def added(new: int, known: int = 0, repeated: int = 0, *same_number: tuple[str, str]) -> Added:
+    return Added(new=new, known=known, repeated=repeated, same_number=same_number)
+
+
 def test_customers_wait_in_the_order_in_which_they_were_added(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
-    assert campaign.add([TWO, ONE], attempts=3) == Added(new=2, known=0, same_number=())
+    assert not campaign.exists()
+    assert campaign.add([TWO, ONE], attempts=3) == added(2)
     assert campaign.add([Customer("three", "+492214710003")]).new == 1
-    entries = campaign.entries()
+    assert campaign.exists()
+    entries = list(campaign.entries())
     assert [entry.key for entry in entries] == ["two", "one", "three"]
     assert {
         (entry.state, entry.attempts, entry.due_at, entry.callback_id) for entry in entries
@@ -29,35 +46,66 @@ def test_customers_wait_in_the_order_in_which_they_were_added(ledger: Ledger) ->
     assert campaign.summary() == CampaignSummary(waiting=3)
 
 
-def test_key_that_is_there_stays_as_it_is(ledger: Ledger) -> None:
+def test_known_key_stays_as_it_is_also_in_another_campaign(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     campaign.add([ONE])
-    before = campaign.entries()
-    assert campaign.add([Customer("one", ONE.number, delay=60), TWO, TWO]) == Added(
-        new=1, known=2, same_number=()
-    )
-    assert campaign.entries()[:1] == before
+    before = list(campaign.entries())
+    assert campaign.add([Customer("one", ONE.number, delay=60), TWO, TWO]) == added(1, 1, 1)
+    assert list(campaign.entries())[:1] == before
+    assert Campaign(ledger, "other").add([ONE]) == added(1)
 
 
 def test_key_with_another_number_is_refused_and_nothing_added(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     campaign.add([ONE])
-    with pytest.raises(ValueError, match="'one' is in the campaign already, with another number"):
+    with pytest.raises(InvalidRowsError, match="'one' is in the campaign already, with another"):
         campaign.add([TWO, Customer("one", "+492214710009")])
     assert [entry.key for entry in campaign.entries()] == ["one"]
 
 
-def test_keys_with_the_same_number_are_told(ledger: Ledger) -> None:
+def test_known_number_under_a_new_key_is_refused_unless_it_is_meant(ledger: Ledger) -> None:
+    """As in a file that a spreadsheet has saved again, with 471 for 00471."""
     campaign = Campaign(ledger)
     campaign.add([ONE])
-    added = campaign.add([Customer("a", TWO.number), Customer("b", ONE.number), TWO])
-    assert added == Added(new=3, known=0, same_number=(("one", "b"), ("a", "two")))
+    again = [Customer("a", TWO.number), Customer("b", ONE.number), TWO]
+    with pytest.raises(SameNumberError, match="'b' and 'one'") as refused:
+        campaign.add(again)
+    assert (refused.value.pairs, refused.value.count) == ([("one", "b")], 1)
+    assert campaign.summary().total == 1
+    assert campaign.add(again, allow_same_number=True) == added(3, 0, 0, ("a", "two"))
+
+
+def test_rows_with_problems_are_all_counted_and_the_first_are_shown(ledger: Ledger) -> None:
+    campaign = Campaign(ledger)
+    problems = [RowProblem(line, "Wrong.") for line in range(2, 62)]
+    with pytest.raises(InvalidRowsError) as refused:
+        campaign.add([ONE, *problems])
+    assert (len(refused.value.problems), refused.value.count) == (50, 60)
+    assert campaign.summary().total == 0
+
+
+def test_repeated_key_must_have_the_same_values(ledger: Ledger) -> None:
+    rows = [Customer("k", f"+49221471000{number}", line=number) for number in (1, 1, 2)]
+    with pytest.raises(
+        InvalidRowsError, match="'k' is in line 1 already, with other values"
+    ) as refused:
+        Campaign(ledger).add(rows)
+    assert refused.value.problems[0].line == 2
+
+
+def test_customers_are_added_in_batches(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenios_campaign._stage.BATCH", 2)
+    monkeypatch.setattr("tenios_campaign._store.BATCH", 2)
+    campaign = Campaign(ledger)
+    assert campaign.add(customers(5)).new == 5
+    assert campaign.add(customers(7)) == added(2, 5)
+    assert [entry.key for entry in campaign.entries()] == [each.key for each in customers(7)]
 
 
 def test_dry_run_changes_nothing(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     campaign.add([ONE])
-    assert campaign.add([ONE, TWO], dry_run=True) == Added(new=1, known=1, same_number=())
+    assert campaign.add([ONE, TWO], dry_run=True) == added(1, 1)
     assert campaign.summary().total == 1
 
 
@@ -65,7 +113,7 @@ def test_time_of_the_first_attempt_is_kept(ledger: Ledger) -> None:
     when = datetime(2026, 11, 25, 13, tzinfo=UTC)
     campaign = Campaign(ledger)
     campaign.add([Customer("k", ONE.number, not_before=when)])
-    assert campaign.entries()[0].due_at == when.timestamp()
+    assert next(campaign.entries()).due_at == when.timestamp()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +123,7 @@ def test_time_of_the_first_attempt_is_kept(ledger: Ledger) -> None:
         {"key": " k"},
         {"key": "a\nb"},
         {"key": 1},
-        {"key": "k" * 191},
+        {"key": "k" * 161},
         {"number": "soon"},
         {"number": "0221 4710001"},
         {"delay": -1},
@@ -83,7 +131,11 @@ def test_time_of_the_first_attempt_is_kept(ledger: Ledger) -> None:
         {"delay": 1.5},
         {"delay": True},
         {"not_before": "2026-11-25"},
+        {"not_before": datetime(1899, 12, 30, tzinfo=UTC)},
+        {"not_before": datetime(9999, 12, 31, tzinfo=UTC)},
+        {"not_before": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2)))},
         {"agent_announcement": " "},
+        {"agent_announcement": "a\0b"},
         {"callback_config_id": ""},
     ],
     ids=repr,
@@ -107,8 +159,8 @@ def test_wrong_customer_is_refused(values: dict[str, Any]) -> None:
     ],
     ids=repr,
 )
-def test_wrong_arguments_are_refused(values: dict[str, Any], ledger: Ledger) -> None:
-    campaign = Campaign(ledger)
+def test_wrong_arguments_are_refused(values: dict[str, Any], sqlite: Ledger) -> None:
+    campaign = Campaign(sqlite)
     with pytest.raises(ValueError, match=next(iter(values))):
         campaign.add([ONE], **values)
     assert campaign.summary().total == 0
@@ -117,3 +169,27 @@ def test_wrong_arguments_are_refused(values: dict[str, Any], ledger: Ledger) -> 
 def test_what_is_not_a_ledger_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="ledger must be a Ledger, got str"):
         Campaign("sqlite:///campaign.db")  # type: ignore[arg-type] # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_active": 0}, {"max_active": True}, {"max_starts_per_minute": 0}], ids=repr
+)
+def test_wrong_limits_are_refused(limits: dict[str, Any], sqlite: Ledger) -> None:
+    with pytest.raises(ValueError, match=next(iter(limits))):
+        Campaign(sqlite).set(**limits)
+
+
+def test_memory_does_not_grow_with_the_number_of_customers(sqlite: Ledger) -> None:
+    many = (Customer(f"order-{number}", f"+49221{4710000 + number}") for number in range(3000))
+    tracemalloc.start()
+    try:
+        Campaign(sqlite).add(itertools.islice(many, 1000))
+        first = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        Campaign(sqlite).add(many)
+        assert tracemalloc.get_traced_memory()[1] < 1.3 * first
+        tracemalloc.reset_peak()
+        assert sum(1 for _ in Campaign(sqlite).entries()) == 3000
+        assert tracemalloc.get_traced_memory()[1] < 1.3 * first
+    finally:
+        tracemalloc.stop()

@@ -1,28 +1,32 @@
-"""Opening hours: when the next callback may be started."""
+"""Opening hours: when callbacks may be started."""
 
 from __future__ import annotations
 
-import os
-import time as system_time
-from datetime import datetime, time
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tenios_campaign import OpeningHours
+from tenios_campaign._hours import machine_zone
 
 BERLIN = ZoneInfo("Europe/Berlin")
-DAY = OpeningHours(time(9), time(18), BERLIN)
-NIGHT = OpeningHours(time(22), time(6), BERLIN)
+DAY, NIGHT = "09:00-18:00", "22:00-06:00"
+WEEK = "Mon-Fri 09:00-18:00, Sat 10:00-14:00"
 
 
 def at(text: str) -> float:
-    """Return a time by the clocks of Berlin in seconds since the epoch."""
-    return datetime.fromisoformat(text).replace(tzinfo=BERLIN).timestamp()
+    """
+    Return a time by the clocks of Berlin in seconds since the epoch; with a "b" at its end, the
+    second of that name.
+    """
+    local = datetime.fromisoformat(text.rstrip("b"))
+    return local.replace(tzinfo=BERLIN, fold=text.endswith("b")).timestamp()
 
 
 @pytest.mark.parametrize(
-    ("hours", "now", "opens"),
+    ("between", "now", "opens"),
     [
         (DAY, "2026-11-25 08:59:59", "2026-11-25 09:00"),
         (DAY, "2026-11-25 09:00", None),
@@ -30,65 +34,103 @@ def at(text: str) -> float:
         (DAY, "2026-11-25 18:00", "2026-11-26 09:00"),
         (DAY, "2026-12-31 23:00", "2027-01-01 09:00"),
         (NIGHT, "2026-11-25 21:59", "2026-11-25 22:00"),
-        (NIGHT, "2026-11-25 22:00", None),
         (NIGHT, "2026-11-26 05:59", None),
         (NIGHT, "2026-11-26 06:00", "2026-11-26 22:00"),
-        # The clocks go forward and back at night.
-        (DAY, "2026-03-28 20:00", "2026-03-29 09:00"),
-        (DAY, "2026-10-24 20:00", "2026-10-25 09:00"),
+        ("00:00-00:00", "2026-11-25 00:00", None),
+        ("12:00-12:00", "2026-11-25 11:59", None),
+        (WEEK, "2026-11-27 17:59", None),
+        (WEEK, "2026-11-27 18:00", "2026-11-28 10:00"),
+        (WEEK, "2026-11-28 14:00", "2026-11-30 09:00"),
+        ("sat-mon 09:00-10:00", "2026-11-28 10:00", "2026-11-29 09:00"),
+        ("sat-mon 09:00-10:00", "2026-11-30 10:00", "2026-12-05 09:00"),
+        ("Fri 22:00-06:00", "2026-11-28 05:59", None),
+        ("Fri 22:00-06:00", "2026-11-27 05:59", "2026-11-27 22:00"),
+        # The clocks go forward: 02:00 to 03:00 is left out.
+        ("02:30-05:00", "2026-03-29 01:59", "2026-03-29 03:00"),
+        ("00:00-02:30", "2026-03-29 01:59", None),
+        ("00:00-02:30", "2026-03-29 03:00", "2026-03-30 00:00"),
+        (DAY, "2026-03-28 18:00", "2026-03-29 09:00"),
+        # They go back: 02:00 to 03:00 comes twice.
+        ("02:30-05:00", "2026-10-25 02:30", None),
+        ("02:30-05:00", "2026-10-25 02:30b", None),
+        ("00:00-02:30", "2026-10-25 02:30b", "2026-10-26 00:00"),
+        (DAY, "2026-10-24 18:00", "2026-10-25 09:00"),
     ],
 )
-def test_next_opening_is_by_the_clocks_of_the_zone(
-    hours: OpeningHours, now: str, opens: str | None
-) -> None:
-    expected = 0 if opens is None else at(opens) - at(now)
-    assert hours.seconds_until_open(at(now)) == pytest.approx(expected)
-
-
-def test_night_in_which_the_clocks_change_is_shorter_or_longer() -> None:
-    assert DAY.seconds_until_open(at("2026-03-28 18:00")) == 14 * 3600
-    assert DAY.seconds_until_open(at("2026-10-24 18:00")) == 16 * 3600
-
-
-def test_hours_that_begin_in_the_hour_that_is_left_out_begin_after_it() -> None:
-    hours = OpeningHours(time(2, 30), time(5), BERLIN)
-    now = at("2026-03-29 01:00")
-    opens = now + hours.seconds_until_open(now)
-    assert datetime.fromtimestamp(opens, BERLIN).strftime("%H:%M") == "03:30"
-    assert hours.seconds_until_open(opens) == 0
-
-
-@pytest.mark.skipif(
-    not hasattr(system_time, "tzset"), reason="this system cannot change the zone of a process"
-)
-def test_without_a_zone_the_hours_are_by_this_machines_clocks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    try:
-        monkeypatch.setenv("TZ", "America/New_York")
-        system_time.tzset()
-        now = datetime(2026, 11, 25, 12, tzinfo=ZoneInfo("UTC")).timestamp()  # 7 o'clock there
-        assert OpeningHours(time(9), time(18)).seconds_until_open(now) == 2 * 3600
-    finally:
-        monkeypatch.undo()
-        system_time.tzset()
-    assert os.environ.get("TZ") != "America/New_York"
-
-
-def test_text_is_parsed() -> None:
-    assert OpeningHours.parse("09:00-18:30", "Europe/Berlin") == OpeningHours(
-        time(9), time(18, 30), BERLIN
-    )
+def test_hours_are_by_the_clocks_of_the_zone(between: str, now: str, opens: str | None) -> None:
+    hours = OpeningHours(between, "Europe/Berlin")
+    assert hours.is_open(at(now)) is (opens is None)
+    if opens is not None:
+        assert hours.next_opening(at(now)) == at(opens)
+        assert hours.is_open(at(opens))
 
 
 @pytest.mark.parametrize(
-    "text", ["9-18", "09:00", "09:00-24:00", "09:60-10:00", "09:00-09:00", "", "09:00-18:00h"]
+    ("holidays", "now", "opens"),
+    [
+        (None, "2026-10-03 12:00", None),
+        ("DE", "2026-10-03 12:00", "2026-10-04 09:00"),
+        ("DE", "2026-11-01 12:00", None),
+        ("DE-NW", "2026-11-01 12:00", "2026-11-02 09:00"),
+        ("DE-NW", "2026-12-24 18:00", "2026-12-27 09:00"),
+    ],
 )
+def test_nobody_is_called_on_holidays(holidays: str | None, now: str, opens: str | None) -> None:
+    hours = OpeningHours(DAY, "Europe/Berlin", holidays)
+    assert hours.is_open(at(now)) is (opens is None)
+    if opens is not None:
+        assert hours.next_opening(at(now)) == at(opens)
+
+
+def test_times_are_described_with_their_zone() -> None:
+    hours = OpeningHours(DAY, "Europe/Berlin")
+    assert hours.describe(at("2026-11-30 09:00")) == "Mon 2026-11-30 09:00 (Europe/Berlin)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["9-18", "09:00", "09:00-24:00", "09:60-10:00", "", "09:00-18:00h", "Mon-Foo 09:00-10:00", "Mon"],
+)  # fmt: skip
 def test_wrong_text_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - the messages are several
-        OpeningHours.parse(text)
+    with pytest.raises(ValueError, match="are no hours"):
+        OpeningHours(text, "Europe/Berlin")
 
 
-def test_zone_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ZoneInfoNotFoundError):
-        OpeningHours.parse("09:00-18:00", "Europe/Atlantis")
+def test_zone_and_holidays_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(ValueError, match="no time zone 'Europe/Atlantis'"):
+        OpeningHours(DAY, "Europe/Atlantis")
+    with pytest.raises(ValueError, match="no holidays for 'DE-XX'"):
+        OpeningHours(DAY, "Europe/Berlin", "DE-XX").is_open(0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "link", "zone"),
+    [
+        (None, "/usr/share/zoneinfo/America/New_York", "America/New_York"),
+        (None, "/usr/share/zoneinfo/Etc/UTC", None),
+        (None, "/usr/share/zoneinfo/UTC", None),
+        (None, "/somewhere", None),
+        (None, None, None),
+        ("Europe/Berlin", None, "Europe/Berlin"),
+        (":/usr/share/zoneinfo/Europe/Berlin", "/usr/share/zoneinfo/Etc/UTC", "Europe/Berlin"),
+        ("CET-1CEST", None, None),
+    ],
+)
+def test_zone_of_this_machine_counts_if_it_has_a_name(
+    variable: str | None, link: str | None, zone: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def readlink(_: Path) -> Path:
+        if link is None:
+            raise OSError
+        return Path(link)
+
+    monkeypatch.delenv("TZ", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("TZ", variable)
+    monkeypatch.setattr(Path, "readlink", readlink)
+    assert machine_zone() == zone
+    if zone is None:
+        with pytest.raises(ValueError, match="need a time zone"):
+            OpeningHours(DAY)
+    else:
+        assert OpeningHours(DAY).zone == zone

@@ -1,0 +1,102 @@
+"""Exporting the results of a campaign for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tenios_campaign import Campaign, CampaignEntry, Customer, OpeningHours, read_customers
+from tenios_campaign._csv import RESULTS
+from tenios_campaign._results import harmless, write_results
+from tenios_ext import CallbackStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tenios_ext.ledger import Ledger
+
+START = datetime(2026, 11, 29, 13, tzinfo=UTC).timestamp()
+
+
+def entry(**values: object) -> CampaignEntry:
+    known = {
+        "key": "k",
+        "number": "+492214710001",
+        "state": "talked",
+        "attempts": 1,
+        "due_at": None,
+        "attempt_key": "default/k/1",
+        "callback_id": 10,
+        "status": CallbackStatus.DISCONNECTED,
+        "error": None,
+    }
+    return CampaignEntry(**known | values)  # type: ignore[arg-type] # of each test
+
+
+def written(each: CampaignEntry, *headers: str, **columns: str) -> dict[str, str]:
+    """Return the row of one entry."""
+    file = io.StringIO(newline="")
+    write_results(
+        file, [each], zone="Europe/Berlin", delimiter=";", headers=headers, columns=columns
+    )
+    [row] = csv.DictReader(io.StringIO(file.getvalue(), newline=""), delimiter=";")
+    return row
+
+
+def test_results_have_times_in_the_zone_and_seconds_talked() -> None:
+    row = written(
+        entry(started_at=START, answered_at=START + 30, ended_at=START + 95.4, due_at=START + 600)
+    )
+    assert row == {
+        "key": "k",
+        "number": "'+492214710001",
+        "call_state": "talked",
+        "call_attempts": "1",
+        "call_started": "2026-11-29 14:00:00",
+        "call_answered": "2026-11-29 14:00:30",
+        "call_ended": "2026-11-29 14:01:35",
+        "call_zone": "Europe/Berlin",
+        "call_seconds": "65",
+        "call_next": "2026-11-29 14:10:00",
+        "call_id": "10",
+        "call_status": "DISCONNECTED",
+        "call_error": "",
+    }
+
+
+def test_columns_of_the_file_are_kept_and_forgotten_cells_are_empty() -> None:
+    cells = {"Auftrag": "k", "Telefon": "0221 4710001", "Name": "=1+1"}
+    row = written(entry(cells=cells), "Auftrag", "Telefon", "Name", key="Auftrag", number="Telefon")
+    assert [*row][:3] == ["Auftrag", "Telefon", "Name"]
+    assert [*row.values()][:3] == ["k", "0221 4710001", "'=1+1"]
+    assert [*row][3:] == [*RESULTS]
+    row = written(entry(number=None), "Auftrag", "Telefon", key="Auftrag", number="Telefon")
+    assert [*row.values()][:2] == ["k", ""]
+
+
+@pytest.mark.parametrize("cell", ["=1", "+49", "-1", "@a", "\t=1"])
+def test_cells_that_a_spreadsheet_would_calculate_are_harmless(cell: str) -> None:
+    assert harmless(cell) == f"'{cell}"
+    assert harmless(f" {cell}") == f" {cell}"
+
+
+def test_exported_file_can_be_added_again(sqlite: Ledger, tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("Auftrag;Telefon;Ansage\n+1;+49 221 4710001;-10 %\n")
+    campaign = Campaign(sqlite)
+    campaign.add(read_customers(path))
+    campaign.add([Customer("two", "+492214710002")])
+    campaign.set(hours=OpeningHours("09:00-18:00", "America/New_York"))
+    with path.open("w", newline="") as file:
+        campaign.export(file)
+    text = path.read_text()
+    assert text.startswith("Auftrag;Telefon;Ansage;call_state;")
+    assert "America/New_York" in text
+    assert campaign.add(read_customers(path)).known == 2
+    other = Campaign(sqlite, "other")
+    other.add(read_customers(path))
+    assert [each.key for each in other.entries()] == ["+1", "two"]
