@@ -339,7 +339,7 @@ class Campaign:
         calls went.
 
         Args:
-            file: The file, opened with ``newline=""``.
+            file: The file, such as one opened with ``newline=""``.
             zone: The time zone of all times; None for that of the opening hours, else this
                 machine's.
 

@@ -9,13 +9,12 @@ from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from attrs import evolve, field, frozen
 
 from tenios_ext import to_e164
 
-from ._hours import machine_zone
+from ._hours import find_zone, machine_zone
 from ._models import Customer, RowProblem
 
 if TYPE_CHECKING:
@@ -162,6 +161,8 @@ def read_customers(
     """
     if unknown := sorted(set(columns or ()) - set(_NAMES)):
         raise ValueError(f"There is no column {unknown[0]!r}, only {', '.join(_NAMES)}.")
+    if zone is not None:
+        find_zone(zone)
     encoding, problem = _encoding(Path(path))
     file = CustomerFile(
         Path(path), encoding, problem=problem, region=region, zone=zone or machine_zone()
@@ -237,8 +238,8 @@ def _find(headers: list[str], named: Mapping[str, str]) -> tuple[dict[str, str],
             found[column] = matches[0]
         elif column in _REQUIRED or column in named:
             reason = (
-                f"No column is the {column}; the first row has {', '.join(headers) or 'none'}. Name "
-                f"it: --column {column}=NAME."
+                f"No column is the {column}; the first row has {', '.join(headers) or 'none'}. "
+                f"Name it: --column {column}=NAME."
             )
             return {}, RowProblem(1, reason)
     return found, None
@@ -269,7 +270,7 @@ def _time(text: str, zone: str | None) -> datetime:
             return found
         if zone is None:
             raise ValueError(f"not_before has no time zone, got {text!r}. Name it: --timezone.")
-        return found.replace(tzinfo=ZoneInfo(zone))
+        return found.replace(tzinfo=find_zone(zone))
     raise ValueError(
         f"not_before must be a time such as 2026-11-25 14:00 or 25.11.2026 14:00, got {text!r}."
     )

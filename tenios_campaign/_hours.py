@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from importlib import import_module
@@ -28,11 +29,18 @@ def machine_zone() -> str | None:
     except OSError:
         return None
     name = path.rpartition("zoneinfo/")[2].lstrip(":")
+    with suppress(ValueError):
+        find_zone(name)
+        return name if "/" in name and not name.startswith("Etc/") else None
+    return None
+
+
+def find_zone(name: str) -> ZoneInfo:
+    """Return a time zone. Raises ValueError if there is none of this name."""
     try:
-        ZoneInfo(name)
+        return ZoneInfo(name)
     except (ValueError, LookupError, OSError):
-        return None
-    return name if "/" in name and not name.startswith("Etc/") else None
+        raise ValueError(f"There is no time zone {name!r}. Write it like Europe/Berlin.") from None
 
 
 def _to_zone(zone: str | None) -> str:
@@ -65,16 +73,11 @@ class OpeningHours:
             raise ValueError(
                 "Opening hours need a time zone, such as Europe/Berlin: this machine has none."
             )
-        try:
-            _ = self._clock, self._weekly
-        except (LookupError, OSError):
-            raise ValueError(
-                f"There is no time zone {self.zone!r}. Write it like Europe/Berlin."
-            ) from None
+        _ = self._clock, self._weekly
 
     @cached_property
     def _clock(self) -> ZoneInfo:
-        return ZoneInfo(self.zone)
+        return find_zone(self.zone)
 
     @cached_property
     def _weekly(self) -> list[list[tuple[time, time]]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
-from zoneinfo import ZoneInfo
 
 from ._csv import RESULTS
+from ._hours import find_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ def write_results(
     Write the results.
 
     Args:
-        file: The file, opened with ``newline=""``.
+        file: The file, such as one opened with ``newline=""``.
         entries: The entries.
         zone: The time zone of all times.
         delimiter: What separates the cells.
@@ -37,9 +37,9 @@ def write_results(
     """
     key, number = columns.get("key", "key"), columns.get("number", "number")
     own = [name for name in dict.fromkeys([*headers, key, number]) if name not in {"", *RESULTS}]
-    writer = csv.writer(file, delimiter=delimiter)
+    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
     writer.writerow([*map(harmless, own), *RESULTS])
-    clock = ZoneInfo(zone)
+    clock = find_zone(zone)
 
     def at(seconds: float | None) -> str:
         moment = None if seconds is None else datetime.fromtimestamp(seconds, clock)

@@ -1,4 +1,4 @@
-"""The campaigns' tables in the ledger's database, and the statements on them. Imports SQLAlchemy."""
+"""The campaigns' tables in the ledger's database, and the statements on them (SQLAlchemy)."""
 
 from __future__ import annotations
 
@@ -258,10 +258,8 @@ class Store:
         Phones may ring for *seconds* after its delay.
         """
         a = self.database.entries.c
-        where = (
-            c.campaign == self.name, c.key == row.key, c.serial <= row.serial, _is_waiting, self._is_free(now),
-            ~sa.exists().where(a.key == row.next_key),
-        )  # fmt: skip
+        where = (c.campaign == self.name, c.key == row.key, c.serial <= row.serial, _is_waiting)
+        is_free = self._is_free(now) & ~sa.exists().where(a.key == row.next_key)
         values = {
             "attempts": row.attempts + 1,
             "serial": row.serial + 1,
@@ -270,7 +268,7 @@ class Store:
             "busy_until": now + row.delay + seconds,
             **dict.fromkeys(("due_at", "error", "answered_at", "ended_at")),
         }
-        if not self.update(connection, *where, **values):
+        if not self.update(connection, *where, is_free, **values):
             return False
         self.set(connection, last_start=now)
         return True
@@ -416,10 +414,11 @@ class Store:
         mine = c.campaign == self.name
         closed = sa.func.coalesce(c.result, "waiting")
         counts: dict[str, int] = {}
+        joined = sa.select(self._state, sa.func.count()).select_from(self._joined)
         for statement in (
             sa.select(closed, sa.func.count()).where(mine, ~_is_open).group_by(closed),
-            sa.select(self._state, sa.func.count()).select_from(self._joined).where(mine, _is_open).group_by(self._state),
-        ):  # fmt: skip
+            joined.where(mine, _is_open).group_by(self._state),
+        ):
             for state, count in connection.execute(statement):
                 counts[state] = counts.get(state, 0) + count
         if (settings := self.settings(connection)) is None:
@@ -452,7 +451,7 @@ class Store:
         return self.database.run(lambda each: work(each, *arguments, **named))
 
     def forget(self, connection: sa.Connection, seconds: float) -> int:
-        """Erase what is personal of customers that have not changed for so long; return how many."""
+        """Erase what is personal of customers that have not changed; return how many."""
         before = self.database.now - seconds
         a = self.database.entries.c
         is_mine = sa.func.substr(a.key, 1, len(self.name) + 1) == f"{self.name}/"

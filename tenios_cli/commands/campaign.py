@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tenios_cli._run import Run
     from tenios_ext.ledger import Ledger
 
+_RETRIED = ("rejected", "customer_failed", "agent_failed", "cancelled")
 _PER_MINUTE = {"s": 60.0, "m": 1.0, "h": 1 / 60}
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -224,7 +225,7 @@ def add(
     path = _path(url)
     with ExitStack() as stack:
         if options["dry_run"] and path is not None and not path.exists():
-            click.echo(f"There is no campaign yet: {path.absolute()} does not exist.", err=True)
+            _say(as_json, f"There is no campaign yet in {url}.", event="no_campaign", ledger=url)
             url = f"sqlite:///{stack.enter_context(tempfile.TemporaryDirectory())}/dry-run.db"
         opened, _ = stack.enter_context(_opened(url, name, create=True))
         from tenios_campaign import InvalidRowsError, SameNumberError, read_customers
@@ -253,9 +254,9 @@ def add(
                 text = f"{keys[1]} has the number of {keys[0]}, which is in the campaign already."
                 _say(as_json, text, event="known_number", keys=keys)
             raise CommandError(
-                f"Nothing was added: {_rows(error.count)} of {file} would call a number again under "
-                f"another key{_shown(error.count, len(error.pairs))}. Use --allow-same-number if "
-                "that is meant."
+                f"Nothing was added: {_rows(error.count)} of {file} would call a number again "
+                f"under another key{_shown(error.count, len(error.pairs))}. "
+                "Use --allow-same-number if that is meant."
             ) from None
         _report(added, as_json=as_json, dry_run=options["dry_run"])
 
@@ -420,10 +421,10 @@ def _call(
         asks = (waiting or is_worker) and not yes and not as_json
         if asks and rings_real_phones(tenios) and is_at_terminal():
             customers = "customers" if is_worker else f"{waiting} customers"
-            click.confirm(
-                f"This will ring real phones: your agents', then those of {customers}. Continue?",
-                abort=True,
-            )
+            text = f"This will ring real phones: your agents', then those of {customers}. Continue?"
+            if not click.confirm(text):
+                asyncio.run(tenios.aclose())
+                raise click.Abort
         options: dict[str, Any] = {
             "answer_timeout": answer_timeout,
             "end_timeout": end_timeout,
@@ -621,7 +622,7 @@ def export(
             mode = "w" if force else "x"
             output: Any = sys.stdout
             if is_file:
-                output = Path(file).open(mode, encoding=encoding, newline="")  # noqa: SIM115 - closed below
+                output = Path(file).open(mode, encoding=encoding, newline="\r\n")  # noqa: SIM115 - closed below
             with output if is_file else nullcontext():
                 if as_json:
                     lines = (json.dumps(entry_fields(each)) for each in opened.entries())
@@ -667,8 +668,9 @@ def cancel(key: str, *, url: str, name: str) -> None:
 @_options(
     click.option(
         "--state",
-        type=click.Choice(["rejected", "customer_failed", "agent_failed", "cancelled"]),
-        help="Put all customers in this state back.",
+        type=click.Choice(_RETRIED),
+        metavar="STATE",
+        help=f"Put all customers in this state back: {', '.join(_RETRIED)}.",
     )
 )
 def retry(keys: tuple[str, ...], *, url: str, name: str, state: Any) -> None:

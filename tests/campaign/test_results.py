@@ -91,7 +91,7 @@ def test_exported_file_can_be_added_again(sqlite: Ledger, tmp_path: Path) -> Non
     campaign.add(read_customers(path))
     campaign.add([Customer("two", "+492214710002")])
     campaign.set(hours=OpeningHours("09:00-18:00", "America/New_York"))
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="\r\n") as file:
         campaign.export(file)
     text = path.read_text()
     assert text.startswith("Auftrag;Telefon;Ansage;call_state;")

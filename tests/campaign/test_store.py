@@ -207,9 +207,12 @@ def test_clock_that_was_set_back_does_not_keep_an_unknown_outcome(ledger: Ledger
     store = attempts.campaign._store
     ledger.database.run(
         lambda connection: connection.execute(
-            sa.text("UPDATE tenios_campaign_customers SET claimed_at = claimed_at + 3600, busy_until = busy_until + 3600")
+            sa.text(
+                "UPDATE tenios_campaign_customers SET claimed_at = claimed_at + 3600, "
+                "busy_until = busy_until + 3600"
+            )
         )
-    )  # fmt: skip
+    )
     assert store.run(store.facts).in_progress == 1
     store.change(store.open_rows)
     [entry] = [each for each in store.run(store.rows) if each.serial == 1]
@@ -280,8 +283,10 @@ def test_campaign_that_another_release_has_changed_is_refused_also_while_it_runs
 ) -> None:
     attempts = Attempts(ledger, 1)
     ledger.database.run(
-        lambda connection: connection.execute(sa.text("UPDATE tenios_campaign_schema SET version = 2"))
-    )  # fmt: skip
+        lambda connection: connection.execute(
+            sa.text("UPDATE tenios_campaign_schema SET version = 2")
+        )
+    )
     message = r"Another release .*version 2; this release knows version 1"
     with pytest.raises(ConfigurationError, match=message):
         attempts.claim()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from attrs import asdict
 
-from tenios_campaign import Campaign, CampaignSummary, Customer
+from tenios_campaign import Campaign, CampaignState, CampaignSummary, Customer
 from tenios_ext import AsyncTenios
 from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
 
@@ -56,9 +56,8 @@ def run(
 
 def counts(summary: CampaignSummary) -> dict[str, int]:
     """Return the states that customers are in."""
-    return {
-        name: count for name, count in asdict(summary).items() if type(count) is int and count and name != "max_active"
-    }  # fmt: skip
+    states = get_args(CampaignState)
+    return {name: count for name, count in asdict(summary).items() if name in states and count}
 
 
 def most_in_progress(callbacks: Iterable[SimulatedCallback]) -> int:
