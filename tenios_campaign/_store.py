@@ -356,11 +356,15 @@ class Store:
         """Return the time, and the customers whose newest attempts are not dealt with."""
         now = self.now(connection)
         mine = (c.campaign == self.name, _is_open)
-        # The clock was set back. Else it would be as long until these are over.
-        is_ahead = c.claimed_at > now + 1
-        if connection.scalar(sa.select(sa.func.count()).where(*mine, is_ahead)):
-            busy_until = now + (c.busy_until - c.claimed_at)
-            self.update(connection, *mine, is_ahead, claimed_at=now, busy_until=busy_until)
+        # What is much later was written before the clock was set back.
+        ahead = c.claimed_at > now + 1
+        busy_until = now + (c.busy_until - c.claimed_at)
+        self.update(connection, *mine, ahead, claimed_at=now, busy_until=busy_until)
+        pause = sa.case(
+            (c.retry_after > c.agent_retry_after, c.retry_after), else_=c.agent_retry_after
+        )
+        late = (c.campaign == self.name, _is_waiting, c.serial > 0, c.due_at > now + pause + 1)
+        self.update(connection, *late, due_at=now + pause)
         return now, self.rows(connection, *mine)
 
     def move(

@@ -1,6 +1,6 @@
 """
-Processes are killed at random while one request in five fails, and the database is stopped: nobody
-is called twice.
+Processes are killed and stopped at random while one request in five fails, clocks are moved, and
+the database is stopped: nobody is called twice.
 
 What must be true is checked by each way to hurt a campaign itself. ``benchmarks/chaos.py`` does the
 same with more customers.
@@ -10,23 +10,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from support.chaos import kill_runs, kill_workers, stop_database
+from support.chaos import kill_runs, kill_workers, stop_database, stop_runs, stop_workers
 from support.postgresql import new_database
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_run_that_is_killed_again_and_again_goes_on_with_sqlite(tmp_path: Path) -> None:
-    report = kill_runs(f"sqlite:///{tmp_path}/campaign.db", 150, kills=8)
-    assert (report.states.total(), report.kills) == (150, 8)
+def test_run_that_is_killed_again_and_again_resumes_with_sqlite(tmp_path: Path) -> None:
+    report = kill_runs(f"sqlite:///{tmp_path}/campaign.db", 40, kills=6)
+    assert (report.states.total(), report.kills) == (40, 6)
 
 
-def test_workers_that_are_killed_go_on_and_one_that_stays_away_loses_nothing(server: str) -> None:
-    report = kill_workers(new_database(server), 150, kills=6)
-    assert (report.states.total(), report.kills) == (150, 6)
+def test_run_that_is_stopped_for_long_calls_nobody_twice_with_sqlite(tmp_path: Path) -> None:
+    report = stop_runs(f"sqlite:///{tmp_path}/campaign.db", 40, stops=1)
+    assert (report.states.total(), report.stops) == (40, 1)
 
 
-def test_workers_wait_for_a_database_that_is_stopped_and_started() -> None:
-    report = stop_database(100, stops=3)
-    assert (report.states.total(), report.kills) == (100, 0)
+def test_workers_that_are_killed_continue_and_one_that_stays_away_loses_nothing(
+    server: str,
+) -> None:
+    report = kill_workers(new_database(server), 40, kills=5)
+    assert (report.states.total(), report.kills) == (40, 5)
+
+
+def test_worker_that_is_stopped_for_long_calls_nobody_twice(server: str) -> None:
+    report = stop_workers(new_database(server), 40, stops=1)
+    assert (report.states.total(), report.stops) == (40, 1)
+
+
+def test_workers_wait_for_a_database_that_is_stopped_or_frozen() -> None:
+    report = stop_database(40, stops=2)
+    assert (report.states.total(), report.kills) == (40, 0)

@@ -199,24 +199,23 @@ def test_resolving_in_the_ledger_closes_it_here(
     assert (entry.state, entry.attempts) == (state, int(placed))
 
 
-def test_clock_that_was_set_back_does_not_keep_an_unknown_outcome(ledger: Ledger) -> None:
-    attempts = Attempts(ledger, 2)
-    row = attempts.claim(seconds=100)
-    assert row is not None
-    attempts.result(row, "unknown")
+def test_clock_that_was_set_back_keeps_nobody_waiting(ledger: Ledger) -> None:
+    attempts = Attempts(ledger, 3, attempts=2, retry_after=60, agent_retry_after=10)
     store = attempts.campaign._store
-    ledger.database.run(
-        lambda connection: connection.execute(
-            sa.text(
-                "UPDATE tenios_campaign_customers SET claimed_at = claimed_at + 3600, "
-                "busy_until = busy_until + 3600"
-            )
-        )
-    )
-    assert store.run(store.facts).in_progress == 1
+    first, second = attempts.claim(seconds=100), attempts.claim(seconds=100)
+    assert first is not None
+    assert second is not None
+    attempts.result(first, "unknown")
+    attempts.place(second)
+    attempts.record(second, status="CALL_B_FAILED")
+    columns = ("claimed_at", "busy_until", "due_at")
+    moved = ", ".join(f"{each} = {each} + 3600" for each in columns)
+    later = sa.text(f"UPDATE tenios_campaign_customers SET {moved} WHERE serial > 0")
+    ledger.database.run(lambda connection: connection.execute(later))
     store.change(store.open_rows)
-    [entry] = [each for each in store.run(store.rows) if each.serial == 1]
-    assert entry.busy_until == attempts.clock.now() + 100
+    now = attempts.clock.now()
+    rows = store.run(store.rows)
+    assert [rows[0].busy_until, rows[1].due_at, rows[2].due_at] == [now + 100, now + 60, 0]
 
 
 def test_trouble_is_noted_and_forgotten(ledger: Ledger) -> None:

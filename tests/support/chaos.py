@@ -1,6 +1,6 @@
 """
-Campaigns whose processes are killed at random while requests fail, and what must be true at the
-end.
+Campaigns whose processes are killed and stopped at random while requests fail, databases stop and
+clocks are moved, and what must be true at the end.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from attrs import frozen
 
-from support.postgresql import new_database, postgresql_server
+from support.campaigns import most_in_progress
+from support.postgresql import PostgresqlServer, new_database, postgresql_server
 from support.serving import serving
 from tenios_campaign import Campaign, Customer
+from tenios_ext import LedgerUnavailableError
 from tenios_ext.ledger import Ledger
 from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Scenario, Simulator, faults
 from tenios_simulator._clocks import ScaledClock
@@ -49,7 +51,12 @@ POLL_FAULTS: list[faults.Fault] = [
 ]
 #: Numbers that belong to nobody, without their last three digits.
 RANGES = ["+492214710", "+496990009", "+494066969", "+498999998"]
-MAX_ACTIVE = 40
+#: So few that it is reached all the time.
+MAX_ACTIVE = 5
+#: Longer than a claim, a request and the statements of a database may take (seconds).
+LONG = 45.0
+#: What Debian's package libfaketime installs, with which a process has another time.
+FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 ENDINGS = {
     "DISCONNECTED": "talked",
     "CALL_A_FAILED": "agent_failed",
@@ -71,13 +78,17 @@ class Report:
         states: How many customers ended in each state.
         dialled: How many callbacks reached the simulator.
         kills: How many processes were killed.
+        stops: How many times processes or the database were stopped.
         most_active: How many callbacks were in progress at the same time, at most.
+        never_sent: How many outcomes are unknown although no request was received.
     """
 
     states: Counter[str]
     dialled: int
     kills: int
+    stops: int
     most_active: int
+    never_sent: int
 
 
 class Chaos:
@@ -94,7 +105,7 @@ class Chaos:
     def __init__(self, url: str, address: str, simulator: Simulator, seed: int) -> None:
         self.url, self.simulator = url, simulator
         self.random = random.Random(seed)
-        self.kills = 0
+        self.kills = self.stops = 0
         self._processes: list[subprocess.Popen[bytes]] = []
         self._environment = os.environ | {
             "TENIOS_BASE_URL": address,
@@ -103,12 +114,18 @@ class Chaos:
             "TENIOS_LEDGER": url,
         }
 
-    def start(self, command: str) -> subprocess.Popen[bytes]:
-        """Start `tenios campaign run` or `tenios campaign worker`."""
-        arguments = [command, "--max-active", str(MAX_ACTIVE), "--answer-timeout", "10"]
+    def start(self, command: str, *, ahead: float = 0.0) -> subprocess.Popen[bytes]:
+        """
+        Start `tenios campaign run` or `tenios campaign worker`, with a clock that is *ahead* by so
+        many seconds.
+        """
+        moved = {}
+        if FAKETIME is not None and ahead:
+            moved = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{ahead:+.0f}s"}
+            moved["DONT_FAKE_MONOTONIC"] = "1"
         process = subprocess.Popen(
-            [TENIOS, "campaign", *arguments],
-            env=self._environment,
+            [TENIOS, "campaign", command, "--answer-timeout", "10"],
+            env=self._environment | moved,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -121,6 +138,13 @@ class Chaos:
         process.wait()
         self.kills += 1
 
+    def stop(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        """Stop a process, and let it continue later, as if the machine had slept."""
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGCONT)
+        self.stops += 1
+
     def close(self) -> None:
         """Kill what still runs."""
         for process in self._processes:
@@ -128,20 +152,26 @@ class Chaos:
                 self.kill(process)
 
     def start_workers(self, count: int) -> list[subprocess.Popen[bytes]]:
-        """Start so many workers, and wait until they can work."""
-        workers = [self.start("worker") for _ in range(count)]
+        """Start so many workers with different clocks, and wait until they can work."""
+        workers = [self.start("worker", ahead=3600.0 * index) for index in range(count)]
+        jobs = sa.text("SELECT to_regclass('tenios_jobs.procrastinate_workers')")
         running = sa.text("SELECT count(*) FROM tenios_jobs.procrastinate_workers")
         with Ledger(self.url) as ledger:
-            while not Campaign(ledger)._entries.has_workers():
-                time.sleep(0.1)
-            while ledger.database.run(lambda connection: connection.scalar(running)) < count:
-                time.sleep(0.1)
+            for statement, least in ((jobs, "t"), (running, str(count))):
+                while str(ledger.database.run(lambda each, s=statement: each.scalar(s))) < least:  # type: ignore[misc] # of one line
+                    time.sleep(0.1)
         return workers
 
     def finish(self) -> None:
         """Wait until no customer is to be called any more."""
         with Ledger(self.url) as ledger:
-            while (summary := Campaign(ledger).summary()).done < summary.total:
+            while True:
+                try:
+                    summary = Campaign(ledger).summary()
+                except LedgerUnavailableError:
+                    continue
+                if summary.done == summary.total:
+                    return
                 assert any(process.poll() is None for process in self._processes), (
                     "no process runs any more"
                 )
@@ -156,39 +186,39 @@ class Chaos:
 
     def check(self) -> Report:
         """
-        Compare the ledger's and the campaign's truth with the simulator's. Return what has
-        happened.
+        Compare what the ledger, the campaign and the simulator say. Return what has happened.
         """
+        # What is still being dialled by this clock is unknown by one that was moved.
+        over = sa.text("UPDATE tenios_ledger SET deadline = 0 WHERE state = 'dialling'")
         with Ledger(self.url) as ledger:
-            entries, attempts = Campaign(ledger).entries(), ledger.entries()
+            ledger.database.run(lambda connection: connection.execute(over))
+            entries, attempts = list(Campaign(ledger).entries()), ledger.entries()
         dialled = Counter(self.simulator.dialled)
+        begun = Counter(each.number for each in attempts if each.state in {"placed", "unknown"})
+        unknown = {each.key for each in attempts if each.state == "unknown"}
+        assert {each.attempt_key for each in entries if each.state == "unknown"} == unknown
         assert {entry.state for entry in entries} <= {*ENDINGS.values(), "rejected", "unknown"}
         for entry in entries:
+            assert entry.attempts == begun[entry.number], entry
             assert dialled[entry.number or ""] <= entry.attempts, entry
             if entry.callback_id is not None and entry.state != "unknown":
                 callback = self.simulator.callback(entry.callback_id)
                 assert entry.state == ENDINGS[callback.timeline[-1][1]], entry
-        ids = [attempt.handle.id for attempt in attempts if attempt.handle is not None]
+        ids = [each.handle.id for each in attempts if each.handle is not None]
         assert len(ids) == len(set(ids))
         lost = {callback.id for callback in self.simulator.callbacks} - set(ids)
-        assert len(lost) <= sum(attempt.state == "unknown" for attempt in attempts)
-        most = most_in_progress(self.simulator)
+        known = sum(each.key in unknown for each in attempts if each.handle is not None)
+        assert len(lost) <= len(unknown) - known
+        most = most_in_progress(self.simulator.callbacks)
         assert most <= MAX_ACTIVE
-        states: Counter[str] = Counter(entry.state for entry in entries)
-        return Report(states=states, dialled=dialled.total(), kills=self.kills, most_active=most)
-
-
-def most_in_progress(simulator: Simulator) -> int:
-    """Return how many callbacks were in progress at the same time, as the simulator saw it."""
-    timelines = [callback.timeline for callback in simulator.callbacks]
-    changes = sorted(
-        change for each in timelines for change in ((each[0][0], 1), (each[-1][0], -1))
-    )
-    most = current = 0
-    for _, change in changes:
-        current += change
-        most = max(most, current)
-    return most
+        return Report(
+            states=Counter(str(entry.state) for entry in entries),
+            dialled=dialled.total(),
+            kills=self.kills,
+            stops=self.stops,
+            most_active=most,
+            never_sent=len(unknown) - known - len(lost),
+        )
 
 
 def _scenarios(source: random.Random) -> Iterator[Scenario]:
@@ -215,8 +245,10 @@ def chaos(url: str, customers: int, *, seed: int) -> Iterator[Chaos]:
     for fault in POLL_FAULTS:
         simulator.inject(fault, on="status", times=None, probability=PROBABILITY)
     with Ledger(url) as ledger:
+        campaign = Campaign(ledger)
         rows = [Customer(f"order-{index}", nobodys_number(index)) for index in range(customers)]
-        Campaign(ledger).add(rows, attempts=2, retry_after=1, agent_retry_after=1)
+        campaign.add(rows, attempts=2, retry_after=1, agent_retry_after=1)
+        campaign.set(max_active=MAX_ACTIVE)
     with serving(simulator) as server:
         started = Chaos(url, server.address, simulator, seed)
         try:
@@ -229,43 +261,87 @@ def chaos(url: str, customers: int, *, seed: int) -> Iterator[Chaos]:
 
 
 def kill_runs(url: str, customers: int, kills: int) -> Report:
-    """Kill the only process again and again, and start it again."""
+    """
+    Kill the only process again and again, and start it again with a clock that was moved forward or
+    back.
+    """
     with chaos(url, customers, seed=1) as campaign:
         while campaign.kills < kills:
-            run = campaign.start("run")
-            campaign.pause(1.5, 5)
+            run = campaign.start("run", ahead=campaign.random.choice([0, 600, 3600]))
+            campaign.pause(1.5, 4)
             campaign.kill(run)
-        campaign.start("run").wait()
+        campaign.start("run", ahead=7200).wait()
+        return campaign.check()
+
+
+def stop_runs(url: str, customers: int, stops: int) -> Report:
+    """Stop one of two processes for longer than each limit, again and again."""
+    with chaos(url, customers, seed=4) as campaign:
+        runs = [campaign.start("run") for _ in range(2)]
+        for index in range(stops):
+            campaign.pause(2, 4)
+            stopped = runs[index % 2]
+            if stopped.poll() is not None:
+                break
+            campaign.stop(stopped, LONG)
+        for run in runs:
+            run.wait()
         return campaign.check()
 
 
 def kill_workers(url: str, customers: int, kills: int) -> Report:
-    """Kill three workers again and again, of which one is never started again."""
+    """
+    Kill three workers again and again, whose clocks differ by hours; one is never started again.
+    """
     with chaos(url, customers, seed=2) as campaign:
         workers = campaign.start_workers(3)
         campaign.pause(2, 5)
         campaign.kill(workers[0])
         while campaign.kills < kills:
-            campaign.pause(2, 5)
+            campaign.pause(1.5, 4)
             index = 1 + campaign.kills % 2
             campaign.kill(workers[index])
-            workers[index] = campaign.start("worker")
+            workers[index] = campaign.start("worker", ahead=-3600)
+        campaign.finish()
+        return campaign.check()
+
+
+def stop_workers(url: str, customers: int, stops: int) -> Report:
+    """Stop one of three workers for longer than each limit, again and again."""
+    with chaos(url, customers, seed=5) as campaign:
+        workers = campaign.start_workers(3)
+        for index in range(stops):
+            campaign.pause(2, 5)
+            campaign.stop(workers[index % 3], LONG)
         campaign.finish()
         return campaign.check()
 
 
 def stop_database(customers: int, stops: int) -> Report:
-    """Stop PostgreSQL again and again, and start it again. The workers must wait for it."""
+    """Stop PostgreSQL again and again, or freeze it. The workers must wait for it."""
     with (
         postgresql_server() as server,
         chaos(new_database(server.url), customers, seed=3) as campaign,
     ):
         workers = campaign.start_workers(2)
-        for _ in range(stops):
+        for index in range(stops):
             campaign.pause(2, 5)
-            server.stop()
-            campaign.pause(0.5, 2)
-            server.start()
+            if index % 2:
+                freeze(server, 12)
+            else:
+                server.stop()
+                campaign.pause(0.5, 2)
+                server.start()
+            campaign.stops += 1
         campaign.finish()
         assert [worker.poll() for worker in workers] == [None, None]
         return campaign.check()
+
+
+def freeze(server: PostgresqlServer, seconds: float) -> None:
+    """Stop all processes of a server, and let them continue later."""
+    own = server.pids()
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for pid in own:
+            os.kill(pid, number)
+        time.sleep(seconds if number == signal.SIGSTOP else 0)

@@ -102,6 +102,12 @@ class PostgresqlServer:
             )
         wait_until_open(self.url, self._process)
 
+    def pids(self) -> list[int]:
+        """Return the ids of its processes, the first one first."""
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [parent, *map(int, children)]
+
     def stop(self) -> None:
         """Stop it, and end its sessions."""
         self._process.send_signal(signal.SIGINT)
