@@ -1,6 +1,6 @@
 """
 What a campaign costs per callback: one process with SQLite, one with PostgreSQL, and three workers,
-beside a bare client.
+beside a bare client; and how long its commands take with lists of three sizes.
 
 The bare client starts the same number of callbacks without a ledger, so many at a time, and follows
 them with ``watch_many``. The simulator runs in a process of its own, with its time 60 times as
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CUSTOMERS, MAX_ACTIVE = 600, 100
+SIZES = (1_000, 10_000, 100_000)
 NUMBERS = [nobodys_number(index) for index in range(CUSTOMERS)]
 BARE = """
 import asyncio, sys
@@ -95,6 +96,38 @@ def report(name: str, commands: list[list[str | Path]], ledger: str | None = Non
     print(f"{name:22}  {CUSTOMERS / seconds:15.1f}  {cpu / CUSTOMERS * 1000:19.1f}", flush=True)
 
 
+def sizes(folder: str) -> None:
+    """Print how long the commands take with lists of three sizes, and the most memory."""
+    print(f"{'rows, SQLite':>12}  {'add':>6}  status  export  first call   MB")
+    for count in SIZES:
+        file, url = Path(folder, "list.csv"), f"sqlite:///{folder}/{count}.db"
+        with file.open("w") as rows:
+            rows.write("key,number\n")
+            rows.writelines(f"order-{each},+4915{100000000 + each}\n" for each in range(count))
+        seconds = []
+        for arguments in (["add", file], ["status"], ["export", f"{folder}/{count}.csv"]):
+            began = time.perf_counter()
+            command: list[str | Path] = [TENIOS, "campaign", *arguments, "--ledger", url]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            seconds.append(time.perf_counter() - began)
+        run = ["campaign", "run", "--max-active", "1", "--ledger", url, "--json"]
+        with simulator() as environment:
+            began = time.perf_counter()
+            with subprocess.Popen(
+                [TENIOS, *run], env=environment, stdout=subprocess.PIPE
+            ) as process:
+                assert process.stdout is not None
+                process.stdout.readline()
+                seconds.append(time.perf_counter() - began)
+                process.kill()
+        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        add, status, export, first = seconds
+        print(
+            f"{count:12,}  {add:6.1f}  {status:6.1f}  {export:6.1f}  {first:10.1f}  {memory:3.0f}",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Print a line for each way."""
     print(machine())
@@ -115,6 +148,8 @@ def main() -> None:
             [[TENIOS, "campaign", "worker", *options]] * 3,
             new_database(server),
         )
+    with tempfile.TemporaryDirectory() as folder:
+        sizes(folder)
 
 
 if __name__ == "__main__":
