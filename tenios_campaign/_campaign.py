@@ -298,20 +298,47 @@ class Campaign:
             queue=Queue(self._ledger, self.name),
         )
 
-    async def _run(self, tenios: AsyncTenios, **options: Any) -> None:
+    async def _run(
+        self,
+        tenios: AsyncTenios,
+        *,
+        answer_timeout: float,
+        end_timeout: float,
+        max_unknown: int | None,
+        on_update: Callable[[CampaignEntry], None] | None,
+        on_wait: Callable[[str], None] | None,
+        stop: asyncio.Event | None = None,
+        queue: Any = None,
+    ) -> None:
         if tenios.ledger is not self._ledger:
             raise ConfigurationError(
                 "tenios must have the campaign's ledger: AsyncTenios(ledger=ledger)."
             )
         from tenios_ext._clock import SYSTEM_CLOCK
 
+        from ._attempts import Attempts
+        from ._following import Following
         from ._run import Run
+        from ._tasks import Tasks
 
-        for name in ("answer_timeout", "end_timeout"):
-            options[name] = to_seconds(options[name], name)
-        given = {name: value for name, value in options.items() if value is not None}
+        attempts = Attempts(self._store)
+        tasks = Tasks(self._store, self._clock or SYSTEM_CLOCK)
+        following = Following(
+            attempts,
+            tasks,
+            tenios,
+            to_seconds(answer_timeout, "answer_timeout"),
+            to_seconds(end_timeout, "end_timeout"),
+            on_update or (lambda _: None),
+        )
         await Run(
-            store=self._store, tenios=tenios, clock=self._clock or SYSTEM_CLOCK, **given
+            attempts,
+            tasks,
+            following,
+            on_wait or (lambda _: None),
+            stop or asyncio.Event(),
+            max_unknown,
+            queue,
         ).run()
 
     def summary(self) -> CampaignSummary:

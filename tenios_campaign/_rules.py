@@ -166,6 +166,8 @@ def decide(facts: Facts) -> Decision:  # noqa: C901, PLR0911 - one return per ru
 def ending(row: Row, now: float) -> dict[str, Any] | None:
     """Return what changes for a customer whose attempt has ended; None if it has not."""
     changes: dict[str, Any] = {"busy_until": 0.0, "error": None}
+    if row.ledger_state == "not_placed" and row.number is None:
+        return changes | {"attempts": row.attempts - 1, "result": "cancelled"}
     if row.ledger_state == "not_placed":
         return changes | {"attempts": row.attempts - 1, "due_at": now, "error": row.last_error}
     if row.ledger_state != "placed":

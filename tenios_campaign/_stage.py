@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from attrs import asdict
 
 from ._models import MAX_SHOWN, Added, Customer, InvalidRowsError, RowProblem, SameNumberError
-from ._store import BATCH, c, customers, lock
+from ._store import BATCH
+from ._tables import c, customers, lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -20,7 +20,7 @@ from procrastinate.schema import SchemaManager
 
 from tenios_ext import ConfigurationError, LedgerUnavailableError
 
-from ._store import lock
+from ._tables import lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ class Queue:
                         await task.defer_async(key=key)
 
         self._app.task(name=_ATTEMPT, queue=self._name, retry=RetryStrategy(wait=_PAUSE))(
-            run.follow
+            run.following.job
         )
         name = f"{_LOOK_AFTER} of {self._name}"
         periodic = self._app.task(name=name, queue=self._name, queueing_lock=name)(look_after)

@@ -41,8 +41,8 @@ def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
     async def call(work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         return work(*arguments, **named)
 
-    monkeypatch.setattr("tenios_campaign._run._LOOK", 20.0)
+    monkeypatch.setattr("tenios_campaign._run.LOOK", 20.0)
     monkeypatch.setattr(asyncio, "to_thread", call)
     monkeypatch.setattr(
-        "tenios_campaign._run.in_thread", lambda _, work: asyncio.ensure_future(call(work))
+        "tenios_campaign._tasks.in_thread", lambda _, work: asyncio.ensure_future(call(work))
     )

@@ -24,7 +24,13 @@ OPENS = 1_796_025_600.0
 def row(**values: Any) -> Row:
     """Return a customer whose first attempt is being made."""
     known: dict[str, Any] = dict.fromkeys(each.name for each in fields(Row))
-    attempt = {"attempts": 1, "serial": 1, "max_attempts": 2, "callback_id": "10"}
+    attempt = {
+        "number": "+492214710001",
+        "attempts": 1,
+        "serial": 1,
+        "max_attempts": 2,
+        "callback_id": "10",
+    }
     return Row(**known | attempt | {"retry_after": 600.0, "agent_retry_after": 60.0} | values)
 
 
@@ -83,6 +89,7 @@ TALKED = {"result": "talked"}
         # An operator has resolved it: given up before, or its id is not known.
         (PLACED | {"status": "CALLING_B", "ended_at": NOW - 9}, TALKED),
         (PLACED | {"callback_id": None}, TALKED),
+        (NOT_PLACED | {"number": None}, {"attempts": 0, "result": "cancelled"}),
         (NOT_PLACED, {"attempts": 0, "due_at": NOW, "error": "No."}),
     ],
 )  # fmt: skip

@@ -114,7 +114,7 @@ def test_rate_spreads_the_starts_also_over_runs(sqlite: Ledger) -> None:
 def test_callbacks_are_started_in_the_opening_hours_only(
     sqlite: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenios_campaign._run._LOOK", 10000.0)
+    monkeypatch.setattr("tenios_campaign._run.LOOK", 10000.0)
     simulator = Simulator(scenario=TALK)  # Its time begins on a Sunday at 01:46:40 UTC.
     Campaign(sqlite).add(customers(3))
     hours = OpeningHours("Sun-Mon 06:00-06:01", "Europe/Berlin")
@@ -567,7 +567,7 @@ def away(times: Callable[[int], bool]) -> Callable[..., Any]:
 def test_database_that_is_away_for_a_while_loses_nothing_and_is_logged_once(
     sqlite: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("tenios_campaign._run._DATABASE_PAUSE", 0.0)
+    monkeypatch.setattr("tenios_campaign._tasks.DATABASE_PAUSE", 0.0)
     simulator = Simulator(scenario=TALK)
     Campaign(sqlite).add(customers(10))
     gone = away(lambda number: number % 40 > 36)

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from support.campaigns import counts, customers, run
 
 from tenios_campaign import Campaign, CampaignSummary, Customer, OpeningHours
+from tenios_campaign._attempts import Attempts as Statements
 from tenios_campaign._rules import decide
-from tenios_campaign._store import lock_holders
+from tenios_campaign._tables import lock_holders
 from tenios_ext import ConfigurationError
 from tenios_simulator import Scenario, Simulator, VirtualClock, faults
 
@@ -42,10 +43,11 @@ class Attempts:
         self.campaign.add(customers(count), **arguments)
         self.campaign.set(max_active=2)
         self._store = self.campaign._store
+        self.statements = Statements(self._store)
 
     def facts(self) -> Facts:
         """Return what decides on the next start."""
-        facts: Facts = self._store.run(self._store.facts)
+        facts: Facts = self._store.run(self.statements.facts)
         return facts
 
     def claim(self, *, seconds: float = 100) -> Row | None:
@@ -57,7 +59,7 @@ class Attempts:
         entry = {"number": row.number, "arguments": "{}", "delay": row.delay}
 
         def on_claim(connection: sa.Connection) -> None:
-            assert self._store.claim(connection, row, facts.now, seconds=seconds)
+            assert self.statements.claim(connection, row, facts.now, seconds=seconds)
 
         self.ledger.database.claim(
             row.next_key, token=row.next_key, seconds=1000, on_claim=on_claim, **entry
@@ -75,7 +77,7 @@ class Attempts:
 
     def record(self, row: Row, **seen: Any) -> Row | None:
         """Record what was seen of an attempt."""
-        found: Row | None = self._store.change(self._store.record, row.next_key, **seen)
+        found: Row | None = self._store.change(self.statements.record, row.next_key, **seen)
         return found
 
     def states(self) -> list[str]:
@@ -135,8 +137,8 @@ def test_customer_is_claimed_once(ledger: Ledger) -> None:
     attempts = Attempts(ledger, 1)
     store, row = attempts.campaign._store, attempts.facts().row
     assert row is not None
-    assert store.change(store.claim, row, 1.0, seconds=1)
-    assert not store.change(store.claim, row, 1.0, seconds=1)
+    assert store.change(attempts.statements.claim, row, 1.0, seconds=1)
+    assert not store.change(attempts.statements.claim, row, 1.0, seconds=1)
 
 
 def test_number_that_another_campaign_is_calling_waits(ledger: Ledger) -> None:
@@ -146,7 +148,7 @@ def test_number_that_another_campaign_is_calling_waits(ledger: Ledger) -> None:
     assert row is not None
     assert late is not None
     assert first.claim() is None
-    assert not first._store.change(first._store.claim, late, 1.0, seconds=1)
+    assert not first._store.change(first.statements.claim, late, 1.0, seconds=1)
     next_row = second.claim()
     assert next_row is not None
     assert next_row.key == "order-2"
@@ -212,7 +214,7 @@ def test_clock_that_was_set_back_keeps_nobody_waiting(ledger: Ledger) -> None:
     moved = ", ".join(f"{each} = {each} + 3600" for each in columns)
     later = sa.text(f"UPDATE tenios_campaign_customers SET {moved} WHERE serial > 0")
     ledger.database.run(lambda connection: connection.execute(later))
-    store.change(store.open_rows)
+    store.change(attempts.statements.open_rows)
     now = attempts.clock.now()
     rows = store.run(store.rows)
     assert [rows[0].busy_until, rows[1].due_at, rows[2].due_at] == [now + 100, now + 60, 0]
@@ -222,12 +224,12 @@ def test_trouble_is_noted_and_forgotten(ledger: Ledger) -> None:
     attempts = Attempts(ledger, 1)
     store = attempts.campaign._store
     for _ in range(3):
-        store.change(store.note, "TENIOS is ill", 0.0)
+        store.change(attempts.statements.note, "TENIOS is ill", 0.0)
     facts = attempts.facts()
     assert (facts.trouble, facts.failures) == ("TENIOS is ill", 3)
     assert facts.blocked_until == attempts.clock.now() + 5
     assert attempts.campaign.summary().trouble == "TENIOS is ill"
-    store.change(store.note, None)
+    store.change(attempts.statements.note, None)
     assert attempts.facts().failures == 0
     assert attempts.claim() is not None
 

@@ -1,0 +1,212 @@
+"""The attempts of a campaign: what decides on the next one, how it begins, and how it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from attrs import evolve
+
+from ._rules import Facts, after_failure, ending
+from ._store import hours_of
+from ._tables import c, is_left, is_open, is_waiting, lock
+
+if TYPE_CHECKING:
+    from ._rules import Row
+    from ._store import Store
+
+_FINAL = ("DISCONNECTED", "CALL_A_FAILED", "CALL_B_FAILED")
+
+
+class Attempts:
+    """
+    The attempts of a campaign. Each method is a part of a transaction.
+
+    Attributes:
+        store: The campaign.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._ledger, self._state = store.database.entries, store.database.state
+        self._mine = c.campaign == store.name
+
+    def is_busy(self, now: float) -> sa.ColumnElement[bool]:
+        """Return the condition that phones may be ringing for an attempt."""
+        is_followed = self._state.in_(["dialling", "placed"]) & c.ended_at.is_(None)
+        return is_open & (is_followed | (c.busy_until > now))
+
+    def facts(self, connection: sa.Connection, row: Row | None = None, **known: Any) -> Facts:
+        """Return what decides on the next start; of *row* if one is given."""
+        self.store.check_version(connection)
+        settings, now = self.store.settings(connection), self.store.now(connection)
+        if settings is None:
+            return Facts(now=now, waiting=False, **known)
+        tests = {
+            "starting": self._state == "dialling",
+            "in_progress": self.is_busy(now),
+            "active": self._state.in_(["dialling", "placed"]),
+            "unknown": self._state == "unknown",
+            "all": sa.true(),
+        }
+        sums = [
+            sa.func.coalesce(sa.func.sum(sa.case((test, 1), else_=0)), 0).label(name)
+            for name, test in tests.items()
+        ]
+        counted = sa.select(*sums).select_from(self.store.joined).where(self._mine, is_open)
+        counts = dict(connection.execute(counted).mappings().one())
+        count = counts.pop("all")
+        next_due = connection.scalar(sa.select(sa.func.min(c.due_at)).where(self._mine, is_waiting))
+        if row is None and next_due is not None and next_due <= now:
+            row = self._next(connection, now)
+        return Facts(
+            now=now,
+            is_paused=settings.is_paused,
+            max_active=settings.max_active or 0,
+            gap=settings.gap or 0.0,
+            hours=hours_of(settings),
+            last_start=settings.last_start,
+            trouble=settings.trouble,
+            failures=settings.failures,
+            blocked_until=settings.blocked_until,
+            # What was not placed is open until it is dealt with.
+            waiting=next_due is not None or count > counts["active"] + counts["unknown"],
+            row=row,
+            next_due=next_due,
+            **counts,
+            **known,
+        )
+
+    def _next(self, connection: sa.Connection, now: float) -> Row | None:
+        """
+        Return the customer whose turn it is: of those with a time that has come, else of the
+        others. One whose number is being called waits.
+        """
+        for when in (c.due_at.between(1e-9, now), c.due_at == 0):
+            where = (self._mine, is_left, when, c.number.is_not(None), self._is_free(now))
+            statement = sa.select(*self.store.columns).select_from(self.store.joined).where(*where)
+            ordered = statement.order_by(c.due_at, c.position).limit(1)
+            if found := self.store.select(connection, ordered):
+                return self._unused(connection, found[0])
+        return None
+
+    def _unused(self, connection: sa.Connection, row: Row) -> Row:
+        """Skip keys of the ledger that are in use, because a program calls its keys like that."""
+        key = self._ledger.c.key
+        while connection.scalar(sa.select(key).where(key == row.next_key)) is not None:
+            row = evolve(row, serial=row.serial + 1)
+        return row
+
+    def _is_free(self, now: float) -> sa.ColumnElement[bool]:
+        """Return the condition that no campaign is calling the customer's number."""
+        busy = sa.select(c.number).select_from(self.store.joined)
+        busy = busy.where(self.is_busy(now), c.number.is_not(None))
+        return c.number.not_in(busy.correlate(None).scalar_subquery())
+
+    def claim(self, connection: sa.Connection, row: Row, now: float, *, seconds: float) -> bool:
+        """
+        Begin an attempt. Return False if another process has, or it may not begin any more.
+
+        Phones may ring for *seconds* after its delay.
+        """
+        a = self._ledger.c
+        where = (self._mine, c.key == row.key, c.serial <= row.serial, is_waiting)
+        is_free = self._is_free(now) & ~sa.exists().where(a.key == row.next_key)
+        values = {
+            "attempts": row.attempts + 1,
+            "serial": row.serial + 1,
+            "attempt_key": row.next_key,
+            "claimed_at": now,
+            "busy_until": now + row.delay + seconds,
+            **dict.fromkeys(("due_at", "error", "answered_at", "ended_at")),
+        }
+        if not self.store.update(connection, *where, is_free, **values):
+            return False
+        self.store.set(connection, last_start=now)
+        return True
+
+    def record(
+        self,
+        connection: sa.Connection,
+        attempt: str,
+        *,
+        status: str | None = None,
+        answered: float | None = None,
+        ended: float | None = None,
+        lost: str | None = None,
+        rejected: str | None = None,
+    ) -> Row | None:
+        """
+        Record what was seen of an attempt, and deal with it if it has ended. Return its customer;
+        None if it was dealt with before.
+
+        Args:
+            connection: The connection.
+            attempt: Its key in the ledger.
+            status: The newest status, which the ledger has unless its database was away.
+            answered: When customer and agent were connected; None if they were not.
+            ended: When it has ended; None if it has not.
+            lost: Why it is not followed any more; None if it is.
+            rejected: Why the customer is not called again if it was not placed.
+        """
+        now = self.store.now(connection)
+        mine = (c.attempt_key == attempt, is_open)
+        if answered is not None:
+            self.store.update(connection, *mine, answered_at=answered)
+        ledger, a = self._ledger, self._ledger.c
+        if status in _FINAL:
+            is_older = a.status.is_(None) | a.status.not_in(_FINAL)
+            connection.execute(
+                sa.update(ledger).where(a.key == attempt, is_older).values(status=status)
+            )
+        if lost is not None:
+            busy_until = now + (c.busy_until - c.claimed_at)
+            self.store.update(connection, *mine, ended_at=now, busy_until=busy_until)
+            if answered is None:
+                placed = sa.update(ledger).where(a.key == attempt, a.state == "placed")
+                connection.execute(placed.values(state="unknown", last_error=lost))
+        if (row := self.attempt(connection, attempt)) is None:
+            return None
+        if changes := ending(row, now):
+            if rejected is not None and row.ledger_state == "not_placed":
+                changes |= {"due_at": None, "result": "rejected", "error": rejected}
+            self.store.update(connection, *mine, **changes | {"ended_at": ended or now})
+            [row] = self.store.rows(connection, c.attempt_key == attempt)
+        return row
+
+    def attempt(self, connection: sa.Connection, key: str) -> Row | None:
+        """Return the customer of an attempt; None if it is dealt with."""
+        found = self.store.rows(connection, c.attempt_key == key, is_open)
+        return found[0] if found else None
+
+    def reject(self, connection: sa.Connection, row: Row, error: str) -> Row | None:
+        """Record that a customer cannot be called. Return it; None if it is not waiting."""
+        where = (self._mine, c.key == row.key, c.serial <= row.serial)
+        if not self.store.update(connection, *where, is_waiting, result="rejected", error=error):
+            return None
+        return self.store.rows(connection, *where)[0]
+
+    def note(
+        self, connection: sa.Connection, trouble: str | None, retry_after: float | None = None
+    ) -> None:
+        """Record whether a start has failed, and how."""
+        if trouble is None:
+            self.store.set(connection, trouble=None, failures=0, blocked_until=0.0)
+            return
+        lock(connection)
+        self.store.set(connection, **after_failure(self.facts(connection), trouble, retry_after))
+
+    def open_rows(self, connection: sa.Connection) -> tuple[float, list[Row]]:
+        """Return the time, and the customers whose newest attempts are not dealt with."""
+        now = self.store.now(connection)
+        mine = (self._mine, is_open)
+        # What is much later was written before the clock was set back.
+        ahead = c.claimed_at > now + 1
+        busy_until = now + (c.busy_until - c.claimed_at)
+        self.store.update(connection, *mine, ahead, claimed_at=now, busy_until=busy_until)
+        pause = sa.case(
+            (c.retry_after > c.agent_retry_after, c.retry_after), else_=c.agent_retry_after
+        )
+        late = (self._mine, is_waiting, c.serial > 0, c.due_at > now, c.due_at > now + pause + 1)
+        self.store.update(connection, *late, due_at=now + pause)
+        return now, self.store.rows(connection, *mine)

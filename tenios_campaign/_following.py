@@ -1,0 +1,173 @@
+"""Follows the callbacks of a run to their ends."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import define, evolve, field
+
+from tenios_ext import (
+    BadCredentialsError,
+    CallbackHandle,
+    CallbackTimeoutError,
+    StatusUnavailableError,
+    is_final,
+)
+
+from ._rules import ending
+from ._store import to_entry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    from tenios_ext import AsyncTenios, CallbackStatus, StatusUpdate
+
+    from ._attempts import Attempts
+    from ._models import CampaignEntry
+    from ._rules import Row
+    from ._tasks import Tasks
+
+#: How often the database is looked at for what other processes have done (seconds).
+LOOK = 2.0
+#: Responses that mean that the base URL is not TENIOS's.
+_NOT_THERE = {404, 405}
+
+
+@define(eq=False)
+class Following:
+    """The callbacks that a run follows."""
+
+    attempts: Attempts
+    tasks: Tasks
+    tenios: AsyncTenios
+    answer_timeout: float
+    end_timeout: float
+    on_update: Callable[[CampaignEntry], None]
+    _placed: asyncio.Queue[CallbackHandle] = field(factory=asyncio.Queue, init=False)
+    _rows: dict[int, Row] = field(factory=dict, init=False)  # by callback
+    _ended: dict[str, asyncio.Event] = field(factory=dict, init=False)  # by attempt, for jobs
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def keys(self) -> set[str | None]:
+        """Return the keys of the attempts that are followed."""
+        return {row.attempt_key for row in self._rows.values()}
+
+    async def run(self) -> None:
+        """Follow callbacks until it is cancelled."""
+
+        async def handles() -> AsyncIterator[CallbackHandle]:
+            while True:
+                yield await self._placed.get()
+
+        updates = self.tenios.watch_many(
+            handles(), answer_timeout=self.answer_timeout, end_timeout=self.end_timeout
+        )
+        async with aclosing(cast("AsyncGenerator[StatusUpdate]", updates)):
+            async for update in updates:
+                await self._see(update)
+
+    def watch(self, row: Row, handle: CallbackHandle | None = None) -> None:
+        """Follow the callback of an attempt, by default the one in the ledger."""
+        handle = handle or _handle(row)
+        if handle.id not in self._rows:
+            self._rows[handle.id] = row
+            self._placed.put_nowait(handle)
+            self._show(row, handle)
+
+    async def job(self, key: str) -> None:
+        """Follow an attempt to its end, as the job of a worker."""
+        while row := await self.tasks.read(self.attempts.attempt, key):
+            if row.ledger_state == "dialling":
+                await asyncio.sleep(LOOK)
+            elif row.ledger_state != "placed":
+                return  # Whoever has sent the request deals with it, or finds it later.
+            elif ending(row, 0.0) is not None:
+                await self.record(key)
+            else:
+                ended = self._ended.setdefault(key, asyncio.Event())
+                self.watch(row)
+                await ended.wait()
+
+    def _show(self, row: Row, handle: CallbackHandle, status: CallbackStatus | None = None) -> None:
+        entry = to_entry(row)
+        self.on_update(evolve(entry, callback_id=handle.id, status=status or entry.status))
+
+    async def _see(self, update: StatusUpdate) -> None:
+        """Record what was seen of a callback."""
+        outcome, error = update.outcome, update.error
+        row = self._rows[outcome.handle.id]
+        key = str(row.attempt_key)
+        seen = {str(each.status): each.observed_at for each in outcome.history}
+        answered = seen.get("CONNECTED", row.answered_at)
+        if error is None:
+            if not outcome.ended and answered == row.answered_at:
+                self._show(row, outcome.handle, outcome.status)
+                return
+            changed = await self.record(
+                key,
+                is_over=outcome.ended,
+                status=str(outcome.status),
+                answered=answered,
+                ended=outcome.history[-1].observed_at if outcome.ended else None,
+            )
+            if changed is not None and not outcome.ended:
+                self._rows[outcome.handle.id] = changed
+        elif isinstance(error, CallbackTimeoutError) and not outcome.connected:
+            self.tasks.start(self._look_again(key, outcome.handle, error))
+        elif not isinstance(error, CallbackTimeoutError | StatusUnavailableError) or is_for_all(
+            error
+        ):
+            raise error
+        else:
+            await self.record(key, answered=answered, lost=str(error))
+
+    async def _look_again(
+        self, key: str, handle: CallbackHandle, error: CallbackTimeoutError
+    ) -> None:
+        """
+        Give up a callback that was not answered in time, unless that was not seen because TENIOS
+        did not respond.
+        """
+        try:
+            status = await self.tenios.callback(handle).status()
+        except StatusUnavailableError:
+            self._placed.put_nowait(handle)
+            return
+        lost = None if is_final(status) else str(error)
+        await self.record(key, status=str(status), lost=lost)
+
+    async def record(self, key: str, *, is_over: bool = True, **seen: Any) -> Row | None:
+        """
+        Record what was seen of an attempt; let go of it if it is over. Return its customer, unless
+        that was done before.
+        """
+        row: Row | None = await self.tasks.change(self.attempts.record, key, **seen)
+        if is_over:
+            for number in [n for n, each in self._rows.items() if each.attempt_key == key]:
+                del self._rows[number]
+            if ended := self._ended.pop(key, None):
+                ended.set()
+            self.tasks.wake()
+        if row is not None:
+            self.on_update(to_entry(row))
+        return row
+
+
+def _handle(row: Row) -> CallbackHandle:
+    return CallbackHandle(
+        int(cast("str", row.callback_id)), delay=row.delay, started_at=cast("float", row.started_at)
+    )
+
+
+def is_for_all(error: Exception) -> bool:
+    """
+    Whether TENIOS refuses each request: because of the credentials, or because something else is at
+    the base URL.
+    """
+    if isinstance(error, BadCredentialsError) or getattr(error, "credentials_refused", False):
+        return True
+    return getattr(error, "http_status", None) in _NOT_THERE

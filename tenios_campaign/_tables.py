@@ -1,0 +1,103 @@
+"""The campaigns' tables in the ledger's database (SQLAlchemy)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: The version of the tables. A later release that changes them counts up, and gets a list of steps
+#: from each version to the next: Alembic would be two more packages for what are a few statements.
+SCHEMA = 1
+#: How long a process may stop in the middle of a transaction that others wait for.
+_IDLE = "5s"
+#: Any number that other programs are unlikely to use.
+_LOCK = 4_826_353_072
+
+metadata = sa.MetaData()
+versions = sa.Table(
+    "tenios_campaign_schema", metadata, sa.Column("version", sa.Integer, primary_key=True)
+)
+campaigns = sa.Table(
+    "tenios_campaigns",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("is_paused", sa.Boolean, nullable=False, default=False),
+    sa.Column("is_simulated", sa.Boolean),  # None before the first attempt
+    sa.Column("max_active", sa.Integer),
+    sa.Column("gap", sa.Double),
+    sa.Column("hours", sa.Text),  # JSON
+    sa.Column("delimiter", sa.Text, nullable=False, default=","),
+    sa.Column("headers", sa.Text, nullable=False, default="[]"),  # JSON
+    sa.Column("columns", sa.Text, nullable=False, default="{}"),  # JSON
+    sa.Column("last_start", sa.Double, nullable=False, default=0.0),
+    sa.Column("trouble", sa.Text),
+    sa.Column("failures", sa.Integer, nullable=False, default=0),
+    sa.Column("blocked_until", sa.Double, nullable=False, default=0.0),
+)
+customers = sa.Table(
+    "tenios_campaign_customers",
+    metadata,
+    sa.Column("campaign", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("number", sa.Text),  # None once it was forgotten
+    sa.Column("delay", sa.Integer, nullable=False),
+    sa.Column("agent_announcement", sa.Text),
+    sa.Column("callback_config_id", sa.Text),
+    sa.Column("cells", sa.Text),  # JSON
+    sa.Column("max_attempts", sa.Integer, nullable=False),
+    sa.Column("retry_after", sa.Double, nullable=False),
+    sa.Column("agent_retry_after", sa.Double, nullable=False),
+    # that were placed, may have been, or are being made
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("serial", sa.Integer, nullable=False, default=0),  # each attempt gets a new key
+    sa.Column("attempt_key", sa.Text, index=True),
+    # If neither of these is set, what the ledger says of the newest attempt is not dealt with yet.
+    sa.Column("due_at", sa.Double),
+    sa.Column("result", sa.Text),
+    sa.Column("error", sa.Text),
+    # In seconds since the epoch, by the clock of the database.
+    sa.Column("claimed_at", sa.Double, nullable=False, default=0.0),
+    sa.Column("busy_until", sa.Double, nullable=False, default=0.0),
+    sa.Column("answered_at", sa.Double),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Index("tenios_campaign_result", "campaign", "result"),
+    sa.Index("tenios_campaign_position", "campaign", "position"),
+    sa.Index("tenios_campaign_number", "campaign", "number"),
+)
+c = customers.c
+is_left = c.result.is_(None)
+is_open = c.result.is_(None) & c.due_at.is_(None)
+is_waiting = c.result.is_(None) & c.due_at.is_not(None)
+for name, columns, where in (
+    ("due", (c.campaign, c.due_at, c.position), is_left),
+    ("open", (c.campaign, c.number), is_open),
+):
+    sa.Index(f"tenios_campaign_{name}", *columns, sqlite_where=where, postgresql_where=where)
+
+
+def lock(connection: sa.Connection) -> None:
+    """
+    Let no other transaction that takes this lock run at the same time. In SQLite none does that
+    writes. PostgreSQL ends the session of a process that stops meanwhile.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE}'")
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+def lock_holders(path: str) -> Sequence[int]:
+    """Return the ids of the other processes that have a file locked, as far as Linux tells."""
+    try:
+        inode, locks = Path(path).stat().st_ino, Path("/proc/locks").read_text()
+    except OSError:
+        return ()
+    found = {int(line.split()[4]) for line in locks.splitlines() if f":{inode} " in line}
+    return sorted(found - {os.getpid(), -1})
