@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 #: An attempt that began so long ago is also followed by other processes (seconds).
 _ORPHANED = 30.0
+_MOMENT = 0.01
 _TOO_MANY_REQUESTS = 429
 
 
@@ -111,11 +112,14 @@ class Run:
         await self._look()
         facts, decision = await self.tasks.read(self._decide)
         if decision.action == "start":
-            await self._begin(facts.row)
+            if facts.row.next_key in self._starting:  # Its claim is not committed yet.
+                await asyncio.sleep(_MOMENT)
+            else:
+                await self._begin(facts.row)
             return True
         self.on_wait(decision.reason)
         is_done = decision.action == "drain" or (decision.action == "done" and self.queue is None)
-        if is_done and not self._starting and not self.following:
+        if is_done and not self._starting and not self.following and not self.tasks.failure:
             return False
         await self.tasks.sleep(min(max(decision.until - facts.now, 0.0), LOOK))
         return True
