@@ -41,8 +41,14 @@ def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
     async def call(work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         return work(*arguments, **named)
 
+    def now(_: object, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        future = asyncio.get_running_loop().create_future()
+        try:
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 - as a thread does
+            future.set_exception(error)
+        return future
+
     monkeypatch.setattr("tenios_campaign._run.LOOK", 20.0)
     monkeypatch.setattr(asyncio, "to_thread", call)
-    monkeypatch.setattr(
-        "tenios_campaign._tasks.in_thread", lambda _, work: asyncio.ensure_future(call(work))
-    )
+    monkeypatch.setattr("tenios_campaign._tasks.in_thread", now)
