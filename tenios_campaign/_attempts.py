@@ -110,7 +110,7 @@ class Attempts:
         Phones may ring for *seconds* after its delay.
         """
         a = self._ledger.c
-        where = (self._mine, c.key == row.key, c.serial <= row.serial, is_waiting)
+        where = (self._mine, c.key == row.key, is_waiting)
         is_free = self._is_free(now) & ~sa.exists().where(a.key == row.next_key)
         values = {
             "attempts": row.attempts + 1,
@@ -181,7 +181,7 @@ class Attempts:
 
     def reject(self, connection: sa.Connection, row: Row, error: str) -> Row | None:
         """Record that a customer cannot be called. Return it; None if it is not waiting."""
-        where = (self._mine, c.key == row.key, c.serial <= row.serial)
+        where = (self._mine, c.key == row.key)
         if not self.store.update(connection, *where, is_waiting, result="rejected", error=error):
             return None
         return self.store.rows(connection, *where)[0]

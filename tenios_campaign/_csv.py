@@ -6,6 +6,7 @@ import codecs
 import csv
 import re
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from ._hours import find_zone, machine_zone
 from ._models import Customer, RowProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import TextIO
 
 #: Other names of the columns, as spreadsheets have them; without case, spaces and punctuation.
@@ -55,7 +56,7 @@ class CustomerFile:
         headers: The names of its columns.
         columns: The names of those that are used, by what they are used for.
         problem: Why it cannot be read at all; None if it can.
-        region: The country of numbers without a country code; None to refuse them.
+        read_number: Returns a number as E.164.
         zone: The name of the time zone of times without one; None to refuse them.
     """
 
@@ -66,7 +67,7 @@ class CustomerFile:
     headers: list[str] = field(factory=list)
     columns: dict[str, str] = field(factory=dict)
     problem: RowProblem | None = None
-    region: str | None = None
+    read_number: Callable[[str], str] = to_e164
     zone: str | None = None
 
     @property
@@ -123,7 +124,7 @@ class CustomerFile:
             raise ValueError(f"delay must be a whole number of seconds, got {delay!r}.")
         return Customer(
             given["key"].removeprefix("'"),
-            to_e164(_unquoted(given["number"]), region=self.region),
+            self.read_number(_unquoted(given["number"])),
             delay=int(delay[:20]),
             not_before=_time(given["not_before"], self.zone) if "not_before" in given else None,
             agent_announcement=given.get("agent_announcement"),
@@ -137,6 +138,8 @@ def read_customers(
     path: str | Path,
     *,
     region: str | None = None,
+    allowed_regions: Collection[str] | None = None,
+    allow_special_numbers: bool = False,
     zone: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> CustomerFile:
@@ -152,6 +155,9 @@ def read_customers(
     Args:
         path: The file.
         region: The country of numbers without a country code, such as "DE"; None to refuse them.
+        allowed_regions: The only countries whose numbers are accepted; None for all.
+        allow_special_numbers: Whether to accept premium-rate numbers and the like, which the client
+            must allow as well.
         zone: The time zone of times that have none; None for this machine's.
         columns: The names of columns that have other names, such as ``{"number": "Telefon 2"}``.
 
@@ -164,8 +170,14 @@ def read_customers(
     if zone is not None:
         find_zone(zone)
     encoding, problem = _encoding(Path(path))
+    read_number = partial(
+        to_e164,
+        region=region,
+        allowed_regions=allowed_regions,
+        allow_special_numbers=allow_special_numbers,
+    )
     file = CustomerFile(
-        Path(path), encoding, problem=problem, region=region, zone=zone or machine_zone()
+        Path(path), encoding, problem=problem, read_number=read_number, zone=zone or machine_zone()
     )
     if problem is not None:
         return file

@@ -54,6 +54,11 @@ def check_name(name: object, *, what: str, longest: int) -> None:
         )
 
 
+def _to_e164(number: str) -> str:
+    # What a call may cost is decided by the file that is read, and by the client that calls.
+    return to_e164(number, allow_special_numbers=True)
+
+
 def _check_key(_: object, __: Attribute[str], key: str) -> None:
     check_name(key, what="key", longest=MAX_KEY)
 
@@ -103,7 +108,7 @@ class Customer:
     """
 
     key: str = field(validator=_check_key)
-    number: str = field(converter=to_e164)
+    number: str = field(converter=_to_e164)
     delay: int = field(default=0, validator=_check_delay, kw_only=True)
     not_before: datetime | None = field(
         default=None, validator=[optional(instance_of(datetime)), _check_time], kw_only=True

@@ -20,8 +20,8 @@ from tenios_cli._campaign_output import CampaignJson, CampaignLines, entry_field
 from tenios_cli._errors import CommandError
 from tenios_cli._exit_codes import EPILOG, ExitCode
 from tenios_cli._extras import requires_extra
-from tenios_cli._options import client_options, json_option, seconds
-from tenios_cli._output import one_line, print_json
+from tenios_cli._options import client_options, json_option, number_options, price_options, seconds
+from tenios_cli._output import in_options, one_line, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -182,11 +182,7 @@ def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
         show_default=True,
         help="Try again after this time if no agent was reached.",
     ),
-    click.option(
-        "--region",
-        metavar="CODE",
-        help="The country of numbers without a country code, such as DE.",
-    ),
+    number_options,
     click.option(
         "--column",
         "columns",
@@ -210,6 +206,8 @@ def add(
     url: str,
     name: str,
     region: str | None,
+    allowed_regions: list[str] | None,
+    allow_special_numbers: bool,
     columns: dict[str, str],
     timezone: str | None,
     as_json: bool,
@@ -231,7 +229,14 @@ def add(
         from tenios_campaign import InvalidRowsError, SameNumberError, read_customers
 
         try:
-            found = read_customers(file, region=region, zone=timezone, columns=columns)
+            found = read_customers(
+                file,
+                region=region,
+                allowed_regions=allowed_regions,
+                allow_special_numbers=allow_special_numbers,
+                zone=timezone,
+                columns=columns,
+            )
             _report_columns(found, as_json=as_json)
             added = opened.add(found, **options)
         except OSError as error:
@@ -240,7 +245,7 @@ def add(
             for each in error.problems:
                 _say(
                     as_json,
-                    f"line {each.line}: {each.reason}",
+                    f"line {each.line}: {in_options(each.reason)}",
                     event="problem",
                     line=each.line,
                     reason=each.reason,
@@ -343,6 +348,7 @@ _run_options = [
         show_default=True,
         help="A call is not followed any longer than this.",
     ),
+    price_options,
     client_options,
 ]
 
@@ -405,6 +411,8 @@ def _call(
     answer_timeout: int,
     end_timeout: int,
     max_unknown: int | None,
+    allowed_regions: list[str] | None,
+    allow_special_numbers: bool,
     is_worker: bool = False,
     **limits: Any,
 ) -> ExitCode:
@@ -416,7 +424,12 @@ def _call(
     with _waiting(url, name) if is_worker else _opened(url, name) as (opened, ledger):
         opened.set(**_limits(**limits), replace=False)
         output = run.output = _make_output(run, as_json=as_json, live=not is_worker)
-        tenios = make_async_client(simulator, ledger=ledger)
+        tenios = make_async_client(
+            simulator,
+            ledger=ledger,
+            allowed_regions=allowed_regions,
+            allow_special_numbers=allow_special_numbers or None,
+        )
         waiting = opened.summary().waiting
         asks = (waiting or is_worker) and not yes and not as_json
         if asks and rings_real_phones(tenios) and is_at_terminal():

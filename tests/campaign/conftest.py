@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,23 @@ def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
             future.set_exception(error)
         return future
 
+    def at_once(
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        put: Callable[[Any], None],
+        **_: bool,
+    ) -> None:
+        try:
+            value = function(*arguments)
+        except Exception as error:  # noqa: BLE001 - as above
+            put(partial(fail, error))
+        else:
+            put(lambda: value)
+
+    def fail(error: Exception) -> None:
+        raise error
+
     monkeypatch.setattr("tenios_campaign._run.LOOK", 20.0)
     monkeypatch.setattr(asyncio, "to_thread", call)
+    monkeypatch.setattr("tenios_ext._threads._start", at_once)
     monkeypatch.setattr("tenios_campaign._tasks.in_thread", now)

@@ -125,6 +125,7 @@ async def run_a_campaign() -> None:
     with Ledger("sqlite:///campaign.db") as ledger:
         campaign = Campaign(ledger, clock=simulator.clock)
         campaign.add([Customer("1", NUMBER), Customer("2", NUMBER)])
+        campaign.set(max_active=1)
         async with AsyncTenios(
             ACCESS_KEY,
             CALLBACK_CONFIG_ID,
@@ -132,7 +133,7 @@ async def run_a_campaign() -> None:
             clock=simulator.clock,
             ledger=ledger,
         ) as tenios:
-            assert (await campaign.run(tenios, max_active=1)).talked == len(simulator.callbacks)
+            assert (await campaign.run(tenios)).talked == len(simulator.callbacks)
 
 
 if __name__ == "__main__":
