@@ -72,7 +72,7 @@ class Run:
         try:
             await self.tasks.change(self._check_kind)
             if self.queue is not None:
-                self.tasks.start(self.queue.serve(self))
+                self.tasks.start(self.queue.serve(self.following.job, self._orphans))
             while await self._step():
                 pass
         finally:
@@ -154,7 +154,7 @@ class Run:
             and (also_young or not 0 <= now - row.claimed_at < _ORPHANED)
         ]
 
-    async def orphans(self) -> list[str]:
+    async def _orphans(self) -> list[str]:
         """Return the attempts that no worker may be following."""
         rows = await self._lost_rows()
         return [str(row.attempt_key) for row in rows if row.ledger_state == "placed"]

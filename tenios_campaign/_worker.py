@@ -23,11 +23,9 @@ from tenios_ext import ConfigurationError, LedgerUnavailableError
 from ._tables import lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from tenios_ext.ledger import Ledger
-
-    from ._run import Run
 
 _ATTEMPT = "attempt"
 _LOOK_AFTER = "look after jobs"
@@ -77,8 +75,18 @@ class Queue:
                 "The workers' tables cannot be used.", reason=str(error)
             ) from None
 
-    async def serve(self, run: Run) -> None:
-        """Follow attempts, again after the database was away, until it is cancelled."""
+    async def serve(
+        self,
+        follow: Callable[[str], Awaitable[None]],
+        orphans: Callable[[], Awaitable[list[str]]],
+    ) -> None:
+        """
+        Follow attempts, again after the database was away, until it is cancelled.
+
+        Args:
+            follow: Follows the attempt with this key.
+            orphans: Returns the attempts that nobody may be following.
+        """
         await asyncio.to_thread(self._create_jobs)
 
         async def look_after(timestamp: int) -> None:  # noqa: ARG001 - procrastinate gives it to periodic tasks
@@ -87,7 +95,7 @@ class Queue:
                 await manager.retry_job(job)
             jobs = await manager.list_jobs_async(queue=self._name, task=_ATTEMPT)
             known = {job.task_kwargs["key"] for job in jobs}
-            for key in await run.orphans():
+            for key in await orphans():
                 if key not in known:
                     with suppress(AlreadyEnqueued):
                         task = self._app.configure_task(
@@ -95,9 +103,7 @@ class Queue:
                         )
                         await task.defer_async(key=key)
 
-        self._app.task(name=_ATTEMPT, queue=self._name, retry=RetryStrategy(wait=_PAUSE))(
-            run.following.job
-        )
+        self._app.task(name=_ATTEMPT, queue=self._name, retry=RetryStrategy(wait=_PAUSE))(follow)
         name = f"{_LOOK_AFTER} of {self._name}"
         periodic = self._app.task(name=name, queue=self._name, queueing_lock=name)(look_after)
         self._app.periodic(cron=_EVERY_TEN_SECONDS)(periodic)
