@@ -31,6 +31,11 @@ class Attempts:
         self._ledger, self._state = store.database.entries, store.database.state
         self._mine = c.campaign == store.name
 
+    def exist(self, connection: sa.Connection) -> bool:
+        """Return whether a callback was started, or may have been."""
+        begun = sa.exists().where(self._mine, c.attempts > 0)
+        return bool(connection.scalar(sa.select(begun)))
+
     def is_busy(self, now: float) -> sa.ColumnElement[bool]:
         """Return the condition that phones may be ringing for an attempt."""
         is_followed = self._state.in_(["dialling", "placed"]) & c.ended_at.is_(None)

@@ -93,7 +93,7 @@ class Run:
                 f"The campaign {store.name!r} has no limit of callbacks in progress. Set it "
                 "first: campaign.set(max_active=5), or --max-active 5."
             )
-        if settings.is_simulated is None:
+        if not self.attempts.exist(connection):
             store.set(connection, is_simulated=is_simulated)
         elif settings.is_simulated != is_simulated:
             was, use = (

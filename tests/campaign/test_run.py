@@ -412,6 +412,8 @@ def test_practice_does_not_consume_the_list(order: list[str | None], sqlite: Led
     simulator = Simulator(scenario=TALK)
     Campaign(sqlite).add(customers(1))
     first, second = ({"base_url": each} if each else {} for each in order)
+    with pytest.raises(BadCredentialsError):
+        run(simulator, sqlite, settings={**second, "callback_config_id": "WRONG"})
     run(simulator, sqlite, settings=first)
     Campaign(sqlite).add(customers(2))
     with pytest.raises(ConfigurationError, match=r"has been run with .* another campaign"):
