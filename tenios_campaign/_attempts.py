@@ -191,6 +191,11 @@ class Attempts:
             return None
         return self.store.rows(connection, *where)[0]
 
+    def postpone(self, connection: sa.Connection, row: Row, seconds: float) -> None:
+        """Let a customer wait whose number is in another call."""
+        due_at = self.store.now(connection) + seconds
+        self.store.update(connection, self._mine, c.key == row.key, is_waiting, due_at=due_at)
+
     def note(
         self, connection: sa.Connection, trouble: str | None, retry_after: float | None = None
     ) -> None:

@@ -80,9 +80,11 @@ class Following:
 
     async def job(self, key: str) -> None:
         """Follow an attempt to its end, as the job of a worker."""
+        pause = 0.1
         while row := await self.tasks.read(self.attempts.attempt, key):
             if row.ledger_state == "dialling":
-                await asyncio.sleep(LOOK)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LOOK)
             elif row.ledger_state != "placed":
                 return  # Whoever has sent the request deals with it, or finds it later.
             elif ending(row, 0.0) is not None:

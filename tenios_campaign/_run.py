@@ -9,9 +9,11 @@ from attrs import define, evolve, field
 
 from tenios_ext import (
     BadCredentialsError,
+    BlockedNumberError,
     ConfigurationError,
     InvalidArgumentError,
     NotPlacedError,
+    NumberInUseError,
     OutcomeUnknownError,
     RejectedError,
 )
@@ -198,12 +200,7 @@ class Run:
         except _NotNowError:
             return
         except (NotPlacedError, OutcomeUnknownError) as error:
-            if claims:
-                await self._fail(row, error)
-            elif isinstance(error, InvalidArgumentError):
-                await self._refuse(row, error)
-            else:  # The ledger cannot be used, as the next look at it will say.
-                await asyncio.sleep(DATABASE_PAUSE)
+            await self._fail(row, error, is_claimed=bool(claims))
             return
         if claims and claims[0].failures:
             await self.tasks.change(self.attempts.note, None)
@@ -212,21 +209,30 @@ class Run:
             begun = evolve(begun, attempts=row.attempts + 1, due_at=None)
             self.following.watch(begun, callback.handle)
 
-    async def _fail(self, row: Row, error: TeniosError) -> None:
-        """Deal with an attempt whose callback was not placed, or may have been."""
-        is_refused = self._is_refused(row, error)
-        is_later = isinstance(error, NotPlacedError) and not is_refused
-        pause = max(error.retry_after or 0.0, FIRST_PAUSE if is_later else 0.0)
-        await self.tasks.change(self.attempts.note, _signature(error), pause)
-        await self.following.record(row.next_key, rejected=str(error) if is_refused else None)
-        if is_later and (isinstance(error, InvalidArgumentError) or is_for_all(error)):
-            raise error
+    async def _fail(self, row: Row, error: TeniosError, *, is_claimed: bool) -> None:
+        """Deal with a callback that was not placed, or may have been."""
+        # The first two undo the claim.
+        if isinstance(error, NumberInUseError):
+            await self.tasks.change(self.attempts.postpone, row, FIRST_PAUSE)
+        elif isinstance(error, InvalidArgumentError | BlockedNumberError):
+            await self._refuse(row, error)
+        elif not is_claimed:  # The ledger cannot be used, as the next look at it will say.
+            await asyncio.sleep(DATABASE_PAUSE)
+        else:
+            is_refused = self._is_refused(row, error)
+            is_later = isinstance(error, NotPlacedError) and not is_refused
+            pause = max(error.retry_after or 0.0, FIRST_PAUSE if is_later else 0.0)
+            await self.tasks.change(self.attempts.note, _signature(error), pause)
+            await self.following.record(row.next_key, rejected=str(error) if is_refused else None)
+            if is_later and is_for_all(error):
+                raise error
 
-    async def _refuse(self, row: Row, error: InvalidArgumentError) -> None:
-        """Deal with an argument that the client does not accept."""
+    async def _refuse(self, row: Row, error: NotPlacedError) -> None:
+        """Deal with an argument that the client does not accept, or a blocked number."""
         if not self._is_refused(row, error):
             raise error
-        await self.tasks.change(self.attempts.note, _signature(error), 0.0)
+        if isinstance(error, InvalidArgumentError):
+            await self.tasks.change(self.attempts.note, _signature(error), 0.0)
         rejected = await self.tasks.change(self.attempts.reject, row, str(error))
         if rejected is not None:
             self.following.on_update(to_entry(rejected))
@@ -239,7 +245,7 @@ class Run:
             return bool(row.callback_config_id or self.following.tenios.callback_config_id)
         if isinstance(error, BadCredentialsError) and row.callback_config_id is not None:
             return row.callback_config_id != self.following.tenios.callback_config_id
-        return (
+        return isinstance(error, BlockedNumberError) or (
             isinstance(error, RejectedError)
             and not is_for_all(error)
             and error.http_status != _TOO_MANY_REQUESTS

@@ -244,6 +244,37 @@ def test_client_with_a_wrong_configuration_ends_the_run_and_the_right_one_contin
     assert sorted(simulator.dialled) == ["+492214710001", "+492214710002"]
 
 
+def test_blocked_number_is_not_called_and_stops_no_other(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    campaign = Campaign(sqlite)
+    campaign.add(customers(5))
+    for number in range(1, 5):
+        sqlite.block(f"+49221471{number:04d}", reason="asked for it")
+    summary = run(simulator, sqlite, max_active=1)
+    assert counts(summary) == {"talked": 1, "rejected": 4}
+    assert summary.trouble is None
+    assert "asked for it" in str(next(campaign.entries()).error)
+    assert simulator.dialled == ["+492214710005"]
+
+
+def test_number_in_a_call_of_a_program_waits(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    Campaign(sqlite).add(customers(2))
+
+    async def dial() -> None:
+        async with client(simulator, sqlite) as tenios:
+            await tenios.start_callback("+492214710001", key="order-1")
+
+    def end(entry: CampaignEntry) -> None:
+        if entry.key == "order-2" and entry.state == "talked":
+            sqlite.database.record_status(10, "DISCONNECTED", later=[])
+
+    asyncio.run(dial())
+    only_one = {"one_call_per_number": True}
+    assert counts(run(simulator, sqlite, settings=only_one, on_update=end)) == {"talked": 2}
+    assert simulator.dialled == ["+492214710001", "+492214710002", "+492214710001"]
+
+
 def test_configuration_of_one_customer_stops_no_other(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     wrong = Customer("wrong", "+492214710009", callback_config_id="WRONG")

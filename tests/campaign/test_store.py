@@ -56,7 +56,11 @@ class Attempts:
         row = facts.row
         if decide(facts).action != "start" or row is None:
             return None
-        entry = {"number": row.number, "arguments": "{}", "delay": row.delay}
+        entry: dict[str, Any] = {
+            "number": row.number,
+            "arguments": "{}",
+            "delay": row.delay,
+        }
 
         def on_claim(connection: sa.Connection) -> None:
             assert self.statements.claim(connection, row, facts.now, seconds=seconds)
