@@ -66,14 +66,17 @@ class Store:
             ledger_state.label("ledger_state"),
             *(a.callback_id, a.started_at, a.status, a.last_error),
         ]
-        self.database.run(self._create_tables)
+        # Looking at a campaign must not wait for who has the lock.
+        if not self.run(lambda connection: sa.inspect(connection).has_table(versions.name)):
+            self.change(self._create_tables)
+        self.run(self.check_version)
 
-    def _create_tables(self, connection: sa.Connection) -> None:
+    @staticmethod
+    def _create_tables(connection: sa.Connection) -> None:
         lock(connection)
         metadata.create_all(connection)
         if connection.scalar(sa.select(sa.func.count()).select_from(versions)) == 0:
             connection.execute(sa.insert(versions).values(version=SCHEMA))
-        self.check_version(connection)
 
     @staticmethod
     def check_version(connection: sa.Connection) -> None:

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 from support.campaigns import counts, customers, run
+from support.postgresql import new_database
 
 from tenios_campaign import Campaign, CampaignSummary, Customer, OpeningHours
 from tenios_campaign._attempts import Attempts as Statements
 from tenios_campaign._rules import decide
-from tenios_campaign._tables import lock_holders
+from tenios_campaign._tables import lock, lock_holders
 from tenios_ext import ConfigurationError
+from tenios_ext.ledger import Ledger
 from tenios_simulator import Scenario, Simulator, VirtualClock, faults
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tenios_campaign._rules import Facts, Row
-    from tenios_ext.ledger import Ledger
 
 HOURS = OpeningHours("Mon-Fri 09:00-18:00", "Europe/Berlin", "DE-NW")
 
@@ -297,6 +298,20 @@ def test_campaign_that_another_release_has_changed_is_refused_also_while_it_runs
         attempts.claim()
     with pytest.raises(ConfigurationError, match=message):
         Campaign(ledger)
+
+
+def test_summary_does_not_wait_for_a_process_that_was_stopped_while_it_had_the_lock(
+    server: str,
+) -> None:
+    with Ledger(new_database(server)) as ledger:
+        attempts = Attempts(ledger, 1)
+        with ledger.database._begin() as connection:
+            lock(connection)
+            with Ledger(ledger.database.url.render_as_string(hide_password=False)) as other:
+                assert counts(Campaign(other).summary()) == {"waiting": 1}
+            idle = sa.text("SHOW idle_in_transaction_session_timeout")
+            assert connection.scalar(idle) == "5s"
+        assert attempts.claim() is not None
 
 
 @pytest.mark.parametrize("name", ["", "a/b", " a", "x" * 31, 1])
