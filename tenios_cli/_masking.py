@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tenios_ext._secret import Secret
 
 _MASK = "***"
 # Shorter keys are masked only where they are words: a test's "KEY" is not what TENIOS_ACCESS_KEY
@@ -19,16 +22,21 @@ _MAX_FILE = 65536
 
 class Mask:
     """
-    Masks access keys in a text, also as Python and JSON write them.
+    Masks access keys in a text, in each of their spellings.
 
     Args:
         keys: The access keys.
     """
 
     def __init__(self, *keys: str) -> None:
-        self._spellings = {
-            each for key in keys if key for each in (key, repr(key)[1:-1], json.dumps(key)[1:-1])
-        }
+        self._keys = [key for key in keys if key]
+        # Most keys are written in one way only, and need nothing of the client.
+        self._unusual: list[Secret] = []
+        for key in self._keys:
+            if not re.fullmatch(r"[A-Za-z0-9_-]+", key) and len(key) >= _LONG:
+                from tenios_ext._secret import Secret  # imports httpx
+
+                self._unusual.append(Secret(key))
 
     @classmethod
     def from_environment(cls) -> Mask:
@@ -39,8 +47,10 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         """Return *text* with the keys masked."""
-        for spelling in self._spellings:
-            text = _masked(text, spelling)
+        for secret in self._unusual:
+            text = secret.redact(text)
+        for key in self._keys:
+            text = _masked(text, key)
         return text
 
 

@@ -73,6 +73,8 @@ class Attempt:
     foreign: BaseException | None = None
     is_forbidden = False
     _has_left = False
+    _connect_seconds = math.inf
+    _connect_by = math.inf
     _token: Token[Attempt] | None = None
 
     def __init__(self, limit: float | None = None) -> None:
@@ -99,6 +101,7 @@ class Attempt:
         seconds = longest_exchange(settings.timeout)
         if self._limit is not None:
             seconds = min(seconds, self._limit)
+        self._connect_seconds = min(CONNECT_TIMEOUT, settings.timeout)
         self.deadline = running_time() + seconds
         return seconds
 
@@ -111,6 +114,7 @@ class Attempt:
                 replace connections by mocks are not affected.
         """
         self.may_ring = self._has_left
+        self._connect_by = running_time() + self._connect_seconds
         if self.is_forbidden:
             sys.audit("tenios_ext.refused")  # The pytest plugin listens, and fails the test.
             raise ForbiddenError
@@ -126,10 +130,14 @@ class Attempt:
             if running_time() >= min(self.send_before, self.deadline):
                 raise ExpiredError
             self.may_ring = self._has_left = True
+            self._connect_by = math.inf
 
     def left(self) -> float:
-        """Return the seconds until the deadline; infinity if there is none."""
-        return self.deadline - running_time()
+        """
+        Return the seconds until the deadline, or until the connection must be made, proxies
+        included; infinity if there is no limit.
+        """
+        return min(self.deadline, self._connect_by) - running_time()
 
 
 CURRENT_ATTEMPT: ContextVar[Attempt] = ContextVar("tenios_attempt")

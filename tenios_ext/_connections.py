@@ -165,9 +165,10 @@ class Connections:
     def __init__(self, settings: Settings, proxy: str | None = None) -> None:
         self.settings = settings
         try:
-            httpx.URL(settings.base_url)
+            url = httpx.URL(settings.base_url)
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"base_url is not a valid URL: {error}") from None
+        self._address = (url.scheme, url.netloc)
         self._is_plain = settings.base_url.startswith("http://")
         self.proxy = self._proxy(proxy)
 
@@ -176,6 +177,8 @@ class Connections:
         Return *request* as it is sent: with the access key, and with time limits of at most
         *seconds*.
         """
+        if (request.url.scheme, request.url.netloc) != self._address:
+            raise httpx.UnsupportedProtocol("An event hook has changed the address of the request")
         # JSON quotes the quotation marks of a text, so that this member is found nowhere else.
         content = request.content.replace(
             _key_member(KEY_IS_ADDED_LATER), _key_member(self.settings.access_key.reveal())

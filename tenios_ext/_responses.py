@@ -205,11 +205,12 @@ def _map_status_error(error: Exception, key: Secret, attempt: Attempt) -> Status
 def map_rejection(response: httpx.Response, key: Secret) -> TeniosError:
     """Return the error to raise for an init response that is not a 200."""
     details = error_fields(response, key)
-    if _is_credentials(details):
+    is_plain = not _has_id(response)
+    if is_plain and _is_credentials(details):
         return BadCredentialsError(
             f"TENIOS refused the credentials ({_quote(details)}). {CREDENTIALS_HINT}", **details
         )
-    if response.status_code in _REJECTED:
+    if is_plain and response.status_code in _REJECTED:
         return RejectedError(
             f"TENIOS refused to start the callback ({_quote(details)}).", **details
         )
@@ -218,6 +219,15 @@ def map_rejection(response: httpx.Response, key: Secret) -> TeniosError:
         f"{UNKNOWN_HINT}",
         **details,
     )
+
+
+def _has_id(response: httpx.Response) -> bool:
+    """Return whether a refusal contradicts itself, since it has the id of a callback."""
+    try:
+        body = response.json()
+    except Exception:  # noqa: BLE001 - whatever is wrong with the body, it has none
+        return False
+    return isinstance(body, dict) and body.get("id") is not None
 
 
 def error_fields(response: httpx.Response, key: Secret) -> ErrorDetails:

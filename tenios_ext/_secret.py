@@ -12,8 +12,6 @@ from ._checks import is_one_line
 from ._exceptions import ConfigurationError
 
 MASK = "***"
-_ASCII = json.JSONEncoder()
-_UNICODE = json.JSONEncoder(ensure_ascii=False)
 _PERCENT = r"%[0-9A-F]{2}"
 _ESCAPED = r"(?<=\\u)[0-9a-f]{4}"
 
@@ -28,11 +26,11 @@ class Secret:
             refuses it.
     """
 
-    __slots__ = ("_spellings", "_value")
+    __slots__ = ("_pattern", "_value")
 
     def __init__(self, value: Any) -> None:
         self._value = value
-        self._spellings: list[Secret] = []
+        self._pattern: re.Pattern[str] | None = None
 
     def __repr__(self) -> str:
         return MASK
@@ -61,24 +59,27 @@ class Secret:
 
     def redact(self, text: str) -> str:
         """Return *text* with the key masked, in each of its spellings."""
-        if not self._spellings:
-            self._spellings = [Secret(each) for each in spellings(self.reveal())]
-        for each in self._spellings:
-            text = text.replace(each.reveal(), MASK)
-        return text
+        if self._pattern is None:
+            self._pattern = _pattern(self.reveal())
+        return self._pattern.sub(MASK, text)
 
 
-def spellings(key: str) -> list[str]:
+def _pattern(key: str) -> re.Pattern[str]:
     """
-    Return how Python, JSON, URLs and HTML write a key, also as a text inside another one; the
-    longest first, since one may be a part of another.
+    Return what matches a key as Python, JSON, URLs and HTML write it, also as a text inside other
+    ones, with any number of backslashes.
     """
     found = {key, repr(key)[1:-1], repr(key.encode())[2:-1], ascii(key)[1:-1]}
-    found |= {quote(key), quote(key, safe=""), quote_plus(key), html.escape(key)}
-    for _ in range(2):
-        found |= {_ASCII.encode(each)[1:-1] for each in found}
-        found |= {_UNICODE.encode(each)[1:-1] for each in found}
-    found |= {each.replace("/", r"\/") for each in found}
+    found |= {json.dumps(key)[1:-1], html.escape(key)}
+    found |= {quote(key), quote(key, safe=""), quote_plus(key)}
     found |= {re.sub(_PERCENT, lambda escape: escape[0].lower(), each) for each in found}
     found |= {re.sub(_ESCAPED, lambda digits: digits[0].upper(), each) for each in found}
-    return sorted(found - {""}, key=len, reverse=True)
+    # The longest first, since one may be a part of another.
+    return re.compile("|".join(map(_escaped, sorted(found, key=len, reverse=True))))
+
+
+def _escaped(spelling: str) -> str:
+    return "".join(
+        each if each.isalnum() else r"\\+" if each == "\\" else r"\\*" + re.escape(each)
+        for each in spelling
+    )

@@ -103,6 +103,7 @@ def test_all_has_every_error_that_the_package_defines(package: ModuleType) -> No
             if inspect.isclass(member)
             and issubclass(member, Exception)
             and member.__module__ == module.__name__
+            and not name.startswith("_")
         }
         assert errors - INTERNAL_ERRORS <= set(package.__all__), module.__name__
 

@@ -41,7 +41,7 @@ _WHOLE_NUMBER = 9
 def read_number(written: Written, region: str | None) -> Number:
     """Return the number that *written* means. Raises ValueError unless there is exactly one."""
     given, digits = written.given, written.digits
-    prefix = "" if written.has_plus else _international_prefix(digits, region)
+    prefix = "" if written.has_plus else _international_prefix(digits, region, given)
     if written.has_plus or prefix:
         number = _international(written, len(prefix))
     elif not digits:
@@ -58,8 +58,11 @@ def read_number(written: Written, region: str | None) -> Number:
     return number
 
 
-def _international_prefix(digits: str, region: str | None) -> str:
-    """Return what *digits* begin with if that dials out of the region's country, such as 00."""
+def _international_prefix(digits: str, region: str | None, given: str) -> str:
+    """
+    Return what *digits* begin with if that dials out of the region's country, such as 00. Raises
+    ValueError if prefixes of several lengths would lead to different numbers.
+    """
     if region is None:
         # 00 is the prefix of most countries and begins no national number.
         return "00" if digits.startswith("00") else ""
@@ -74,7 +77,15 @@ def _international_prefix(digits: str, region: str | None) -> str:
         for each in usual
         if each and each.isdecimal() and digits.startswith(each) and re.fullmatch(pattern, each)
     ]
-    return max(known, key=len, default="")
+    prefix = max(known, key=len, default="")
+    lengths = [n for n in range(1, len(digits)) if re.fullmatch(pattern, digits[:n])]
+    readings = {f"+{digits[n:]}" for n in lengths if is_valid(f"+{digits[n:]}")}
+    if prefix and len(readings | {f"+{digits[len(prefix) :]}"}) > 1:
+        raise ValueError(
+            f"{given} can be read in two ways: {' or '.join(sorted(readings))}, depending on the "
+            f"carrier that is dialled first in {region}. Write it with a plus sign."
+        )
+    return prefix
 
 
 def _international(written: Written, skipped: int) -> Number:

@@ -74,6 +74,8 @@ def new_claim(
             "A key needs a ledger, so nothing was sent. Make the client with "
             "Tenios(ledger=Ledger('sqlite:///callbacks.db')), or set TENIOS_LEDGER."
         )
+    if on_claim is not None and not callable(on_claim):
+        raise InvalidArgumentError(f"on_claim must be a function, got {type(on_claim).__name__}.")
     checked = check_key(key, settings)
     return Claim(ledger, settings, checked, request, attempt=attempt, on_claim=on_claim)
 

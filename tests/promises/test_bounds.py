@@ -29,6 +29,7 @@ from support.faults import (
 from tenios_ext import (
     AsyncTenios,
     CallbackTimeoutError,
+    NotSentError,
     OutcomeUnknownError,
     RejectedError,
     StatusUnavailableError,
@@ -144,6 +145,26 @@ def with_each_slow_server(call: Callable[[str], None]) -> None:
 
     with ThreadPoolExecutor(len(SLOW)) as pool:
         list(pool.map(call_one, SLOW))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_proxy_that_does_not_finish_connecting_is_limited_like_a_connection(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a response may take."""
+    waited: list[bool] = []
+    dripping = slowly(HEAD, b"X-Header: value\r\n", b"\r\n")
+    shorten_limits(monkeypatch)
+
+    class Proxy(FaultServer):
+        def _read_request(self, sock: Any) -> str | None:
+            return sock.recv(65536).split(b" ")[0].decode() or None
+
+    with Proxy(lambda connection: waited.append(dripping(connection))) as proxy:
+        with pytest.raises(NotSentError):
+            start_callback(mode, base_url="https://tenios.invalid", proxy=proxy.url, timeout=60)
+        assert set(proxy.received) == {"CONNECT"}
+    assert True not in waited
 
 
 @pytest.mark.parametrize("mode", MODES)

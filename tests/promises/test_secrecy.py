@@ -20,11 +20,18 @@ from support.faults import (
     LOST_RESPONSES,
     Case,
     FaultServer,
+    drop,
     respond,
     respond_raw,
 )
 
-from tenios_ext import BadCredentialsError, ConfigurationError, Tenios, TeniosError
+from tenios_ext import (
+    BadCredentialsError,
+    ConfigurationError,
+    NotSentError,
+    Tenios,
+    TeniosError,
+)
 from tenios_simulator import VirtualClock
 
 if TYPE_CHECKING:
@@ -328,3 +335,19 @@ def test_redirect_to_another_server_is_not_followed(mode: str, status: str) -> N
         with FaultServer(redirect) as server, pytest.raises(TeniosError):
             start_callback(mode, base_url=server.url)
         assert not other.received
+
+
+def test_key_is_not_sent_to_an_address_that_a_hook_has_put_in() -> None:
+    def redirect(request: httpx.Request) -> None:
+        request.url = httpx.URL(elsewhere.url).join("/callback/init")
+
+    with FaultServer(drop) as server, FaultServer(drop) as elsewhere:
+        with (
+            Tenios(
+                KEY, CONFIG_ID, base_url=server.url, event_hooks={"request": [redirect]}
+            ) as tenios,
+            pytest.raises(NotSentError, match="changed the address"),
+        ):
+            tenios.start_callback(NUMBER)
+        assert not elsewhere.received
+        assert not server.received

@@ -309,6 +309,11 @@ FAILURES_AFTER_SENDING = [
     ),
     Case("200 with a JSON array", respond("200 OK", [10]), OutcomeUnknownError),
     Case("200 with deeply nested JSON", respond_raw("200 OK", b"[" * 100_000), OutcomeUnknownError),
+    Case(
+        "400 with an `id`",
+        respond("400 Bad Request", {"id": 10, "error_code": "INVALID_VALUE"}),
+        OutcomeUnknownError,
+    ),
     Case("200 without an `id`", respond("200 OK", {}), OutcomeUnknownError),
     *(
         Case(
