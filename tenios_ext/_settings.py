@@ -270,7 +270,18 @@ def ledger_of(ledger: object) -> tuple[Ledger | None, bool]:
     from .ledger import Ledger  # most programs have none
 
     if url:
+        _check_absolute(url)
         return Ledger(url), True
     if not isinstance(ledger, Ledger):
         raise ConfigurationError(f"ledger must be a Ledger, got {type(ledger).__name__}.")
     return ledger, False
+
+
+def _check_absolute(url: str) -> None:
+    """Raise ConfigurationError if programs in different folders would use different ledgers."""
+    scheme, _, name = url.partition(":///")
+    if scheme == "sqlite" and name and name[0] != "~" and not Path(name).is_absolute():
+        raise ConfigurationError(
+            "TENIOS_LEDGER must name an absolute path, such as "
+            "sqlite:////var/lib/app/callbacks.db: else it is another ledger in each folder."
+        )

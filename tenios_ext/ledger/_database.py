@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from .._exceptions import ConfigurationError, LedgerUnavailableError
 from ._numbers import busy_until, check_blocked, check_in_use
-from ._schema import SCHEMA, VOID, blocked_numbers, customers, entries, metadata, versions
+from ._schema import SCHEMA, VOID, blocked_numbers, entries, metadata, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -322,7 +322,8 @@ class Database:
         module: Any = postgresql if self.is_postgresql else sqlite
         insert = module.insert(entries).values(key=key, attempts=1, created_at=now, **values)
         same = entries.c.arguments.is_(None) | (entries.c.arguments == insert.excluded.arguments)
-        again = values | {"attempts": entries.c.attempts + 1, "last_error": None}
+        earlier = dict.fromkeys(("last_error", "callback_id", "started_at", "status"))
+        again = values | earlier | {"attempts": entries.c.attempts + 1}
         upsert = insert.on_conflict_do_update(
             index_elements=["key"], set_=again, where=(entries.c.state == "not_placed") & same
         )
@@ -425,35 +426,15 @@ class Database:
         Erase what is personal in entries that have not changed for so long; return how many those
         are.
         """
-        c, customer = entries.c, customers.c
+        c = entries.c
         is_old = (
             (c.updated_at <= self.now - seconds)
             & (self.state != "dialling")
             & c.number.is_not(None)
         )
-        is_done = customer.state.not_in(["waiting", "active"]) & customer.number.is_not(None)
-        from_ledger = (
-            sa.update(entries)
-            .where(is_old)
-            .values(
-                number=None,
-                arguments=sa.case((c.arguments == VOID, VOID), else_=None),
-                last_error=None,
-            )
-        )
-        from_campaign = sa.update(customers).where(
-            is_done, customer.updated_at <= self.now - seconds
-        )
-
-        def work(connection: sa.Connection) -> int:
-            forgotten = connection.execute(from_ledger).rowcount
-            if sa.inspect(connection).has_table(customers.name):
-                connection.execute(
-                    from_campaign.values(number=None, agent_announcement=None, error=None)
-                )
-            return forgotten
-
-        return self.run(work)
+        arguments = sa.case((c.arguments == VOID, VOID), else_=None)
+        values = {"number": None, "arguments": arguments, "last_error": None}
+        return self._change(sa.update(entries).where(is_old).values(values))[0]
 
 
 def _reason(error: Exception, url: sa.URL) -> str:

@@ -263,9 +263,6 @@ class Ledger:
         Erase the number, the announcement and the error of entries that have not changed for so
         long. Return how many.
 
-        Of a campaign in the same database, the same is erased of customers who will not be called
-        again.
-
         The keys, their states and the ids of callbacks stay, so that no forgotten key dials again.
         What a forgotten key was called with cannot be compared any more: it does what its state
         says, whatever the arguments. No hash is kept for that, because phone numbers are so few

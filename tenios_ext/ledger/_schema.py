@@ -40,11 +40,6 @@ blocked_numbers = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("blocked_at", sa.Double, nullable=False),  # by the database's clock
 )
-#: What a campaign knows of its customers in the same database, as far as it is personal.
-customers = sa.table(
-    "tenios_campaign_entries",
-    *map(sa.column, ("state", "number", "agent_announcement", "error", "updated_at")),
-)
 versions = sa.Table(
     "tenios_ledger_schema", metadata, sa.Column("version", sa.Integer, primary_key=True)
 )

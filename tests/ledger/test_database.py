@@ -345,6 +345,13 @@ def test_lock_that_is_held_by_another_program_delays_a_call_only_so_long(
 # The setting.
 
 
+def test_relative_ledger_of_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cron job and a web app would have one each, and dial twice for one key."""
+    monkeypatch.setenv("TENIOS_LEDGER", "sqlite:///callbacks.db")
+    with pytest.raises(ConfigurationError, match="must name an absolute path"):
+        Tenios("KEY", CONFIG_ID)
+
+
 def test_ledger_is_taken_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from support.ledgers import (
 
 from tenios_ext import (
     AsyncTenios,
+    CallbackStatus,
     InvalidArgumentError,
     LedgerUnavailableError,
     NotSentError,
@@ -245,3 +246,17 @@ def test_key_that_was_voided_stays_so_after_it_was_forgotten(
     with pytest.raises(InvalidArgumentError, match="other arguments"):
         start("sync", sqlite_ledger, tenios.url)
     assert tenios.received[INIT] == 1
+
+
+def test_key_that_dials_again_has_nothing_of_the_earlier_callback(
+    sqlite_ledger: Ledger, tenios: FaultServer
+) -> None:
+    start("sync", sqlite_ledger, tenios.url)
+    sqlite_ledger.record_status(10, CallbackStatus.CALL_B_FAILED)
+    execute(sqlite_ledger, "UPDATE tenios_ledger SET state = 'not_placed'")
+    tenios.fault = REFUSED
+    with pytest.raises(RejectedError):
+        start("sync", sqlite_ledger, tenios.url)
+    entry = sqlite_ledger.get(KEY)
+    assert entry is not None
+    assert (entry.handle, entry.status, entry.attempts) == (None, None, 2)
