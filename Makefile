@@ -7,17 +7,17 @@ READY ?= .venv/.ready
 NODE_READY = tools/node_modules/.package-lock.json
 NODE_BIN = tools/node_modules/.bin
 PARALLEL = --numprocesses auto --maxprocesses 4
-# What `make test SUITE=...` runs, and about how many minutes it takes on two cores.
+# What `make test SUITE=...` runs, and about how long it takes on two cores.
 TESTS_ = --ignore tests/clients --ignore tests/mutation --ignore tests/campaign/test_chaos.py
 TESTS_contract = tests/contract
 TESTS_clients = tests/clients
 TESTS_chaos = tests/campaign/test_chaos.py
 TESTS_mutants = tests/mutation
-MINUTES_ = 15
-MINUTES_contract = 3
-MINUTES_clients = 5
-MINUTES_chaos = 4
-MINUTES_mutants = 5
+MINUTES_ = 4 minutes
+MINUTES_contract = a minute
+MINUTES_clients = 2 minutes
+MINUTES_chaos = 5 minutes
+MINUTES_mutants = a minute
 TESTS = $(or $(TESTS_$(SUITE)),$(error There is no suite $(SUITE), but contract, clients, chaos and mutants))
 SCREENSHOTS = tests/simulator/server/test_console.py::test_pages_are_accessible \
 	tests/examples/test_fastapi_page.py::test_page_shows_the_progress_of_the_call
@@ -88,7 +88,7 @@ test: $(READY) $(NODE_READY) $(if $(filter clients mutants,$(SUITE)),artefacts) 
 	$(if $(filter clients mutants,$(SUITE)),$(call require,go,$(GO)))
 	$(if $(filter clients,$(SUITE)),$(call require,mvn,$(JDK)))
 	$(if $(filter clients,$(SUITE)),$(call require,php,$(PHP)))
-	@$(if $(ARGS),,echo "The tests take about $(MINUTES_$(SUITE)) minutes on two cores.")
+	@$(if $(ARGS),,echo "The tests take about $(MINUTES_$(SUITE)) on two cores.")
 	$(BIN)/pytest $(PARALLEL) $(TESTS) $(ARGS)
 
 contract clients:
