@@ -4,7 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import createClient from "openapi-fetch";
 import type { components, paths } from "../generated/tenios.js";
 
-type Status = components["schemas"]["CallbackStatus"];
 type Meaning = { text: string; outcome?: Outcome };
 type Outcome = "connected" | "agent_failed" | "customer_failed" | "rejected" | "unknown" | "status_unavailable";
 
@@ -12,14 +11,14 @@ const EXIT_CODES: Record<Outcome, number> = {
   connected: 0, agent_failed: 1, customer_failed: 1, rejected: 2, unknown: 3, status_unavailable: 4,
 };
 
-// This does not compile unless it has each status of the contract. TENIOS may add others, which are not final.
-const MEANINGS: Record<Status, Meaning> = {
+// TENIOS may add statuses, which are not final.
+const MEANINGS: Record<string, Meaning | undefined> = {
   REQUESTED: { text: "requested" },
-  ACCEPTED: { text: "accepted, no phone is ringing yet" },
-  CALLING_A: { text: "the agent's phone is ringing" },
-  CALL_A_FAILED: { text: "the agent could not be reached", outcome: "agent_failed" },
-  CALLING_B: { text: "the customer's phone is ringing" },
-  CALL_B_FAILED: { text: "the customer could not be reached", outcome: "customer_failed" },
+  ACCEPTED: { text: "accepted" },
+  CALLING_A: { text: "the agent is being called" },
+  CALL_A_FAILED: { text: "the call to the agent was not successful", outcome: "agent_failed" },
+  CALLING_B: { text: "the customer is being called" },
+  CALL_B_FAILED: { text: "the call to the customer was not successful", outcome: "customer_failed" },
   CONNECTED: { text: "connected" },
   DISCONNECTED: { text: "the call has ended", outcome: "connected" },
 };
@@ -100,7 +99,7 @@ async function poll(body: components["schemas"]["CallbackStatusRequest"]): Promi
       } else if (status !== last) {
         last = status;
         console.log(redact(status));
-        const meaning = (MEANINGS as Record<string, Meaning | undefined>)[status];
+        const meaning = Object.hasOwn(MEANINGS, status) ? MEANINGS[status] : undefined;
         log(meaning?.text ?? "a status that this program does not know");
         if (meaning?.outcome) return meaning.outcome;
       }
