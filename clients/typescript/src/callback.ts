@@ -49,6 +49,12 @@ function nameOf(error: unknown): string {
   return cause?.code ?? name;
 }
 
+/** Returns the code of an error response. Not its message, which may repeat the access key in any spelling. */
+function codeOf(error: unknown): string {
+  const code = (error as { error_code?: unknown } | undefined)?.error_code;
+  return typeof code === "string" && /^[A-Z_]{1,40}$/.test(code) ? code : "";
+}
+
 // Following a redirect would send the access key elsewhere, and the init request twice.
 const withoutRedirects = () => ({ redirect: "manual", signal: AbortSignal.timeout(timeoutSeconds * 1000) }) as const;
 
@@ -65,7 +71,7 @@ async function start(body: components["schemas"]["InitCallbackRequest"]): Promis
   try {
     const { data, error, response } = await client.POST("/callback/init", { body, ...sentOnce(body) });
     if (REJECTIONS.has(response.status)) {
-      return logged("rejected", "TENIOS refused to start the callback:", response.status, error?.error_message);
+      return logged("rejected", "TENIOS refused to start the callback:", response.status, codeOf(error));
     }
     // The contract says number. Decimal text is accepted, too, but not "010", which may be an id of another kind. An id beyond
     // 2 ** 53 may have been rounded to another one.
@@ -120,7 +126,7 @@ async function run([number, delay, announcement, key]: string[]): Promise<Outcom
       return logged("rejected", `Nothing was sent: ${name} must be from ${least} to 3600, got`, process.env[name]);
     }
   }
-  if (!number || !/^\d{0,9}$/.test(delay ?? "")) {
+  if (!number || !/^\d{0,10}$/.test(delay ?? "") || Number(delay) > 2 ** 31 - 1) {
     return logged("rejected", "Nothing was sent. Usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]");
   }
   const started = await start({
