@@ -63,13 +63,15 @@ fix: generate ## Regenerate, fix what ruff can fix, and format
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-generate: $(READY) ## Write generated/ and the sync client
+generate: $(READY) ## Write generated/, the sync client and the generated vectors
 	$(BIN)/python scripts/generate.py
 	$(BIN)/python scripts/generate_sync.py
+	$(BIN)/python scripts/vectors.py
 
 generate-check: $(READY) ## Fail if generated/ or the sync client is out of date
 	$(BIN)/python scripts/generate.py --check
 	$(BIN)/python scripts/generate_sync.py --check
+	$(BIN)/python scripts/vectors.py --check
 
 lint: $(READY) $(NODE_READY) ## Lint the contracts and the code
 	$(NODE_BIN)/redocly lint --config tools/redocly.yaml $(CONTRACTS) $(WORKFLOW)

@@ -11,14 +11,20 @@ README.md in this folder describes how the program is called, and what is compar
 from __future__ import annotations
 
 import argparse
+import base64
+import html
 import json
 import os
+import re
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import threading
+import time
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Sequence  # noqa: UP035 - also for Python 3.9
@@ -39,7 +45,13 @@ LIMIT = 60
 _SHOWN = 8
 _SETTINGS = {"POLL_SECONDS": "0.02", "MAX_PAUSE_SECONDS": "0.1"}
 _SHORT_TIMEOUT = "3"
+# Of a pause that may be missing: timers fire a little early.
+_TOLERANCE = 0.1
 _LISTED = 8
+_WITHOUT_BODY = {204, 304}
+# The programs that are running, and the signals that have ended this one.
+_running: set[int] = set()
+_ended_by: list[int] = []
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -59,6 +71,7 @@ class Vector(NamedTuple):
 
     name: str
     parts: list[Part]
+    settings: dict[str, str]
 
     @property
     def exchanges(self) -> list[dict[str, Any]]:
@@ -72,24 +85,29 @@ class Vector(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request as it arrived. The names of headers are in lower case."""
+    """
+    A request as it arrived, and when all of it had, in seconds. The names of headers are in lower
+    case.
+    """
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
+    at: float
 
 
 class Result(NamedTuple):
     """
-    What a program did: what it printed, its exit code (None if it did not end), and the requests
-    that arrived.
+    What a program did: what it printed, its exit code (None if it did not end), the requests that
+    arrived, and when each was answered.
     """
 
     stdout: str
     stderr: str
     exit_code: int | None
     requests: list[Request]
+    answered: list[float]
 
 
 def vectors() -> list[Vector]:
@@ -98,11 +116,15 @@ def vectors() -> list[Vector]:
     for path in sorted(Path(__file__).parent.glob("*.json")):
         for each in json.loads(path.read_text(encoding="utf-8")).get("vectors", ()):
             parts = [
-                Part(part["call"], part["exchanges"], part["expect"])
+                Part(part["call"], _all(part["exchanges"]), part["expect"])
                 for part in [each, *each.get("then", ())]
             ]
-            found.append(Vector(each["name"], parts))
+            found.append(Vector(each["name"], parts, each.get("settings", {})))
     return found
+
+
+def _all(exchanges: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [exchange for exchange in exchanges for _ in range(exchange.get("times", 1))]
 
 
 class VectorServer:
@@ -115,6 +137,7 @@ class VectorServer:
 
     Attributes:
         requests: The whole requests that have arrived.
+        answered: When the response to each began.
         url: Its address.
     """
 
@@ -130,6 +153,7 @@ class VectorServer:
         """Begin another vector."""
         with self._lock:
             self.requests: list[Request] = []
+            self.answered: list[float] = []
             self._responses = [exchange["response"] for exchange in exchanges]
 
     def __enter__(self) -> VectorServer:  # noqa: PYI034 - Self is not in Python 3.9
@@ -166,6 +190,7 @@ class VectorServer:
                         if number < len(self._responses)
                         else {"disconnect": "close"}
                     )
+                    self.answered.append(time.monotonic())
                 if not self._respond(sock, response):
                     return
 
@@ -192,7 +217,7 @@ def _encoded(response: dict[str, Any]) -> bytes:
     body = json.dumps(response["body"]) if "body" in response else response.get("text", "")
     content = body.encode()
     headers = {"Connection": "close", **response["headers"]}
-    if response["status"] != 204:  # noqa: PLR2004 - which has no body
+    if response["status"] not in _WITHOUT_BODY:
         headers["Content-Length"] = str(len(content))
     lines = [
         f"HTTP/1.1 {response['status']} Reason",
@@ -223,7 +248,7 @@ def _requests_on(sock: socket.socket, stopped: threading.Event) -> Iterator[Requ
             if found is not None:
                 body, data = found
                 has_continued = False
-                yield Request(method, path, headers, body)
+                yield Request(method, path, headers, body, time.monotonic())
                 continue
             if headers.get("expect", "").lower() == "100-continue" and not has_continued:
                 has_continued = True
@@ -267,6 +292,7 @@ def run_program(command: Sequence[str], vector: Vector, *, cwd: str | None = Non
             "no_proxy": "127.0.0.1",
             **_SETTINGS,
             **timeout,
+            **vector.settings,
         }
         with subprocess.Popen(
             [*command, *arguments],
@@ -279,14 +305,85 @@ def run_program(command: Sequence[str], vector: Vector, *, cwd: str | None = Non
             errors="replace",
             start_new_session=True,
         ) as process:
+            _running.add(process.pid)
+            if _ended_by:
+                _end(process.pid)
             try:
                 stdout, stderr = process.communicate(timeout=LIMIT)
                 exit_code: int | None = process.returncode
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                stdout, stderr = process.communicate()
                 exit_code = None
-        return Result(stdout, stderr, exit_code, list(server.requests))
+                _end(process.pid)
+                stdout, stderr = process.communicate()
+            finally:
+                _end(process.pid)  # also what it has started
+                _running.remove(process.pid)
+        return Result(stdout, stderr, exit_code, list(server.requests), list(server.answered))
+
+
+def _end(process_id: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process_id, signal.SIGKILL)
+
+
+def _end_all(number: int, _: object) -> None:
+    """End the programs that are running. An exception could leave out one that has just started."""
+    _ended_by.append(number)
+    for process_id in list(_running):
+        _end(process_id)
+
+
+def groups(chosen: Sequence[Vector]) -> list[list[Vector]]:
+    """
+    Divide vectors into groups that one process can run, whose outcomes have the same exit code. A
+    vector whose number of requests or time the program may choose is alone.
+    """
+    found: dict[Any, list[Vector]] = {}
+    for number, vector in enumerate(chosen):
+        expects = [part.expect for part in vector.parts]
+        code = max(EXIT_CODES[expect["outcome"]] for expect in expects)
+        is_alone = any("alternative" in expect for expect in expects)
+        key = number if is_alone else (vector.stalls, code, *sorted(vector.settings.items()))
+        found.setdefault(key, []).append(vector)
+    return list(found.values())
+
+
+def together(group: Sequence[Vector]) -> Vector:
+    """Return a vector with the callbacks of all of a group."""
+    parts = [part for vector in group for part in vector.parts]
+    return Vector(", ".join(vector.name for vector in group), parts, group[0].settings)
+
+
+def check(
+    command: Sequence[str], group: Sequence[Vector], *, cwd: str | None = None
+) -> list[tuple[Vector, list[str]]]:
+    """
+    Run a program against a group of vectors in one process, and if it fails against each alone.
+    Return what is wrong by vector.
+    """
+    if len(group) > 1 and group[0].stalls:
+        # At the same time, since the program waits until it gives up.
+        with ThreadPoolExecutor(len(group)) as pool:
+            found = pool.map(lambda vector: check(command, [vector], cwd=cwd), group)
+            return [each for found_alone in found for each in found_alone]
+    if len(group) > 1:
+        result = run_program(command, together(group), cwd=cwd)
+        problems = problems_of(result, together(group))
+        if not problems or _ended_by:
+            return [(vector, []) for vector in group]
+        alone = [each for vector in group for each in check(command, [vector], cwd=cwd)]
+        if any(found for _, found in alone):
+            return alone
+        return [
+            *alone[:-1],
+            (group[-1], ["It failed only after the others of its group.", *problems]),
+        ]
+    result = run_program(command, group[0], cwd=cwd)
+    problems = problems_of(result, group[0])
+    if problems and result.stderr.strip():
+        last = result.stderr.strip().splitlines()[-1]
+        problems.append(f"Its last line on standard error: {last[:200]}")
+    return [(group[0], problems)]
 
 
 def _arguments(call: dict[str, Any]) -> list[str]:
@@ -300,11 +397,8 @@ def _arguments(call: dict[str, Any]) -> list[str]:
 
 def problems_of(result: Result, vector: Vector) -> list[str]:
     """Return what is wrong with a result, in a sentence each."""
-    shown = result.stdout + result.stderr
     problems = []
-    if any(
-        ACCESS_KEY[start : start + _SHOWN] in shown for start in range(len(ACCESS_KEY) - _SHOWN + 1)
-    ):
+    if shows_key(result.stdout + result.stderr):
         problems.append("It printed the access key, or a part of it.")
     if result.exit_code is None:
         return [
@@ -328,7 +422,51 @@ def problems_of(result: Result, vector: Vector) -> list[str]:
         code = max(EXIT_CODES[outcome] for outcome in expected)
         if result.exit_code != code:
             problems.append(f"Its exit code was {result.exit_code}, not {code}.")
-    return problems + request_problems(result.requests, exchanges)
+    problems += request_problems(result.requests, exchanges)
+    return problems or pause_problems(result, vector)
+
+
+def shows_key(text: str) -> bool:
+    """
+    Return whether *text* has the access key, or eight characters of it in a row, in any spelling
+    that a program may have made of it or found in a response.
+    """
+    spellings = {ACCESS_KEY.lower(), ACCESS_KEY[::-1].lower(), ACCESS_KEY.encode().hex()}
+    for spelled in (text, urllib.parse.unquote(text), _unescaped(text)):
+        lower = spelled.lower()
+        for spelling in spellings:
+            shown = _SHOWN * len(spelling) // len(ACCESS_KEY)
+            pieces = range(len(spelling) - shown + 1)
+            if any(spelling[start : start + shown] in lower for start in pieces):
+                return True
+    # At each of the three places of a key in a text that is encoded as a whole.
+    encoded = [base64.b64encode(b" " * n + ACCESS_KEY.encode()).decode()[4:20] for n in range(3)]
+    return any(each in text for each in encoded)
+
+
+def _unescaped(text: str) -> str:
+    """Return *text* with the escapes of JSON and HTML for characters as those characters."""
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
+    return html.unescape(text)
+
+
+def pause_problems(result: Result, vector: Vector) -> list[str]:
+    """
+    Return which status requests came too soon after the response to the one before: sooner than
+    POLL_SECONDS, or than the pause of the exchange.
+    """
+    least = float({**_SETTINGS, **vector.settings}["POLL_SECONDS"])
+    problems = []
+    for number, exchange in enumerate(vector.exchanges[: len(result.requests) - 1]):
+        paths = [each.path for each in result.requests[number : number + 2]]
+        pause = max(least, exchange.get("pause", 0))
+        waited = result.requests[number + 1].at - result.answered[number]
+        if paths == ["/callback/status"] * 2 and waited < pause * (1 - _TOLERANCE) - 0.002:
+            problems.append(
+                f"Request {number + 2} came {waited:.3f} seconds after a response, not {pause} or "
+                "more."
+            )
+    return problems[:_LISTED]
 
 
 def expectations(
@@ -377,6 +515,8 @@ def request_problems(requests: Sequence[Request], exchanges: Sequence[dict[str, 
 def _problems_of_request(request: Request, expected: dict[str, Any]) -> Iterator[str]:
     if request.method != "POST":
         yield f"its method is {request.method}, not POST."
+    if any(shows_key(f"{name}: {value}") for name, value in request.headers.items()):
+        yield "a header has the access key, which belongs into the body only."
     content_type = request.headers.get("content-type", "")
     media_type, _, parameter = content_type.lower().replace(" ", "").partition(";")
     if media_type != "application/json" or parameter not in {"", "charset=utf-8"}:
@@ -415,21 +555,21 @@ def main() -> int:
     chosen = [vector for vector in vectors() if options.only.lower() in vector.name.lower()]
     if not chosen:
         parser.error(f"no vector has {options.only!r} in its name")
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _end_all)
     failed = 0
-    for vector in chosen:
+    for group in groups(chosen):
         try:
-            result = run_program(options.command, vector)
+            checked = check(options.command, group)
         except OSError as error:
             parser.error(f"{options.command[0]} could not be run: {error}")
-        problems = problems_of(result, vector)
-        failed += bool(problems)
-        print("FAIL" if problems else "ok  ", vector.name, flush=True)  # noqa: T201 - the report
-        if problems and result.stderr.strip():
-            problems.append(
-                f"Its last line on standard error: {result.stderr.strip().splitlines()[-1][:200]}"
-            )
-        for problem in problems:
-            print("       ", problem.replace(ACCESS_KEY, "***"), flush=True)  # noqa: T201 - the report
+        if _ended_by:
+            return 128 + _ended_by[0]
+        for vector, problems in checked:
+            failed += bool(problems)
+            print("FAIL" if problems else "ok  ", vector.name, flush=True)  # noqa: T201 - the report
+            for problem in problems:
+                print("       ", problem.replace(ACCESS_KEY, "***"), flush=True)  # noqa: T201 - the report
     print(f"{len(chosen) - failed} passed, {failed} failed")  # noqa: T201 - the report
     return 1 if failed else 0
 

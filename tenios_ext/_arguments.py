@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _DTMF_KEYS = frozenset("0123456789*#")
 _MAX_DIGITS = len(str(MAX_ID))
+#: Characters, as in the contract.
+_MAX_ANNOUNCEMENT = 5000
 
 
 def to_handle(callback: object, clock: Clock) -> CallbackHandle:
@@ -72,9 +74,7 @@ def init_request(
             callback_number=_number(number, settings),
             delay=_whole_seconds(delay),
             agent_announcement=(
-                UNSET
-                if agent_announcement is None
-                else _text("agent_announcement", agent_announcement)
+                UNSET if agent_announcement is None else _announcement(agent_announcement)
             ),
             dtmf_key_to_trigger_customer_call=UNSET if dtmf_key is None else _dtmf_key(dtmf_key),
         )
@@ -132,6 +132,15 @@ def _text(name: str, value: object) -> str:
     else:
         return value
     raise InvalidArgumentError(message)
+
+
+def _announcement(value: object) -> str:
+    text = _text("agent_announcement", value)
+    if len(text) > _MAX_ANNOUNCEMENT:
+        raise InvalidArgumentError(
+            f"agent_announcement must have at most {_MAX_ANNOUNCEMENT} characters, got {len(text)}."
+        )
+    return text
 
 
 def _dtmf_key(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -13,7 +14,7 @@ from tenios_ext.openapi import contract_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAX_DIGITS = 19  # of a 64-bit integer
+_DECIMAL = r"0|[1-9][0-9]{0,18}"  # a 64-bit integer has 19 digits
 _FORM = {"type", "pattern", "format"}
 
 
@@ -99,10 +100,10 @@ class RequestSchema:
 
 def decimal(text: str) -> int | None:
     """
-    Return the number that *text* has in decimal digits; None if it has other characters or is too
-    long for 64 bits.
+    Return the number that *text* has in decimal digits; None if it has other characters or leading
+    zeros, or is too long for 64 bits.
     """
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None
+    return int(text) if re.fullmatch(_DECIMAL, text) else None
 
 
 def _inlined(document: Mapping[str, Any], node: Any) -> Any:

@@ -125,18 +125,13 @@ func start(ctx context.Context, client *tenios.Client, request tenios.InitCallba
 	}
 	switch response.StatusCode {
 	case 400, 401, 403, 404, 405, 413, 415, 422, 429:
-		return 0, logged("rejected", "TENIOS refused to start the callback: ", response.Status, " ", parseError(body).ErrorMessage)
+		return 0, logged("rejected", "TENIOS refused to start the callback: ", response.StatusCode, " ", errorCode(body))
 	case 200:
-		var started struct {
-			ID json.RawMessage `json:"id"`
-		}
-		if json.Unmarshal(body, &started) == nil {
-			if id, err := parseID(string(started.ID)); err == nil {
-				return id, ""
-			}
+		if id, err := parseID(string(fields(body)["id"])); err == nil {
+			return id, ""
 		}
 	}
-	return 0, logged("unknown", "Phones may be ringing: no usable id in the response, ", response.Status)
+	return 0, logged("unknown", "Phones may be ringing: no usable id in the response, ", response.StatusCode)
 }
 
 var decimalText = regexp.MustCompile(`^"(?:0|[1-9][0-9]{0,18})"$`)
@@ -156,35 +151,32 @@ func parseID(text string) (int64, error) {
 
 // poll sends status requests until the callback has ended. Failed ones are repeated.
 func poll(ctx context.Context, client *tenios.Client, request tenios.CallbackStatusRequest, set settings) string {
-	for last := tenios.CallbackStatus(""); ; {
+	for last := ""; ; {
 		wait := set.poll
 		response, body, err := read(client.GetCallbackStatus(ctx, request))
-		var current tenios.CallbackStatusResponse
+		var current string
 		switch {
 		case err != nil:
 			log("Status request failed, polling again: ", err)
 		case response.StatusCode == 401, response.StatusCode == 403,
-			response.StatusCode == 400 && parseError(body).ErrorCode == "BAD_CREDENTIALS":
-			return logged("status_unavailable", "The callback goes on, but TENIOS refuses to return its status: ", response.Status)
+			response.StatusCode == 400 && errorCode(body) == "BAD_CREDENTIALS":
+			return logged("status_unavailable", "The callback goes on, but TENIOS refuses to return its status: ", response.StatusCode)
 		case response.StatusCode != 200:
-			log("Status request failed, polling again: ", response.Status)
+			log("Status request failed, polling again: ", response.StatusCode)
 			retryAfter, _ := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 31) // 0 for a date, which is ignored.
 			wait = max(set.poll, min(time.Duration(retryAfter)*time.Second, set.maxPause))
-		case json.Unmarshal(body, &current) != nil || current.Status == "":
+		case json.Unmarshal(fields(body)["status"], &current) != nil || current == "":
 			log("Status request failed, polling again: no status in the response")
-		case current.Status != last:
-			last = current.Status
-			fmt.Println(redact(string(last)))
-			switch last {
-			case tenios.CALLAFAILED:
+		case current != last:
+			last = current
+			fmt.Println(redact(last))
+			switch last { // TENIOS may add statuses, which are not final.
+			case "CALL_A_FAILED":
 				return "agent_failed"
-			case tenios.CALLBFAILED:
+			case "CALL_B_FAILED":
 				return "customer_failed"
-			case tenios.DISCONNECTED:
+			case "DISCONNECTED":
 				return "connected"
-			case tenios.REQUESTED, tenios.ACCEPTED, tenios.CALLINGA, tenios.CALLINGB, tenios.CONNECTED:
-			default: // TENIOS may add statuses, which are not final.
-				log("a status that this program does not know")
 			}
 		}
 		time.Sleep(wait)
@@ -201,10 +193,21 @@ func read(response *http.Response, err error) (*http.Response, []byte, error) {
 	return response, bytes.TrimPrefix(body, []byte("\ufeff")), err
 }
 
-// parseError returns an empty error if the body is something else, such as a proxy's page.
-func parseError(body []byte) (parsed tenios.CallbackError) {
-	_ = json.Unmarshal(body, &parsed)
-	return parsed
+// fields returns the fields of a JSON object, none if the body is something else, such as a proxy's page. The generated structs
+// would take "ID" for "id".
+func fields(body []byte) (object map[string]json.RawMessage) {
+	_ = json.Unmarshal(body, &object)
+	return object
+}
+
+var wellFormedCode = regexp.MustCompile(`^[A-Z_]{1,40}$`)
+
+// errorCode returns the code of an error response. Another text may repeat the access key, in any spelling.
+func errorCode(body []byte) (code string) {
+	if json.Unmarshal(fields(body)["error_code"], &code) != nil || !wellFormedCode.MatchString(code) {
+		return ""
+	}
+	return code
 }
 
 func logged(outcome string, parts ...any) string {

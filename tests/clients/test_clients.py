@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -23,7 +22,7 @@ from support.prism import ROOT, Prism, prism_mock
 from support.serving import serving
 from support.vectors import ACCESS_KEY, CALLBACK_CONFIG_ID, Vector, vectors
 
-from conformance.run import EXIT_CODES, problems_of, run_program
+from conformance.run import EXIT_CODES, check, groups
 from tenios_simulator import Simulator
 from tenios_simulator._clocks import ScaledClock
 
@@ -159,26 +158,11 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize(
-    "vector",
-    [vector for vector in vectors() if not vector.stalls],
-    ids=lambda vector: vector.name,
-)
-def test_client_conforms_to_vector(client: ExampleClient, vector: Vector) -> None:
-    assert problems(client, vector) == []
-
-
-def test_client_conforms_to_vectors_of_a_server_that_stalls(client: ExampleClient) -> None:
-    """At the same time, since the client waits until it gives up."""
-    stalling = [vector for vector in vectors() if vector.stalls]
-    with ThreadPoolExecutor(len(stalling)) as pool:
-        found = pool.map(lambda vector: problems(client, vector), stalling)
-    assert list(found) == [[]] * len(stalling)
-
-
-def problems(client: ExampleClient, vector: Vector) -> list[str]:
-    result = run_program(client.command, vector, cwd=str(client.folder))
-    return [f"{vector.name}: {each} {result.stderr}" for each in problems_of(result, vector)]
+@pytest.mark.parametrize("group", groups(vectors()), ids=lambda group: group[0].name)
+def test_client_conforms_to_vectors(client: ExampleClient, group: list[Vector]) -> None:
+    """Each group of vectors is run by one process. The first of a group names it."""
+    checked = check(client.command, group, cwd=str(client.folder))
+    assert {vector.name: problems for vector, problems in checked if problems} == {}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +24,11 @@ from conformance.run import Vector, problems_of, run_program, vectors
 if TYPE_CHECKING:
     from pathlib import Path
 
-CLIENT = (ROOT / "clients/php/callback.php").read_text(encoding="utf-8")
+CLIENT = {
+    name: (ROOT / "clients/php" / name).read_text(encoding="utf-8")
+    for name in ("callback.php", "src/Tenios.php")
+}
 RUNNER = ROOT / "conformance/run.py"
-POLL_AGAIN = "'Status request failed, polling again'"
 
 
 class WrongClient(NamedTuple):
@@ -49,10 +52,15 @@ KEPT = {
     "CURLOPT_FORBID_REUSE => true": "CURLOPT_FORBID_REUSE => false",
 }
 NOT_CONNECTED = "if (!$response->isConnected) {"
-FINAL = "isset(FINAL_STATUSES[$status])"
+FINAL = "isset(self::FINAL_STATUSES[$status])"
+GIVEN = "return self::FINAL_STATUSES[$status]"
 TIME_LIMIT = "CURLOPT_TIMEOUT_MS => (int) ($this->timeoutSeconds * 1000)"
 FOLLOW = "CURLOPT_FOLLOWLOCATION => false"
 REFUSED = "in_array($response->status, [401, 403], true)"
+DESCRIBED = "$code = $response->document()['error_code'] ?? '';"
+ID = "$response->document()['id']"
+REJECTED = "if (in_array($response->status, self::REJECTIONS, true)) {"
+BAD_CREDENTIALS = "($document['error_code'] ?? null) === 'BAD_CREDENTIALS'"
 STATUS = (
     "$status = $response->status === 200 && $response->error === '' ? ($document['status'] ?? "
     "null) : null;"
@@ -189,15 +197,15 @@ WRONG_CLIENTS = [
         "unknown status is final",
         {
             FINAL: "!in_array($status, ['CALLING_A', 'CALLING_B', 'CONNECTED'], true)",
-            "return FINAL_STATUSES[$status]": "return FINAL_STATUSES[$status] ?? 'agent_failed'",
+            GIVEN: f"{GIVEN} ?? 'agent_failed'",
         },
         "a status that is not in the contract",
     ),
     WrongClient(
         "each FAILED is final",
         {
-            FINAL: "isset(FINAL_STATUSES[$status]) || str_ends_with($status, '_FAILED')",
-            "return FINAL_STATUSES[$status]": "return FINAL_STATUSES[$status] ?? 'agent_failed'",
+            FINAL: f"{FINAL} || str_ends_with($status, '_FAILED')",
+            GIVEN: f"{GIVEN} ?? 'agent_failed'",
         },
         "even if it ends in FAILED",
     ),
@@ -224,7 +232,7 @@ WRONG_CLIENTS = [
     WrongClient(
         "half of the key printed",
         {"'***', $text)": "substr($this->accessKey, 0, 10), $text)"},
-        "the key in an error message",
+        "the key in a response to a status request",
     ),
     WrongClient(
         "no time limits", {"CURLOPT_TIMEOUT_MS": "CURLOPT_LOW_SPEED_TIME"}, "no response leaves"
@@ -260,6 +268,300 @@ WRONG_CLIENTS = [
         "400 with BAD_CREDENTIALS",
     ),
     WrongClient("exit code always 0", {"exit($exitCode);": "exit(0);"}, "400 with BAD_CREDENTIALS"),
+    # Rule 2: other codes taken for a refusal, and other places for an id.
+    *(
+        WrongClient(
+            f"{code} is a rejection", {"[400, 401,": f"[{code}, 400, 401,"}, f"each {code // 100}xx"
+        )
+        for code in (402, 406, 410, 423, 428, 451, 501, 505, 507, 511, 304, 206)
+    ),
+    WrongClient(
+        "each 4xx is a rejection",
+        {REJECTED: "if ($response->status >= 400 && $response->status < 500) {"},
+        "each 4xx",
+    ),
+    WrongClient(
+        "each error code is a rejection",
+        {REJECTED: "if (isset($response->document()['error_code'])) {"},
+        "each 5xx",
+    ),
+    *(
+        WrongClient(f"the id from {place}", {f"{ID} ?? null": source}, "another place")
+        for place, source in {
+            "another name": f"{ID} ?? $response->document()['callback_id'] ?? null",
+            "a field in any case": "array_change_key_case($response->document())['id'] ?? null",
+            "an inner object": f"{ID} ?? $response->document()['data']['id'] ?? null",
+            "a list": f"{ID} ?? $response->document()[0]['id'] ?? null",
+            "the first number": "(int) filter_var($response->body, FILTER_SANITIZE_NUMBER_INT)",
+            "a bare number": f"{ID} ?? json_decode($response->body)",
+        }.items()
+    ),
+    WrongClient(
+        "the id of any 2xx",
+        {"$id = $response->status === 200": "$id = intdiv($response->status, 100) === 2"},
+        "each 2xx",
+    ),
+    WrongClient(
+        "the id of any response",
+        {"$id = $response->status === 200": "$id = true"},
+        "each 5xx",
+    ),
+    # Rule 4: what ends the status requests.
+    WrongClient(
+        "a part of the code",
+        {BAD_CREDENTIALS: "str_contains(json_encode($document['error_code'] ?? ''), 'BAD_CRED')"},
+        "in another place or text",
+    ),
+    WrongClient(
+        "the code in the message",
+        {BAD_CREDENTIALS: "str_contains($response->body, 'BAD_CREDENTIALS')"},
+        "in another place or text",
+    ),
+    WrongClient(
+        "the code of a 200",
+        {"($response->status === 400 && (": "(in_array($response->status, [200, 400], true) && ("},
+        "in another place or text",
+    ),
+    *(
+        WrongClient(
+            f"{code} ends the watch",
+            {REFUSED: REFUSED.replace("403", f"403, {code}")},
+            "each HTTP status",
+        )
+        for code in (402, 405, 406, 410, 423, 451, 501, 505)
+    ),
+    WrongClient(
+        "a final status from any response",
+        {STATUS: "$status = $document['status'] ?? null;"},
+        "each HTTP status",
+    ),
+    WrongClient(
+        "the status in any case of letters",
+        {"($document['status'] ?? null)": "(array_change_key_case($document)['status'] ?? null)"},
+        "a status in another place",
+    ),
+    WrongClient(
+        "the status as plain text",
+        {"($document['status'] ?? null)": "($document['status'] ?? trim($response->body))"},
+        "a status in another place",
+    ),
+    *(
+        WrongClient(
+            f"gives up after {count} {what}",
+            {
+                "for ($last = null; ;": "for ($last = null, $count = 0; ;",
+                "$document = $response->document();\n": "$document = $response->document();\n"
+                f"            $count = {counted} ? $count + 1 : 0;\n"
+                f"            if ($count >= {count}) return 'status_unavailable';\n",
+            },
+            noticed_by,
+        )
+        for count, what, counted, noticed_by in (
+            (5, "failures", "$response->status !== 200", "200 failures"),
+            (100, "failures", "$response->status !== 200", "200 failures"),
+            (50, "requests", "true", "stays for 300"),
+            (250, "requests", "true", "stays for 300"),
+            (3, "lost connections", "$response->error !== ''", "200 failures"),
+        )
+    ),
+    # Rule 5: what is final.
+    WrongClient(
+        "final in any case of letters",
+        {"($document['status'] ?? null) :": "strtoupper((string) ($document['status'] ?? '')) :"},
+        "no other word",
+    ),
+    *(
+        WrongClient(
+            f"{word} is final",
+            {"'DISCONNECTED' => 'con": f"'{word}' => 'connected', 'DISCONNECTED' => 'con"},
+            "no other word",
+        )
+        for word in ("COMPLETED", "ENDED", "FAILED", "CALL_FAILED", "CANCELLED", "DISCONNECTED_A")
+    ),
+    WrongClient(
+        "each status that begins with DISCONNECT is final",
+        {
+            FINAL: f"{FINAL} || str_starts_with($status, 'DISCONNECT')",
+            GIVEN: f"{GIVEN} ?? 'connected'",
+        },
+        "no other word",
+    ),
+    # Rule 6: pauses.
+    WrongClient("no pause", {"usleep((int) ($pause * 1_000_000))": "true"}, "a pause after each"),
+    WrongClient(
+        "no pause after a failure",
+        {"$pause = max($pause, min($asked, $this->maxPauseSeconds));": "$pause = 0;"},
+        "a pause after each",
+    ),
+    WrongClient(
+        "Retry-After ignored",
+        {"$pause = max($pause, min($asked, $this->maxPauseSeconds));": ""},
+        "at least Retry-After",
+    ),
+    WrongClient(
+        "Retry-After in milliseconds",
+        {"(float) $response->retryAfter": "(float) $response->retryAfter / 1000"},
+        "at least Retry-After",
+    ),
+    WrongClient(
+        "Retry-After ignored if it is longer than the longest pause",
+        {"min($asked, $this->maxPauseSeconds)": "($asked <= $this->maxPauseSeconds ? $asked : 0)"},
+        "Retry-After is longer",
+    ),
+    WrongClient(
+        "Retry-After shortens the pause",
+        {"max($pause, min($asked": "min(PHP_INT_MAX, min($asked"},
+        "does not shorten",
+    ),
+    # Rule 7: the key in another place or spelling.
+    *(
+        WrongClient(
+            f"the key in {place}", {"'Expect:']": f"'Expect:', {header}]"}, "connected and ends"
+        )
+        for place, header in {
+            "a header": "'X-Access-Key: ' . $this->accessKey",
+            "a bearer token": "'Authorization: Bearer ' . $this->accessKey",
+            "basic authentication": "'Authorization: ' . base64_encode(':' . $this->accessKey)",
+            "a cookie": "'Cookie: key=' . rawurlencode($this->accessKey)",
+        }.items()
+    ),
+    WrongClient(
+        "the key in the path",
+        {"$this->baseUrl . $path": "$this->baseUrl . $path . '?access_key=' . $this->accessKey"},
+        "connected and ends",
+    ),
+    WrongClient(
+        "the key twice in the body",
+        {"['access_key' =>": "['key' => $this->accessKey, 'access_key' =>"},
+        "connected and ends",
+    ),
+    *(
+        WrongClient(
+            f"the key printed {how}",
+            {'$this->log("Status': f'$this->log({shown}); $this->log("Status'},
+            "is repeated after 503",
+        )
+        for how, shown in {
+            "in base64": "base64_encode($this->accessKey)",
+            "in hexadecimal": "bin2hex($this->accessKey)",
+            "in lower case": "strtolower($this->accessKey)",
+            "backwards": "strrev($this->accessKey)",
+            "percent-encoded": "str_replace('-', '%2D', $this->accessKey)",
+            "in JSON": "'\\\\u0054' . substr($this->accessKey, 1)",
+            "in part": "substr($this->accessKey, -8)",
+        }.items()
+    ),
+    WrongClient(
+        "the text of a response printed",
+        {DESCRIBED: f"$this->log($response->body); {DESCRIBED}"},
+        "the key escaped in JSON",
+    ),
+    WrongClient(
+        "the message of a response printed",
+        {
+            DESCRIBED: "$code = json_encode($response->document()['error_message'] ?? '');",
+            "is_string($code) && preg_match('/^[A-Z_]{1,40}$/D', $code)": "true",
+        },
+        "the key in lower case",
+    ),
+    # What the caller asked for, and what is reported.
+    *(
+        WrongClient(f"number {how}", {"=> $number,": f"=> {changed},"}, "each number")
+        for how, changed in {
+            "without the plus sign": "ltrim($number, '+')",
+            "with 00": "'00' . ltrim($number, '+')",
+            "cut off": "substr($number, 0, 12)",
+            "with a German prefix": "preg_replace('/^\\+49/', '+490', $number)",
+        }.items()
+    ),
+    *(
+        WrongClient(f"delay {how}", {"'delay' => $delay,": f"'delay' => {changed},"}, "each delay")
+        for how, changed in {
+            "limited": "min($delay, 86400)",
+            "in milliseconds": "$delay * 1000",
+            "at least 1": "max(1, $delay)",
+            "in minutes": "intdiv($delay, 60) * 60",
+            "of 16 bits": "$delay & 0xffff",
+        }.items()
+    ),
+    *(
+        WrongClient(
+            f"announcement {how}",
+            {"=> $announcement,": f"=> {changed},"},
+            "an announcement is sent",
+        )
+        for how, changed in {
+            "trimmed": "trim($announcement)",
+            "without repeated blanks": "preg_replace('/ +/', ' ', $announcement)",
+            "in one line": "str_replace(\"\\n\", ' ', $announcement)",
+            "escaped for HTML": "htmlspecialchars($announcement)",
+            "without tags": "strip_tags($announcement)",
+            "unescaped": "stripslashes($announcement)",
+            "decoded": "urldecode($announcement)",
+            "cut at 255": "iconv_substr($announcement, 0, 255, 'UTF-8')",
+            "cut at 1024": "iconv_substr($announcement, 0, 1024, 'UTF-8')",
+            "capitalized": "ucfirst($announcement)",
+        }.items()
+    ),
+    WrongClient(
+        "fields that are false to PHP left out",
+        {", fn (string $value): bool => $value !== ''": ""},
+        "each key of a phone",
+    ),
+    WrongClient(
+        "only digits as a key",
+        {"=> $key]": "=> preg_replace('/[^0-9]/', '', $key)]"},
+        "each key of a phone",
+    ),
+    WrongClient(
+        "arguments kept from the callback before",
+        {
+            "$optional = [": "static $kept = []; $optional = [",
+            "'delay' => $delay,\n": "'delay' => $delay, ...($kept += array_filter($optional)),\n",
+        },
+        "not those of the one before",
+    ),
+    WrongClient(
+        "only the last status reported",
+        {
+            "$report($this->redact($status));": f"if ({FINAL}) $report($status);",
+        },
+        "connected and ends",
+    ),
+    WrongClient(
+        "statuses reported in another order",
+        {
+            "$report($this->redact($status));": "array_unshift($all, $status);",
+            "for ($last = null; ;": "for ($last = null, $all = []; ;",
+            GIVEN: f"array_map($report, $all); {GIVEN}",
+        },
+        "connected and ends",
+    ),
+    WrongClient(
+        "a status reported again after a failure",
+        {"// A date is ignored.": "$last = null;"},
+        "does not repeat a status",
+    ),
+    WrongClient(
+        "last status kept for the next callback",
+        {"for ($last = null; ;": "static $last = null; for (; ;"},
+        "with its own id",
+    ),
+    WrongClient(
+        "id kept for the next callback",
+        {
+            "['id' => $id]": "['id' => $kept ??= $id]",
+            "for ($last = null; ;": "static $kept = null; for ($last = null; ;",
+        },
+        "with its own id",
+    ),
+    WrongClient(
+        "stops after a callback that is not connected",
+        {
+            "$exitCode = max(": "if ($outcome === 'rejected') exit(2); $exitCode = max(",
+        },
+        "each outcome",
+    ),
     WrongClient(
         "polls as a PUT",
         {"CURLOPT_URL =>": "CURLOPT_CUSTOMREQUEST => 'PUT', CURLOPT_URL =>"},
@@ -279,34 +581,44 @@ def _php(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conformance.run, "LIMIT", 10)
 
 
-def changed(text: str, changes: dict[str, str]) -> str:
-    for before, after in changes.items():
-        assert before in text, before
-        text = text.replace(before, after)
-    return text
+def write(folder: Path, changes: dict[str, str]) -> Path:
+    """Write the client with changes, and return its program."""
+    (folder / "src").mkdir(parents=True)
+    for before in changes:
+        assert any(before in text for text in CLIENT.values()), before
+    for name, text in CLIENT.items():
+        changed = text
+        for before, after in changes.items():
+            changed = changed.replace(before, after)
+        (folder / name).write_text(changed, encoding="utf-8")
+    return folder / "callback.php"
 
 
 def problems(program: Path, vector: Vector) -> list[str]:
     result = run_program(["php", str(program)], vector)
     # It must be wrong in the intended way.
+    output = result.stdout + result.stderr
     for trouble in ("Parse error", "Fatal error", "Warning", "Deprecated"):
-        assert trouble not in result.stdout + result.stderr
+        assert trouble not in output, output[:300]
     return problems_of(result, vector)
 
 
 def test_wrong_clients_are_noticed(tmp_path: Path) -> None:
     """At the same time, since some of them poll until the limit."""
 
-    def is_noticed(wrong: WrongClient) -> bool:
-        program = tmp_path / f"{WRONG_CLIENTS.index(wrong)}.php"
-        program.write_text(changed(CLIENT, wrong.changes), encoding="utf-8")
+    def trouble(wrong: WrongClient) -> str:
+        program = write(tmp_path / str(WRONG_CLIENTS.index(wrong)), wrong.changes)
         chosen = [vector for vector in vectors() if wrong.noticed_by in vector.name]
         assert chosen, wrong.name
-        return any(problems(program, vector) for vector in chosen)
+        try:
+            noticed = any(problems(program, vector) for vector in chosen)
+        except AssertionError as error:
+            return str(error)
+        return "" if noticed else "It is not noticed."
 
     with ThreadPoolExecutor(16) as pool:
-        noticed = zip(WRONG_CLIENTS, pool.map(is_noticed, WRONG_CLIENTS), strict=True)
-    assert [wrong.name for wrong, is_noticed in noticed if not is_noticed] == []
+        troubles = zip(WRONG_CLIENTS, pool.map(trouble, WRONG_CLIENTS), strict=True)
+    assert {wrong.name: trouble for wrong, trouble in troubles if trouble} == {}
 
 
 @pytest.mark.parametrize(
@@ -327,8 +639,8 @@ def test_runner_says_what_fails(
     arguments: list[str], exit_code: int, text: str, tmp_path: Path
 ) -> None:
     wrong = next(each for each in WRONG_CLIENTS if each.name == "409 is a rejection")
-    (tmp_path / "callback.php").write_text(changed(CLIENT, wrong.changes), encoding="utf-8")
-    paths = {"right": ROOT / "clients/php/callback.php", "wrong": tmp_path / "callback.php"}
+    program = write(tmp_path / "client", wrong.changes)
+    paths = {"right": ROOT / "clients/php/callback.php", "wrong": program}
     command = [
         sys.executable,
         "-I",
@@ -339,3 +651,18 @@ def test_runner_says_what_fails(
     assert (ran.returncode, text in ran.stdout + ran.stderr) == (exit_code, True), (
         ran.stdout + ran.stderr
     )
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_runner_ends_its_program_and_what_that_started_if_it_is_ended(
+    ending: signal.Signals, tmp_path: Path
+) -> None:
+    """Each process holds the pipe open, so it is at its end once all of them are gone."""
+    os.mkfifo(tmp_path / "pipe")
+    script = f"exec 3>{tmp_path}/pipe; echo $$ >&3; sleep 600 & sleep 600"
+    command = [sys.executable, "-I", str(RUNNER), "--only", "409", "--", "sh", "-c", script]
+    with subprocess.Popen(command) as runner, (tmp_path / "pipe").open() as pipe:
+        assert pipe.readline()
+        runner.send_signal(ending)
+        assert pipe.read() == ""
+        assert runner.wait() == 128 + ending

@@ -89,7 +89,7 @@ def test_check_reports_drift_and_generate_repairs_it(copy: Path) -> None:
 def test_generator_warning_is_an_error_and_nothing_is_written(copy: Path) -> None:
     contract = copy / "openapi.yaml"
     unsupported = contract.read_text().replace(
-        "format: int32\n          minimum: 0", "enum: [a, 1]"
+        "format: int32\n          minimum: 0\n          maximum: 2147483647", "enum: [a, 1]"
     )
     assert unsupported != contract.read_text()
     contract.write_text(unsupported)

@@ -56,7 +56,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def examples_of(node: dict[str, Any]) -> dict[str, Any]:
     examples: dict[str, Any] = resolved(node)["content"]["application/json"]["examples"]
-    return {name: example["value"] for name, example in examples.items()}
+    return {name: resolved(example)["value"] for name, example in examples.items()}
 
 
 REQUESTS = [

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / ".github/CONTRIBUTING.md"]
-# Python and console blocks are run by the tests in this folder; the others contain no code of ours.
+# Python and console blocks are run by the tests in this folder, PHP blocks by
+# tests/clients; the others contain no code of ours.
 FENCES = {
     "python",
     "console",
     "ini",
+    "php",
     "text",
     "mermaid",
     "{eval-rst}",

@@ -99,6 +99,7 @@ def test_each_phone_key_is_accepted(key: str, server: FakeTenios) -> None:
         *({"delay": timedelta(seconds=value)} for value in (-1, 0.5)),
         *({"dtmf_key": value} for value in ("", "12", "A", "1\n", "\uff11", 1, ["1"])),
         *({"agent_announcement": value} for value in ("", "  \n", "half \ud83d", b"bytes", 5)),
+        {"agent_announcement": "x" * 5001},
         *({"callback_config_id": value} for value in ("", "\udfff", 5, ["C"])),
         *(
             {"number": value}

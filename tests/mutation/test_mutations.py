@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = (ROOT / "openapi.yaml").read_text()
+VERSION = str(yaml.safe_load(CONTRACT)["info"]["version"])
 FOLDERS = (
     "clients",
     "conformance",
@@ -123,17 +125,18 @@ class Mutation(NamedTuple):
     checks: tuple[Check, ...]
 
 
+ADDED_STATUS = Mutation(
+    "enum value added",
+    r"^        - DISCONNECTED\n",
+    "        - DISCONNECTED\n        - ON_HOLD\n",
+    (MODELS,),
+)
 MUTATIONS = [
     Mutation("enum value renamed", r"^        - CONNECTED\n", "        - JOINED\n", ALL_BUT_PRISM),
     Mutation("required field renamed", r"callback_number(?=[,:])", "callback_nummer", CHECKS),
     Mutation("path renamed", r"/callback/status:", "/callback/state:", CHECKS),
-    Mutation("enum value removed", r"^        - CALL_B_FAILED\n", "", (MODELS,)),
-    Mutation(
-        "enum value added",
-        r"^        - DISCONNECTED\n",
-        "        - DISCONNECTED\n        - ON_HOLD\n",
-        (GATE,),
-    ),
+    Mutation("enum value removed", r"^        - CALL_B_FAILED\n", "", (GATE, MODELS)),
+    ADDED_STATUS,
     Mutation(
         "required field made optional", r"callback_number, delay\]", "callback_number]", (PRISM,)
     ),
@@ -158,7 +161,7 @@ MUTATIONS = [
     ),
     Mutation(
         "type of the delay changed",
-        r"type: integer\n          format: int32\n          minimum: 0",
+        r"type: integer\n          format: int32\n          minimum: 0\n          maximum: \d+",
         "type: string",
         (GATE,),
     ),
@@ -203,8 +206,8 @@ MUTATIONS = [
     ),
     Mutation(
         "minimum of the delay removed",
-        r"          minimum: 0\n          example: 30",
-        "          example: 30",
+        r"          minimum: 0\n          maximum",
+        "          maximum",
         (PRISM,),
     ),
     Mutation("format of the delay removed", r"          format: int32\n", "", (GO,)),
@@ -273,16 +276,46 @@ def prepare(copy: Path, contract: str) -> None:
     subprocess.run([sys.executable, "scripts/artefacts.py", "build/contract"], cwd=copy, check=True)
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_mutation_is_detected(mutation: Mutation, tmp_path: Path) -> None:
+def changed_by(mutation: Mutation) -> str:
     changed = re.sub(mutation.pattern, mutation.replacement, CONTRACT, flags=re.MULTILINE)
     assert changed != CONTRACT
+    return changed
+
+
+def announced(contract: str, version: str = "") -> str:
+    """Return a contract with another version, by default one that is a patch higher."""
+    patch = f"{VERSION.rpartition('.')[0]}.999"
+    return contract.replace(f"  version: {VERSION}\n", f"  version: {version or patch}\n", 1)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_mutation_is_detected(mutation: Mutation, tmp_path: Path) -> None:
+    changed = changed_by(mutation)
     if mutation.checks != (GATE,):
         prepare(tmp_path, changed)
-    announced = re.sub(r"^(  version: \d+\.\d+\.)\d+", r"\g<1>999", changed, flags=re.MULTILINE)
-    (tmp_path / "announced.yaml").write_text(announced)
+    (tmp_path / "announced.yaml").write_text(announced(changed))
     undetected = [each.name for each in mutation.checks if not each.detects_change(tmp_path)]
     assert undetected == []
+
+
+def test_new_status_needs_a_patch_version_only(tmp_path: Path) -> None:
+    """So the gate fails if the version is the same, and passes if it is a patch higher."""
+    assert gate(tmp_path, changed_by(ADDED_STATUS)) == 1
+    assert gate(tmp_path, announced(changed_by(ADDED_STATUS))) == 0
+
+
+def test_removed_field_needs_a_breaking_version(tmp_path: Path) -> None:
+    [removed] = [each for each in MUTATIONS if each.name == "optional field removed"]
+    major, minor, _ = map(int, VERSION.split("."))
+    breaking = f"{major + 1}.0.0" if major else f"0.{minor + 1}.0"
+    assert gate(tmp_path, announced(changed_by(removed))) == 1
+    assert gate(tmp_path, announced(changed_by(removed), breaking)) == 0
+
+
+def gate(folder: Path, contract: str) -> int:
+    """Return the exit code of scripts/compatible.py for a contract after the present one."""
+    (folder / "announced.yaml").write_text(contract)
+    return subprocess.run(GATE.command, cwd=folder, env=ENVIRONMENT, check=False).returncode
 
 
 def test_unchanged_contract_passes_all_checks(tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def test_body_with_100_levels_is_parsed_and_recorded() -> None:
         ({"callback_number": "+492214710123\n"}, "INVALID_VALUE", ["callback_number"]),
         ({"agent_announcement": "\ud800"}, "INVALID_JSON", []),
         ({"agent_announcement": ""}, "INVALID_FIELD", ["agent_announcement"]),
+        ({"agent_announcement": "x" * 5001}, "INVALID_FIELD", ["agent_announcement"]),
+        ({"delay": "010"}, "INVALID_VALUE", ["delay"]),
         ({"agent_announcement": None}, "INVALID_VALUE", ["agent_announcement"]),
         (
             {"dtmf_key_to_trigger_customer_call": None},
@@ -161,6 +163,7 @@ def test_integers_may_be_sent_as_floats_without_a_fraction() -> None:
         (2**63, "INVALID_FIELD"),  # found by schemathesis
         ("9" * 19, "INVALID_FIELD"),
         ("9" * 5000, "INVALID_VALUE"),
+        ("010", "INVALID_VALUE"),  # perhaps an id of another kind
         (1e300, "INVALID_FIELD"),
         (-1, "INVALID_FIELD"),
         (True, "INVALID_VALUE"),

@@ -4,7 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import createClient from "openapi-fetch";
 import type { components, paths } from "../generated/tenios.js";
 
-type Status = components["schemas"]["CallbackStatus"];
 type Meaning = { text: string; outcome?: Outcome };
 type Outcome = "connected" | "agent_failed" | "customer_failed" | "rejected" | "unknown" | "status_unavailable";
 
@@ -12,14 +11,14 @@ const EXIT_CODES: Record<Outcome, number> = {
   connected: 0, agent_failed: 1, customer_failed: 1, rejected: 2, unknown: 3, status_unavailable: 4,
 };
 
-// This does not compile unless it has each status of the contract. TENIOS may add others, which are not final.
-const MEANINGS: Record<Status, Meaning> = {
+// TENIOS may add statuses, which are not final.
+const MEANINGS: Record<string, Meaning | undefined> = {
   REQUESTED: { text: "requested" },
-  ACCEPTED: { text: "accepted, no phone is ringing yet" },
-  CALLING_A: { text: "the agent's phone is ringing" },
-  CALL_A_FAILED: { text: "the agent could not be reached", outcome: "agent_failed" },
-  CALLING_B: { text: "the customer's phone is ringing" },
-  CALL_B_FAILED: { text: "the customer could not be reached", outcome: "customer_failed" },
+  ACCEPTED: { text: "accepted" },
+  CALLING_A: { text: "the agent is being called" },
+  CALL_A_FAILED: { text: "the call to the agent was not successful", outcome: "agent_failed" },
+  CALLING_B: { text: "the customer is being called" },
+  CALL_B_FAILED: { text: "the call to the customer was not successful", outcome: "customer_failed" },
   CONNECTED: { text: "connected" },
   DISCONNECTED: { text: "the call has ended", outcome: "connected" },
 };
@@ -50,6 +49,12 @@ function nameOf(error: unknown): string {
   return cause?.code ?? name;
 }
 
+/** Returns the code of an error response. Not its message, which may repeat the access key in any spelling. */
+function codeOf(error: unknown): string {
+  const code = (error as { error_code?: unknown } | undefined)?.error_code;
+  return typeof code === "string" && /^[A-Z_]{1,40}$/.test(code) ? code : "";
+}
+
 // Following a redirect would send the access key elsewhere, and the init request twice.
 const withoutRedirects = () => ({ redirect: "manual", signal: AbortSignal.timeout(timeoutSeconds * 1000) }) as const;
 
@@ -66,7 +71,7 @@ async function start(body: components["schemas"]["InitCallbackRequest"]): Promis
   try {
     const { data, error, response } = await client.POST("/callback/init", { body, ...sentOnce(body) });
     if (REJECTIONS.has(response.status)) {
-      return logged("rejected", "TENIOS refused to start the callback:", response.status, error?.error_message);
+      return logged("rejected", "TENIOS refused to start the callback:", response.status, codeOf(error));
     }
     // The contract says number. Decimal text is accepted, too, but not "010", which may be an id of another kind. An id beyond
     // 2 ** 53 may have been rounded to another one.
@@ -100,7 +105,7 @@ async function poll(body: components["schemas"]["CallbackStatusRequest"]): Promi
       } else if (status !== last) {
         last = status;
         console.log(redact(status));
-        const meaning = (MEANINGS as Record<string, Meaning | undefined>)[status];
+        const meaning = Object.hasOwn(MEANINGS, status) ? MEANINGS[status] : undefined;
         log(meaning?.text ?? "a status that this program does not know");
         if (meaning?.outcome) return meaning.outcome;
       }
@@ -121,7 +126,7 @@ async function run([number, delay, announcement, key]: string[]): Promise<Outcom
       return logged("rejected", `Nothing was sent: ${name} must be from ${least} to 3600, got`, process.env[name]);
     }
   }
-  if (!number || !/^\d{0,9}$/.test(delay ?? "")) {
+  if (!number || !/^\d{0,10}$/.test(delay ?? "") || Number(delay) > 2 ** 31 - 1) {
     return logged("rejected", "Nothing was sent. Usage: callback NUMBER [DELAY [ANNOUNCEMENT [KEY]]]");
   }
   const started = await start({

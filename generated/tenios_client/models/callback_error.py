@@ -21,7 +21,9 @@ class CallbackError:
 
             - `BAD_CREDENTIALS`: the access key is wrong or the callback configuration is unknown. The only one that TENIOS
               documents for this API; the others are documented for its other APIs.
-            - `FIELD_IS_REQUIRED`: a field is missing.
+            - `FIELD_IS_REQUIRED`: a field is missing. For a missing field, TENIOS's other pages also show `INVALID_JSON`;
+            the
+              simulator always returns `FIELD_IS_REQUIRED`.
             - `INVALID_FIELD`: the value of a field is not allowed. The message names the field and the value.
             - `INVALID_JSON`: the body is not valid JSON, or a field is missing.
             - `INVALID_VALUE`: a field has the wrong type or format.

@@ -17,16 +17,17 @@ class CallbackStatusResponse:
     """The current status of a callback.
 
     Attributes:
-        status (CallbackStatus): The status of a callback. `CALL_A_FAILED`, `CALL_B_FAILED` and `DISCONNECTED` are
-            final. TENIOS may add statuses: accept
-            a status that is not in this list, and treat it as not final.
+        status (CallbackStatus): The status of a callback. `CALL_A_FAILED`, `CALL_B_FAILED` and `DISCONNECTED` are final
+            *(inferred)*.
+
+            The list is open, since TENIOS may add statuses: accept a status that is not in it, and treat it as not final.
 
             - `REQUESTED`: requested.
-            - `ACCEPTED`: accepted, no phone is ringing yet; `delay` may still be running.
-            - `CALLING_A`: the agent's phone is ringing.
-            - `CALL_A_FAILED`: the agent could not be reached. Final.
-            - `CALLING_B`: the agent has answered, the customer's phone is ringing.
-            - `CALL_B_FAILED`: the customer could not be reached. Final.
+            - `ACCEPTED`: accepted. No phone is ringing yet, and `delay` may still be running *(inferred)*.
+            - `CALLING_A`: the agent is being called.
+            - `CALL_A_FAILED`: the call to the agent was not successful. Final.
+            - `CALLING_B`: the agent has answered *(inferred)*, and the customer is being called.
+            - `CALL_B_FAILED`: the call to the customer was not successful. Final.
             - `CONNECTED`: agent and customer are connected.
             - `DISCONNECTED`: agent and customer were connected and the call has ended. Final.
              Example: REQUESTED.

@@ -24,11 +24,13 @@ class InitCallbackRequest:
         callback_number (str): The customer's phone number in E.164 form: a plus sign, the country code and the number,
             7 to 15 digits in all and no separators. TENIOS documents no format; its example has this form. Example:
             +491234567890.
-        delay (int): Seconds to wait before the agent is called; 0 to call at once. No upper limit is documented. A
+        delay (int): Seconds to wait before the agent is called; 0 to call at once. TENIOS documents no upper limit.
+            This contract has the largest 32-bit integer, 2147483647, so that every generated client can hold the value. A
             number was chosen because each JSON example in TENIOS's [documentation](https://www.tenios.de/en/doc/api-
             callback) has one, although its table of parameters says string. Example: 30.
         agent_announcement (str | Unset): A text that is read to the agent before the customer is called, in a voice for
-            the language of the text. By default, nothing is read. Example: A customer asks for a call about order 4711..
+            the language of the text. By default, nothing is read. TENIOS documents no limit. This contract has 5000
+            characters, some minutes of speech. Example: A customer asks for a call about order 4711..
         dtmf_key_to_trigger_customer_call (str | Unset): The key the agent must press before the customer is called: a
             digit, `*` or `#`. By default, the customer is called as soon as the agent has answered. Example: 1.
     """

@@ -81,10 +81,12 @@ def sync_detailed(
 ) -> Response[CallbackError | CallbackStatusResponse]:
     """Get the status of a callback
 
-     Returns the current status of a callback. This operation changes nothing and can be repeated.
+     Returns the current status of a callback. This operation changes nothing and can be repeated
+    *(inferred)*.
+
     POST was chosen because TENIOS's table for this method, its general documentation and its own
-    clients use it, while one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback)
-    says GET.
+    clients use it, while
+    one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback) says GET.
 
     Args:
         body (CallbackStatusRequest): The callback whose status to return.
@@ -115,10 +117,12 @@ def sync(
 ) -> CallbackError | CallbackStatusResponse | None:
     """Get the status of a callback
 
-     Returns the current status of a callback. This operation changes nothing and can be repeated.
+     Returns the current status of a callback. This operation changes nothing and can be repeated
+    *(inferred)*.
+
     POST was chosen because TENIOS's table for this method, its general documentation and its own
-    clients use it, while one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback)
-    says GET.
+    clients use it, while
+    one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback) says GET.
 
     Args:
         body (CallbackStatusRequest): The callback whose status to return.
@@ -144,10 +148,12 @@ async def asyncio_detailed(
 ) -> Response[CallbackError | CallbackStatusResponse]:
     """Get the status of a callback
 
-     Returns the current status of a callback. This operation changes nothing and can be repeated.
+     Returns the current status of a callback. This operation changes nothing and can be repeated
+    *(inferred)*.
+
     POST was chosen because TENIOS's table for this method, its general documentation and its own
-    clients use it, while one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback)
-    says GET.
+    clients use it, while
+    one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback) says GET.
 
     Args:
         body (CallbackStatusRequest): The callback whose status to return.
@@ -176,10 +182,12 @@ async def asyncio(
 ) -> CallbackError | CallbackStatusResponse | None:
     """Get the status of a callback
 
-     Returns the current status of a callback. This operation changes nothing and can be repeated.
+     Returns the current status of a callback. This operation changes nothing and can be repeated
+    *(inferred)*.
+
     POST was chosen because TENIOS's table for this method, its general documentation and its own
-    clients use it, while one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback)
-    says GET.
+    clients use it, while
+    one sentence of its [documentation](https://www.tenios.de/en/doc/api-callback) says GET.
 
     Args:
         body (CallbackStatusRequest): The callback whose status to return.

@@ -82,9 +82,12 @@ def sync_detailed(
     """Start a callback
 
      Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
-    the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
-    before any phone rings. How long the phones ring is set in the callback configuration.
-    This operation is not idempotent. Each request starts another callback.
+    the agent has
+    answered, TENIOS calls `callback_number` and connects the two. The response is sent before any phone
+    rings
+    *(inferred)*. How long the phones ring is set in the callback configuration.
+
+    This operation is not idempotent: each request starts another callback *(inferred)*.
 
     Args:
         body (InitCallbackRequest): The callback to start.
@@ -116,9 +119,12 @@ def sync(
     """Start a callback
 
      Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
-    the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
-    before any phone rings. How long the phones ring is set in the callback configuration.
-    This operation is not idempotent. Each request starts another callback.
+    the agent has
+    answered, TENIOS calls `callback_number` and connects the two. The response is sent before any phone
+    rings
+    *(inferred)*. How long the phones ring is set in the callback configuration.
+
+    This operation is not idempotent: each request starts another callback *(inferred)*.
 
     Args:
         body (InitCallbackRequest): The callback to start.
@@ -145,9 +151,12 @@ async def asyncio_detailed(
     """Start a callback
 
      Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
-    the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
-    before any phone rings. How long the phones ring is set in the callback configuration.
-    This operation is not idempotent. Each request starts another callback.
+    the agent has
+    answered, TENIOS calls `callback_number` and connects the two. The response is sent before any phone
+    rings
+    *(inferred)*. How long the phones ring is set in the callback configuration.
+
+    This operation is not idempotent: each request starts another callback *(inferred)*.
 
     Args:
         body (InitCallbackRequest): The callback to start.
@@ -177,9 +186,12 @@ async def asyncio(
     """Start a callback
 
      Starts a callback. After `delay` seconds TENIOS calls the agent of the callback configuration. When
-    the agent has answered, TENIOS calls `callback_number` and connects the two. The response is sent
-    before any phone rings. How long the phones ring is set in the callback configuration.
-    This operation is not idempotent. Each request starts another callback.
+    the agent has
+    answered, TENIOS calls `callback_number` and connects the two. The response is sent before any phone
+    rings
+    *(inferred)*. How long the phones ring is set in the callback configuration.
+
+    This operation is not idempotent: each request starts another callback *(inferred)*.
 
     Args:
         body (InitCallbackRequest): The callback to start.

@@ -205,7 +205,9 @@ public final class Callback {
     // Jackson's message quotes the response, possibly only a part of an access key in it, which redact() would not find.
     if (exception.getCause() instanceof JsonProcessingException) return "the response is not the JSON that was expected";
     if (exception.getCode() == 0) return String.valueOf(exception.getCause());
-    return "HTTP " + exception.getCode() + " " + parseError(exception).map(CallbackError::getErrorMessage).orElse("");
+    // Only a code: another text may repeat the access key, in any spelling.
+    var code = parseError(exception).map(CallbackError::getErrorCode).filter(text -> text.matches("[A-Z_]{1,40}"));
+    return "HTTP " + exception.getCode() + " " + code.orElse("");
   }
 
   private static void log(String text) {
