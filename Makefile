@@ -63,7 +63,7 @@ fix: generate ## Regenerate, fix what ruff can fix, and format
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-generate: $(READY) ## Write generated/, the sync client and the generated vectors
+generate: $(READY) ## Write generated/, the sync client and rules.json
 	$(BIN)/python scripts/generate.py
 	$(BIN)/python scripts/generate_sync.py
 	$(BIN)/python scripts/vectors.py

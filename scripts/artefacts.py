@@ -20,12 +20,17 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).resolve().parent.parent
+_METHODS = ("get", "put", "post", "delete", "patch")
+_KEEP_ID = "if (pm.response.code === 200) pm.collectionVariables.set('id', pm.response.json().id);"
 _LICENCE_URLS = {"Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0"}
 
 
@@ -49,10 +54,32 @@ def artefacts(contract: str, workflow: str) -> dict[str, str]:
 
 
 def _without_links(document: dict[str, Any]) -> dict[str, Any]:
-    del document["components"]["links"]
-    for response in document["components"]["responses"].values():
+    components = document.get("components", {})
+    components.pop("links", None)
+    responses = [*components.get("responses", {}).values()]
+    for _, _, operation in _operations(document):
+        responses += operation["responses"].values()
+    for response in responses:
         response.pop("links", None)
     return document
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the path, the method and the content of each operation."""
+    for path, item in document["paths"].items():
+        for method in _METHODS:
+            if method in item:
+                yield path, method, item[method]
+
+
+def _resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    """Return *node*, or the component that it refers to."""
+    while "$ref" in node:
+        _, *names = node["$ref"].split("/")
+        node = document
+        for name in names:
+            node = node[name]
+    return node
 
 
 def _to_3_0(document: dict[str, Any]) -> dict[str, Any]:
@@ -62,54 +89,55 @@ def _to_3_0(document: dict[str, Any]) -> dict[str, Any]:
     """
     older = copy.deepcopy(document)
     older["openapi"] = "3.0.3"
-    del older["info"]["summary"]
-    older["info"]["license"]["url"] = _LICENCE_URLS[older["info"]["license"].pop("identifier")]
-    for path in older["paths"].values():
-        for operation in path.values():
-            responses = operation["responses"]
-            responses["4XX"] = responses["5XX"] = responses.pop("default")
+    older["info"].pop("summary", None)
+    licence = older["info"].get("license", {})
+    if "identifier" in licence:
+        licence["url"] = _LICENCE_URLS[licence.pop("identifier")]
+    for _, _, operation in _operations(older):
+        responses = operation["responses"]
+        if "default" in responses:
+            default = responses.pop("default")
+            responses.setdefault("4XX", default)
+            responses.setdefault("5XX", default)
     return older
 
 
 def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
     """
-    Return a Postman collection that calls a reserved number on the simulator.
+    Return a Postman collection that calls a reserved number on the simulator, at once.
 
     Postman's importer would make up a number from its pattern, and send it to the first server of
     the contract.
     """
     variables = {
-        "base_url": document["servers"][1]["url"],
+        "base_url": document["servers"][-1]["url"],
         "access_key": "SIMULATOR-ACCESS-KEY",
         "callback_config_id": "SIMULATOR-CONFIG",
         "callback_number": "+493023125100",
+        "delay": "0",
         "id": "10",
     }
-    keep_id = (
-        "if (pm.response.code === 200) pm.collectionVariables.set('id', pm.response.json().id);"
-    )
     items: list[dict[str, Any]] = []
-    for path, operations in document["paths"].items():
-        [(method, operation)] = operations.items()
-        reference = operation["requestBody"]["$ref"].rpartition("/")[2]
-        [content] = document["components"]["requestBodies"][reference]["content"].values()
-        example = content["examples"]["documented"]["value"]
-        fields = {
-            name: f"{{{{{name}}}}}" if name in variables else value
-            for name, value in example.items()
-        }
-        # An id is a number, so its variable has no quotes.
-        body = json.dumps(fields, indent=2).replace('"{{id}}"', "{{id}}")
-        request = {
-            "method": method.upper(),
-            "url": "{{base_url}}" + path,
-            "header": [{"key": "Content-Type", "value": "application/json"}],
-            "body": {"mode": "raw", "raw": body, "options": {"raw": {"language": "json"}}},
-        }
-        items.append({"name": operation["summary"], "request": request})
-    items[0]["event"] = [
-        {"listen": "test", "script": {"type": "text/javascript", "exec": [keep_id]}}
-    ]
+    for path, method, operation in _operations(document):
+        request: dict[str, Any] = {"method": method.upper(), "url": "{{base_url}}" + path}
+        body = _resolved(document, operation.get("requestBody", {}))
+        if media := body.get("content", {}).get("application/json"):
+            example = _example(document, media)
+            fields = {
+                name: f"{{{{{name}}}}}" if name in variables else value
+                for name, value in example.items()
+            }
+            # These are numbers, so their variables have no quotes.
+            raw = json.dumps(fields, indent=2, ensure_ascii=False)
+            for name in ("id", "delay"):
+                raw = raw.replace(f'"{{{{{name}}}}}"', f"{{{{{name}}}}}")
+            request["header"] = [{"key": "Content-Type", "value": "application/json"}]
+            request["body"] = {"mode": "raw", "raw": raw, "options": {"raw": {"language": "json"}}}
+        item: dict[str, Any] = {"name": operation.get("summary", path), "request": request}
+        if operation.get("operationId") == "initCallback":
+            script = {"type": "text/javascript", "exec": [_KEEP_ID]}
+            item["event"] = [{"listen": "test", "script": script}]
+        items.append(item)
     return {
         "info": {
             "name": document["info"]["title"],
@@ -124,6 +152,20 @@ def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
         "protocolProfileBehavior": {"followRedirects": False},
         "variable": [{"key": key, "value": value} for key, value in variables.items()],
         "item": items,
+    }
+
+
+def _example(document: dict[str, Any], media: dict[str, Any]) -> dict[str, Any]:
+    """Return the first example of a body, or one of the examples of its fields."""
+    if "examples" in media:
+        shown: dict[str, Any] = _resolved(document, next(iter(media["examples"].values())))["value"]
+        return shown
+    schema = _resolved(document, media.get("schema", {}))
+    fields = {
+        name: _resolved(document, field) for name, field in schema.get("properties", {}).items()
+    }
+    return media.get("example") or {
+        name: field["example"] for name, field in fields.items() if "example" in field
     }
 
 

@@ -148,7 +148,7 @@ def start_vectors() -> list[Json]:
     places = [response(200, body) for body in elsewhere]
     places += [response(200, text=text) for text in ("10", "id=10", "<id>10</id>", 'OK {"id": 10}')]
     places += [response(200, {}, Location="/callback/10"), response(200, {}, X_Callback_Id="10")]
-    bodies = (error(400, id=10), response(400, {"id": 10}), response(400), response(400, text="no"))
+    bodies = (error(400), response(400, {}), response(400), response(400, text="10 is refused"))
     return [
         *(
             vector(f"each {name} leaves the outcome unknown", *calls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from contextlib import ExitStack
@@ -111,7 +112,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         # As fast as the polls allow: between two of them, 5 seconds pass for the simulator.
         simulated = stack.enter_context(serving(Simulator(clock=ScaledClock(100))))
         faults = {name: in_turn(STARTED, others=refused) for name, refused in REFUSALS.items()}
-        faults["again"] = in_turn(STARTED, respond_error("400 Bad Request"), ENDED)
+        faults["again"] = in_turn(STARTED, respond_error("400 Bad Request"), ENDED, ENDED)
         servers = {name: stack.enter_context(FaultServer(fault)) for name, fault in faults.items()}
         live = stack.enter_context(FaultServer(drop))
         # The live service is the first server of the contract. Here it is another one of this
@@ -123,6 +124,17 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
             for ending in (*FINAL, *FAILING)
         ]
         files += [write(folder, name, server=server.url) for name, server in servers.items()]
+        never_again = (
+            folder / write(folder, "once", server=simulated.address, number=MAGIC + "102")
+        ).read_text()
+        once = re.sub(
+            r"type: retry\n( +)retryAfter: .*\n +retryLimit: .*",
+            r"type: goto\n\1stepId: end",
+            never_again,
+        )
+        assert once != never_again
+        (folder / "once.arazzo.yaml").write_text(once)
+        files.append("once.arazzo.yaml")
         _, output = redocly(folder, *files)
         log = json.loads((folder / "log.json").read_text(encoding="utf-8"))
         workflows = {
@@ -159,6 +171,11 @@ def test_workflow_stops_polling_if_the_access_key_is_refused(ran: Ran) -> None:
 def test_workflow_polls_again_after_another_400(ran: Ran) -> None:
     assert "again" in ran.passed
     assert ran.last["again"] == {"status": "DISCONNECTED"}
+
+
+def test_workflow_fails_in_a_runner_that_does_not_repeat_a_step(ran: Ran) -> None:
+    """Such a runner goes on with the next step, as arazzo-runner 0.9 does."""
+    assert "once" not in ran.passed
 
 
 def test_workflow_calls_the_simulator_if_no_server_is_named(ran: Ran) -> None:

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import createClient from "openapi-fetch";
 import type { components, paths } from "../generated/tenios.js";
+import { sendOnce } from "./once.js";
 
 type Meaning = { text: string; outcome?: Outcome };
 type Outcome = "connected" | "agent_failed" | "customer_failed" | "rejected" | "unknown" | "status_unavailable";
@@ -32,7 +33,7 @@ const baseUrl = TENIOS_BASE_URL || "https://api.tenios.com";
 const pollSeconds = Number(process.env.POLL_SECONDS || 2);
 const maxPauseSeconds = Number(process.env.MAX_PAUSE_SECONDS || 3600);
 const timeoutSeconds = Number(process.env.TIMEOUT_SECONDS || 30);
-const client = createClient<paths>({ baseUrl });
+const client = createClient<paths>({ baseUrl, fetch: sendOnce });
 
 // A response may repeat the access key.
 const redact = (text: string) => (TENIOS_ACCESS_KEY ? text.replaceAll(TENIOS_ACCESS_KEY, "***") : text);
@@ -55,21 +56,12 @@ function codeOf(error: unknown): string {
   return typeof code === "string" && /^[A-Z_]{1,40}$/.test(code) ? code : "";
 }
 
-// Following a redirect would send the access key elsewhere, and the init request twice.
-const withoutRedirects = () => ({ redirect: "manual", signal: AbortSignal.timeout(timeoutSeconds * 1000) }) as const;
-
-/** Node's fetch repeats a POST after a 421, unless its body is a stream, which cannot be read twice. */
-function sentOnce(body: object) {
-  const bytes = new Blob([JSON.stringify(body)]);
-  const headers = { "Content-Length": String(bytes.size) };
-  // Without "omit", some versions of Node report a 401 after a stream as a lost connection.
-  return { ...withoutRedirects(), bodySerializer: () => bytes.stream(), headers, duplex: "half", credentials: "omit" } as const;
-}
+const withTimeout = () => ({ signal: AbortSignal.timeout(timeoutSeconds * 1000) });
 
 /** Sends one init request. Returns the id of the callback, or an outcome if there is no id. */
 async function start(body: components["schemas"]["InitCallbackRequest"]): Promise<number | Outcome> {
   try {
-    const { data, error, response } = await client.POST("/callback/init", { body, ...sentOnce(body) });
+    const { data, error, response } = await client.POST("/callback/init", { body, ...withTimeout() });
     if (REJECTIONS.has(response.status)) {
       return logged("rejected", "TENIOS refused to start the callback:", response.status, codeOf(error));
     }
@@ -91,7 +83,7 @@ async function poll(body: components["schemas"]["CallbackStatusRequest"]): Promi
   for (let last: string | undefined; ; ) {
     let pause = pollSeconds;
     try {
-      const { data, error, response } = await client.POST("/callback/status", { body, ...withoutRedirects() });
+      const { data, error, response } = await client.POST("/callback/status", { body, ...withTimeout() });
       const badCredentials = response.status === 400 && error?.error_code === "BAD_CREDENTIALS";
       if (badCredentials || [401, 403].includes(response.status)) {
         return logged("status_unavailable", "The callback goes on, but TENIOS refuses to return its status:", response.status);

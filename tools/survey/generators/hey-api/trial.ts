@@ -1,8 +1,9 @@
 import { get, init, run, url } from "./calls";
 import { getCallbackStatus, initCallback } from "./out";
+import { sendOnce } from "./once";
 import { client } from "./out/client.gen";
 
-client.setConfig({ baseUrl: url, throwOnError: true });
+client.setConfig({ baseUrl: url, throwOnError: true, fetch: sendOnce });
 void run(
   () => initCallback({ body: init }),
   async () => (await getCallbackStatus({ body: get, throwOnError: true })).data.status,
