@@ -58,16 +58,19 @@ def test_oldest_requests_are_dropped_if_there_are_too_many(monkeypatch: pytest.M
 
 
 def test_oldest_requests_are_dropped_if_they_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_request_log, "_MAX_BYTES", 200_000)
     simulator = Simulator()
     log = simulator._handler.log
-    for _ in range(5):
-        post(simulator, INIT, {**INIT_BODY, "agent_announcement": "x" * 60_000})
-        assert 60_000 * len(simulator.requests) < log.size <= 200_000
+    large = {**INIT_BODY, "agent_announcement": "x" * 5_000}
+    post(simulator, INIT, large)
+    limit = log.size * 3.9
+    monkeypatch.setattr(_request_log, "_MAX_BYTES", limit)
+    for _ in range(4):
+        post(simulator, INIT, large)
+        assert 5_000 * len(simulator.requests) < log.size <= limit
     assert [request.index for request in simulator.requests] == [3, 4, 5]
-    for _ in range(5):
+    for _ in range(2):
         post(simulator, INIT, INIT_BODY)
-    assert [request.index for request in simulator.requests] == [3, 4, 5, 6, 7, 8, 9, 10]
+    assert [request.index for request in simulator.requests] == [3, 4, 5, 6, 7]
     simulator.reset()
     assert (simulator.requests, log.size) == ([], 0)
 

@@ -77,7 +77,7 @@ def test_shutdown_closes_connection_of_incomplete_request(
 
 def test_shutdown_closes_event_stream_that_is_not_read(caplog: pytest.LogCaptureFixture) -> None:
     simulator = Simulator()
-    body = json.dumps({**INIT, "agent_announcement": "x" * 60_000}).encode()
+    body = json.dumps({**INIT, "agent_announcement": "x" * 5_000}).encode()
     with socket.socket() as sock:
         with serving(simulator) as server:
             server.config.timeout_graceful_shutdown = 0
