@@ -104,8 +104,16 @@ def test_every_change_is_sent(http: httpx.Client, simulator: Simulator) -> None:
 
 def test_size_of_event_is_bounded(http: httpx.Client, simulator: Simulator) -> None:
     """Only the event is shortened, not what the control API lists."""
-    long, fields = "x" * 60_000, {f"field-{number}": 0 for number in range(3000)}
-    for document in ({**INIT, "agent_announcement": long}, {**INIT, long: 0}, {**INIT, **fields}):
+    announcement, long, fields = (
+        "x" * 5000,
+        "x" * 60_000,
+        {f"field-{number}": 0 for number in range(3000)},
+    )
+    for document in (
+        {**INIT, "agent_announcement": announcement},
+        {**INIT, long: 0},
+        {**INIT, **fields},
+    ):
         body = json.dumps(document).encode()
         assert len(body) < 65_536
         for _ in range(50 if long in document else 1):
@@ -116,7 +124,7 @@ def test_size_of_event_is_bounded(http: httpx.Client, simulator: Simulator) -> N
     assert len(state["callbacks"]) == 1
     assert state["callbacks"][0]["agent_announcement"] == "x" * 1000 + "…"
     assert len(event) < 200_000
-    assert http.get(f"{PREFIX}/callbacks").json()[0]["agent_announcement"] == long
+    assert http.get(f"{PREFIX}/callbacks").json()[0]["agent_announcement"] == announcement
 
 
 def test_head_of_event_stream_ends(http: httpx.Client) -> None:
