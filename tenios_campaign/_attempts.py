@@ -110,12 +110,13 @@ class Attempts:
 
     def claim(self, connection: sa.Connection, row: Row, now: float, *, seconds: float) -> bool:
         """
-        Begin an attempt. Return False if another process has, or it may not begin any more.
+        Begin an attempt. Return False if it may not begin any more, or the customer has changed
+        since *row* was read: another process may even have called them, and be done.
 
         Phones may ring for *seconds* after its delay.
         """
         a = self._ledger.c
-        where = (self._mine, c.key == row.key, is_waiting)
+        where = (self._mine, c.key == row.key, c.updated_at == row.updated_at, is_waiting)
         is_free = self._is_free(now) & ~sa.exists().where(a.key == row.next_key)
         values = {
             "attempts": row.attempts + 1,
@@ -175,7 +176,8 @@ class Attempts:
         if changes := ending(row, now):
             if rejected is not None and row.ledger_state == "not_placed":
                 changes |= {"due_at": None, "result": "rejected", "error": rejected}
-            self.store.update(connection, *mine, **changes | {"ended_at": ended or now})
+            if not self.store.update(connection, *mine, **changes | {"ended_at": ended or now}):
+                return None  # Another process has dealt with it since.
             [row] = self.store.rows(connection, c.attempt_key == attempt)
         return row
 

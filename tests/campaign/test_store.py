@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from attrs import evolve
 from support.campaigns import counts, customers, run
 from support.postgresql import new_database
 
@@ -107,6 +108,22 @@ def test_attempt_is_ringing_talking_and_over(ledger: Ledger) -> None:
     record = ledger.get("default/order-1/1")
     assert record is not None
     assert record.status == "DISCONNECTED", "also if it could not be recorded when it was seen"
+
+
+def test_customer_who_was_called_since_the_row_was_read_is_not_called_again(ledger: Ledger) -> None:
+    attempts = Attempts(ledger, 1, attempts=2, retry_after=0)
+    facts = attempts.facts()
+    row = attempts.claim()
+    assert row is not None
+    assert facts.row is not None
+    attempts.place(row)
+    attempts.record(row, status="CALL_B_FAILED")
+    assert attempts.states() == ["waiting"]
+    # As if the key of the other process's attempt had been seen already.
+    late = evolve(facts.row, serial=1)
+    claim = partial(attempts.statements.claim, row=late, now=facts.now, seconds=100)
+    assert not attempts.campaign._store.change(claim)
+    assert [entry.attempts for entry in attempts.campaign.entries()] == [1]
 
 
 def test_limits_pause_and_hours_are_those_of_the_campaign(ledger: Ledger) -> None:
