@@ -116,7 +116,6 @@ class Attempts:
         Phones may ring for *seconds* after its delay.
         """
         a = self._ledger.c
-        where = (self._mine, c.key == row.key, c.updated_at == row.updated_at, is_waiting)
         is_free = self._is_free(now) & ~sa.exists().where(a.key == row.next_key)
         values = {
             "attempts": row.attempts + 1,
@@ -126,10 +125,14 @@ class Attempts:
             "busy_until": now + row.delay + seconds,
             **dict.fromkeys(("due_at", "error", "answered_at", "ended_at")),
         }
-        if not self.store.update(connection, *where, is_free, **values):
+        if not self.store.update(connection, *self._as_read(row), is_free, **values):
             return False
         self.store.set(connection, last_start=now)
         return True
+
+    def _as_read(self, row: Row) -> tuple[sa.ColumnElement[bool], ...]:
+        """Return the conditions that a waiting customer has not changed since *row* was read."""
+        return self._mine, c.key == row.key, c.updated_at == row.updated_at, is_waiting
 
     def record(
         self,
@@ -162,13 +165,14 @@ class Attempts:
         ledger, a = self._ledger, self._ledger.c
         if status in _FINAL:
             is_older = a.status.is_(None) | a.status.not_in(_FINAL)
-            connection.execute(
-                sa.update(ledger).where(a.key == attempt, is_older).values(status=status)
-            )
+            # Another process may have given it up.
+            state = sa.case((a.state == "unknown", "placed"), else_=a.state)
+            final = sa.update(ledger).where(a.key == attempt, is_older)
+            connection.execute(final.values(status=status, state=state))
         if lost is not None:
             busy_until = now + (c.busy_until - c.claimed_at)
-            self.store.update(connection, *mine, ended_at=now, busy_until=busy_until)
-            if answered is None:
+            given_up = self.store.update(connection, *mine, ended_at=now, busy_until=busy_until)
+            if given_up and answered is None:
                 placed = sa.update(ledger).where(a.key == attempt, a.state == "placed")
                 connection.execute(placed.values(state="unknown", last_error=lost))
         if (row := self.attempt(connection, attempt)) is None:
@@ -187,16 +191,16 @@ class Attempts:
         return found[0] if found else None
 
     def reject(self, connection: sa.Connection, row: Row, error: str) -> Row | None:
-        """Record that a customer cannot be called. Return it; None if it is not waiting."""
-        where = (self._mine, c.key == row.key)
-        if not self.store.update(connection, *where, is_waiting, result="rejected", error=error):
+        """Record that a customer cannot be called. Return it; None if it has changed."""
+        where = self._as_read(row)
+        if not self.store.update(connection, *where, result="rejected", error=error):
             return None
-        return self.store.rows(connection, *where)[0]
+        return self.store.rows(connection, self._mine, c.key == row.key)[0]
 
     def postpone(self, connection: sa.Connection, row: Row, seconds: float) -> None:
         """Let a customer wait whose number is in another call."""
         due_at = self.store.now(connection) + seconds
-        self.store.update(connection, self._mine, c.key == row.key, is_waiting, due_at=due_at)
+        self.store.update(connection, *self._as_read(row), due_at=due_at)
 
     def note(
         self, connection: sa.Connection, trouble: str | None, retry_after: float | None = None

@@ -126,6 +126,39 @@ def test_customer_who_was_called_since_the_row_was_read_is_not_called_again(ledg
     assert [entry.attempts for entry in attempts.campaign.entries()] == [1]
 
 
+@pytest.mark.parametrize("change", ["reject", "postpone"])
+def test_what_was_found_of_a_row_that_has_changed_is_not_recorded(
+    change: str, ledger: Ledger
+) -> None:
+    attempts = Attempts(ledger, 1, attempts=2, retry_after=600)
+    late = attempts.facts().row
+    row = attempts.claim()
+    assert row is not None
+    attempts.place(row)
+    attempts.record(row, status="CALL_B_FAILED")
+    before = list(attempts.campaign.entries())
+    attempts.campaign._store.change(getattr(attempts.statements, change), late, 5)
+    assert list(attempts.campaign.entries()) == before
+
+
+def test_end_that_one_process_has_seen_is_true_whatever_another_one_has_missed(
+    ledger: Ledger,
+) -> None:
+    attempts = Attempts(ledger, 2)
+    for is_late in (False, True):
+        row = attempts.claim()
+        assert row is not None
+        attempts.place(row, callback_id=10 + is_late)
+        seen: list[dict[str, Any]] = [
+            {"status": "DISCONNECTED", "answered": 5.0},
+            {"lost": "Not seen."},
+        ]
+        for each in reversed(seen) if is_late else seen:
+            attempts.record(row, **each)
+    assert attempts.states() == ["talked", "talked"]
+    assert [entry.state for entry in ledger.entries()] == ["placed", "placed"]
+
+
 def test_limits_pause_and_hours_are_those_of_the_campaign(ledger: Ledger) -> None:
     attempts = Attempts(ledger, 9)
     other = Attempts(ledger, 1, "other")
