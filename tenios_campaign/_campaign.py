@@ -184,19 +184,7 @@ class Campaign:
             "hours": hours and json.dumps(asdict(hours)),
         }
         values = {name: value for name, value in values.items() if value is not None}
-
-        def change(connection: Any) -> None:
-            settings = self._store.settings(connection)
-            for name, value in values.items():
-                known = getattr(settings, name, None)
-                if known not in {None, value} and not replace:
-                    raise ValueError(
-                        f"The campaign {self.name!r} has another limit ({name} is {known}). "
-                        "Change it for all processes with `tenios campaign set`."
-                    )
-            self._store.set(connection, **values)
-
-        self._store.change(change)
+        self._store.change(self._store.limit, replace=replace, **values)
 
     async def run(
         self,

@@ -101,7 +101,8 @@ class Following:
     async def _see(self, update: StatusUpdate) -> None:
         """Record what was seen of a callback."""
         outcome, error = update.outcome, update.error
-        row = self._rows[outcome.handle.id]
+        if (row := self._rows.get(outcome.handle.id)) is None:
+            return  # A job has found that it is over.
         key = str(row.attempt_key)
         seen = {str(each.status): each.observed_at for each in outcome.history}
         answered = seen.get("CONNECTED", row.answered_at)

@@ -95,17 +95,16 @@ class Run:
                 f"The campaign {store.name!r} has no limit of callbacks in progress. Set it "
                 "first: campaign.set(max_active=5), or --max-active 5."
             )
-        if not self.attempts.exist(connection):
-            store.set(connection, is_simulated=is_simulated)
-        elif settings.is_simulated != is_simulated:
-            was, use = (
-                ("a simulator", "TENIOS") if settings.is_simulated else ("TENIOS", "a simulator")
-            )
+        if settings.is_simulated == is_simulated:
+            return
+        if self.attempts.exist(connection):
+            was, use = ("TENIOS", "a simulator") if is_simulated else ("a simulator", "TENIOS")
             raise ConfigurationError(
                 f"The campaign {store.name!r} has been run with {was}, so its customers count "
                 f"as called. To run it with {use}, add the file to another campaign: "
                 f"tenios campaign add FILE --campaign NAME."
             )
+        store.set(connection, is_simulated=is_simulated)
 
     async def _step(self) -> bool:
         """Start a callback, or wait until that may be possible. Return whether the run goes on."""
@@ -147,8 +146,9 @@ class Run:
 
     async def _lost_rows(self, *, also_young: bool = False) -> list[Row]:
         """Return the customers of attempts that this process does not follow, nor maybe others."""
+        known = self.following.keys()  # Some end meanwhile.
         now, rows = await self.tasks.change(self.attempts.open_rows)
-        known = {*self._starting, *self.following.keys()}
+        known |= {*self._starting, *self.following.keys()}
         return [
             row
             for row in rows
@@ -177,6 +177,7 @@ class Run:
         def claim(connection: sa.Connection) -> None:
             """Decide again, with what is true now, in the transaction that claims the key."""
             lock(connection)
+            self._check_kind(connection)
             facts, decision = self._decide(connection, row)
             seconds = self.following.answer_timeout
             if decision.action != "start" or not self.attempts.claim(

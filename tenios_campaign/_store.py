@@ -113,6 +113,19 @@ class Store:
             if self.settings(connection) is None:
                 connection.execute(sa.insert(campaigns).values(name=self.name, **values))
 
+    def limit(self, connection: sa.Connection, *, replace: bool, **values: Any) -> None:
+        """Set limits. Raises ValueError if there are others that are not to be replaced."""
+        lock(connection)
+        settings = self.settings(connection)
+        for name, value in values.items():
+            known = getattr(settings, name, None)
+            if known not in {None, value} and not replace:
+                raise ValueError(
+                    f"The campaign {self.name!r} has another limit ({name} is {known}). "
+                    "Change it for all processes with `tenios campaign set`."
+                )
+        self.set(connection, **values)
+
     def update(
         self, connection: sa.Connection, *where: sa.ColumnElement[bool], **values: Any
     ) -> int:

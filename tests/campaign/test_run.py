@@ -13,9 +13,11 @@ import pytest
 from support.campaigns import client, counts, customers, most_in_progress, run
 
 from tenios_campaign import Campaign, CampaignEntry, CampaignSummary, Customer, OpeningHours
+from tenios_campaign._following import Following
 from tenios_ext import (
     AsyncTenios,
     BadCredentialsError,
+    CallbackStatus,
     ConfigurationError,
     InvalidArgumentError,
     LedgerUnavailableError,
@@ -27,6 +29,9 @@ from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Scenario, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tenios_campaign._rules import Row
+    from tenios_ext import CallbackHandle
 
 pytestmark = pytest.mark.usefixtures("exact_time")
 
@@ -452,6 +457,32 @@ def test_practice_does_not_consume_the_list(order: list[str | None], sqlite: Led
     assert len(simulator.callbacks) == 1
 
 
+def test_run_that_waited_while_others_practised_ends(
+    sqlite: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = Simulator(scenario=TALK)
+    campaign = Campaign(sqlite, clock=simulator.clock)
+    campaign.add(customers(1))
+    campaign.set(max_active=1)
+    start, dials = AsyncTenios.start_callback, itertools.count()
+
+    async def run_it() -> None:
+        async def late(tenios: AsyncTenios, *arguments: Any, **named: Any) -> Any:
+            if next(dials) == 0:
+                async with client(simulator, sqlite, base_url="http://localhost") as practising:
+                    await Campaign(sqlite, clock=simulator.clock).run(practising)
+                campaign.add(customers(2))
+            return await start(tenios, *arguments, **named)
+
+        monkeypatch.setattr(AsyncTenios, "start_callback", late)
+        async with client(simulator, sqlite) as tenios, asyncio.timeout(60):
+            await campaign.run(tenios)
+
+    with pytest.raises(ConfigurationError, match="has been run with a simulator"):
+        asyncio.run(run_it())
+    assert counts(campaign.summary()) == {"talked": 1, "waiting": 1}
+
+
 # Stopping, and going on.
 
 
@@ -511,6 +542,24 @@ def test_what_has_changed_before_the_claim_is_seen_in_the_claim(
     assert next(dials) == 1
     assert simulator.requests == []
     assert counts(campaign.summary()) == {"waiting": 1}
+
+
+def test_callback_that_a_job_finds_over_is_let_go(
+    sqlite: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when another worker has recorded its end before this one has seen it."""
+    simulator = Simulator(scenario=TALK)
+    Campaign(sqlite).add(customers(2))
+    watch, jobs = Following.watch, []
+
+    def watched(following: Following, row: Row, handle: CallbackHandle) -> None:
+        watch(following, row, handle)
+        if not jobs:
+            sqlite.record_status(handle.id, CallbackStatus.DISCONNECTED)
+            jobs.append(asyncio.create_task(following.job(str(row.attempt_key))))
+
+    monkeypatch.setattr(Following, "watch", watched)
+    assert counts(run(simulator, sqlite)) == {"talked": 2}
 
 
 def test_cancelled_run_waits_for_the_response_and_the_next_one_follows(sqlite: Ledger) -> None:
