@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from attrs import asdict, fields
 
-from tenios_ext import CallbackStatus, ConfigurationError
+from tenios_ext import CallbackStatus
 
 from ._hours import OpeningHours
 from ._models import CampaignEntry, CampaignSummary
 from ._rules import Row
-from ._tables import SCHEMA, c, campaigns, customers, is_open, is_waiting, lock, metadata, versions
+from ._tables import c, campaigns, customers, is_open, is_waiting, lock, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -66,27 +66,7 @@ class Store:
             ledger_state.label("ledger_state"),
             *(a.callback_id, a.started_at, a.status, a.last_error),
         ]
-        # Looking at a campaign must not wait for who has the lock.
-        if not self.run(lambda connection: sa.inspect(connection).has_table(versions.name)):
-            self.change(self._create_tables)
-        self.run(self.check_version)
-
-    @staticmethod
-    def _create_tables(connection: sa.Connection) -> None:
-        lock(connection)
-        metadata.create_all(connection)
-        if connection.scalar(sa.select(sa.func.count()).select_from(versions)) == 0:
-            connection.execute(sa.insert(versions).values(version=SCHEMA))
-
-    @staticmethod
-    def check_version(connection: sa.Connection) -> None:
-        """Raise ConfigurationError if another release has changed the tables."""
-        version = connection.scalar(sa.select(sa.func.max(versions.c.version)))
-        if version != SCHEMA:
-            raise ConfigurationError(
-                f"Another release of tenios-callback has made this campaign (version {version}; "
-                f"this release knows version {SCHEMA}). Install that release."
-            )
+        self.database.open(schema)
 
     def now(self, connection: sa.Connection) -> float:
         """Return the time that all processes share."""

@@ -8,24 +8,20 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from tenios_ext.ledger._schema import Schema
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: The version of the tables. A later release that changes them counts up, and gets a list of steps
-#: from each version to the next: Alembic would be two more packages for what are a few statements.
-SCHEMA = 1
 #: How long a process may stop in the middle of a transaction that others wait for.
 _IDLE = "5s"
 #: Any number that other programs are unlikely to use.
 _LOCK = 4_826_353_072
 
-metadata = sa.MetaData()
-versions = sa.Table(
-    "tenios_campaign_schema", metadata, sa.Column("version", sa.Integer, primary_key=True)
-)
+schema = Schema("campaign", 1)
 campaigns = sa.Table(
     "tenios_campaigns",
-    metadata,
+    schema,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("is_paused", sa.Boolean, nullable=False, default=False),
     sa.Column("is_simulated", sa.Boolean),  # None before the first attempt
@@ -42,7 +38,7 @@ campaigns = sa.Table(
 )
 customers = sa.Table(
     "tenios_campaign_customers",
-    metadata,
+    schema,
     sa.Column("campaign", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("position", sa.Integer, nullable=False),

@@ -14,11 +14,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from .._exceptions import ConfigurationError, LedgerUnavailableError
 from ._numbers import busy_until, check_blocked, check_in_use
-from ._schema import SCHEMA, VOID, blocked_numbers, entries, metadata, versions
+from ._schema import blocked_numbers, entries, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from contextlib import AbstractContextManager
+
+    from ._schema import Schema
 
 Result = TypeVar("Result")
 
@@ -196,6 +198,8 @@ class Database:
         self.url = _parse(url)
         self._engine = _connect(self.url)
         self._reader = self._engine.execution_options(read_only=True)
+        if self.is_postgresql:  # so that all statements of a transaction read the same
+            self._reader = self._reader.execution_options(isolation_level="REPEATABLE READ")
         self._pid = os.getpid()
         # Of the statement, not of the transaction, which may have waited for another one.
         since_epoch = (
@@ -204,10 +208,13 @@ class Database:
         self.now: sa.ColumnElement[float] = sa.literal_column(
             f"CAST({since_epoch} AS double precision)", sa.Double
         )
-        is_over = (entries.c.state == "dialling") & (entries.c.deadline <= self.now)
+        c = entries.c
+        # What began later than now did so before the clock was set back.
+        has_passed = (c.deadline <= self.now) | (c.dialled_at > self.now + 1)
+        is_over = (c.state == "dialling") & has_passed
         self.state = sa.case((is_over, "unknown"), else_=entries.c.state)
         try:
-            self.run(self._create_tables)
+            self.open(schema)
         except LedgerUnavailableError as error:
             reason = error.reason
         except ConfigurationError:
@@ -222,18 +229,20 @@ class Database:
         """Whether it is PostgreSQL, and not SQLite."""
         return self._engine.dialect.name == "postgresql"
 
-    def _create_tables(self, connection: sa.Connection) -> None:
-        if self.is_postgresql:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        metadata.create_all(connection)
-        version = connection.scalar(sa.select(sa.func.max(versions.c.version)))
-        if version is None:
-            connection.execute(sa.insert(versions).values(version=SCHEMA))
-        elif version > SCHEMA:
-            raise ConfigurationError(
-                f"A later release of tenios-callback has made this ledger (version {version}; this "
-                f"release knows version {SCHEMA}). Install that release."
-            )
+    def open(self, tables: Schema) -> None:
+        """
+        Create tables if they are missing; to look at others must not wait for a lock. Raises
+        ConfigurationError if another release has made them.
+        """
+
+        def create(connection: sa.Connection) -> None:
+            if self.is_postgresql:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            tables.create(connection)
+
+        if not self.run(tables.exists, read_only=True):
+            self.run(create)
+        self.run(tables.check, read_only=True)
 
     def close(self) -> None:
         """Close the connections."""
@@ -309,6 +318,7 @@ class Database:
 
         Raises:
             BlockedNumberError: It would have been given, but the number is blocked.
+            ConfigurationError: Another release has changed the tables.
             NumberInUseError: The same, but a callback to the number may be in progress.
         """
         now = self.now
@@ -329,6 +339,7 @@ class Database:
         )
 
         def work(connection: sa.Connection) -> sa.Row[Any]:
+            schema.check(connection)
             if on_claim is not None:
                 on_claim(connection)
             connection.execute(upsert)
@@ -414,13 +425,6 @@ class Database:
         )
         return changed > 0, rows[0] if rows else None
 
-    def void(self, connection: sa.Connection, key: str) -> bool:
-        """Let a key that was not placed never be used again. Return whether it was not placed."""
-        where = (entries.c.key == key) & (entries.c.state == "not_placed")
-        return (
-            connection.execute(sa.update(entries).where(where).values(arguments=VOID)).rowcount > 0
-        )
-
     def forget(self, seconds: float) -> int:
         """
         Erase what is personal in entries that have not changed for so long; return how many those
@@ -432,8 +436,7 @@ class Database:
             & (self.state != "dialling")
             & c.number.is_not(None)
         )
-        arguments = sa.case((c.arguments == VOID, VOID), else_=None)
-        values = {"number": None, "arguments": arguments, "last_error": None}
+        values = {"number": None, "arguments": None, "last_error": None}
         return self._change(sa.update(entries).where(is_old).values(values))[0]
 
 

@@ -1,19 +1,58 @@
-"""The ledger's tables."""
+"""The ledger's tables, and which release made them."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-#: The version of the tables. A later release that changes them counts up.
-SCHEMA = 1
+from .._exceptions import ConfigurationError
+from .._version import __version__
 
-#: The arguments of a key that is never to be used again.
-VOID = "void"
 
-metadata = sa.MetaData()
+class Schema(sa.MetaData):
+    """
+    Tables that were made by some release.
+
+    A release that changes them counts the version up, and gets a list of steps from each version to
+    the next: Alembic would be two more packages for what are a few statements.
+
+    Args:
+        name: What the tables are.
+        version: The version that this release uses.
+    """
+
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__()
+        self.name, self.version = name, version
+        columns = sa.Column("version", sa.Integer, primary_key=True), sa.Column("release", sa.Text)
+        self._versions = sa.Table(f"tenios_{name}_schema", self, *columns)
+
+    def exists(self, connection: sa.Connection) -> bool:
+        """Return whether the tables were made."""
+        return sa.inspect(connection).has_table(self._versions.name)
+
+    def create(self, connection: sa.Connection) -> None:
+        """Make the tables, unless another process has."""
+        if not self.exists(connection):
+            self.create_all(connection)
+            values = {"version": self.version, "release": __version__}
+            connection.execute(sa.insert(self._versions).values(values))
+
+    def check(self, connection: sa.Connection) -> None:
+        """Raise ConfigurationError if another release has changed the tables."""
+        newest = sa.select(self._versions).order_by(self._versions.c.version.desc()).limit(1)
+        version, release = connection.execute(newest).one_or_none() or (None, "another release")
+        if version != self.version:
+            raise ConfigurationError(
+                f"The {self.name} was made by tenios-callback {release} (version {version} of its "
+                f"tables; tenios-callback {__version__} uses version {self.version}). Install "
+                f"tenios-callback {release}."
+            )
+
+
+schema = Schema("ledger", 1)
 entries = sa.Table(
     "tenios_ledger",
-    metadata,
+    schema,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("token", sa.Text, nullable=False),  # of the attempt that has the key
@@ -35,11 +74,8 @@ entries = sa.Table(
 #: Whom no key calls.
 blocked_numbers = sa.Table(
     "tenios_ledger_blocked",
-    metadata,
+    schema,
     sa.Column("number", sa.Text, primary_key=True),
     sa.Column("reason", sa.Text),
     sa.Column("blocked_at", sa.Double, nullable=False),  # by the database's clock
-)
-versions = sa.Table(
-    "tenios_ledger_schema", metadata, sa.Column("version", sa.Integer, primary_key=True)
 )

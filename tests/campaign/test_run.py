@@ -550,7 +550,8 @@ def test_callback_that_a_job_finds_over_is_let_go(
     """As when another worker has recorded its end before this one has seen it."""
     simulator = Simulator(scenario=TALK)
     Campaign(sqlite).add(customers(2))
-    watch, jobs = Following.watch, []
+    watch = Following.watch
+    jobs: list[asyncio.Task[None]] = []
 
     def watched(following: Following, row: Row, handle: CallbackHandle) -> None:
         watch(following, row, handle)

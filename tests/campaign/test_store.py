@@ -340,10 +340,10 @@ def test_campaign_that_another_release_has_changed_is_refused_also_while_it_runs
     attempts = Attempts(ledger, 1)
     ledger.database.run(
         lambda connection: connection.execute(
-            sa.text("UPDATE tenios_campaign_schema SET version = 2")
+            sa.text("UPDATE tenios_campaign_schema SET version = 2, release = '2.3.4'")
         )
     )
-    message = r"Another release .*version 2; this release knows version 1"
+    message = r"campaign was made by tenios-callback 2\.3\.4 \(version 2 .* Install .* 2\.3\.4"
     with pytest.raises(ConfigurationError, match=message):
         attempts.claim()
     with pytest.raises(ConfigurationError, match=message):

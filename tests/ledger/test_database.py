@@ -16,6 +16,7 @@ import threading
 import uuid
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -27,7 +28,7 @@ from support.postgresql import PASSWORD, new_database, postgresql
 
 from tenios_ext import AsyncTenios, ConfigurationError, LedgerUnavailableError, NotSentError, Tenios
 from tenios_ext.ledger import Ledger
-from tenios_ext.ledger._database import _reason, file_system
+from tenios_ext.ledger._database import _LOCK, _reason, file_system
 from tenios_simulator import Simulator
 
 
@@ -203,13 +204,57 @@ def test_relative_path_stays_the_same_file(tmp_path: Path, monkeypatch: pytest.M
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_ledger_of_a_later_release_is_refused(url: str) -> None:
+def test_ledger_of_another_release_is_refused_also_while_a_program_uses_it(url: str) -> None:
+    message = (
+        r"made by tenios-callback 2\.3\.4 \(version 2 of its tables; tenios-callback \S+ uses "
+        r"version 1\)\. Install tenios-callback 2\.3\.4\."
+    )
     with Ledger(url) as ledger:
-        execute(ledger, "INSERT INTO tenios_ledger_schema VALUES (2)")
-    with pytest.raises(
-        ConfigurationError, match=r"later release .*version 2; this release knows version 1"
-    ):
+        execute(ledger, "INSERT INTO tenios_ledger_schema VALUES (2, '2.3.4')")
+        with pytest.raises(ConfigurationError, match=message):
+            claim(ledger, "key")
+        assert ledger.get("key") is None
+    with pytest.raises(ConfigurationError, match=message):
         Ledger(url)
+
+
+def test_ledger_is_opened_and_read_while_another_process_writes(url: str) -> None:
+    with Ledger(url) as ledger:
+        claim(ledger, "key")
+        with database_of(ledger)._begin() as connection:
+            execute_in = "UPDATE tenios_ledger SET state = 'unknown'"
+            connection.execute(sa.text(execute_in))
+            if url.startswith("postgresql"):
+                connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+            with Ledger(url) as other:
+                assert [entry.state for entry in other.entries()] == ["dialling"]
+
+
+def test_all_that_a_transaction_reads_is_of_one_time(url: str) -> None:
+    with Ledger(url) as ledger:
+
+        def count(connection: sa.Connection) -> Any:
+            return connection.scalar(sa.text("SELECT count(*) FROM tenios_ledger"))
+
+        def count_twice(connection: sa.Connection) -> tuple[Any, ...]:
+            first = count(connection)
+            if url.startswith("postgresql"):  # SQLite lets nobody commit meanwhile.
+                claim(ledger, "key")
+            return first, count(connection)
+
+        assert database_of(ledger).run(count_twice, read_only=True) == (0, 0)
+
+
+def test_request_of_a_time_that_is_yet_to_come_is_over(url: str) -> None:
+    """As when the clock was set back."""
+    with Ledger(url) as ledger:
+        claim(ledger, "key")
+        assert [entry.state for entry in ledger.entries()] == ["dialling"]
+        execute(
+            ledger,
+            "UPDATE tenios_ledger SET dialled_at = dialled_at + 3600, deadline = deadline + 3600",
+        )
+        assert [entry.state for entry in ledger.entries()] == ["unknown"]
 
 
 def test_tables_are_created_once_by_many_at_once(url: str) -> None:

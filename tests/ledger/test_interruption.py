@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +27,6 @@ from support.ledgers import (
 from tenios_ext import (
     AsyncTenios,
     CallbackStatus,
-    InvalidArgumentError,
     LedgerUnavailableError,
     NotSentError,
     OutcomeUnknownError,
@@ -232,20 +230,6 @@ def test_work_in_the_transaction_of_a_claim_is_committed_with_it_or_not_at_all(
     assert execute(sqlite_ledger, "SELECT * FROM orders") == []
     start("sync", sqlite_ledger, tenios.url, on_claim=insert)
     assert len(execute(sqlite_ledger, "SELECT * FROM orders")) == 1
-
-
-def test_key_that_was_voided_stays_so_after_it_was_forgotten(
-    sqlite_ledger: Ledger, tenios: FaultServer
-) -> None:
-    tenios.fault = REFUSED
-    with pytest.raises(RejectedError):
-        start("sync", sqlite_ledger, tenios.url)
-    database = database_of(sqlite_ledger)
-    assert database.run(lambda connection: database.void(connection, KEY))
-    sqlite_ledger.forget(older_than=timedelta())
-    with pytest.raises(InvalidArgumentError, match="other arguments"):
-        start("sync", sqlite_ledger, tenios.url)
-    assert tenios.received[INIT] == 1
 
 
 def test_key_that_dials_again_has_nothing_of_the_earlier_callback(
