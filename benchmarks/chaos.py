@@ -32,7 +32,7 @@ from support.postgresql import new_database, postgresql
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CUSTOMERS, KILLS = 600, 150
+CUSTOMERS, KILLS = 400, 150
 FEWER_CUSTOMERS, STOPS = 200, 10
 
 

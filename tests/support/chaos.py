@@ -133,7 +133,8 @@ class Chaos:
         return process
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill a process as a power cut would."""
+        """Kill a process as a power cut would. It must not have ended by itself."""
+        assert process.poll() is None, "no customer was left to be called"
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self.kills += 1
