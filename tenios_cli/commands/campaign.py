@@ -462,7 +462,7 @@ def _waiting(url: str, name: str) -> Iterator[tuple[Campaign, Ledger]]:
             try:
                 opened = stack.enter_context(_opened(url, name, create=True))
             except (ConfigurationError, LedgerUnavailableError) as error:
-                if "cannot be used (" not in str(error):
+                if error.reason is None:  # It is not the database that says so.
                     raise
                 logger.warning("%s It is tried again.", error)
                 time.sleep(_DATABASE_PAUSE)

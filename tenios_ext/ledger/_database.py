@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from .._exceptions import ConfigurationError, LedgerUnavailableError
 from ._numbers import busy_until, check_blocked, check_in_use
@@ -222,7 +222,9 @@ class Database:
             raise
         else:
             return
-        raise ConfigurationError(f"The ledger {shown(self.url)!r} cannot be used ({reason}).")
+        raise ConfigurationError(
+            f"The ledger {shown(self.url)!r} cannot be used ({reason}).", reason=reason
+        )
 
     @property
     def is_postgresql(self) -> bool:
@@ -268,6 +270,10 @@ class Database:
         raise LedgerUnavailableError(
             f"The ledger cannot be used ({reason}). Try again later.", reason=reason
         )
+
+    def _insert(self, table: sa.Table) -> Any:
+        """Return an INSERT that can say what happens if a row exists."""
+        return import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}").insert(table)
 
     def _select(
         self, connection: sa.Connection, *where: sa.ColumnElement[bool]
@@ -329,8 +335,7 @@ class Database:
             "updated_at": now,
             "deadline": now + seconds,
         }
-        module: Any = postgresql if self.is_postgresql else sqlite
-        insert = module.insert(entries).values(key=key, attempts=1, created_at=now, **values)
+        insert = self._insert(entries).values(key=key, attempts=1, created_at=now, **values)
         same = entries.c.arguments.is_(None) | (entries.c.arguments == insert.excluded.arguments)
         earlier = dict.fromkeys(("last_error", "callback_id", "started_at", "status"))
         again = values | earlier | {"attempts": entries.c.attempts + 1}
@@ -361,10 +366,8 @@ class Database:
 
     def block(self, number: str, reason: str | None) -> sa.Row[Any]:
         """Block a number. Return its row."""
-        module: Any = postgresql if self.is_postgresql else sqlite
-        insert = module.insert(blocked_numbers).values(
-            number=number, reason=reason, blocked_at=self.now
-        )
+        values = {"number": number, "reason": reason, "blocked_at": self.now}
+        insert = self._insert(blocked_numbers).values(values)
         c = blocked_numbers.c
         upsert = insert.on_conflict_do_update(
             index_elements=["number"],
