@@ -1,6 +1,6 @@
 """
-Sphinx settings: pages are in Markdown (MyST), the reference is made from docstrings, and command.md
-is also the man page.
+Sphinx settings: pages are in Markdown (MyST), the reference is made from docstrings, and
+command-line.md is also the man page.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
+smartquotes = False  # They turn the dashes of --simulator into one.
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
@@ -33,11 +35,12 @@ napoleon_attr_annotations = False  # They name private modules, and constructors
 napoleon_google_docstring = True
 napoleon_use_ivar = True
 
-man_pages = [("command", "tenios", "start and follow callbacks with TENIOS", author, 1)]
+man_pages = [("command-line", "tenios", "start and follow callbacks with TENIOS", author, 1)]
 
 html_theme = "furo"
 html_title = "TENIOS Callback SDK"
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["narrow.css"]
 
 
 def _unlink_files(_: Sphinx, __: str, source: list[str]) -> None:

@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
     document
-    for pattern in ("*.md", ".github/*.md", "docs/*.md", "clients/*.md", "conformance/*.md")
+    for pattern in (
+        *("*.md", ".github/*.md", "docs/**/*.md"),
+        *("benchmarks/*.md", "clients/*.md", "conformance/*.md", "tools/survey/*.md"),
+    )
     for document in sorted(ROOT.glob(pattern))
 ]
 

@@ -113,13 +113,11 @@ def served_lines() -> str:
     )
 
 
-def campaign_commands(*, many_machines: bool) -> list[Command]:
-    text = (ROOT / "docs/campaigns.md").read_text()
+def campaign_commands(document: str) -> list[Command]:
     return [
         command
-        for command in commands(ROOT / "docs/campaigns.md")
+        for command in commands(ROOT / document)
         if command.line.startswith("tenios campaign ")
-        and (text.index(command.line) > text.index("## On many machines")) == many_machines
     ]
 
 
@@ -137,7 +135,7 @@ def test_commands_for_campaigns_work_and_print_what_is_shown(
 ) -> None:
     customers_file(tmp_path)
     monkeypatch.chdir(tmp_path)
-    found = campaign_commands(many_machines=False)
+    found = campaign_commands("docs/campaigns.md")
     assert len(found) == 5
     for line, shown in found:
         result = tenios(*shlex.split(line)[1:])
@@ -149,9 +147,10 @@ def test_commands_for_campaigns_work_and_print_what_is_shown(
 def test_commands_for_many_machines_share_the_campaign(tmp_path: Path) -> None:
     """The hours that are shown are left out, because it may be night."""
     customers_file(tmp_path)
-    add, work = (shlex.split(command.line)[1:] for command in campaign_commands(many_machines=True))
+    document = "docs/campaign-deployment.md"
+    add, work = (shlex.split(command.line)[1:] for command in campaign_commands(document))
     [service] = re.findall(
-        r"^ExecStart=.*/bin/tenios (.*)$", (ROOT / "docs/campaigns.md").read_text(), re.MULTILINE
+        r"^ExecStart=.*/bin/tenios (.*)$", (ROOT / document).read_text(), re.MULTILINE
     )
     assert shlex.split(service) == work
     between = work.index("--between")

@@ -18,7 +18,22 @@ from tenios_cli import main
 from tenios_simulator import faults
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = main.list_commands(click.Context(main))
+
+
+def commands(group: click.Group, name: str) -> dict[str, click.Command]:
+    """Return each command by the name that it is called by."""
+    context = click.Context(group)
+    found: dict[str, click.Command] = {}
+    for each in group.list_commands(context):
+        command = group.get_command(context, each)
+        assert command is not None
+        found[f"{name} {each}"] = command
+        if isinstance(command, click.Group):
+            found |= commands(command, f"{name} {each}")
+    return found
+
+
+COMMANDS = commands(main, "tenios")
 
 
 def build(output: Path, doctrees: Path, *options: str) -> None:
@@ -67,16 +82,22 @@ def test_reference_shows_no_private_module(site: dict[str, str]) -> None:
     assert {name: found for name, found in shown.items() if found} == {}
 
 
-def test_command_page_has_each_command(site: dict[str, str]) -> None:
-    names = [*COMMANDS, *(f"ledger-{name}" for name in ("list", "show", "resolve", "forget"))]
-    assert [name for name in names if f'id="tenios-{name}"' not in site["command.html"]] == []
+def test_command_page_has_each_command_and_option(site: dict[str, str]) -> None:
+    page = site["command-line.html"]
+    assert "\N{EN DASH}" not in page  # --simulator, in typographic spelling
+    for name, command in COMMANDS.items():
+        identifier = name.replace(" ", "-")
+        assert f'id="{identifier}"' in page
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                assert f'id="cmdoption-{identifier}-{option.opts[-1].lstrip("-")}"' in page
 
 
 def test_man_page_has_each_command(tmp_path: Path, doctrees: Path) -> None:
     build(tmp_path, doctrees, "-b", "man")
     page = (tmp_path / "tenios.1").read_text()
-    assert page.startswith('.\\" Man page')
-    assert [name for name in [*COMMANDS, "ledger resolve"] if f"tenios {name}" not in page] == []
+    assert '.\\" Man page' in page
+    assert [name for name in COMMANDS if name not in page] == []
 
 
 def test_links_within_the_site_resolve(site: dict[str, str]) -> None:
