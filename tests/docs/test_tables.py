@@ -121,7 +121,7 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
     )
     documented = {
         "docs/settings.md": [
-            f"must be made within {_attempt.CONNECT_TIMEOUT:g} seconds",
+            f"must succeed within {_attempt.CONNECT_TIMEOUT:g} seconds",
             exchange,
             f"more than {_connections.MAX_RESPONSE_BYTES / 2**20:g} MiB",
             f"{_settings.DEFAULT_TIMEOUT:g} seconds for a response",
@@ -131,13 +131,11 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
             f"`end_timeout` ({_polling.END_TIMEOUT / 3600:g} hours)",
             f"at most {_responses._MAX_STATUS} characters",
             f"At most {_polling.MAX_UNKNOWN_STATUSES} such statuses",
-            (
-                f"every {_polling._STARTING:g} seconds before a phone rings, every "
-                f"{_polling._RINGING:g} seconds while one rings"
-            ),
+            f"every {_polling._STARTING:g} seconds before a phone rings",
+            f"every {_polling._RINGING:g} seconds while a phone rings",
             f"every {_polling._CONNECTED:g} seconds while agent and customer are connected",
-            f"left alone for {_polling._FIRST_RING:g} seconds",
-            f"No interval is shorter than {_polling.MIN_INTERVAL:g} seconds",
+            f"a first pause of {_polling._FIRST_RING:g} seconds",
+            f"The minimum is {_polling.MIN_INTERVAL:g} seconds",
         ],
         "docs/simulator.md": [
             f"{_request_log._MAX_REQUESTS:,} requests and {_engine._MAX_CALLBACKS:,} callbacks",
