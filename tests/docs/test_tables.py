@@ -76,7 +76,7 @@ def test_table_of_error_kinds_has_each_tested_status() -> None:
     assert documented["RejectedError"] == tested["RejectedError"]
     assert documented["BadCredentialsError"] == tested["BadCredentialsError"]
     assert all(
-        answer.startswith("No," if code(error) == "OutcomeUnknownError" else ("Yes,", "No, unless"))
+        answer.startswith("Do not call again.") == (code(error) == "OutcomeUnknownError")
         for _, error, answer in rows
     )
     # The table says 5xx, and "redirects" for 301, 302, 307 and 308.
