@@ -16,6 +16,8 @@ has chromium chromium-browser google-chrome || missing="$missing chromium"
 ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 || missing="$missing libatomic1" # for Playwright
 has postgres /usr/lib/postgresql/*/bin/postgres || missing="$missing postgresql"
 has pgbouncer || missing="$missing pgbouncer"
+has zsh || missing="$missing zsh"
+has fish || missing="$missing fish"
 php -m 2>/dev/null | grep -qx curl || missing="$missing php-cli php-curl"
 "${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 if [ -z "$missing" ]; then

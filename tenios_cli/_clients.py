@@ -1,16 +1,19 @@
-"""The clients that the commands use: of TENIOS, or of a simulator."""
+"""
+The clients that the commands use: of TENIOS, or of a simulator.
+
+Functions import the client, here and in the commands: completion in the shell and ``--help`` must
+not wait for it.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import tenios_simulator
-from tenios_ext import AsyncTenios, Tenios
-
 from ._extras import requires_extra
 from ._options import IN_PROCESS
 
 if TYPE_CHECKING:
+    from tenios_ext import AsyncTenios, Tenios
     from tenios_ext.ledger import Ledger
 
 
@@ -23,6 +26,8 @@ def make_client(simulator: str | None, *, ledger: Ledger | None = None, **settin
         ledger: The ledger of ``--ledger``; None to take it from the environment.
         settings: Others; None to take one from the environment.
     """
+    from tenios_ext import Tenios
+
     arguments = client_arguments(simulator)
     if ledger is not None:
         arguments["ledger"] = ledger
@@ -31,6 +36,8 @@ def make_client(simulator: str | None, *, ledger: Ledger | None = None, **settin
 
 def make_async_client(simulator: str | None, **settings: Any) -> AsyncTenios:
     """Return the same for asyncio, with more settings."""
+    from tenios_ext import AsyncTenios
+
     return AsyncTenios(**{**client_arguments(simulator), **settings})
 
 
@@ -39,6 +46,8 @@ def client_arguments(simulator: str | None) -> dict[str, Any]:
     """Return the arguments that make a client use the simulator; none for TENIOS."""
     if simulator is None:
         return {}
+    import tenios_simulator
+
     arguments = {
         "access_key": tenios_simulator.ACCESS_KEY,
         "callback_config_id": tenios_simulator.CALLBACK_CONFIG_ID,

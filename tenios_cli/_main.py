@@ -5,15 +5,19 @@ The command's group. Imports a command's module only when that command is used, 
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ._exit_codes import EPILOG
 from ._run import Run
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 #: The short help of each command, in the order of ``tenios --help``. A command is the function of
 #: this name in the module of this name in ``tenios_cli.commands``.
@@ -49,6 +53,14 @@ class LazyGroup(click.Group):
         )
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command without importing any, or an option."""
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=COMMANDS[name]) for name in names]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
@@ -56,11 +68,12 @@ class LazyGroup(click.Group):
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run the command and exit with its exit code; see Run."""
-        main = partial(super().main, *args, standalone_mode=False, **extra)
-        if not standalone_mode:
-            return main()
+        main = partial(super().main, *args, **extra)
+        # click writes completions as bytes, which a SafeStream does not take.
+        if not standalone_mode or os.environ.get("_TENIOS_COMPLETE"):
+            return main(standalone_mode=standalone_mode)
         run = Run()
-        sys.exit(run.execute(partial(main, obj=run)))
+        sys.exit(run.execute(partial(main, standalone_mode=False, obj=run)))
 
     def invoke(self, ctx: click.Context) -> Any:
         invoke = super().invoke

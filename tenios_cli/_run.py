@@ -75,8 +75,6 @@ class Run:
         """
         try:
             return function(*arguments)
-        except SystemExit:  # of click's completion in the shell
-            raise
         except click.exceptions.Exit as end:
             return end.exit_code
         except BaseException as error:  # noqa: BLE001 - no callback may be lost in a traceback

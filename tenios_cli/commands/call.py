@@ -18,8 +18,6 @@ from tenios_cli._options import (
     timeout_options,
 )
 from tenios_cli._output import make_output
-from tenios_ext import InvalidArgumentError, to_e164
-from tenios_ext.ledger import Ledger
 
 if TYPE_CHECKING:
     from tenios_cli._exit_codes import ExitCode
@@ -92,6 +90,8 @@ def call(
     """
     if one_call_per_number and key is None:
         raise click.UsageError("--one-call-per-number needs --key.")
+    from tenios_ext.ledger import Ledger
+
     run.simulator = simulator
     run.output = output = _make_output(run.stdout, as_json=as_json, live=not no_wait)
     with (
@@ -136,6 +136,8 @@ def _make_output(stdout: SafeStream, *, as_json: bool, live: bool) -> Output:
 
 
 def _to_e164(number: str, tenios: Tenios) -> str:
+    from tenios_ext import InvalidArgumentError, to_e164
+
     try:
         return to_e164(
             number,

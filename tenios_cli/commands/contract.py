@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from tenios_cli._errors import CommandError
-from tenios_ext.openapi import contract_text
 
 if TYPE_CHECKING:
     from tenios_ext.openapi import ContractFormat
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 )
 def contract(contract_format: ContractFormat) -> None:
     """Print the OpenAPI description of the TENIOS Callback API."""
+    from tenios_ext.openapi import contract_text
+
     try:
         click.echo(contract_text(contract_format), nl=False)
     except FileNotFoundError as error:

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import click
-import httpx
 
 from tenios_cli._clients import client_arguments
 from tenios_cli._exit_codes import ExitCode
 from tenios_cli._options import client_options
 from tenios_cli._output import describe_error, print_json
 from tenios_cli._streams import escape_controls
-from tenios_ext import ConfigurationError, LedgerUnavailableError, Tenios
-from tenios_ext.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import httpx
 
 _PACKAGES = (
     "httpx",
@@ -71,6 +70,8 @@ def doctor(*, simulator: str | None, as_json: bool) -> ExitCode | None:
 
 
 def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
+    from tenios_ext import ConfigurationError, Tenios
+
     yield Check("versions", ok=True, text=", ".join(_versions()))
     uses_simulator = "access_key" in arguments
     if not uses_simulator:
@@ -116,6 +117,9 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
 def _ledger() -> Iterator[Check]:
     if not (url := os.environ.get("TENIOS_LEDGER")):
         return
+    from tenios_ext import LedgerUnavailableError
+    from tenios_ext.ledger import Ledger
+
     with Ledger(url) as ledger:
         try:
             count = len(ledger.entries(state="unknown"))
@@ -142,6 +146,8 @@ def _access_key_file() -> Iterator[Check]:
 
 
 def _connection(base_url: str, transport: httpx.BaseTransport | None) -> Iterator[Check]:
+    import httpx
+
     host = urlsplit(base_url).hostname or ""
     if os.environ.get("TENIOS_OFFLINE"):
         is_tenios = f".{host.rstrip('.')}".endswith(".tenios.com")

@@ -7,7 +7,7 @@ import re
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 from attrs import asdict
@@ -15,14 +15,12 @@ from attrs import asdict
 from tenios_cli._errors import CommandError
 from tenios_cli._options import CALLBACK_ID, json_option, ledger_option, region_option
 from tenios_cli._output import describe_status, in_options, make_output, one_line, print_json
-from tenios_ext import ConfigurationError, to_e164
-from tenios_ext.ledger import Ledger, LedgerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tenios_cli._run import Run
-    from tenios_ext.ledger import LedgerEntry
+    from tenios_ext.ledger import Ledger, LedgerEntry, LedgerState
 
 _MEANINGS = {
     "dialling": "a request is being sent",
@@ -49,9 +47,9 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @ledger.command("list")
 @click.option(
     "--state",
-    type=click.Choice(get_args(LedgerState)),
+    type=click.Choice(list(_MEANINGS)),
     metavar="STATE",
-    help=f"List only the keys in this state: {', '.join(get_args(LedgerState))}.",
+    help=f"List only the keys in this state: {', '.join(_MEANINGS)}.",
 )
 @_options
 def list_entries(run: Run, *, state: LedgerState | None, ledger: str | None, as_json: bool) -> None:
@@ -148,6 +146,8 @@ def unblock(
 ) -> None:
     """Let NUMBER be called again."""
     with _open(run, ledger, as_json=as_json) as opened, _explained():
+        from tenios_ext import to_e164
+
         number = to_e164(number, region=region, allow_special_numbers=True)
         if not opened.unblock(number):
             raise CommandError(f"{number} is not blocked.")
@@ -210,6 +210,9 @@ def forget(run: Run, *, older_than: timedelta, ledger: str | None, as_json: bool
 
 
 def _open(run: Run, url: str | None, *, as_json: bool) -> Ledger:
+    from tenios_ext import ConfigurationError
+    from tenios_ext.ledger import Ledger
+
     run.output = make_output(run.stdout, as_json=as_json)
     url = url or os.environ.get("TENIOS_LEDGER")
     if not url:

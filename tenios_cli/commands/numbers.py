@@ -6,7 +6,6 @@ import click
 
 from tenios_cli._options import json_option
 from tenios_cli._output import print_json
-from tenios_simulator import MAGIC_NUMBERS
 
 
 @click.command()
@@ -17,6 +16,8 @@ def numbers(*, as_json: bool) -> None:
 
     They are in a range that is reserved for films and books, so no real phone has one.
     """
+    from tenios_simulator import MAGIC_NUMBERS
+
     for magic in MAGIC_NUMBERS.values():
         if as_json:
             print_json(

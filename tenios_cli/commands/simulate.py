@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-import tenios_simulator
 from tenios_cli._errors import CommandError
 from tenios_cli._extras import requires_extra
 from tenios_cli._options import json_option
 from tenios_cli._output import print_json
-from tenios_simulator._clocks import ScaledClock
 
 if TYPE_CHECKING:
     from tenios_cli._run import Run
@@ -57,6 +55,9 @@ def simulate(
     client use it. At the same address, a browser shows the callbacks and lets you act as the agent
     and the customer.
     """
+    import tenios_simulator
+    from tenios_simulator._clocks import ScaledClock
+
     try:
         simulator = tenios_simulator.Simulator(clock=ScaledClock(speed))
         server = tenios_simulator.Server(
