@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from attrs import asdict
 
 from tenios_ext import Clock, ConfigurationError
+from tenios_ext._extras import requires_extra
 from tenios_ext.ledger import Ledger
 
 from ._csv import CustomerFile
@@ -270,12 +271,8 @@ class Campaign:
             StatusUnavailableError: As for :meth:`run`.
             ValueError: An argument is not valid.
         """
-        try:
-            from ._worker import Queue  # an extra
-        except ImportError:
-            raise ConfigurationError(
-                "procrastinate is not installed. Run: pip install 'tenios-callback[campaign]'"
-            ) from None
+        with requires_extra("campaign", ConfigurationError):
+            from ._worker import Queue  # imports procrastinate
         await self._run(
             tenios,
             answer_timeout=answer_timeout,

@@ -14,6 +14,9 @@ from zoneinfo import ZoneInfo
 
 from attrs import define, field
 
+from tenios_ext import ConfigurationError
+from tenios_ext._extras import requires_extra
+
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NAMES = "|".join(_DAYS)
 _PART = re.compile(rf"(?:({_NAMES})(?:-({_NAMES}))?\s+)?(\d\d):(\d\d)-(\d\d):(\d\d)", re.IGNORECASE)
@@ -105,7 +108,8 @@ class OpeningHours:
         if self.holidays is None:
             return ()
         country, _, part = self.holidays.partition("-")
-        library = import_module("holidays")  # takes a third of a second
+        with requires_extra("campaign", ConfigurationError):
+            library = import_module("holidays")  # takes a third of a second
         try:
             return library.country_holidays(country, subdiv=part or None)
         except NotImplementedError:

@@ -7,7 +7,7 @@ __all__ = ["main"]
 
 
 def _exit_without_click() -> NoReturn:
-    sys.exit("The tenios command needs an extra: pip install 'tenios-callback[cli]'")
+    sys.exit("click is not installed. Run: pip install 'tenios-callback[cli]'")
 
 
 try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._extras import requires_extra
+from ._errors import CommandError
 from ._options import IN_PROCESS
 
 if TYPE_CHECKING:
@@ -41,20 +41,21 @@ def make_async_client(simulator: str | None, **settings: Any) -> AsyncTenios:
     return AsyncTenios(**{**client_arguments(simulator), **settings})
 
 
-@requires_extra("simulator")
 def client_arguments(simulator: str | None) -> dict[str, Any]:
     """Return the arguments that make a client use the simulator; none for TENIOS."""
     if simulator is None:
         return {}
-    import tenios_simulator
+    from tenios_ext._extras import requires_extra
 
+    with requires_extra("simulator", CommandError):
+        from tenios_simulator import ACCESS_KEY, BASE_URL, CALLBACK_CONFIG_ID, Simulator
     arguments = {
-        "access_key": tenios_simulator.ACCESS_KEY,
-        "callback_config_id": tenios_simulator.CALLBACK_CONFIG_ID,
-        "base_url": tenios_simulator.BASE_URL if simulator == IN_PROCESS else simulator,
+        "access_key": ACCESS_KEY,
+        "callback_config_id": CALLBACK_CONFIG_ID,
+        "base_url": BASE_URL if simulator == IN_PROCESS else simulator,
         # TENIOS_LEDGER records real callbacks, and a simulator's have the same ids.
         "ledger": False,
     }
     if simulator != IN_PROCESS:
         return arguments
-    return {**arguments, "transport": tenios_simulator.Simulator(real_time=True).transport}
+    return {**arguments, "transport": Simulator(real_time=True).transport}

@@ -9,7 +9,6 @@ import asyncio  # async only
 import os
 from contextlib import suppress  # async only
 from importlib import import_module  # async only
-from importlib.util import find_spec  # async only
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +17,7 @@ import httpx
 from ._attempt import TOO_LONG, current_attempt
 from ._connections import BoundedBody, LeanClient, is_init_request
 from ._exceptions import ConfigurationError
+from ._extras import requires_extra  # async only
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -71,10 +71,6 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         # async only: begin
         self._aiohttp = aiohttp
         self._custom_loop: asyncio.AbstractEventLoop | None = None
-        if aiohttp and find_spec("httpx_aiohttp") is None:
-            raise ConfigurationError(
-                "aiohttp=True needs an extra: pip install 'tenios-callback[aiohttp]'"
-            )
         proxy = connections.proxy
         if aiohttp and proxy is not None and proxy.url.scheme.startswith("socks"):
             raise ConfigurationError(
@@ -271,7 +267,8 @@ def _import_all(*, aiohttp: bool) -> None:
     import_module("._phone._reading", __package__)
     import_module("._phone._price", __package__)
     if aiohttp:
-        import_module("._aiohttp", __package__)
+        with requires_extra("aiohttp", ConfigurationError):
+            import_module("._aiohttp", __package__)
         return
     # The name is anyio's own. If it changes, the first request is slow.
     with suppress(ImportError):

@@ -247,7 +247,8 @@ class Connections:
             raise ConfigurationError(f"{source} must be a URL such as 'http://proxy:3128'.")
         if proxy.url.scheme in _SOCKS and find_spec("socksio") is None:
             raise ConfigurationError(
-                f"{source} is a SOCKS proxy, which needs: pip install 'httpx[socks]'"
+                f"{source} is a SOCKS proxy, and socksio is not installed. Run: pip install "
+                "'httpx[socks]'"
             )
         if self._is_plain and not is_loopback(proxy.url.host):
             raise ConfigurationError(

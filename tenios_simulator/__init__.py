@@ -82,4 +82,7 @@ def __getattr__(name: str) -> object:
         return import_module(".faults", __name__)
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULE_OF[name], __name__), name)
+    from tenios_ext._extras import requires_extra  # imports the client
+
+    with requires_extra("simulator"):
+        return getattr(import_module(_MODULE_OF[name], __name__), name)

@@ -103,13 +103,7 @@ def tenios_simulator() -> Simulator:
     """
     A simulator with virtual time: set scenarios, inject faults and see which numbers were called.
     """
-    try:
-        return _package.Simulator()
-    except ModuleNotFoundError as error:
-        pytest.fail(
-            f"The fixture `tenios_simulator` needs {error.name}, which is not installed: pip "
-            "install 'tenios-callback[simulator]'"
-        )
+    return _package.Simulator()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ import click
 from tenios_cli._campaign_output import CampaignJson, CampaignLines, entry_fields
 from tenios_cli._errors import CommandError
 from tenios_cli._exit_codes import EPILOG, ExitCode
-from tenios_cli._extras import requires_extra
 from tenios_cli._options import client_options, json_option, number_options, price_options, seconds
 from tenios_cli._output import in_options, one_line, print_json
 
@@ -103,9 +103,12 @@ def _opened(url: str, name: str, *, create: bool = False) -> Iterator[tuple[Camp
     """Open a campaign. Raises CommandError if there is none, unless it may be created."""
     if not create and (path := _path(url)) is not None and not path.exists():
         raise CommandError(f"There is no campaign: {path.absolute()} does not exist.")
-    with requires_extra("campaign"):
-        from tenios_campaign import Campaign  # an extra
-        from tenios_ext.ledger import Ledger
+    from tenios_campaign import Campaign
+    from tenios_ext._extras import requires_extra
+    from tenios_ext.ledger import Ledger
+
+    with requires_extra("campaign", CommandError):
+        import_module("sqlalchemy")  # Ledger would name its own extra, which is not enough.
     with Ledger(url) as ledger, _as_usage():
         campaign = Campaign(ledger, name)
         if not create and not campaign.exists():

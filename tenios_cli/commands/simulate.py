@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from tenios_cli._errors import CommandError
-from tenios_cli._extras import requires_extra
 from tenios_cli._options import json_option
 from tenios_cli._output import print_json
 
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 )
 @json_option
 @click.pass_obj
-@requires_extra("simulator")
 def simulate(
     run: Run, *, host: str, port: int, speed: float, allowed_hosts: tuple[str, ...], as_json: bool
 ) -> None:
@@ -55,14 +53,15 @@ def simulate(
     client use it. At the same address, a browser shows the callbacks and lets you act as the agent
     and the customer.
     """
-    import tenios_simulator
-    from tenios_simulator._clocks import ScaledClock
+    from tenios_ext._extras import requires_extra
+
+    with requires_extra("simulator", CommandError):
+        from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Server, Simulator
+        from tenios_simulator._clocks import ScaledClock
 
     try:
-        simulator = tenios_simulator.Simulator(clock=ScaledClock(speed))
-        server = tenios_simulator.Server(
-            simulator, host=host, port=port, allowed_hosts=allowed_hosts
-        )
+        simulator = Simulator(clock=ScaledClock(speed))
+        server = Server(simulator, host=host, port=port, allowed_hosts=allowed_hosts)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
@@ -72,8 +71,8 @@ def simulate(
         ) from None
     variables = {
         "TENIOS_BASE_URL": server.address,
-        "TENIOS_ACCESS_KEY": tenios_simulator.ACCESS_KEY,
-        "TENIOS_CALLBACK_CONFIG_ID": tenios_simulator.CALLBACK_CONFIG_ID,
+        "TENIOS_ACCESS_KEY": ACCESS_KEY,
+        "TENIOS_CALLBACK_CONFIG_ID": CALLBACK_CONFIG_ID,
     }
     run.stdout.mask = str  # The simulator's access key is no secret.
     with suppress(KeyboardInterrupt):

@@ -141,7 +141,7 @@ def _connect(url: sa.URL) -> sa.Engine:
         engine = sa.create_engine(url, **options)
     except ImportError:
         raise ConfigurationError(
-            "PostgreSQL needs psycopg: pip install 'tenios-callback[ledger]'"
+            "psycopg is not installed. Run: pip install 'tenios-callback[ledger]'"
         ) from None
     sa.event.listen(
         engine, "begin", _begin_sqlite if url.drivername == "sqlite" else _begin_postgresql

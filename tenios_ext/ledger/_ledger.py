@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from attrs import frozen
@@ -11,6 +10,7 @@ from tenios_client.models import CallbackStatus
 
 from .._checks import is_one_line, shown
 from .._exceptions import ConfigurationError, LedgerUnavailableError
+from .._extras import requires_extra
 from .._models import FINAL, MAX_ID, RANK, CallbackHandle
 from .._phone import to_e164
 
@@ -108,11 +108,8 @@ class Ledger:
     def __init__(self, url: str) -> None:
         if not isinstance(url, str):
             raise ConfigurationError(f"url must be a str, got {type(url).__name__}.")
-        if find_spec("sqlalchemy") is None:
-            raise ConfigurationError(
-                "A ledger needs an extra: pip install 'tenios-callback[ledger]'"
-            )
-        from ._database import Database  # imports SQLAlchemy, which takes long
+        with requires_extra("ledger", ConfigurationError):
+            from ._database import Database  # imports SQLAlchemy, which takes long
 
         self.database = Database(url)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ import pytest
 
 from tenios_campaign import OpeningHours
 from tenios_campaign._hours import machine_zone
+from tenios_ext import ConfigurationError
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY, NIGHT = "09:00-18:00", "22:00-06:00"
@@ -101,6 +103,12 @@ def test_zone_and_holidays_that_do_not_exist_are_refused() -> None:
         OpeningHours(DAY, "Europe/Atlantis")
     with pytest.raises(ValueError, match="no holidays for 'DE-XX'"):
         OpeningHours(DAY, "Europe/Berlin", "DE-XX").is_open(0)
+
+
+def test_holidays_without_the_extra_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "holidays", None)
+    with pytest.raises(ConfigurationError, match=r"Run: pip install 'tenios-callback\[campaign\]'"):
+        OpeningHours(DAY, "Europe/Berlin", "DE-NW").is_open(0)
 
 
 @pytest.mark.parametrize(

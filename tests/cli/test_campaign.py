@@ -199,12 +199,12 @@ def test_ledger_must_be_named_and_the_variable_must_be_absolute(offline: Folder)
 
 def test_missing_extra_is_one_sentence(offline: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     offline("add", offline.file(TALK))
-    monkeypatch.setitem(sys.modules, "tenios_campaign", None)
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     result = offline("status")
     assert result.returncode == 1
-    assert result.stderr == (
-        "tenios_campaign is missing, which is in an extra: pip install "
-        "'tenios-callback[campaign]'\n"
+    assert (
+        result.stderr
+        == "sqlalchemy is not installed. Run: pip install 'tenios-callback[campaign]'\n"
     )
 
 

@@ -364,9 +364,9 @@ def test_missing_extra_is_one_sentence(settings: dict[str, str]) -> None:
         settings,
     )
     assert result.returncode == 5
-    assert (
-        result.stderr
-        == "ConfigurationError: A ledger needs an extra: pip install 'tenios-callback[ledger]'\n"
+    assert result.stderr == (
+        "ConfigurationError: sqlalchemy is not installed. Run: pip install "
+        "'tenios-callback[ledger]'\n"
     )
 
 

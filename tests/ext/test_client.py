@@ -191,9 +191,13 @@ def test_client_that_could_not_be_made_does_not_warn(kind: type[Tenios | AsyncTe
 
 
 def test_aiohttp_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenios_ext._async_transport.find_spec", lambda _: None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'tenios-callback\[aiohttp\]'"):
-        AsyncTenios(aiohttp=True)
+    monkeypatch.delitem(sys.modules, "tenios_ext._aiohttp", raising=False)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(
+        ConfigurationError,
+        match=r"^aiohttp is not installed. Run: pip install 'tenios-callback\[aiohttp\]'$",
+    ):
+        AsyncTenios("KEY", "CONFIG", aiohttp=True)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -145,8 +145,12 @@ def test_wheel_without_an_extra_names_the_extra_that_is_missing(
     assert imported.returncode == 0, imported.stderr
     helped = run(programs / "tenios", "--help", cwd=tmp_path)
     assert helped.returncode == 1
-    assert (
-        helped.stderr == "The tenios command needs an extra: pip install 'tenios-callback[cli]'\n"
+    assert helped.stderr == "click is not installed. Run: pip install 'tenios-callback[cli]'\n"
+    imported = run(
+        programs / "python", "-c", "from tenios_simulator import Simulator", cwd=tmp_path
+    )
+    assert imported.stderr.endswith(
+        ": yaml is not installed. Run: pip install 'tenios-callback[simulator]'\n"
     )
 
     add(wheel, tmp_path / "lean", "[cli]")

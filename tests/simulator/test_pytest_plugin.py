@@ -105,7 +105,7 @@ def test_guard_works_without_the_extra_and_fixtures_name_it(
         ["E*ReachedTeniosError: A test tried to reach api.tenios.com. Nothing was sent.*"]
     )
     result.stdout.fnmatch_lines(
-        ["E*`tenios_simulator` needs *: pip install 'tenios-callback?simulator?'"]
+        ["E*: yaml is not installed. Run: pip install 'tenios-callback?simulator?'"]
     )
 
 
