@@ -43,9 +43,10 @@ html_static_path = ["static"]
 html_css_files = ["narrow.css"]
 
 
-def _unlink_files(_: Sphinx, __: str, source: list[str]) -> None:
+def _unlink_files(_: Sphinx, page: str, source: list[str]) -> None:
     """Turn links to files of the repository, which the site does not have, into their names."""
-    source[0] = re.sub(r"\[([^\]]+)\]\(\.\./([^)#]+)(?:#[^)]*)?\)", r"\1 (`\2`)", source[0])
+    root = re.escape("../" * (page.count("/") + 1))
+    source[0] = re.sub(rf"\[([^\]]+)\]\({root}([^)#]+)(?:#[^)]*)?\)", r"\1 (`\2`)", source[0])
 
 
 def _readable_signature(

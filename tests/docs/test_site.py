@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import subprocess
 import sys
@@ -64,7 +65,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, doctrees: Path) -> dict[str, 
     """The pages by name."""
     folder = tmp_path_factory.mktemp("site")
     build(folder, doctrees)
-    return {page.name: page.read_text() for page in folder.glob("*.html")}
+    pages = {page.relative_to(folder): page for page in folder.rglob("*.html")}
+    return {path.as_posix(): page.read_text() for path, page in pages.items()}
 
 
 def test_reference_has_each_public_name(site: dict[str, str]) -> None:
@@ -102,14 +104,15 @@ def test_man_page_has_each_command(tmp_path: Path, doctrees: Path) -> None:
 
 def test_links_within_the_site_resolve(site: dict[str, str]) -> None:
     for name, text in site.items():
-        for target, anchor in re.findall(r'href="([\w-]+\.html)?(?:#([^"]+))?"', text):
-            page = site.get(target or name)
+        for target, anchor in re.findall(r'href="([\w./-]+\.html)?(?:#([^"]+))?"', text):
+            page = site.get(posixpath.normpath(f"{name}/../{target}") if target else name)
             assert page is not None, (name, target)
             assert not anchor or f'id="{anchor}"' in page, (name, target, anchor)
 
 
 def test_each_page_is_in_the_contents(site: dict[str, str]) -> None:
-    pages = {f"{page.stem}.html" for page in ROOT.glob("docs/*.md")}
+    documents = (page.relative_to(ROOT / "docs") for page in ROOT.glob("docs/**/*.md"))
+    pages = {page.with_suffix(".html").as_posix() for page in documents}
     assert [
         page
         for page in sorted(pages)

@@ -104,6 +104,14 @@ def test_files_of_the_documents_pass_their_tests(tmp_path: Path) -> None:
     assert f" {count} passed" in result.stdout
 
 
+def test_german_quick_start_has_the_snippets_of_the_quick_start() -> None:
+    english, german = (
+        re.findall(r"^```.*?^```", (ROOT / "docs" / page).read_text(), re.DOTALL | re.MULTILINE)
+        for page in ("quickstart.md", "de/schnellstart.md")
+    )
+    assert german == english
+
+
 def test_readme_test_file_has_at_most_ten_lines() -> None:
     [code] = files_in(ROOT / "README.md")
     lines = [line for line in code.splitlines() if line]
