@@ -88,7 +88,7 @@ def test_command_works_and_prints_what_is_shown(line: str, shown: str) -> None:
         case ["tenios", "call", *arguments]:
             result = tenios("call", *arguments)
             assert result.returncode in CONNECTED_OR_CUSTOMER_FAILED, result.stderr
-            assert without_times(result.stdout) == without_times(shown)
+            assert not shown or without_times(result.stdout) == without_times(shown)
         case _:
             pytest.fail(f"No test runs this command: {line}")
 
