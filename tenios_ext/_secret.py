@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
 
@@ -26,11 +27,10 @@ class Secret:
             refuses it.
     """
 
-    __slots__ = ("_pattern", "_value")
+    __slots__ = ("_value",)
 
     def __init__(self, value: Any) -> None:
         self._value = value
-        self._pattern: re.Pattern[str] | None = None
 
     def __repr__(self) -> str:
         return MASK
@@ -59,19 +59,25 @@ class Secret:
 
     def redact(self, text: str) -> str:
         """Return *text* with the key masked, in each of its spellings."""
-        if self._pattern is None:
-            self._pattern = _pattern(self.reveal())
-        return self._pattern.sub(MASK, text)
+        return _pattern(self.reveal()).sub(MASK, text)
 
 
-def _pattern(key: str) -> re.Pattern[str]:
+def redact(text: str, *keys: str) -> str:
+    """Return *text* with access keys masked, in each of their spellings."""
+    return _pattern(*keys).sub(MASK, text)
+
+
+@lru_cache
+def _pattern(*keys: str) -> re.Pattern[str]:
     """
-    Return what matches a key as Python, JSON, URLs and HTML write it, also as a text inside other
+    Return what matches keys as Python, JSON, URLs and HTML write them, also as a text inside other
     ones, with any number of backslashes.
     """
-    found = {key, repr(key)[1:-1], repr(key.encode())[2:-1], ascii(key)[1:-1]}
-    found |= {json.dumps(key)[1:-1], html.escape(key)}
-    found |= {quote(key), quote(key, safe=""), quote_plus(key)}
+    found = set(keys)
+    for key in keys:
+        found |= {repr(key)[1:-1], repr(key.encode())[2:-1], ascii(key)[1:-1]}
+        found |= {json.dumps(key)[1:-1], html.escape(key)}
+        found |= {quote(key), quote(key, safe=""), quote_plus(key)}
     found |= {re.sub(_PERCENT, lambda escape: escape[0].lower(), each) for each in found}
     found |= {re.sub(_ESCAPED, lambda digits: digits[0].upper(), each) for each in found}
     # The longest first, since one may be a part of another.

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from tenios_ext._secret import redact
+
 from ._engine import UnknownCallbackError, UnknownCredentialsError
-from ._request_log import Redactor, RequestLog
+from ._request_log import RequestLog, redacted
 from ._response import Response
 from ._schema import RequestSchema, contract
 from .faults import Faults, HttpError
@@ -87,18 +89,13 @@ class ApiHandler:
             return _error(405, "METHOD_NOT_ALLOWED", Allow="POST")
         parsed = _parse(body, content_type)
         document = None if isinstance(parsed, Response) else parsed
-        redactor = Redactor(self._store.accounts, _schemas()[operation].fields, document)
         result = (
-            _Result(parsed)
-            if isinstance(parsed, Response)
-            else self._respond(operation, parsed, redactor)
+            _Result(parsed) if isinstance(parsed, Response) else self._respond(operation, parsed)
         )
-        self._record(operation, document, result, redactor)
+        self._record(operation, document, result)
         return result.response
 
-    def _respond(
-        self, operation: Operation, document: Mapping[str, Any], redactor: Redactor
-    ) -> _Result:
+    def _respond(self, operation: Operation, document: Mapping[str, Any]) -> _Result:
         schema = _schemas()[operation]
         document = schema.with_integers(schema.with_numbers(document))
         if violation := schema.violation(document):
@@ -106,13 +103,13 @@ class ApiHandler:
                 return _Result(_invalid_field(document, *violation.fields))
             return _Result(_error(400, _CODES[violation.kind], *violation.fields))
         try:
-            return self._init(document, redactor) if operation == "init" else self._status(document)
+            return self._init(document) if operation == "init" else self._status(document)
         except UnknownCredentialsError:
             return _Result(_error(400, "BAD_CREDENTIALS"))
         except UnknownCallbackError:
             return _Result(_invalid_field(document, "id"))
 
-    def _init(self, document: Mapping[str, Any], redactor: Redactor) -> _Result:
+    def _init(self, document: Mapping[str, Any]) -> _Result:
         access_key, config_id = document["access_key"], document["callback_config_id"]
         number = document["callback_number"]
         self._store.authenticate(access_key, config_id)
@@ -125,7 +122,9 @@ class ApiHandler:
             config_id,
             number=number,
             delay=document["delay"],
-            agent_announcement=redactor.text(announcement) if announcement is not None else None,
+            agent_announcement=redact(announcement, *self._store.accounts)
+            if announcement is not None
+            else None,
             dtmf_key=document.get("dtmf_key_to_trigger_customer_call"),
         )
         if forgotten := self._store.forget_surplus():
@@ -144,14 +143,14 @@ class ApiHandler:
         return _Result(fault.apply(response, timeline) if fault else response, fault, callback.id)
 
     def _record(
-        self,
-        operation: Operation,
-        document: Mapping[str, Any] | None,
-        result: _Result,
-        redactor: Redactor,
+        self, operation: Operation, document: Mapping[str, Any] | None, result: _Result
     ) -> None:
-        body = redactor.body(document) if document is not None else None
-        response = redactor.response(result.response)
+        body, response = redacted(
+            document,
+            result.response,
+            keys=self._store.accounts,
+            known_fields=_schemas()[operation].fields,
+        )
         self.log.add(
             self._store.now,
             operation,

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
+from tenios_ext._secret import MASK, redact
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from ._response import Response
     from .faults import Fault, Operation
 
 _MAX_REQUESTS = 10_000
 _MAX_BYTES = 32 << 20
-_MASK = "***"
-# Replaces each character of a secret while others are still being searched for. A lone surrogate is
-# in no JSON that was accepted.
-_PLACEHOLDER = "\ud800"
 
 
 @frozen
@@ -117,73 +115,41 @@ def _memory(value: object) -> int:
     return getsizeof(value) + sum(map(_memory, inner))
 
 
-class Redactor:
+def redacted(
+    document: Mapping[str, Any] | None,
+    response: Response,
+    *,
+    keys: Collection[str],
+    known_fields: Collection[str],
+) -> tuple[dict[str, Any] | None, Response]:
     """
-    Masks access keys: those of all accounts, and whatever a request has in its ``access_key``.
+    Return the body of a request and its response with the access keys masked.
 
     Args:
+        document: The body. The values of fields that are not in the contract are masked, and so is
+            everything if its access key is none of *keys*: it could be any part of it.
+        response: The response. It repeats names of fields from the request.
         keys: The access keys of the accounts.
         known_fields: The names of the contract's fields, which stay readable even if an access key
             is a part of them.
-        document: The body of the request.
     """
+    given = document.get("access_key") if document else None
+    is_known = given is None or (isinstance(given, str) and given in keys)
 
-    def __init__(
-        self, keys: Iterable[str], known_fields: Collection[str], document: Mapping[str, Any] | None
-    ) -> None:
-        self._known_fields = known_fields
-        given = document.get("access_key", "") if document else ""
-        # A key inside an object or a list could be any part of it, so the whole request is masked.
-        # It is invalid anyway.
-        self._masks_all = isinstance(given, dict | list)
-        found = {*keys, str(given), str(given).strip()} - {""}
-        # Only those that occur in the request: to search each field for the keys of many accounts
-        # would take seconds.
-        if document is not None:
-            texts = [
-                str(value) for value in document.values() if isinstance(value, str | int | float)
-            ]
-            everything = _PLACEHOLDER.join([*document, *texts])
-            found = {secret for secret in found if secret in everything}
-        self._secrets = sorted(found, key=len, reverse=True)  # One may be a part of another.
+    def mask(text: str) -> str:
+        return redact(text, *keys) if is_known else MASK
 
-    def text(self, text: str) -> str:
-        """Return *text* with keys masked. It does not get longer."""
-        for secret in self._secrets:
-            text = text.replace(secret, _PLACEHOLDER * min(len(secret), len(_MASK)))
-        return text.replace(_PLACEHOLDER, "*")
+    def name(field: str) -> str:
+        return field if field in known_fields else mask(field)
 
-    def body(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """
-        Return the body of a request with keys masked, and the values of all fields that are not in
-        the contract.
-        """
-        return {self._name(name): self._value(name, value) for name, value in document.items()}
+    def value(field: str, value: object) -> object:
+        if field == "access_key" or field not in known_fields or isinstance(value, dict | list):
+            return MASK
+        text = str(value)
+        return value if mask(text) == text else mask(text)
 
-    def response(self, response: Response) -> Response:
-        """
-        Return *response* with keys masked in the names of fields, which it repeats from the
-        request.
-        """
-        names = response.body.get("fields")
-        if not names:
-            return response
-        return evolve(
-            response, body={**response.body, "fields": [self._name(name) for name in names]}
-        )
-
-    def _value(self, name: str, value: object) -> object:
-        if (
-            self._masks_all
-            or name == "access_key"
-            or name not in self._known_fields
-            or isinstance(value, dict | list)
-        ):
-            return _MASK
-        if isinstance(value, str):
-            return self.text(value)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return _MASK if is_number and self.text(str(value)) != str(value) else value
-
-    def _name(self, name: str) -> str:
-        return name if name in self._known_fields else _MASK if self._masks_all else self.text(name)
+    if names := response.body.get("fields"):
+        response = evolve(response, body={**response.body, "fields": [*map(name, names)]})
+    if document is None:
+        return None, response
+    return {name(field): value(field, each) for field, each in document.items()}, response

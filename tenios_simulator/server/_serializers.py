@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import asdict
 
 from tenios_ext import is_final
+from tenios_ext._secret import redact
 
-from .._request_log import Redactor
 from ..faults import KINDS
 from ..scenario import Action, Scenario
 
@@ -39,9 +39,7 @@ def serialize_callback(callback: SimulatedCallback, now: float) -> dict[str, Any
     return {
         "id": callback.id,
         "number": callback.number,
-        "callback_config_id": Redactor([callback.access_key], (), None).text(
-            callback.callback_config_id
-        ),
+        "callback_config_id": redact(callback.callback_config_id, callback.access_key),
         "delay": callback.delay,
         "agent_announcement": callback.agent_announcement,
         "dtmf_key": callback.dtmf_key,
