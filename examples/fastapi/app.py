@@ -124,7 +124,7 @@ def validated(text: str) -> str:
         ) from None
 
 
-async def start_callback(tenios: AsyncTenios, token: str, number: str) -> None:
+async def start_callback(tenios: AsyncTenios, ledger: Ledger, token: str, number: str) -> None:
     """
     Start the callback of a form once. If that fails, raise an error with a message for the visitor.
     """
@@ -134,9 +134,14 @@ async def start_callback(tenios: AsyncTenios, token: str, number: str) -> None:
     except OutcomeUnknownError:
         raise HTTPException(502, MAY_RING) from None
     except InvalidArgumentError:  # such as another number than before
-        raise HTTPException(
-            410, "This form cannot be used for this number. Please reload the page."
-        ) from None
+        entry = await asyncio.to_thread(ledger.get, token)
+        if entry is None or entry.state == "not_placed":
+            text = "This form cannot be used for this number. Please reload the page."
+            raise HTTPException(410, text) from None
+        if entry.handle is None:
+            raise HTTPException(502, MAY_RING) from None
+        text = "We are already calling the number that you entered first."
+        raise HTTPException(409, text) from None
     except NotPlacedError:
         raise HTTPException(503, "We cannot call you right now. Please try again later.") from None
 
@@ -181,7 +186,7 @@ def create_app(tenios: AsyncTenios, ledger: Ledger) -> FastAPI:
             raise HTTPException(
                 429, "You have asked for several calls already. Please try again in an hour."
             )
-        await start_callback(tenios, data.token, number)
+        await start_callback(tenios, ledger, data.token, number)
         return {"token": data.token}
 
     @app.get("/callbacks/{token}/events")

@@ -34,7 +34,7 @@ from tenios_ext import (
     is_final,
 )
 from tenios_ext.ledger import Ledger
-from tenios_simulator import BASE_URL, Simulator
+from tenios_simulator import Simulator
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 WELCOME = "Enter your number and we will call you now."
@@ -69,16 +69,7 @@ def connect() -> tuple[Tenios, Ledger]:
     # Each simulator begins with the same ids, so each has a ledger of its own.
     ledger = Ledger(f"sqlite:///{tempfile.mkdtemp()}/callbacks.db")
     simulator = Simulator(real_time=True)
-    key, config_id = simulator.account
-    return Tenios(
-        key,
-        config_id,
-        base_url=BASE_URL,
-        region="DE",
-        allowed_regions=["DE"],
-        transport=simulator.transport,
-        ledger=ledger,
-    ), ledger
+    return simulator.client(region="DE", allowed_regions=["DE"], ledger=ledger), ledger
 
 
 def page(message: str, status: int = 200, *, token: str = "", refresh: bool = False) -> Response:
@@ -100,10 +91,14 @@ def start_callback(tenios: Tenios, ledger: Ledger, token: str) -> Response:
     except OutcomeUnknownError:
         return page(MAY_RING, 502, refresh=True)
     except NotPlacedError as error:
+        entry = ledger.get(token) if isinstance(error, InvalidArgumentError) else None
+        if entry is not None and entry.state != "not_placed":
+            text = "We are already calling the number that you entered first."
+            return page(text, 409, refresh=True)
         session.clear()
         if not isinstance(error, InvalidArgumentError):
             return page("We cannot call you right now. Please try again later.", 503, token=token)
-        if ledger.get(token) is None:
+        if entry is None:
             return page(str(error), 422, token=token)
         return page("This form was sent for another number. Please reload the page.", 409)
     return page("We are calling you.", 201, refresh=True)

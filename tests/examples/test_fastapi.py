@@ -124,7 +124,20 @@ async def test_calls_one_number_per_form(ledger: Ledger) -> None:
         data = await form_data(web)
         other = {**data, "number": "+49 30 23125 101"}
         responses = [await web.post("/callbacks", json=each) for each in (data, other, data, other)]
-    assert [response.status_code for response in responses] == [503, 410, 201, 410]
+    assert [response.status_code for response in responses] == [503, 410, 201, 409]
+    assert simulator.dialled == ["+493023125100"]
+
+
+@in_event_loop
+async def test_says_that_a_phone_may_ring_if_the_first_outcome_is_unknown(ledger: Ledger) -> None:
+    simulator = Simulator()
+    simulator.inject(faults.Drop(), on="init")
+    async with fastapi_visitor(simulator.async_client(ledger=ledger), ledger) as web:
+        data = await form_data(web)
+        await web.post("/callbacks", json=data)
+        response = await web.post("/callbacks", json={**data, "number": "+49 30 23125 101"})
+    assert response.status_code == 502
+    assert "please call us" in response.json()["detail"]
     assert simulator.dialled == ["+493023125100"]
 
 

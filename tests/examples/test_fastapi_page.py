@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from support.browser import chromium
 from support.examples import load
 
@@ -110,6 +110,25 @@ def test_page_offers_a_new_form_for_another_number_after_a_refusal(
     request_call(page, "030 23125 101")
     expect(page.get_by_role("status")).to_contain_text("no agent is free")
     assert simulator.dialled == ["+493023125101"]
+
+
+def test_page_shows_the_first_callback_if_the_number_is_corrected_too_late(
+    page: Page, simulator: Simulator
+) -> None:
+    def lose_response(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/callbacks", lose_response, times=1)
+    request_call(page, "030 23125 300")
+    expect(page.get_by_role("status")).to_contain_text("We could not reach the server.")
+    request_call(page, "030 23125 101")
+    expect(page.get_by_role("status")).to_have_text(
+        "We are already calling the number that you entered first. We are calling one of our "
+        "agents."
+    )
+    expect(page.get_by_role("button")).to_be_disabled()
+    assert simulator.dialled == ["+493023125300"]
 
 
 def test_page_does_not_offer_the_button_again_if_the_outcome_is_unknown(

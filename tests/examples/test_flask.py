@@ -140,6 +140,17 @@ def test_calls_one_number_per_form(visitor: FlaskClient, simulator: Simulator) -
     assert simulator.dialled == ["+493023125100"]
 
 
+def test_shows_the_first_callback_if_the_number_is_corrected_too_late(
+    visitor: FlaskClient, simulator: Simulator
+) -> None:
+    data = {"number": NUMBER, "token": token_in(visitor.get("/").text)}
+    assert visitor.post("/callback", data=data).status_code == 201
+    other = visitor.post("/callback", data={**data, "number": "+49 30 23125 101"})
+    assert (other.status_code, "already calling" in other.text) == (409, True)
+    assert "Your call: REQUESTED" in visitor.get("/").text
+    assert simulator.dialled == ["+493023125100"]
+
+
 def test_shows_the_form_again_if_the_other_of_two_posts_was_refused(
     visitor: FlaskClient, flask_app: Flask, simulator: Simulator
 ) -> None:
