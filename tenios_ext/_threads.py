@@ -5,9 +5,8 @@ may be full or shut down, and for no longer than a limit.
 
 from __future__ import annotations
 
-import queue
 import threading
-from contextlib import suppress
+from concurrent.futures import Future, wait
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,13 +38,9 @@ def in_thread(
         seconds: The limit; None for ten.
         daemon: Whether the program may end without waiting for it.
     """
-    results: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
-    _start(function, arguments, results.put, daemon=daemon)
-    try:
-        result = results.get(timeout=LIMIT if seconds is None else seconds)
-    except queue.Empty:
-        result = late
-    return result()
+    future = _start(function, arguments, daemon=daemon)
+    wait([future], timeout=LIMIT if seconds is None else seconds)
+    return future.result() if future.done() else late()
 
 
 async def async_in_thread(
@@ -58,48 +53,24 @@ async def async_in_thread(
     """Return what :func:`in_thread` returns, and let other tasks run meanwhile."""
     import asyncio  # imported by every caller of this function already
 
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Callable[[], T]] = loop.create_future()
-
-    def deliver(result: Callable[[], T]) -> None:
-        if not future.done():
-            future.set_result(result)
-
-    def put(result: Callable[[], T]) -> None:
-        with suppress(RuntimeError):  # The loop was closed: nobody waits any more.
-            loop.call_soon_threadsafe(deliver, result)
-
-    _start(function, arguments, put, daemon=daemon)
-    timer = loop.call_later(LIMIT if seconds is None else seconds, deliver, late)
     try:
-        result = await future
-    finally:
-        timer.cancel()
-    return result()
+        async with asyncio.timeout(LIMIT if seconds is None else seconds) as limit:
+            return await asyncio.wrap_future(_start(function, arguments, daemon=daemon))
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    return late()
 
 
-def _start(
-    function: Callable[..., T],
-    arguments: tuple[Any, ...],
-    put: Callable[[Callable[[], T]], None],
-    *,
-    daemon: bool,
-) -> None:
-    """Start a thread that gives *put* a function, which returns or raises what *function* did."""
+def _start(function: Callable[..., T], arguments: tuple[Any, ...], *, daemon: bool) -> Future[T]:
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # It cannot be cancelled any more.
 
     def run() -> None:
         try:
-            value = function(*arguments)
+            future.set_result(function(*arguments))
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-            put(_raising(error))
-        else:
-            put(lambda: value)
+            future.set_exception(error)
 
     threading.Thread(target=copy_context().run, args=(run,), name=NAME, daemon=daemon).start()
-
-
-def _raising(error: BaseException) -> Callable[[], Any]:
-    def fail() -> Any:
-        raise error
-
-    return fail
+    return future

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,28 +44,17 @@ def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
         return work(*arguments, **named)
 
     def now(_: object, work: Callable[[], Any]) -> asyncio.Future[Any]:
-        future = asyncio.get_running_loop().create_future()
+        return completed(asyncio.get_running_loop().create_future(), work)
+
+    def at_once(function: Callable[..., Any], arguments: tuple[Any, ...], **_: bool) -> Future[Any]:
+        return completed(Future(), partial(function, *arguments))
+
+    def completed(future: Any, work: Callable[[], Any]) -> Any:
         try:
             future.set_result(work())
         except Exception as error:  # noqa: BLE001 - as a thread does
             future.set_exception(error)
         return future
-
-    def at_once(
-        function: Callable[..., Any],
-        arguments: tuple[Any, ...],
-        put: Callable[[Any], None],
-        **_: bool,
-    ) -> None:
-        try:
-            value = function(*arguments)
-        except Exception as error:  # noqa: BLE001 - as above
-            put(partial(fail, error))
-        else:
-            put(lambda: value)
-
-    def fail(error: Exception) -> None:
-        raise error
 
     monkeypatch.setattr("tenios_campaign._run.LOOK", 20.0)
     monkeypatch.setattr(asyncio, "to_thread", call)
