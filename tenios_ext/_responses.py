@@ -106,7 +106,7 @@ def callback_status(response: object, key: Secret) -> CallbackStatus:
 
 
 def _is_presentable(text: str, key: Secret) -> bool:
-    return 0 < len(text) <= _MAX_STATUS and text.isprintable() and key.redact(text) == text
+    return 0 < len(text) <= _MAX_STATUS and text.isprintable() and not key.is_in(text)
 
 
 def foreign_exception(
@@ -141,39 +141,14 @@ def map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosErr
     Return the error to raise when *error* ended an init request. What was sent is known from
     *attempt* alone.
     """
-    try:
-        return _map_init_error(error, key, attempt)
-    # Whatever the response or an exception of the caller's does, the caller hears of it.
-    except Exception as trouble:  # noqa: BLE001 - see above
-        return OutcomeUnknownError(
-            f"The request may have reached TENIOS ({type(error).__name__}, "
-            f"{type(trouble).__name__}). {UNKNOWN_HINT}",
-            http_status=attempt.http_status,
-        )
-
-
-def map_status_error(error: Exception, key: Secret, attempt: Attempt) -> StatusUnavailableError:
-    """Return the error to raise when *error* ended a status request."""
-    try:
-        return _map_status_error(error, key, attempt)
-    except Exception as trouble:  # noqa: BLE001 - as above
-        return StatusUnavailableError(
-            f"The status could not be fetched ({type(error).__name__}, {type(trouble).__name__}). "
-            "Try again later.",
-            http_status=attempt.http_status,
-        )
-
-
-def _map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosError:
+    if attempt.may_ring and isinstance(error, UnexpectedStatusError):
+        return _map_refusal(error.response, key)
+    reason = _reason(error, key)
     if not attempt.may_ring:
-        reason = _reason(error, key)
         return NotSentError(
             f"Could not connect to TENIOS, so nothing was sent ({reason}). Call again later.",
             reason=reason,
         )
-    if isinstance(error, UnexpectedStatusError):
-        return map_rejection(error.response, key)
-    reason = _reason(error, key)
     return OutcomeUnknownError(
         f"The request may have reached TENIOS, but no usable response came back ({reason}). "
         f"{UNKNOWN_HINT}",
@@ -182,7 +157,8 @@ def _map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosEr
     )
 
 
-def _map_status_error(error: Exception, key: Secret, attempt: Attempt) -> StatusUnavailableError:
+def map_status_error(error: Exception, key: Secret, attempt: Attempt) -> StatusUnavailableError:
+    """Return the error to raise when *error* ended a status request."""
     if not isinstance(error, UnexpectedStatusError):
         reason = _reason(error, key)
         return StatusUnavailableError(
@@ -190,7 +166,7 @@ def _map_status_error(error: Exception, key: Secret, attempt: Attempt) -> Status
             http_status=attempt.http_status,
             reason=reason,
         )
-    details = error_fields(error.response, key)
+    details = _details(error.response, key)
     if _is_credentials(details):
         return StatusUnavailableError(
             f"TENIOS refused the status request ({_quote(details)}). {CREDENTIALS_HINT}",
@@ -202,10 +178,10 @@ def _map_status_error(error: Exception, key: Secret, attempt: Attempt) -> Status
     )
 
 
-def map_rejection(response: httpx.Response, key: Secret) -> TeniosError:
-    """Return the error to raise for an init response that is not a 200."""
-    details = error_fields(response, key)
-    is_plain = not _has_id(response)
+def _map_refusal(response: httpx.Response, key: Secret) -> TeniosError:
+    details = _details(response, key)
+    # A refusal with the id of a callback contradicts itself.
+    is_plain = _document(response).get("id") is None
     if is_plain and _is_credentials(details):
         return BadCredentialsError(
             f"TENIOS refused the credentials ({_quote(details)}). {CREDENTIALS_HINT}", **details
@@ -221,22 +197,18 @@ def map_rejection(response: httpx.Response, key: Secret) -> TeniosError:
     )
 
 
-def _has_id(response: httpx.Response) -> bool:
-    """Return whether a refusal contradicts itself, since it has the id of a callback."""
-    try:
-        body = response.json()
-    except Exception:  # noqa: BLE001 - whatever is wrong with the body, it has none
-        return False
-    return isinstance(body, dict) and body.get("id") is not None
-
-
-def error_fields(response: httpx.Response, key: Secret) -> ErrorDetails:
-    """Return the attributes of an error, as far as the response has them in the documented form."""
+def _document(response: httpx.Response) -> dict[str, Any]:
+    """Return the JSON object in a response; an empty one if there is none."""
     try:
         body = response.json()
     except Exception:  # noqa: BLE001 - whatever is wrong with the body, the status is known
-        body = None
-    body = body if isinstance(body, dict) else {}
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _details(response: httpx.Response, key: Secret) -> ErrorDetails:
+    """Return the attributes of an error, as far as the response has them in the documented form."""
+    body = _document(response)
     code, message, fields = (body.get(name) for name in ("error_code", "error_message", "fields"))
     names = [name for name in fields if isinstance(name, str)] if isinstance(fields, list) else []
     return {
@@ -271,25 +243,18 @@ def _retry_after(headers: httpx.Headers) -> float | None:
     if value.isascii() and value.isdecimal():
         return float(value[:_MAX_DIGITS])
     try:
-        return max(
-            0.0,
-            (parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])).total_seconds(),
-        )
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])
+        return max(0.0, wait.total_seconds())
     except (ArithmeticError, LookupError, TypeError, ValueError):
         return None
 
 
 def _reason(error: Exception, key: Secret) -> str:
     try:
-        text = str(error)
+        text = f": {error}" if str(error) else ""
     except Exception:  # noqa: BLE001 - an exception of the caller's own may fail even here
         text = ""
-    return presentable(f"{type(error).__name__}: {text}" if text else type(error).__name__, key)
-
-
-def presentable(text: str, key: Secret) -> str:
-    """Return *text* without the key, printable on any terminal, and short."""
-    return _shorten(cleaned(text, key))
+    return _shorten(cleaned(type(error).__name__ + text, key))
 
 
 def cleaned(text: str, key: Secret) -> str:
