@@ -93,7 +93,7 @@ def _number(number: object, settings: Settings) -> str:
         )
     except (TypeError, ValueError) as error:
         # The message may quote a part of the number.
-        has_key = isinstance(number, str) and settings.access_key.redact(number) != number
+        has_key = settings.access_key.is_in(number)
         message = "number has the access key in it." if has_key else str(error)
         raise InvalidArgumentError(message) from None
     if settings.allowed_numbers is not None and e164 not in settings.allowed_numbers:

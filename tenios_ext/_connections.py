@@ -29,7 +29,7 @@ import httpx
 from ._attempt import CONNECT_RETRIES, CONNECT_TIMEOUT, TOO_LONG
 from ._clock import running_time
 from ._exceptions import ConfigurationError
-from ._hosts import is_excluded, is_loopback
+from ._hosts import is_excluded, is_loopback, parse_url
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -117,10 +117,6 @@ class LeanClient:
         )
 
 
-class HttpClient(LeanClient, httpx.Client):
-    """An httpx client for the requests of one API."""
-
-
 def _checked_hooks(event_hooks: EventHooks | None) -> dict[str, list[Callable[..., Any]]]:
     hooks: dict[str, list[Callable[..., Any]]] = {"request": [], "response": []}
     try:
@@ -164,12 +160,9 @@ class Connections:
 
     def __init__(self, settings: Settings, proxy: str | None = None) -> None:
         self.settings = settings
-        try:
-            url = httpx.URL(settings.base_url)
-        except httpx.InvalidURL as error:
-            raise ConfigurationError(f"base_url is not a valid URL: {error}") from None
+        url = httpx.URL(settings.base_url)
         self._address = (url.scheme, url.netloc)
-        self._is_plain = settings.base_url.startswith("http://")
+        self._is_plain = url.scheme == "http"
         self.proxy = self._proxy(proxy)
 
     def prepare(self, request: httpx.Request, seconds: float) -> httpx.Request:
@@ -184,7 +177,7 @@ class Connections:
             _key_member(KEY_IS_ADDED_LATER), _key_member(self.settings.access_key.reveal())
         )
         timeouts = {
-            name: _least(each, seconds)
+            name: seconds if each is None else min(each, seconds)
             for name, each in request.extensions.get("timeout", {}).items()
         }
         prepared = _with_body(request, content, timeout=timeouts)
@@ -233,29 +226,25 @@ class Connections:
             named = _proxy_of_environment(self.settings.base_url)
         if named is None:
             return None
-        source = "The proxy (proxy=..., HTTPS_PROXY or ALL_PROXY)"
         if not isinstance(named, str):
             raise ConfigurationError(
                 f"proxy must be a URL such as 'http://proxy:3128', got {type(named).__name__}."
             )
-        url = named if "://" in named else f"http://{named}"
-        try:
-            proxy = httpx.Proxy(url) if urlsplit(url).port != 0 and urlsplit(url).hostname else None
-        except (ValueError, httpx.InvalidURL):
-            proxy = None
-        if proxy is None:
+        source = "The proxy (proxy=..., HTTPS_PROXY or ALL_PROXY)"
+        url = parse_url(named if "://" in named else f"http://{named}")
+        if url is None or url.scheme not in {"http", "https", *_SOCKS}:
             raise ConfigurationError(f"{source} must be a URL such as 'http://proxy:3128'.")
-        if proxy.url.scheme in _SOCKS and find_spec("socksio") is None:
+        if url.scheme in _SOCKS and find_spec("socksio") is None:
             raise ConfigurationError(
                 f"{source} is a SOCKS proxy, and socksio is not installed. Run: pip install "
                 "'httpx[socks]'"
             )
-        if self._is_plain and not is_loopback(proxy.url.host):
+        if self._is_plain and not is_loopback(url.host):
             raise ConfigurationError(
                 "A proxy on another machine cannot be used with an http:// base_url: it would get "
                 "the access key unencrypted."
             )
-        return proxy
+        return httpx.Proxy(url)
 
 
 def _proxy_of_environment(base_url: str) -> str | None:
@@ -290,35 +279,17 @@ def _with_body(
     return copy
 
 
-def _least(timeout: float | None, seconds: float) -> float:
-    return seconds if timeout is None else min(timeout, seconds)
-
-
 def is_init_request(request: httpx.Request) -> bool:
     """Return whether *request* starts a callback."""
     return request.url.raw_path.endswith(_INIT_PATH)
 
 
 class _WholeResponse(httpx.Response):
-    """
-    A response whose body has been read and decompressed, which httpx would do again.
-
-    The caller's event hooks may read it in any way, and as often as they like.
-    """
+    """A response that event hooks may read in any way, and as often as they like."""
 
     def __init__(self, status_code: int, *, content: bytes, **options: Any) -> None:
-        super().__init__(status_code, stream=httpx.ByteStream(content), **options)
         self._whole = content
-
-    @property
-    def content(self) -> bytes:
-        return self._whole
-
-    def read(self) -> bytes:
-        return self._whole
-
-    async def aread(self) -> bytes:
-        return self._whole
+        super().__init__(status_code, content=content, **options)
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
         del chunk_size  # It is one chunk already.
@@ -354,7 +325,6 @@ class BoundedBody:
             content = _decompressed(content)
         content = _as_utf8(content)
         headers = [each for each in raw if each[0].lower() not in _OF_THE_BODY]
-        headers.append((b"Content-Length", b"%d" % len(content)))
         # httpx logs the reason phrase, which is the server's; without it, it logs the standard one.
         extensions = {
             name: each for name, each in response.extensions.items() if name != "reason_phrase"

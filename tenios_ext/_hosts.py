@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import suppress
+from urllib.parse import urlsplit
+
+import httpx
+
+
+def parse_url(text: str) -> httpx.URL | None:
+    """Return a URL; None if it is not valid or names no host."""
+    try:
+        parts = urlsplit(text)  # stricter than httpx
+        is_usable = (parts.hostname or "").rstrip(".") and parts.port != 0 and " " not in text
+        return httpx.URL(text) if is_usable else None
+    except (ValueError, httpx.InvalidURL):
+        return None
 
 
 def is_address(host: str) -> bool:
     """Return whether *host* is an IP address, and no name."""
-    try:
+    with suppress(ValueError):
         ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+        return True
+    return False
 
 
 def is_loopback(host: str) -> bool:

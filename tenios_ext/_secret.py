@@ -61,6 +61,10 @@ class Secret:
         """Return *text* with the key masked, in each of its spellings."""
         return _pattern(self.reveal()).sub(MASK, text)
 
+    def is_in(self, text: object) -> bool:
+        """Return whether *text* is a str with the key in it."""
+        return isinstance(text, str) and self.redact(text) != text
+
 
 def redact(text: str, *keys: str) -> str:
     """Return *text* with access keys masked, in each of their spellings."""

@@ -5,21 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
-from attrs.validators import and_, optional
+from attrs.validators import optional
 
 from ._checks import is_number, is_one_line, shown
 from ._exceptions import ConfigurationError
-from ._hosts import is_loopback, is_tenios
+from ._hosts import is_loopback, is_tenios, parse_url
 from ._phone import check_region, to_e164
-from ._polling import default_poll_interval
 from ._secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from attrs import Attribute
 
     from ._polling import PollInterval
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
 
 SERVICE = "https://api.tenios.com"
 MAX_TIMEOUT = 24 * 3600.0
+_DEFAULTS = {"base_url": SERVICE}
 _SWITCH = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": False, "no": False}
 DEFAULT_TIMEOUT = 30.0
 
@@ -44,28 +41,24 @@ def _one_line(_: object, attribute: Attribute[Any], value: Any) -> None:
         )
 
 
-def _safe_url(settings: Settings, _: Attribute[Any], url: Any) -> None:
-    try:
-        parts = urlsplit(url)
-        has_more = (
-            " " in url
-            or parts.query
-            or parts.fragment
-            or parts.username is not None
-            or parts.port == 0
-        )
-        host = (
-            ""
-            if has_more or parts.scheme not in {"http", "https"}
-            else (parts.hostname or "").rstrip(".")
-        )
-    except ValueError:
-        host = ""
-    if not host:
+def _safe_url(settings: Settings, _: Attribute[Any], text: Any) -> None:
+    url = parse_url(text)
+    if (
+        url is None
+        or url.scheme not in {"http", "https"}
+        or url.userinfo
+        or url.query
+        or url.fragment
+    ):
         raise ConfigurationError(
             f"base_url must be a URL such as {SERVICE!r}, without user, query or fragment."
         )
-    if url.startswith("http://") and not is_loopback(host) and host not in settings.insecure_hosts:
+    host = url.host.rstrip(".")
+    if (
+        url.scheme == "http"
+        and not is_loopback(host)
+        and host not in (settings.insecure_hosts or ())
+    ):
         raise ConfigurationError(
             f"base_url is http:// to another machine ({host}), which would send the access key "
             "unencrypted. Use https://, or, if that is a simulator in a network of yours, set "
@@ -73,43 +66,40 @@ def _safe_url(settings: Settings, _: Attribute[Any], url: Any) -> None:
         )
 
 
-def _hosts(_: object, __: Attribute[Any], hosts: frozenset[str]) -> None:
-    if any(is_tenios(host) for host in hosts):
+def _hosts(_: object, __: Attribute[Any], hosts: frozenset[str] | None) -> None:
+    if any(map(is_tenios, hosts or ())):
         raise ConfigurationError(
             "insecure_hosts must not name TENIOS itself: its API is reached over HTTPS only."
         )
 
 
-def _region(_: object, __: Attribute[Any], region: Any) -> None:
-    try:
-        check_region(region)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
-
-
-def _seconds(_: object, attribute: Attribute[Any], value: Any) -> None:
+def _seconds(name: str, value: Any) -> float:
     if not is_number(value) or not 0 < value <= MAX_TIMEOUT:
         raise ConfigurationError(
-            f"{attribute.name} must be a number of seconds greater than 0 and at most "
-            f"{MAX_TIMEOUT:g}, got {shown(value)}."
+            f"{name} a number of seconds greater than 0 and at most {MAX_TIMEOUT:g}, got "
+            f"{shown(value)}."
         )
+    return float(value)
+
+
+def _region(_: object, __: Attribute[Any], region: Any) -> None:
+    check_region(region)
+
+
+def _timeout(value: Any) -> float:
+    return _seconds("timeout must be", value)
 
 
 def _poll_interval(value: Any) -> PollInterval:
     """Return the function for a poll interval, which may be given as a number."""
     if callable(value):
         return cast("PollInterval", value)
-    if not is_number(value) or not 0 < value <= MAX_TIMEOUT:
-        raise ConfigurationError(
-            "poll_interval must be a function, or a number of seconds greater than 0 and at most "
-            f"{MAX_TIMEOUT:g}, got {shown(value)}."
-        )
-    seconds = float(value)
+    seconds = _seconds("poll_interval must be a function, or", value)
     return lambda *_: seconds
 
 
 def _base_url(url: Any) -> Any:
-    return SERVICE if url is None else url.rstrip("/") if isinstance(url, str) else url
+    return url.rstrip("/") if isinstance(url, str) else url
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -123,7 +113,8 @@ class Settings:
             must name one.
         base_url: The address of TENIOS; HTTPS, or HTTP to this machine or to one of
             *insecure_hosts*.
-        insecure_hosts: The hosts that plain HTTP may be used to, in lower case.
+        insecure_hosts: The hosts that plain HTTP may be used to, in lower case; None if there are
+            none.
         region: The country of numbers without a country code, such as "DE"; None to refuse them.
         allowed_numbers: The only numbers that may be called, as E.164; None for all.
         allowed_regions: The only countries whose numbers may be called; None for all.
@@ -135,32 +126,19 @@ class Settings:
     """
 
     access_key: Secret
-    callback_config_id: str | None = field(default=None, validator=optional(_one_line))
-    base_url: str = field(default=None, converter=_base_url, validator=[_one_line, _safe_url])
-    insecure_hosts: frozenset[str] = field(default=frozenset(), validator=_hosts)
-    region: str | None = field(default=None, validator=optional(and_(_one_line, _region)))
-    allowed_numbers: frozenset[str] | None = None
-    allowed_regions: frozenset[str] | None = None
-    allow_special_numbers: bool = False
-    one_call_per_number: bool = False
-    timeout: float = field(default=DEFAULT_TIMEOUT, validator=_seconds)
-    poll_interval: PollInterval = field(default=default_poll_interval, converter=_poll_interval)
+    callback_config_id: str | None = field(validator=optional(_one_line))
+    base_url: str = field(converter=_base_url, validator=[_one_line, _safe_url])
+    insecure_hosts: frozenset[str] | None = field(validator=_hosts)
+    region: str | None = field(validator=optional(_region))
+    allowed_numbers: frozenset[str] | None
+    allowed_regions: frozenset[str] | None
+    allow_special_numbers: bool
+    one_call_per_number: bool
+    timeout: float = field(converter=_timeout)
+    poll_interval: PollInterval = field(converter=_poll_interval)
 
     @classmethod
-    def from_environment(
-        cls,
-        *,
-        access_key: Secret | None,
-        callback_config_id: str | None,
-        base_url: str | None,
-        insecure_hosts: Collection[str] | None,
-        region: str | None,
-        allowed_numbers: Collection[str] | None,
-        allowed_regions: Collection[str] | None,
-        allow_special_numbers: bool | None,
-        one_call_per_number: bool | None,
-        **others: Any,
-    ) -> Settings:
+    def from_environment(cls, *, access_key: Secret | None, **given: Any) -> Settings:
         """
         Fill in what is None from the environment, where ``access_key`` is called
         ``TENIOS_ACCESS_KEY``, and so on.
@@ -168,40 +146,33 @@ class Settings:
         Raises:
             ConfigurationError: A setting is missing or wrong.
         """
-        key = access_key if access_key is not None else _access_key_from_environment()
-        if key is None:
-            raise ConfigurationError(
-                "There is no access key. Pass access_key=..., or set TENIOS_ACCESS_KEY, or "
-                "TENIOS_ACCESS_KEY_FILE to the name of a file. You find the key in the TENIOS "
-                "portal under General Settings, API."
-            )
+        key = access_key or _access_key_from_environment()
         key.check()
+
+        def number(text: Any) -> str:
+            try:
+                return to_e164(
+                    text,
+                    region=given["region"],
+                    allow_special_numbers=given["allow_special_numbers"],
+                )
+            except ValueError:
+                if not key.is_in(text):
+                    raise
+            # The message might quote a part of it.
+            raise ValueError("a number has the access key in it.")
+
         try:
-            region = _or_variable(region, "TENIOS_REGION")
-            special = _switch("allow_special_numbers", allow_special_numbers)
-
-            def read(number: Any) -> str:
-                try:
-                    return to_e164(number, region=region, allow_special_numbers=special)
-                except ValueError:
-                    if key.redact(number) == number:
-                        raise
-                # The message might quote a part of it.
-                raise ValueError("a number has the access key in it.")
-
-            return cls(
-                access_key=key,
-                callback_config_id=_or_variable(callback_config_id, "TENIOS_CALLBACK_CONFIG_ID"),
-                base_url=_or_variable(base_url, "TENIOS_BASE_URL"),
-                insecure_hosts=_listed("insecure_hosts", insecure_hosts, str.lower) or frozenset(),
-                region=region,
-                allowed_numbers=_listed("allowed_numbers", allowed_numbers, read),
-                allowed_regions=_listed("allowed_regions", allowed_regions, check_region),
-                allow_special_numbers=special,
-                one_call_per_number=_switch("one_call_per_number", one_call_per_number),
-                **others,
-            )
-        except ConfigurationError as error:
+            for name in ("callback_config_id", "base_url", "region"):
+                if given[name] is None:
+                    given[name] = os.environ.get(f"TENIOS_{name.upper()}") or _DEFAULTS.get(name)
+            for name in ("allow_special_numbers", "one_call_per_number"):
+                given[name] = _switch(name, given[name])
+            items = {"insecure_hosts": str.lower, "allowed_regions": check_region}
+            for name, convert in {**items, "allowed_numbers": number}.items():
+                given[name] = _listed(name, given[name], convert)
+            return cls(access_key=key, **given)
+        except ValueError as error:
             message = key.redact(str(error))  # The key may have been given in the wrong place.
         raise ConfigurationError(message)
 
@@ -233,30 +204,31 @@ def _switch(name: str, value: object) -> bool:
     return value
 
 
-def _or_variable(value: str | None, variable: str) -> str | None:
-    return value if value is not None else os.environ.get(variable) or None
-
-
-def _access_key_from_environment() -> Secret | None:
+def _access_key_from_environment() -> Secret:
     if os.environ.get("TENIOS_ACCESS_KEY"):
         return Secret(os.environ["TENIOS_ACCESS_KEY"])
-    name = os.environ.get("TENIOS_ACCESS_KEY_FILE")
-    if not name:
-        return None
-    try:
-        # Some editors and secret stores begin a file with a byte order mark.
-        key = Secret(Path(name).expanduser().read_text(encoding="utf-8-sig").strip())
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-    except (RuntimeError, ValueError):
-        reason = "It is not a text file"
-    else:
-        return key if key.reveal() else None
+    key, reason = Secret(""), ""
+    if name := os.environ.get("TENIOS_ACCESS_KEY_FILE"):
+        try:
+            # Some editors and secret stores begin a file with a byte order mark.
+            key = Secret(Path(name).expanduser().read_text(encoding="utf-8-sig").strip())
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        except (RuntimeError, ValueError):
+            reason = "It is not a text file"
     # Raised here, where a decoding error, which holds the content of the file, is not chained. The
     # name is not repeated: it may be the key, set in the wrong variable.
-    raise ConfigurationError(
-        f"The file that TENIOS_ACCESS_KEY_FILE names cannot be used: {reason}."
-    )
+    if reason:
+        raise ConfigurationError(
+            f"The file that TENIOS_ACCESS_KEY_FILE names cannot be used: {reason}."
+        )
+    if not key.reveal():
+        raise ConfigurationError(
+            "There is no access key. Pass access_key=..., or set TENIOS_ACCESS_KEY, or "
+            "TENIOS_ACCESS_KEY_FILE to the name of a file. You find the key in the TENIOS "
+            "portal under General Settings, API."
+        )
+    return key
 
 
 def ledger_of(ledger: object) -> tuple[Ledger | None, bool]:

@@ -48,7 +48,7 @@ def check_key(key: object, settings: Settings) -> str:
     """Return a key if it is valid. Raises InvalidArgumentError."""
     if not isinstance(key, str):
         raise InvalidArgumentError(f"key must be a str, got {type(key).__name__}.")
-    if settings.access_key.redact(key) != key:
+    if settings.access_key.is_in(key):
         raise InvalidArgumentError(
             "key contains the access key, which must not get into the ledger."
         )
