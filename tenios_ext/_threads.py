@@ -53,8 +53,9 @@ async def async_in_thread(
     """Return what :func:`in_thread` returns, and let other tasks run meanwhile."""
     import asyncio  # imported by every caller of this function already
 
+    limit = asyncio.timeout(LIMIT if seconds is None else seconds)
     try:
-        async with asyncio.timeout(LIMIT if seconds is None else seconds) as limit:
+        async with limit:
             return await asyncio.wrap_future(_start(function, arguments, daemon=daemon))
     except TimeoutError:
         if not limit.expired():

@@ -43,10 +43,10 @@ def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
     async def call(work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         return work(*arguments, **named)
 
-    def now(_: object, work: Callable[[], Any]) -> asyncio.Future[Any]:
+    def now(_: object, work: Callable[[], Any]) -> Any:
         return completed(asyncio.get_running_loop().create_future(), work)
 
-    def at_once(function: Callable[..., Any], arguments: tuple[Any, ...], **_: bool) -> Future[Any]:
+    def at_once(function: Callable[..., Any], arguments: tuple[Any, ...], **_: bool) -> Any:
         return completed(Future(), partial(function, *arguments))
 
     def completed(future: Any, work: Callable[[], Any]) -> Any:
