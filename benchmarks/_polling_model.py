@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import frozen
 
 from tenios_ext import CallbackHandle, CallbackStatus
-from tenios_ext._polling import PollState
+from tenios_ext.shared import PollState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

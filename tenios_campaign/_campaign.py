@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from attrs import asdict
 
 from tenios_ext import Clock, ConfigurationError
-from tenios_ext._extras import requires_extra
 from tenios_ext.ledger import Ledger
+from tenios_ext.shared import requires_extra
 
 from ._csv import CustomerFile
 from ._hours import machine_zone
@@ -299,7 +299,7 @@ class Campaign:
             raise ConfigurationError(
                 "tenios must have the campaign's ledger: AsyncTenios(ledger=ledger)."
             )
-        from tenios_ext._clock import SYSTEM_CLOCK
+        from tenios_ext.shared import SYSTEM_CLOCK
 
         from ._attempts import Attempts
         from ._following import Following

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from attrs import define, field
 
 from tenios_ext import ConfigurationError
-from tenios_ext._extras import requires_extra
+from tenios_ext.shared import requires_extra
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NAMES = "|".join(_DAYS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from tenios_ext.ledger._schema import Schema
+from tenios_ext.ledger.shared import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

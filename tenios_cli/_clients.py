@@ -45,7 +45,7 @@ def client_arguments(simulator: str | None) -> dict[str, Any]:
     """Return the arguments that make a client use the simulator; none for TENIOS."""
     if simulator is None:
         return {}
-    from tenios_ext._extras import requires_extra
+    from tenios_ext.shared import requires_extra
 
     with requires_extra("simulator", CommandError):
         from tenios_simulator import ACCESS_KEY, BASE_URL, CALLBACK_CONFIG_ID, Simulator

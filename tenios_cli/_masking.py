@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tenios_ext._secret import Secret
+    from tenios_ext.shared import Secret
 
 _MASK = "***"
 # Shorter keys are masked only where they are words: a test's "KEY" is not what TENIOS_ACCESS_KEY
@@ -34,7 +34,7 @@ class Mask:
         self._unusual: list[Secret] = []
         for key in self._keys:
             if not re.fullmatch(r"[A-Za-z0-9_-]+", key) and len(key) >= _LONG:
-                from tenios_ext._secret import Secret  # imports httpx
+                from tenios_ext.shared import Secret  # imports httpx
 
                 self._unusual.append(Secret(key))
 

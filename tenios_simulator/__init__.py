@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import faults
-    from ._clocks import VirtualClock
+    from ._clocks import ScaledClock, VirtualClock
     from ._engine import ImpossibleActionError, SimulatedCallback, UnknownCallbackError
     from ._magic_numbers import MAGIC_NUMBERS, MagicNumber
     from ._request_log import RecordedRequest
@@ -51,6 +51,7 @@ __all__ = [
     "Operation",
     "RecordedRequest",
     "Response",
+    "ScaledClock",
     "Scenario",
     "Server",
     "SimulatedCallback",
@@ -63,7 +64,7 @@ __all__ = [
 # Everything is imported on first use (PEP 562): this package contains the pytest plugin, which is
 # loaded in each test run on a machine where the distribution is installed, also without the extra.
 _MODULES = {
-    "._clocks": ["VirtualClock"],
+    "._clocks": ["ScaledClock", "VirtualClock"],
     "._engine": ["ImpossibleActionError", "SimulatedCallback", "UnknownCallbackError"],
     "._magic_numbers": ["MAGIC_NUMBERS", "MagicNumber"],
     "._request_log": ["RecordedRequest"],
@@ -82,7 +83,7 @@ def __getattr__(name: str) -> object:
         return import_module(".faults", __name__)
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tenios_ext._extras import requires_extra  # imports the client
+    from tenios_ext.shared import requires_extra  # imports the client
 
     with requires_extra("simulator"):
         return getattr(import_module(_MODULE_OF[name], __name__), name)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from tenios_ext._secret import redact
+from tenios_ext.shared import redact
 
 from ._engine import UnknownCallbackError, UnknownCredentialsError
 from ._request_log import RequestLog, redacted

@@ -19,7 +19,7 @@ from heapq import heappop, heappush
 from itertools import count
 from threading import Lock
 
-from tenios_ext._clock import SystemClock
+from tenios_ext.shared import SystemClock
 
 _MAX_SPEED = 1_000_000
 # A round number that is easy to recognise: 2001-09-09 01:46:40 UTC.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from tenios_ext._secret import MASK, redact
+from tenios_ext.shared import MASK, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

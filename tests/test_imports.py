@@ -6,6 +6,7 @@ checkers.
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,12 +113,54 @@ def wrong_directions(graph: Graph) -> set[tuple[str, str]]:
     }
 
 
+def private_names(text: str, package: str) -> set[str]:
+    """Return the private modules and names of other packages of ours that a program imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            names |= {str(each.value) for each in node.args if isinstance(each, ast.Constant)}
+    return {
+        name
+        for name in names
+        if name.partition(".")[0] in OURS - {package} and re.search(r"\._(?!_)", name)
+    }
+
+
 def test_modules_do_not_import_one_another_in_a_cycle() -> None:
     assert cycle(import_graph(ROOT)) == []
 
 
 def test_packages_import_only_those_below_them() -> None:
     assert wrong_directions(import_graph(ROOT)) == set()
+
+
+@pytest.mark.parametrize("folder", [*ALLOWED, "benchmarks", "conformance", "examples", "scripts"])
+def test_packages_use_no_private_module_or_name_of_another(folder: str) -> None:
+    found = {
+        (str(path.relative_to(ROOT)), name)
+        for path in (ROOT / folder).rglob("*.py")
+        for name in private_names(path.read_text(encoding="utf-8"), folder)
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from tenios_ext._clock import SystemClock",
+        "from tenios_ext import _clock",
+        "def function():\n    import tenios_ext.ledger._database",
+        "import_module('tenios_ext._clock').SystemClock",
+    ],
+)
+def test_use_of_a_private_module_is_noticed(text: str) -> None:
+    assert private_names(text, "tenios_cli")
+    assert not private_names(text, "tenios_ext")
+    assert not private_names(text.replace("_clock", "clock").replace("_data", "data"), "tenios_cli")
 
 
 def test_graph_has_the_imports_that_are_known_to_exist() -> None:

@@ -104,8 +104,8 @@ def _opened(url: str, name: str, *, create: bool = False) -> Iterator[tuple[Camp
     if not create and (path := _path(url)) is not None and not path.exists():
         raise CommandError(f"There is no campaign: {path.absolute()} does not exist.")
     from tenios_campaign import Campaign
-    from tenios_ext._extras import requires_extra
     from tenios_ext.ledger import Ledger
+    from tenios_ext.shared import requires_extra
 
     with requires_extra("campaign", CommandError):
         import_module("sqlalchemy")  # Ledger would name its own extra, which is not enough.

@@ -53,11 +53,16 @@ def simulate(
     client use it. At the same address, a browser shows the callbacks and lets you act as the agent
     and the customer.
     """
-    from tenios_ext._extras import requires_extra
+    from tenios_ext.shared import requires_extra
 
     with requires_extra("simulator", CommandError):
-        from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Server, Simulator
-        from tenios_simulator._clocks import ScaledClock
+        from tenios_simulator import (
+            ACCESS_KEY,
+            CALLBACK_CONFIG_ID,
+            ScaledClock,
+            Server,
+            Simulator,
+        )
 
     try:
         simulator = Simulator(clock=ScaledClock(speed))

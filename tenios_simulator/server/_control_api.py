@@ -21,8 +21,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tenios_ext import to_e164
-from tenios_ext._hosts import is_loopback
 from tenios_ext.openapi import contract_text
+from tenios_ext.shared import is_loopback
 
 from .._engine import ImpossibleActionError, UnknownCallbackError
 from .._magic_numbers import MAGIC_NUMBERS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import asdict
 
 from tenios_ext import is_final
-from tenios_ext._secret import redact
+from tenios_ext.shared import redact
 
 from ..faults import KINDS
 from ..scenario import Action, Scenario

@@ -19,8 +19,7 @@ from support.postgresql import new_database
 from tenios_campaign import Campaign, Customer
 from tenios_ext import ConfigurationError, RejectedError
 from tenios_ext.ledger import Ledger
-from tenios_simulator import Scenario, Simulator, faults
-from tenios_simulator._clocks import ScaledClock
+from tenios_simulator import ScaledClock, Scenario, Simulator, faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

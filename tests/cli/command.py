@@ -22,9 +22,8 @@ import pytest
 from support.faults import Fault, FaultServer, in_turn, respond
 
 from tenios_cli import main
-from tenios_ext._clock import SystemClock
-from tenios_simulator import VirtualClock
-from tenios_simulator._clocks import ScaledClock
+from tenios_ext.shared import SystemClock
+from tenios_simulator import ScaledClock, VirtualClock
 
 ROOT = Path(__file__).resolve().parents[2]
 TENIOS = Path(sys.executable).with_name("tenios")

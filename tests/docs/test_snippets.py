@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.serving import serving
 
-from tenios_ext._clock import SystemClock
+from tenios_ext.shared import SystemClock
 from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator, VirtualClock
 
 if TYPE_CHECKING:

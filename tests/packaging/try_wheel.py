@@ -23,8 +23,7 @@ import tenios_simulator
 from tenios_campaign import Campaign, Customer
 from tenios_ext import AsyncTenios, CallbackStatus, ConfigurationError
 from tenios_ext.ledger import Ledger
-from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Scenario, Simulator
-from tenios_simulator._clocks import ScaledClock
+from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, ScaledClock, Scenario, Simulator
 from tenios_simulator.server import Server
 
 NUMBER = "+49 221 4710123"

@@ -8,8 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from tenios_simulator import VirtualClock
-from tenios_simulator._clocks import ScaledClock
+from tenios_simulator import ScaledClock, VirtualClock
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan"), float("inf"), 1e7])
