@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TypeGuard
 
 #: The end of the year 9999, in seconds since the epoch.
 MAX_TIME = 253_402_300_800.0
@@ -17,17 +17,17 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__} that cannot be shown"
 
 
-def is_whole(value: object, largest: int, *, least: int = 0) -> bool:
-    """Return whether *value* is an int, and no bool, from *least* to *largest*."""
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= largest
+def is_whole(value: object, largest: int) -> TypeGuard[int]:
+    """Return whether *value* is an int, and no bool, from 0 to *largest*."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= largest
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Return whether *value* is an int or a float, and neither a bool nor NaN."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - NaN is not
 
 
-def is_one_line(value: Any) -> bool:
+def is_one_line(value: object) -> TypeGuard[str]:
     """Return whether *value* is a str of printable characters without spaces around it."""
     return isinstance(value, str) and value.isprintable() and value == value.strip() != ""
 

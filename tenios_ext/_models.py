@@ -80,7 +80,7 @@ class CallbackHandle:
 
     @started_at.validator
     def _check(self, _: object, seconds: object) -> None:
-        if not is_number(seconds) or not 0 <= seconds < MAX_TIME:  # type: ignore[operator] # see is_number
+        if not is_number(seconds) or not 0 <= seconds < MAX_TIME:
             raise ValueError(
                 f"started_at must be in seconds since the epoch, got {shown(seconds)}."
             )

@@ -81,7 +81,7 @@ def callback_id(response: Response[Any]) -> int:
         value = int(value)
     if not is_whole(value, MAX_ID):
         raise ValueError("The response has no callback id.")
-    return value  # type: ignore[return-value] # is_whole
+    return value
 
 
 def _is_contradictory(content: bytes, started: StartedCallback) -> bool:
