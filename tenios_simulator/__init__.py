@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ._magic_numbers import MAGIC_NUMBERS, MagicNumber
     from ._request_log import RecordedRequest
     from ._response import Response
-    from ._simulator import ACCESS_KEY, BASE_URL, CALLBACK_CONFIG_ID, Simulator
+    from ._simulator import ACCESS_KEY, BASE_URL, CALLBACK_CONFIG_ID, ClientSettings, Simulator
     from ._transport import InProcessTransport
     from .faults import Fault, Injection, Operation
     from .scenario import Action, Ending, Leg, Scenario
@@ -41,6 +41,7 @@ __all__ = [
     "CALLBACK_CONFIG_ID",
     "MAGIC_NUMBERS",
     "Action",
+    "ClientSettings",
     "Ending",
     "Fault",
     "ImpossibleActionError",
@@ -69,7 +70,7 @@ _MODULES = {
     "._magic_numbers": ["MAGIC_NUMBERS", "MagicNumber"],
     "._request_log": ["RecordedRequest"],
     "._response": ["Response"],
-    "._simulator": ["ACCESS_KEY", "BASE_URL", "CALLBACK_CONFIG_ID", "Simulator"],
+    "._simulator": ["ACCESS_KEY", "BASE_URL", "CALLBACK_CONFIG_ID", "ClientSettings", "Simulator"],
     "._transport": ["InProcessTransport"],
     ".faults": ["Fault", "Injection", "Operation"],
     ".scenario": ["Action", "Ending", "Leg", "Scenario"],

@@ -5,7 +5,6 @@ is pure.
 
 from __future__ import annotations
 
-from itertools import count
 from sys import getsizeof
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
     from .scenario import Action, Scenario
 
-# The id in the examples of TENIOS's documentation.
-_FIRST_ID = 10
 # So many callbacks are kept, so that a server that runs for months needs a bounded amount of
 # memory, and so many bytes of their text. If one is exceeded, callbacks are forgotten until nine
 # tenths are left.
@@ -119,6 +116,7 @@ class CallbackStore:
         accounts: The callback config ids of each access key.
         scenario_for: Returns the scenario of a new callback to a number.
         now: Returns the time of the simulator's clock, in seconds.
+        ids: The ids of new callbacks.
         callbacks: The callbacks by id, oldest first.
         size: How much memory their text takes, in bytes.
     """
@@ -126,9 +124,9 @@ class CallbackStore:
     accounts: Mapping[str, frozenset[str]] = field(repr=False)
     scenario_for: Callable[[str], Scenario]
     now: Callable[[], float]
+    ids: Iterator[int] = field(repr=False)
     callbacks: dict[int, SimulatedCallback] = field(factory=dict, init=False)
     size: int = field(default=0, init=False)
-    _ids: Iterator[int] = field(factory=lambda: count(_FIRST_ID), init=False, repr=False)
     _lock: Lock = field(factory=Lock, init=False, repr=False)
 
     def authenticate(self, access_key: str, callback_config_id: str | None = None) -> None:
@@ -156,7 +154,7 @@ class CallbackStore:
             # The scenario comes first: if a caller's iterator raises an error, no id is used up.
             scenario = self.scenario_for(number)
             callback = SimulatedCallback(
-                next(self._ids),
+                next(self.ids),
                 access_key,
                 callback_config_id,
                 number=number,

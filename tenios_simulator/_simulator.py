@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import chain, repeat
-from typing import TYPE_CHECKING
+from itertools import chain, count, repeat
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from tenios_ext import AsyncTenios, CallbackStatus, Tenios, to_e164
 
@@ -19,7 +19,7 @@ from .scenario import Scenario
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tenios_ext import Clock
+    from tenios_ext import Clock, EventHooks, PollInterval
     from tenios_ext.ledger import Ledger
 
     from ._engine import SimulatedCallback
@@ -37,6 +37,21 @@ _MAX_NUMBERS = 10_000
 _MAX_RESTARTED = 10_000
 
 
+class ClientSettings(TypedDict, total=False):
+    """The settings of a simulator's clients, which are those of :class:`.Tenios`."""
+
+    callback_config_id: str
+    region: str | None
+    allowed_numbers: Collection[str] | None
+    allowed_regions: Collection[str] | None
+    allow_special_numbers: bool | None
+    one_call_per_number: bool | None
+    timeout: float
+    poll_interval: PollInterval | float
+    event_hooks: EventHooks | None
+    ledger: Ledger
+
+
 class Simulator:
     """
     Simulates TENIOS in this process.
@@ -52,6 +67,9 @@ class Simulator:
         accounts: The callback config ids of each access key; by default one account with ACCESS_KEY
             and CALLBACK_CONFIG_ID.
         seed: The seed of faults that are injected with a probability.
+        first_id: The id of the first callback; by default that of TENIOS's examples. ``tenios
+            simulate`` begins with a random one, so that an id that was stored before a restart does
+            not become another callback's.
 
     Attributes:
         clock: The simulator's clock. ``clock.sleep(60)`` lets a minute pass.
@@ -69,6 +87,7 @@ class Simulator:
         clock: Clock | None = None,
         accounts: Mapping[str, Collection[str]] | None = None,
         seed: int = 0,
+        first_id: int = 10,
     ) -> None:
         self.clock = _clock(clock, real_time=real_time)
         checked_accounts = _accounts(
@@ -80,7 +99,9 @@ class Simulator:
         self._scenarios: Iterator[Scenario] = self._initial_scenarios
         self._scenarios_by_number: dict[str, Iterator[Scenario]] = {}
         self._faults = Faults(seed)
-        self._store = CallbackStore(checked_accounts, self._scenario_for, self.clock.now)
+        self._store = CallbackStore(
+            checked_accounts, self._scenario_for, self.clock.now, count(first_id)
+        )
         self._handler = ApiHandler(self._store, self._faults, self._faults_of)
 
     @property
@@ -248,41 +269,30 @@ class Simulator:
         """
         return InProcessTransport(self.handle_request, self.clock)
 
-    def client(self, *, ledger: Ledger | None = None) -> Tenios:
+    def client(self, **settings: Unpack[ClientSettings]) -> Tenios:
         """
-        Return a client that is connected to this simulator.
+        Return a client that is connected to this simulator, with *settings* such as ``region="DE"``
+        or ``ledger=...``.
 
-        Args:
-            ledger: Its ledger, for callbacks that are started with a key. By default it has none:
-                ``TENIOS_LEDGER`` is for TENIOS's callbacks, which have the same ids.
+        Without the setting it has no ledger: ``TENIOS_LEDGER`` is for TENIOS's callbacks.
         """
-        key, config_id = self.account
-        return Tenios(
-            key,
-            config_id,
-            base_url=BASE_URL,
-            transport=self.transport,
-            clock=self.clock,
-            ledger=ledger or False,
-        )
+        return Tenios(**self._arguments(settings))
 
-    def async_client(self, *, ledger: Ledger | None = None) -> AsyncTenios:
-        """
-        Return a client for asyncio that is connected to this simulator.
+    def async_client(self, **settings: Unpack[ClientSettings]) -> AsyncTenios:
+        """Return a client for asyncio; see :meth:`client`."""
+        return AsyncTenios(**self._arguments(settings))
 
-        Args:
-            ledger: Its ledger, for callbacks that are started with a key. By default it has none:
-                ``TENIOS_LEDGER`` is for TENIOS's callbacks, which have the same ids.
-        """
-        key, config_id = self.account
-        return AsyncTenios(
-            key,
-            config_id,
-            base_url=BASE_URL,
-            transport=self.transport,
-            clock=self.clock,
-            ledger=ledger or False,
-        )
+    def _arguments(self, settings: ClientSettings) -> dict[str, Any]:
+        access_key, callback_config_id = self.account
+        return {
+            "access_key": access_key,
+            "callback_config_id": callback_config_id,
+            "base_url": BASE_URL,
+            "transport": self.transport,
+            "clock": self.clock,
+            "ledger": False,
+            **settings,
+        }
 
     @property
     def account(self) -> tuple[str, str]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from tenios_ext import AsyncTenios, Tenios
-    from tenios_simulator import Simulator
+    from tenios_simulator import ClientSettings, Simulator
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -107,21 +107,32 @@ def tenios_simulator() -> Simulator:
 
 
 @pytest.fixture
-def tenios(tenios_simulator: Simulator) -> Iterator[Tenios]:
-    """A client that is connected to ``tenios_simulator``."""
+def tenios_settings() -> ClientSettings:
+    """
+    The settings of ``tenios`` and ``async_tenios``. Override it to return those of your
+    application, such as ``{"region": "DE"}``.
+    """
+    return {}
+
+
+@pytest.fixture
+def tenios(tenios_simulator: Simulator, tenios_settings: ClientSettings) -> Iterator[Tenios]:
+    """A client that is connected to ``tenios_simulator``, with ``tenios_settings``."""
     with _without_client_settings():
-        client = tenios_simulator.client()
+        client = tenios_simulator.client(**tenios_settings)
     with client as tenios:
         yield tenios
 
 
 @pytest.fixture
-def async_tenios(tenios_simulator: Simulator) -> Iterator[AsyncTenios]:
-    """A client for asyncio that is connected to ``tenios_simulator``."""
+def async_tenios(
+    tenios_simulator: Simulator, tenios_settings: ClientSettings
+) -> Iterator[AsyncTenios]:
+    """A client for asyncio that is connected to ``tenios_simulator``, with ``tenios_settings``."""
     import asyncio  # takes long to import; see the module's docstring
 
     with _without_client_settings():
-        client = tenios_simulator.async_client()
+        client = tenios_simulator.async_client(**tenios_settings)
     yield client
     # asyncio.run would remove the current event loop that a test may have set.
     loop = asyncio.new_event_loop()

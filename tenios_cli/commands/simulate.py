@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from tenios_cli._output import print_json
 
 if TYPE_CHECKING:
     from tenios_cli._run import Run
+
+_MAX_FIRST_ID = 1_000_000_000
 
 
 @click.command()
@@ -65,7 +68,8 @@ def simulate(
         )
 
     try:
-        simulator = Simulator(clock=ScaledClock(speed))
+        first_id = secrets.randbelow(_MAX_FIRST_ID)
+        simulator = Simulator(clock=ScaledClock(speed), first_id=first_id)
         server = Server(simulator, host=host, port=port, allowed_hosts=allowed_hosts)
     except ValueError as error:
         raise click.UsageError(str(error)) from None

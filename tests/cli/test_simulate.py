@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 from cli.command import TENIOS, environment, tenios
 
-from tenios_simulator import ACCESS_KEY
+from tenios_ext import Tenios
+from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,22 @@ def test_simulate_prints_its_access_key_in_a_shell_that_has_it() -> None:
         process.terminate()
     assert process.returncode == 0
     assert lines[1] == f"export TENIOS_ACCESS_KEY={ACCESS_KEY}\n"
+
+
+def test_simulate_gives_other_ids_after_a_restart() -> None:
+    """An id that a client has stored must not become that of another callback."""
+    ids = []
+    for _ in range(2):
+        command: list[str | Path] = [TENIOS, "simulate", "--port", "0", "--json"]
+        with subprocess.Popen(
+            command, env=environment(), stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["TENIOS_BASE_URL"]
+            with Tenios(ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=url) as client:
+                ids.append(client.start_callback("+49 30 23125 100").id)
+            process.terminate()
+    assert ids[0] != ids[1]
 
 
 def test_simulate_on_a_port_in_use_suggests_port_0() -> None:

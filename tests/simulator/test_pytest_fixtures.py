@@ -87,3 +87,23 @@ def test_fixtures_ignore_the_developers_own_settings(
     )
     assert counts(result) == {"passed": 2}, result.stdout.str()
     assert not (pytester.path / "callbacks.db").exists()
+
+
+def test_fixtures_take_the_settings_that_a_test_gives(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import asyncio, pytest
+        @pytest.fixture
+        def tenios_settings():
+            return {"region": "DE", "allowed_regions": ["DE"]}
+        def test_sync(tenios, tenios_simulator):
+            tenios.start_callback("0221 4710123")
+            assert tenios_simulator.dialled == ["+492214710123"]
+            assert tenios.allowed_regions == {"DE"}
+        def test_async(async_tenios, tenios_simulator):
+            asyncio.run(async_tenios.start_callback("0221 4710123"))
+            assert tenios_simulator.dialled == ["+492214710123"]
+        """,
+    )
+    assert counts(result) == {"passed": 2}, result.stdout.str()

@@ -96,6 +96,8 @@ def functions() -> None:
 def simulator() -> None:
     assert_type(Simulator().client(), Tenios)
     assert_type(Simulator().async_client(), AsyncTenios)
+    Simulator().client(region="DE", allowed_regions=["DE"], poll_interval=2)
+    Simulator().client(access_key="KEY")  # type: ignore[call-arg]  # it is the simulator's
     assert_type(Simulator().requests, list[RecordedRequest])
 
 
