@@ -41,6 +41,9 @@ class ScaledClock(SystemClock):
     Args:
         speed: How many of its seconds pass in one second.
 
+    Attributes:
+        speed: The same.
+
     Raises:
         ValueError: *speed* is not greater than 0, or it is greater than a million.
     """
@@ -50,7 +53,7 @@ class ScaledClock(SystemClock):
             raise ValueError(
                 f"speed must be a number greater than 0 and at most {_MAX_SPEED}, got {speed}."
             )
-        self._speed = speed
+        self.speed = speed
         self._wall_start = time.time()
         self._start = time.monotonic()
 
@@ -63,15 +66,15 @@ class ScaledClock(SystemClock):
 
     def monotonic(self) -> float:
         """Return the seconds since the clock was made, which never go back."""
-        return (time.monotonic() - self._start) * self._speed
+        return (time.monotonic() - self._start) * self.speed
 
     def sleep(self, seconds: float) -> None:
         """Wait for so many seconds of this clock."""
-        super().sleep(seconds / self._speed)
+        super().sleep(seconds / self.speed)
 
     async def async_sleep(self, seconds: float) -> None:
         """Wait for so many seconds of this clock, and let other tasks run meanwhile."""
-        await super().async_sleep(seconds / self._speed)
+        await super().async_sleep(seconds / self.speed)
 
 
 class VirtualClock:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from typing import TYPE_CHECKING
 
 from ._serializers import serialize_callback, serialize_injection, serialize_request, shorten
@@ -35,13 +36,15 @@ class EventSource:
         self._next_check = 0.0
         self._snapshot: object = None
         self._event = ""
+        self._run = secrets.token_hex(4)
+        self._is_time_simulated = getattr(simulator.clock, "speed", 0) != 1
 
     async def stream(self) -> AsyncIterator[str]:
         """
         Yield the whole state each time it changes, so that a browser that has missed events is
-        still up to date.
+        still up to date. The id of all events changes when the simulator is restarted.
         """
-        yield "retry: 500\n\n"
+        yield f"retry: 500\nid: {self._run}\n\n"
         sent = None
         while not self._is_stopping():
             self._update()
@@ -73,6 +76,9 @@ class EventSource:
             "requests": [serialize_request(request) for request in requests],
             "faults": [serialize_injection(injection) for injection in injections],
         }
-        shown = {name: [shorten(item) for item in items] for name, items in state.items()}
+        shown: dict[str, object] = {
+            name: [shorten(item) for item in items] for name, items in state.items()
+        }
+        shown["is_time_simulated"] = self._is_time_simulated
         self._event = f"data: {json.dumps(shown)}\n\n"
         self._snapshot = snapshot

@@ -85,7 +85,7 @@ function updateCallback(card, callback) {
   setText(status, `${callback.status}: ${STATUS_TEXT[callback.status] ?? "unknown"}`);
   status.dataset.result = callback.is_final ? (callback.status === "DISCONNECTED" ? "connected" : "failed") : "";
   const details = [`configuration ${callback.callback_config_id}`];
-  if (callback.delay) details.push(`delay ${callback.delay} s`);
+  if (callback.delay) details.push(`delay ${callback.delay}\u00a0s`);
   if (callback.agent_announcement) details.push(`announcement “${callback.agent_announcement}”`);
   if (callback.dtmf_key) details.push(`agent must press ${callback.dtmf_key}`);
   setText(card.querySelector(".details"), details.join(" · "));
@@ -119,10 +119,11 @@ function createRequest() {
   return element("details", {}, element("summary"), element("pre", { tabIndex: 0 }));
 }
 
-function updateRequest(details, { timestamp, operation, body, response, fault }) {
+function updateRequest(details, { timestamp, operation, callback_id, body, response, fault }) {
   const result = DISCONNECT_TEXT[response.disconnect] ?? `${response.status} ${JSON.stringify(response.body)}`;
   const suffix = fault ? ` (fault: ${fault})` : "";
-  setText(details.querySelector("summary"), `${formatTime(timestamp)} ${operation} → ${result}${suffix}`);
+  const subject = callback_id === null ? operation : `${operation} of callback ${callback_id}`;
+  setText(details.querySelector("summary"), `${formatTime(timestamp)} ${subject} → ${result}${suffix}`);
   setText(details.querySelector("pre"), JSON.stringify({ request: body, response }, null, 2));
 }
 
@@ -151,6 +152,7 @@ function announce(callbacks) {
 
 function show(state) {
   announce(state.callbacks);
+  $("clock").hidden = !state.is_time_simulated;
   $("no-callbacks").hidden = state.callbacks.length > 0;
   reconcile($("callback-list"), state.callbacks.toReversed(), (callback) => callback.id, createCallback, updateCallback);
   reconcile($("request-log"), state.requests.toReversed(), (request) => request.index, createRequest, updateRequest);
@@ -166,8 +168,14 @@ function resetScenarioForm() {
   $("scenario").reset();
 }
 
+let stream;
+let run;
+
 function connect() {
-  const stream = new EventSource("/_simulator/events");
+  stream?.close();
+  // A browser opens six connections to one host: hidden tabs leave them to the one in front.
+  if (document.hidden) return;
+  stream = new EventSource("/_simulator/events");
   const setState = (state, text) => {
     $("connection").dataset.state = state;
     setText($("connection"), text);
@@ -175,9 +183,12 @@ function connect() {
   stream.onopen = () => {
     setState("live", "Live");
     $("error").textContent = "";
-    resetScenarioForm(); // The simulator may have been restarted, without the scenario that was set here.
   };
-  stream.onmessage = (event) => show(JSON.parse(event.data));
+  stream.onmessage = ({ data, lastEventId }) => {
+    if (lastEventId !== run) resetScenarioForm(); // The simulator has been restarted, without the scenario that was set here.
+    run = lastEventId;
+    show(JSON.parse(data));
+  };
   stream.onerror = () => {
     setState("lost", "Connection lost, reconnecting");
     // The browser reconnects by itself, but not after an error response.
@@ -220,6 +231,9 @@ $("fault").elements.kind.addEventListener("change", (event) => {
   $("detail").querySelector("input").value = value ?? "";
 });
 
+// On a phone, only "Start a callback" is open above the callbacks.
+if (matchMedia("(max-width: 50rem)").matches) for (const each of document.querySelectorAll("form details")) each.open = false;
+document.addEventListener("visibilitychange", connect);
 connect();
 const numbers = await fetch("/_simulator/numbers").then((response) => response.json());
 $("numbers").append(...numbers.map(({ display, description }) => element("option", { value: display, label: description })));

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from tenios_simulator import Fault, Server
 
 AXE = Path(__file__).resolve().parents[3] / "tools/node_modules/axe-core/axe.min.js"
+VISIBILITY = """state => {
+  Object.defineProperty(document, "hidden", { value: state === "hidden", configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 MARKUP = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>&amp;\''
 
 
@@ -253,6 +257,60 @@ def test_request_log_masks_right_and_wrong_access_keys(
     text = page.content() + httpx.get(f"{server.address}{PREFIX}/requests").text
     assert ACCESS_KEY not in text
     assert "WRONG-KEY" not in text
+
+
+def test_request_log_names_the_callback(page: Page, tenios: Tenios) -> None:
+    callback = tenios.start_callback(NUMBER)
+    callback.status()
+    expect(page.locator("#request-log summary")).to_contain_text(
+        [f"status of callback {callback.id} → 200", f"init of callback {callback.id} → 200"]
+    )
+
+
+def test_simulated_time_is_called_so(page: Page) -> None:
+    expect(page.get_by_text("All times are simulated")).to_be_visible()
+    with serving(Simulator(real_time=True)) as server:
+        with server.simulator.client() as tenios:
+            tenios.start_callback(NUMBER)
+        page.goto(server.address)
+        expect(page.get_by_role("article")).to_contain_text(NUMBER)
+        expect(page.get_by_text("All times are simulated")).to_be_hidden()
+        page.goto("about:blank")
+
+
+def test_callback_is_started_on_a_phone_without_scrolling(page: Page, simulator: Simulator) -> None:
+    add_callbacks(simulator)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    expect(page.get_by_role("article")).to_have_count(4)
+    call = page.get_by_role("form", name="Start a callback").get_by_role("button")
+    expect(call).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("article").first).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Inject")).to_be_hidden()
+    page.get_by_text("Inject a fault").click()
+    expect(page.get_by_role("button", name="Inject")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_tab_in_front_is_live_if_there_are_many_others(
+    page: Page, browser: BrowserContext, tenios: Tenios
+) -> None:
+    """A browser opens six connections to one host."""
+    tabs = [page]
+    for _ in range(6):
+        # Playwright shows each page as if it were in front.
+        tabs[-1].evaluate(VISIBILITY, "hidden")
+        tabs.append(browser.new_page())
+        tabs[-1].goto(page.url)
+        expect(tabs[-1].get_by_text("Live", exact=True)).to_be_visible()
+    tenios.start_callback(NUMBER)
+    expect(tabs[-1].get_by_role("article")).to_contain_text(NUMBER)
+    tabs[-1].close()
+    expect(page.get_by_role("article")).to_have_count(0)
+    page.evaluate(VISIBILITY, "visible")
+    expect(page.get_by_role("article")).to_contain_text(NUMBER)
+    for tab in tabs[1:-1]:
+        tab.close()
 
 
 def test_markup_from_requests_is_shown_as_text(

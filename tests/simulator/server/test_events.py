@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tenios_simulator import RecordedRequest
 
 
+EMPTY = {"callbacks": [], "requests": [], "faults": [], "is_time_simulated": True}
+
+
 def events(stack: ExitStack, http: httpx.Client) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each event of a new stream, as it was received and as JSON."""
     lines = stack.enter_context(http.stream("GET", f"{PREFIX}/events")).iter_lines()
@@ -72,7 +75,7 @@ def test_every_change_is_sent(http: httpx.Client, simulator: Simulator) -> None:
     simulator.set_scenario(Scenario.manual())
     with ExitStack() as stack:
         listener = events(stack, http)
-        assert next(listener)[1] == {"callbacks": [], "requests": [], "faults": []}
+        assert next(listener)[1] == EMPTY
 
         def wait_for(*statuses: str) -> None:
             while [callback["status"] for callback in next(listener)[1]["callbacks"]] != list(
@@ -98,7 +101,7 @@ def test_every_change_is_sent(http: httpx.Client, simulator: Simulator) -> None:
             "status",
         ]
         simulator.reset()
-        while next(listener)[1] != {"callbacks": [], "requests": [], "faults": []}:
+        while next(listener)[1] != EMPTY:
             pass
 
 
