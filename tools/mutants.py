@@ -153,9 +153,8 @@ def main() -> None:
             failure = first_failure(copied, path, whole=options.whole)
             (copied / path).write_bytes(original)
             killed += failure is not None
-            print(
-                "killed" if failure else "LIVES ", f"{path}:{line}", before, "->", after, flush=True
-            )
+            verdict = "killed" if failure else "LIVES "
+            print(verdict, f"{path}:{line}", before, "->", after, failure or "", flush=True)
     print(f"{killed} of {len(chosen)} were noticed.")
 
 
