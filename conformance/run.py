@@ -12,22 +12,28 @@ from __future__ import annotations
 
 import argparse
 import base64
+import functools
 import html
 import json
+import math
 import os
 import re
+import shutil
 import signal
 import socket
+import socketserver
 import struct
 import subprocess
 import sys
 import threading
 import time
+import unicodedata
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple, Sequence  # noqa: UP035 - also for Python 3.9
+from typing import Any, Callable, Iterator, NamedTuple, Sequence  # noqa: UP035 - also for Python 3.9
 
 ACCESS_KEY = "TELLTALE-KEY-4711"
 CALLBACK_CONFIG_ID = "CONFORMANCE-CONFIG"
@@ -49,9 +55,14 @@ _SHORT_TIMEOUT = "3"
 _TOLERANCE = 0.1
 _LISTED = 8
 _WITHOUT_BODY = {204, 304}
-# The programs that are running, and the signals that have ended this one.
-_running: set[int] = set()
-_ended_by: list[int] = []
+# A program runs in a process group of its own. This ends the group if the runner has ended, which
+# closes the pipe, whatever ended it.
+_GUARDED = """
+exec 3<&0 </dev/null
+{ read _ <&3; kill -KILL 0; } >/dev/null 2>&1 &
+exec "$@" 3<&-
+"""
+_until_this_ends, _ = os.pipe()
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -127,7 +138,7 @@ def _all(exchanges: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [exchange for exchange in exchanges for _ in range(exchange.get("times", 1))]
 
 
-class VectorServer:
+class VectorServer(socketserver.ThreadingTCPServer):
     """
     A server on the loopback interface that sends responses in order, and closes the connection
     after any further request.
@@ -142,12 +153,13 @@ class VectorServer:
     """
 
     def __init__(self, exchanges: Sequence[dict[str, Any]] = ()) -> None:
-        self._stopped = threading.Event()
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.stopped = threading.Event()
         self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
         self.load(exchanges)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
     def load(self, exchanges: Sequence[dict[str, Any]]) -> None:
         """Begin another vector."""
@@ -156,127 +168,100 @@ class VectorServer:
             self.answered: list[float] = []
             self._responses = [exchange["response"] for exchange in exchanges]
 
+    def response_to(self, request: Request) -> dict[str, Any]:
+        """Record a request and return its response."""
+        with self._lock:
+            self.requests.append(request)
+            self.answered.append(time.monotonic())
+            surplus = len(self.requests) > len(self._responses)
+            return {"disconnect": "close"} if surplus else self._responses[len(self.requests) - 1]
+
     def __enter__(self) -> VectorServer:  # noqa: PYI034 - Self is not in Python 3.9
-        self._threads[0].start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join()
+        self.stopped.set()
+        self.shutdown()
+        for sock in self._sockets:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+        self._thread.join()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Keep the connections, to end those that a client leaves open."""
+        sock, address = super().get_request()
+        self._sockets.append(sock)
+        return sock, address
 
-    def _serve(self, sock: socket.socket) -> None:
-        with sock, suppress(OSError):
-            sock.settimeout(0.05)
-            for request in _requests_on(sock, self._stopped):
-                with self._lock:
-                    number = len(self.requests)
-                    self.requests.append(request)
-                    response = (
-                        self._responses[number]
-                        if number < len(self._responses)
-                        else {"disconnect": "close"}
-                    )
-                    self.answered.append(time.monotonic())
-                if not self._respond(sock, response):
-                    return
+    def shutdown_request(self, request: Any) -> None:
+        """Only close the connection, because one that is shut down first would not be reset."""
+        self.close_request(request)
 
-    def _respond(self, sock: socket.socket, response: dict[str, Any]) -> bool:
-        """Send a response, or what is left of it. Return whether the connection stays open."""
-        if "disconnect" in response:
-            if response["disconnect"] == "reset":
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            return False
-        if "stall" in response:
-            if response["stall"] == "body":
-                sock.sendall(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                    b"Content-Length: 100000\r\n\r\n"
-                )
-            while not self._stopped.wait(0.1):
-                sock.sendall(b" " if response["stall"] == "body" else b"")
-            return False
-        sock.sendall(_encoded(response))
-        return bool(response["headers"].get("Connection") == "keep-alive")
+    def handle_error(self, *_: object) -> None:
+        """Print nothing if a client disconnects."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: VectorServer
+
+    def parse_request(self) -> bool:
+        """Handle each method alike."""
+        is_whole = super().parse_request()
+        self.command = "POST"
+        return is_whole
+
+    def do_POST(self) -> None:
+        body = self._body()
+        method, path, _ = self.requestline.split(" ")
+        headers: dict[str, str] = {}
+        for name, value in self.headers.items():
+            headers[name.lower()] = ", ".join(filter(None, (headers.get(name.lower()), value)))
+        response = self.server.response_to(Request(method, path, headers, body, time.monotonic()))
+        self.close_connection = response.get("headers", {}).get("Connection") != "keep-alive"
+        if response.get("disconnect") == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        elif "stall" in response:
+            self._stall(ends_headers=response["stall"] == "body")
+        elif "status" in response:
+            self.wfile.write(_encoded(response))
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
+            return self._read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self._read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _read(self, size: int) -> bytes:
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionError
+        return data
+
+    def _stall(self, *, ends_headers: bool) -> None:
+        if ends_headers:
+            self.wfile.write(_encoded({"status": 200, "headers": {"Content-Length": "100000"}}))
+        while not self.server.stopped.wait(0.1):
+            self.wfile.write(b" " if ends_headers else b"")
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
 
 
 def _encoded(response: dict[str, Any]) -> bytes:
     body = json.dumps(response["body"]) if "body" in response else response.get("text", "")
     content = body.encode()
-    headers = {"Connection": "close", **response["headers"]}
-    if response["status"] not in _WITHOUT_BODY:
-        headers["Content-Length"] = str(len(content))
-    lines = [
-        f"HTTP/1.1 {response['status']} Reason",
-        *(f"{name}: {value}" for name, value in headers.items()),
-    ]
+    headers = {"Connection": "close", "Content-Length": str(len(content)), **response["headers"]}
+    if response["status"] in _WITHOUT_BODY:
+        del headers["Content-Length"]
+    lines = [f"HTTP/1.1 {response['status']} Reason", *map(": ".join, headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + content
-
-
-def _requests_on(sock: socket.socket, stopped: threading.Event) -> Iterator[Request]:
-    """
-    Yield each request of a connection once all of it has arrived, until the client disconnects.
-    """
-    data = b""
-    has_continued = False
-    while not stopped.is_set():
-        head, end, rest = data.partition(b"\r\n\r\n")
-        if end:
-            first, *lines = head.decode("latin-1").split("\r\n")
-            method, path = first.split(" ")[:2]
-            headers = {
-                name.strip().lower(): value.strip()
-                for name, _, value in (line.partition(":") for line in lines)
-            }
-            chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-            found = (
-                _chunked(rest) if chunked else _sized(rest, int(headers.get("content-length", 0)))
-            )
-            if found is not None:
-                body, data = found
-                has_continued = False
-                yield Request(method, path, headers, body, time.monotonic())
-                continue
-            if headers.get("expect", "").lower() == "100-continue" and not has_continued:
-                has_continued = True
-                sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        try:
-            chunk = sock.recv(65536)
-        except socket.timeout:  # noqa: UP041 - also for Python 3.9
-            continue
-        if not chunk:
-            return
-        data += chunk
-
-
-def _sized(data: bytes, size: int) -> tuple[bytes, bytes] | None:
-    return (data[:size], data[size:]) if len(data) >= size else None
-
-
-def _chunked(data: bytes) -> tuple[bytes, bytes] | None:
-    body = b""
-    while True:
-        line, end, data = data.partition(b"\r\n")
-        size = int(line.split(b";")[0], 16) if end else 0
-        if not end or len(data) < size + 2:
-            return None
-        if size == 0:
-            return body, data[2:]
-        body += data[:size]
-        data = data[size + 2 :]
 
 
 def run_program(command: Sequence[str], vector: Vector, *, cwd: str | None = None) -> Result:
@@ -295,19 +280,16 @@ def run_program(command: Sequence[str], vector: Vector, *, cwd: str | None = Non
             **vector.settings,
         }
         with subprocess.Popen(
-            [*command, *arguments],
+            ["/bin/sh", "-c", _GUARDED, "sh", *command, *arguments],
             cwd=cwd,
             env={**os.environ, **settings},
-            stdin=subprocess.DEVNULL,
+            stdin=_until_this_ends,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
             start_new_session=True,
         ) as process:
-            _running.add(process.pid)
-            if _ended_by:
-                _end(process.pid)
             try:
                 stdout, stderr = process.communicate(timeout=LIMIT)
                 exit_code: int | None = process.returncode
@@ -317,20 +299,12 @@ def run_program(command: Sequence[str], vector: Vector, *, cwd: str | None = Non
                 stdout, stderr = process.communicate()
             finally:
                 _end(process.pid)  # also what it has started
-                _running.remove(process.pid)
         return Result(stdout, stderr, exit_code, list(server.requests), list(server.answered))
 
 
 def _end(process_id: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process_id, signal.SIGKILL)
-
-
-def _end_all(number: int, _: object) -> None:
-    """End the programs that are running. An exception could leave out one that has just started."""
-    _ended_by.append(number)
-    for process_id in list(_running):
-        _end(process_id)
 
 
 def groups(chosen: Sequence[Vector]) -> list[list[Vector]]:
@@ -369,7 +343,7 @@ def check(
     if len(group) > 1:
         result = run_program(command, together(group), cwd=cwd)
         problems = problems_of(result, together(group))
-        if not problems or _ended_by:
+        if not problems:
             return [(vector, []) for vector in group]
         alone = [each for vector in group for each in check(command, [vector], cwd=cwd)]
         if any(found for _, found in alone):
@@ -431,22 +405,37 @@ def shows_key(text: str) -> bool:
     Return whether *text* has the access key, or eight characters of it in a row, in any spelling
     that a program may have made of it or found in a response.
     """
-    spellings = {ACCESS_KEY.lower(), ACCESS_KEY[::-1].lower(), ACCESS_KEY.encode().hex()}
-    for spelled in (text, urllib.parse.unquote(text), _unescaped(text)):
-        lower = spelled.lower()
-        for spelling in spellings:
-            shown = _SHOWN * len(spelling) // len(ACCESS_KEY)
-            pieces = range(len(spelling) - shown + 1)
-            if any(spelling[start : start + shown] in lower for start in pieces):
-                return True
+    unquoted = urllib.parse.unquote(urllib.parse.unquote(text))
+    codes = map(int, re.findall(r"\b[1-9][0-9]{1,2}\b", text))
+    # As such, and with each character as a number, in an escape or in a list.
+    spelled = [text, unquoted, _unescaped(text), "".join(map(chr, codes))]
+    if any(piece in each.lower() for each in spelled for piece in _pieces(str.lower)):
+        return True
+    if any(piece in _plain(each) for each in spelled for piece in _pieces(_plain)):
+        return True
     # At each of the three places of a key in a text that is encoded as a whole.
     encoded = [base64.b64encode(b" " * n + ACCESS_KEY.encode()).decode()[4:20] for n in range(3)]
     return any(each in text for each in encoded)
 
 
+@functools.cache
+def _pieces(spell: Callable[[str], str]) -> list[str]:
+    """Return what a text must not have: each part of the key that is as long as _SHOWN of it."""
+    spellings = map(spell, (ACCESS_KEY, ACCESS_KEY[::-1], ACCESS_KEY.encode().hex()))
+    sized = [(each, math.ceil(_SHOWN * len(each) / len(ACCESS_KEY))) for each in spellings]
+    return [each[at : at + size] for each, size in sized for at in range(len(each) - size + 1)]
+
+
+def _plain(text: str) -> str:
+    """Return the letters and digits of *text*, since a key may be shown with other marks."""
+    return re.sub("[^0-9a-z]", "", unicodedata.normalize("NFKC", text).lower())
+
+
 def _unescaped(text: str) -> str:
-    """Return *text* with the escapes of JSON and HTML for characters as those characters."""
-    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
+    """Return *text* with the escapes of programs, JSON and HTML for ASCII as those characters."""
+    hexadecimal = r"(?i)(?:\\x|\\u(?:0000)?00|=)([0-7][0-9a-f])"
+    text = re.sub(hexadecimal, lambda match: chr(int(match[1], 16)), text)
+    text = re.sub(r"\\([01][0-7]{2})", lambda match: chr(int(match[1], 8)), text)
     return html.unescape(text)
 
 
@@ -515,20 +504,26 @@ def request_problems(requests: Sequence[Request], exchanges: Sequence[dict[str, 
 def _problems_of_request(request: Request, expected: dict[str, Any]) -> Iterator[str]:
     if request.method != "POST":
         yield f"its method is {request.method}, not POST."
-    if any(shows_key(f"{name}: {value}") for name, value in request.headers.items()):
+    if shows_key(str(request.headers)):
         yield "a header has the access key, which belongs into the body only."
     content_type = request.headers.get("content-type", "")
     media_type, _, parameter = content_type.lower().replace(" ", "").partition(";")
     if media_type != "application/json" or parameter not in {"", "charset=utf-8"}:
         yield f"its Content-Type is {content_type!r}, not application/json."
     try:
-        body = json.loads(request.body.decode("utf-8"))
-    except ValueError:
-        yield "its body is not JSON in UTF-8."
+        body = json.loads(request.body.decode("utf-8"), object_pairs_hook=_once)
+    except ValueError as error:
+        yield f"its body is not JSON in UTF-8, or has a name twice: {error}"
         return
     # As text, because to Python 10, 10.0 and True may be equal.
     if _canonical(body) != _canonical(expected):
         yield f"its body is {_canonical(body)}, not {_canonical(expected)}."
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError(", ".join(name for name, _ in pairs))
+    return dict(pairs)
 
 
 def _canonical(value: object) -> str:
@@ -555,17 +550,12 @@ def main() -> int:
     chosen = [vector for vector in vectors() if options.only.lower() in vector.name.lower()]
     if not chosen:
         parser.error(f"no vector has {options.only!r} in its name")
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, _end_all)
+    if not shutil.which(options.command[0]):
+        parser.error(f"{options.command[0]} could not be run")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     failed = 0
     for group in groups(chosen):
-        try:
-            checked = check(options.command, group)
-        except OSError as error:
-            parser.error(f"{options.command[0]} could not be run: {error}")
-        if _ended_by:
-            return 128 + _ended_by[0]
-        for vector, problems in checked:
+        for vector, problems in check(options.command, group):
             failed += bool(problems)
             print("FAIL" if problems else "ok  ", vector.name, flush=True)  # noqa: T201 - the report
             for problem in problems:

@@ -17,6 +17,11 @@ from typing import Any
 
 Json = dict[str, Any]
 
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
 TARGET = Path(__file__).resolve().parent.parent / "conformance/rules.json"
 ABOUT = (
     "The rules of README.md, tried on every value. Written by scripts/vectors.py: change that, and "
@@ -25,11 +30,36 @@ ABOUT = (
 KEY, CONFIG_ID = "TELLTALE-KEY-4711", "CONFORMANCE-CONFIG"
 NUMBER = "+492214710123"
 CODES = range(201, 600)
+# What a client may take for a refusal, or for a success, whatever the HTTP status is.
+REFUSAL: Json = {"error_code": "BAD_CREDENTIALS", "error_message": "Bad credentials", "fields": []}
+LURES: tuple[Json, ...] = (
+    {"success": True, "status": "REQUESTED"},
+    {**REFUSAL, "success": False},
+    {"error_code": "INVALID_FIELD", "error_message": "A message", "fields": ["callback_number"]},
+)
+NO_BODY = {204, 205, 304}
 REFUSALS = (400, 401, 403, 404, 405, 413, 415, 422, 429)
 FIELDS = {
     "agent_announcement": "agent_announcement",
     "dtmf_key": "dtmf_key_to_trigger_customer_call",
 }
+MARKS = r"""' " \ \\ \n %20 &amp; <b> a+b=c&d $HOME {{id}} a/b a;b a:b a--b"""
+NUMBERS = """
+    +491234567890 +493023125999 +496990009000 +494066969000 +498999998000
+    +12025550123 +442079460123 +33199001234 +61491570006
+"""
+ENDINGS = """
+    ABORTED ANSWERED BUSY CANCELED CANCELLED CLOSED COMPLETE COMPLETED DECLINED DELETED DONE DROPPED
+    END ENDED ERROR EXPIRED FAIL FAILED FINAL FINISHED HANGUP HUNGUP IDLE INVALID MISSED NO_ANSWER
+    OK REJECTED STOPPED SUCCESS TERMINATED TIMEOUT UNKNOWN VOICEMAIL
+"""
+NOT_FINAL = (
+    *words("disconnected Disconnected DISCONNECTING DISCONNECTED_SOON NOT_DISCONNECTED"),
+    *words("DIS-CONNECTED CALL_A_FAILED_RETRYING CALL_B_FAILED_ONCE RECALL_A_FAILED call_b_failed"),
+    *("DISCONNECTED ", " DISCONNECTED", "CALL A FAILED", "CALL-B-FAILED", "DISCONNECTED_A"),
+    *(form.format(word) for word in words(ENDINGS) for form in ("{}", "CALL_{}")),
+    "ON_HOLD",
+)
 NO_PAUSE: Json = {"POLL_SECONDS": "0"}
 
 
@@ -53,7 +83,13 @@ def found(status: object) -> Json:
 
 def failure(http: int, **more: Any) -> Json:
     """Return an error response; some statuses have no body."""
-    return response(http) if http in {204, 205, 304} else error(http, **more)
+    return response(http) if http in NO_BODY else error(http, **more)
+
+
+def lured(http: int) -> Json:
+    """Return a response with an id beside what looks like a refusal or a success."""
+    body = {**LURES[http % len(LURES)], "id": 10}
+    return response(http, None if http in NO_BODY else body)
 
 
 def call(
@@ -63,6 +99,7 @@ def call(
     statuses: list[str] | None = None,
     callback_id: int = 10,
     number: str = NUMBER,
+    alternative: Json | None = None,
     **arguments: Any,
 ) -> Json:
     """Return a callback: its arguments, the exchanges and what the client reports."""
@@ -82,6 +119,8 @@ def call(
     expect: Json = {"outcome": outcome}
     if statuses is not None:
         expect["statuses"] = statuses
+    if alternative is not None:
+        expect["alternative"] = alternative
     return {"call": {"number": number, **arguments}, "exchanges": exchanges, "expect": expect}
 
 
@@ -119,7 +158,7 @@ def start_vectors() -> list[Json]:
     """Rules 1 to 3: one init request, which responses refuse it, and where an id is."""
     by_class = {
         name: [
-            unknown(failure(code, id=10), number=numbered(code))
+            unknown(lured(code), number=numbered(code))
             for code in CODES
             if code // 100 == hundred and code not in REFUSALS
         ]
@@ -130,17 +169,15 @@ def start_vectors() -> list[Json]:
             (5, "5xx"),
         )
     }
+    names = words("callback_id callbackId request_id call_id ID Id _id result uuid")
+    texts = ("10 ", "10\n", '"10"', "\uff11\uff10", "\u0661\u0660", "0x0a")
+    values: tuple[object, ...] = ({"id": 10}, {"value": 10}, [10], 0.5, -0.5, *texts)
     elsewhere: list[object] = [
-        *(
-            {name: 10}
-            for name in ("callback_id", "callbackId", "ID", "Id", "_id", "result", "uuid")
-        ),
+        *({name: 10} for name in names),
         *({name: {"id": 10}} for name in ("data", "callback", "result", "response")),
-        *(
-            {"id": value}
-            for value in ({"id": 10}, {"value": 10}, [10], "10 ", "\uff11\uff10", "0x0a")
-        ),
-        *({"id": value} for value in ("1_0", "10,0", "-10", "10abc", "#10", "\u0661\u0660")),
+        *({"id": value} for value in values),
+        *({"id": value} for value in words("1_0 10,0 -10 -0 10abc #10")),
+        *({"success": value, **REFUSAL} for value in (True, False, "false")),
         [{"id": 10}],
         10,
         "10",
@@ -163,47 +200,33 @@ def start_vectors() -> list[Json]:
             ),
         ),
         vector("an id is not taken from another place or text", *map(unknown, places)),
+        *(
+            vector(
+                f"{code} with an id is a rejection, or the outcome is unknown",
+                rejected(error(code, id=10), alternative={"outcome": "unknown", "exchanges": 1}),
+            )
+            for code in (400, 403)
+        ),
     ]
 
 
 def argument_vectors() -> list[Json]:
     """What the caller asks for is sent as it is."""
-    numbers = ("+491234567890", "+493023125999", "+496990009000", "+494066969000", "+498999998000")
     delays = (0, 1, 59, 60, 3600, 86400, 604800, 2**31 - 1)
     texts = {
-        "blanks are kept": ("  two  blanks  each  ", "a\ttab", "two\nlines", "\u00a0nbsp\u00a0"),
-        "words of programs are texts": ("0", "00", "null", "true", "{}", "[]", "1e3", "-1", "NaN"),
-        "marks are kept": (
-            "'",
-            '"',
-            "\\",
-            "\\n",
-            "%20",
-            "&amp;",
-            "<b>",
-            "a+b=c&d",
-            "$HOME",
-            "{{id}}",
-        ),
-        "no character is normalized": (
-            "e\u0301",
-            "\u00e9",
-            "\ufb01",
-            "\u212b",
-            "\u200b",
-            "\u202e.",
-        ),
-        "any language": (
-            "\u00e4\u00f6\u00fc\u00df",
-            "\u4f60\u597d",
-            "\u0645\u0631\u062d",
-            "\U0001f4de",
-        ),
-        "length is kept": ("x" * 256, "x" * 1025, "\u00fc" * 5000),
+        "blanks": ("  two  blanks  each  ", "a\ttab", "\u00a0nbsp\u00a0"),
+        "line ends": ("a\nb", "a\r\nb", "a\rb", "a\u2028b", "a\n", "\na"),
+        "words of programs": words("0 00 null true {} [] 1e3 -1 NaN None undefined"),
+        "marks": words(MARKS),
+        "sentences": ("ORDER 4711.", "order 4711", "One... two!!", "\u201eone\u201c, 'two'"),
+        "composed": words("e\u0301 \u00e9 \ufb01 \u212b \u2026 \u2013 \u00bd \uff11"),
+        "invisible": [f"a{mark}b" for mark in "\u200b\u00ad\u200d\u202e\ufeff\x7f"],
+        "languages": words("\u00e4\u00f6\u00fc\u00df \u4f60\u597d \u0645\u0631 \U0001f4de"),
+        "length": ["x" * size for size in (161, 501, 1025, 4097)] + ["\u00fc" * 5000],
     }
     all_fields: Json = {"delay": 7, "agent_announcement": "Order 4711", "dtmf_key": "0"}
     return [
-        vector("each number is sent as it is", *(rejected(number=each) for each in numbers)),
+        vector("each number is sent as it is", *(rejected(number=each) for each in words(NUMBERS))),
         vector("each delay is sent as it is", *(rejected(delay=each) for each in delays)),
         vector(
             "each key of a phone is sent", *(rejected(dtmf_key=each) for each in "0123456789*#")
@@ -261,22 +284,6 @@ def poll_vectors() -> list[Json]:
         response(200, text="status=DISCONNECTED"),
         response(200, {}, X_Status="DISCONNECTED"),
     ]
-    words = [
-        *("disconnected", "Disconnected", "DISCONNECTING", "DISCONNECTED_SOON", "NOT_DISCONNECTED"),
-        *("CALL_A_FAILED_RETRYING", "CALL_B_FAILED_ONCE", "RECALL_A_FAILED", "call_b_failed"),
-        *("CALL_C_FAILED", "CALL_FAILED", "FAILED", "ERROR", "ENDED", "END", "DONE", "COMPLETED"),
-        *(
-            "FINISHED",
-            "CLOSED",
-            "CANCELLED",
-            "CANCELED",
-            "BUSY",
-            "NO_ANSWER",
-            "REJECTED",
-            "TIMEOUT",
-        ),
-        *("EXPIRED", "HANGUP", "TERMINATED", "SUCCESS", "UNKNOWN", "DISCONNECTED_A", "ON_HOLD"),
-    ]
     failures = [error(503), {"disconnect": "close"}, response(200, text="{"), error(502)]
     # A client may stop after three refusals in a row.
     separated = [each for refusal in elsewhere for each in (found("CALLING_A"), refusal)]
@@ -293,7 +300,7 @@ def poll_vectors() -> list[Json]:
             **NO_PAUSE,
         ),
         polled("a status in another place is not believed", *final_elsewhere, **NO_PAUSE),
-        polled("no other word is final", *map(found, words), statuses=tuple(words), **NO_PAUSE),
+        polled("no other word is final", *map(found, NOT_FINAL), statuses=NOT_FINAL, **NO_PAUSE),
         polled(
             "200 failures in a row do not end it",
             *(each | {"times": 50} for each in failures),
@@ -454,7 +461,7 @@ def secrecy_vectors() -> list[Json]:
             error(400, spelled),
             error(400, "INVALID_FIELD", spelled, fields=[spelled], hint=spelled),
             response(400, text=f"<p>{spelled}</p>"),
-            response(400, {}, WWW_Authenticate=f'Basic realm="{spelled}"', X_Key=spelled),
+            response(400, {}, WWW_Authenticate=f'Basic realm="{spelled}"', Location=spelled),
         ]
         for name, spelled in spellings.items()
     }

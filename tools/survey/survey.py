@@ -42,6 +42,7 @@ CALLS = 2
 STARTED = respond("200 OK", {"id": 10}, "Connection: keep-alive")
 FOUND = respond("200 OK", {"status": NEW_STATUS}, "Connection: keep-alive")
 
+MARK = re.compile(r"^\s*(.*?)\s*(?://|#) (careful|default)$")
 Trial = dict[str, Any]  # an entry of readers.toml, generators.toml or libraries.toml
 Row = tuple[str, ...]
 
@@ -88,9 +89,19 @@ def must(command: str, folder: Path, **options: Any) -> str:
     return ran.stdout.strip()
 
 
-def copy(kind: str, trial: Trial, folder: Path) -> None:
+def copy(kind: str, trial: Trial, folder: Path, chosen: str = "default") -> bool:
+    """Copy the files of a trial but the lines not *chosen*. Return whether it has such lines."""
+    has_choice = False
     for name in trial.get("files", ()):
-        shutil.copytree(HERE / kind / name, folder, dirs_exist_ok=True)
+        source = HERE / kind / name
+        for path in filter(Path.is_file, source.rglob("*")):
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if not (mark := MARK.match(line)) or mark[2] == chosen]
+            has_choice = has_choice or len(kept) < len(lines)
+            target = folder / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text("".join(kept), encoding="utf-8")
+    return has_choice
 
 
 def read(trial: Trial, folder: Path) -> Row:
@@ -116,7 +127,7 @@ def generate(trial: Trial, folder: Path) -> Row:
             folder,
         )
     write(folder)
-    copy("generators", trial, folder)
+    has_choice = copy("generators", trial, folder)
     generated = shell(trial.get("generate", "true"), folder, version=version)
     for line in (generated.stdout + generated.stderr).splitlines():
         if " WARN " in line:
@@ -127,7 +138,22 @@ def generate(trial: Trial, folder: Path) -> Row:
         return *head, "generated, not compiled", "not run", "not run"
     if shell(trial["build"], folder, version=version).returncode:
         return *head, "no", "-", "-"
-    return *head, "yes", *call(trial["run"], folder)
+    status, lost = call(trial["run"], folder)
+    if has_choice:
+        copy("generators", trial, folder, "careful")
+        must(trial["build"], folder, version=version)
+        for name, fault in FAULTS.items():
+            sent = init_requests(trial["run"], folder, fault())
+            assert sent == CALLS, f"{trial['name']} still repeats a request: {name}"
+        lost += "; once with the lines marked `careful`"
+    return *head, "yes", status, lost
+
+
+def init_requests(command: str, folder: Path, fault: Fault) -> int:
+    """Return how many init requests a program sends to a server with this fault."""
+    with FaultServer(fault, keep_open=True) as server:
+        must(f"{command} {server.url}", folder)
+        return sum(b"callback_number" in body for body in server.bodies)
 
 
 def call(command: str, folder: Path) -> tuple[str, str]:
@@ -191,7 +217,6 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     "421": once("421 Misdirected Request"),
     "503 with `Retry-After: 0`": once("503 Service Unavailable", "Retry-After: 0"),
 }
-MARK = re.compile(r"^\s*(.*?)\s*(?://|#) (careful|default)$")
 
 
 def repeat(trial: Trial, folder: Path) -> Row:
@@ -215,11 +240,7 @@ def settings(trial: Trial) -> str:
 def repetitions(trial: Trial, folder: Path, chosen: str) -> tuple[str, list[str]]:
     """Return the version and what is repeated, of the program without the lines not *chosen*."""
     print(f"  {chosen}", file=sys.stderr)
-    copy("libraries", trial, folder)
-    [program] = folder.glob("[Tt]rial.*")
-    lines = program.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not (mark := MARK.match(line)) or mark[2] == chosen]
-    program.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    copy("libraries", trial, folder, chosen)
     must(trial.get("build", "true"), folder)
     version, repeated = "", []
     for name, fault in FAULTS.items():

@@ -4,6 +4,8 @@ OpenapiClient.configure do |config|
   config.scheme, config.host = ARGV[0].split('://')
   config.server_index = nil
 end
+ONCE = { fresh_connect: true, forbid_reuse: true, followlocation: false } # careful
+Typhoeus.before { |request| request.options.update(ONCE) } # careful
 api = OpenapiClient::CallbackApi.new
 2.times do
   request = OpenapiClient::InitCallbackRequest.new(

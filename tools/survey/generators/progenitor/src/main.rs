@@ -2,7 +2,10 @@ progenitor::generate_api!("openapi-3.0.json");
 
 #[tokio::main]
 async fn main() {
-    let client = Client::new(&std::env::args().nth(1).unwrap());
+    let url = std::env::args().nth(1).unwrap();
+    let client = Client::new(&url); // default
+    let once = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0); // careful
+    let client = Client::new_with_client(&url, once.build().unwrap()); // careful
     for _ in 0..2 {
         let request = types::InitCallbackRequest {
             access_key: "KEY".parse().unwrap(),
