@@ -54,7 +54,7 @@ _SHORT_TIMEOUT = "3"
 # Of a pause that may be missing: timers fire a little early.
 _TOLERANCE = 0.1
 _LISTED = 8
-_WITHOUT_BODY = {204, 304}
+_WITHOUT_BODY = {102, 103, 204, 304}
 # A program runs in a process group of its own. This ends the group if the runner has ended, which
 # closes the pipe, whatever ended it.
 _GUARDED = """
@@ -310,13 +310,13 @@ def _end(process_id: int) -> None:
 def groups(chosen: Sequence[Vector]) -> list[list[Vector]]:
     """
     Divide vectors into groups that one process can run, whose outcomes have the same exit code. A
-    vector whose number of requests or time the program may choose is alone.
+    vector is alone if the program may choose its number of requests, or if it is about the code.
     """
     found: dict[Any, list[Vector]] = {}
     for number, vector in enumerate(chosen):
-        expects = [part.expect for part in vector.parts]
-        code = max(EXIT_CODES[expect["outcome"]] for expect in expects)
-        is_alone = any("alternative" in expect for expect in expects)
+        codes = [EXIT_CODES[part.expect["outcome"]] for part in vector.parts]
+        code = max(codes)
+        is_alone = codes[-1] < code or any("alternative" in part.expect for part in vector.parts)
         key = number if is_alone else (vector.stalls, code, *sorted(vector.settings.items()))
         found.setdefault(key, []).append(vector)
     return list(found.values())

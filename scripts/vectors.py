@@ -48,6 +48,7 @@ NUMBERS = """
     +491234567890 +493023125999 +496990009000 +494066969000 +498999998000
     +12025550123 +442079460123 +33199001234 +61491570006
 """
+CHALLENGES = ('Basic realm="x"', 'Digest realm="x", nonce="y"', "Bearer", "Negotiate")
 ENDINGS = """
     ABORTED ANSWERED BUSY CANCELED CANCELLED CLOSED COMPLETE COMPLETED DECLINED DELETED DONE DROPPED
     END ENDED ERROR EXPIRED FAIL FAILED FINAL FINISHED HANGUP HUNGUP IDLE INVALID MISSED NO_ANSWER
@@ -199,6 +200,16 @@ def start_vectors() -> list[Json]:
                 for body in bodies
             ),
         ),
+        vector(
+            "a demand for credentials is not followed",
+            *(rejected(response(401, REFUSAL, WWW_Authenticate=each)) for each in CHALLENGES),
+            *(unknown(response(407, REFUSAL, Proxy_Authenticate=each)) for each in CHALLENGES),
+        ),
+        vector(
+            "a response that is cut off leaves the outcome unknown",
+            *(unknown(response(200, text=each, Content_Length="99")) for each in ("", '{"id": 1')),
+            unknown(response(103, Link="</callback/10>")),
+        ),
         vector("an id is not taken from another place or text", *map(unknown, places)),
         *(
             vector(
@@ -252,12 +263,13 @@ def argument_vectors() -> list[Json]:
 def poll_vectors() -> list[Json]:
     """Rules 4 and 5: what ends a callback, and what does not."""
     codes = [_failed(code) for code in CODES if code not in {401, 403}]
+    codes_like_it = (
+        *words("NOT_BAD_CREDENTIALS BAD_CREDENTIALS_SOON bad_credentials BAD-CREDENTIALS BAD"),
+        *("Bad credentials", "BAD CREDENTIALS", " BAD_CREDENTIALS", "BAD_CREDENTIALS\n"),
+        *(["BAD_CREDENTIALS"], None, 400),
+    )
     elsewhere = [
-        *(
-            error(400, code)
-            for code in ("NOT_BAD_CREDENTIALS", "BAD_CREDENTIALS_SOON", "Bad credentials")
-        ),
-        *(error(400, code) for code in ("BAD", "CREDENTIALS", ["BAD_CREDENTIALS"], None, 400)),
+        *(error(400, code) for code in codes_like_it),
         error(400, "INVALID_VALUE", "BAD_CREDENTIALS: no"),
         error(400, "INVALID_FIELD", "Bad credentials", reason="BAD_CREDENTIALS"),
         response(400, {"error": {"error_code": "BAD_CREDENTIALS"}}),
@@ -394,13 +406,14 @@ def pause_vectors() -> list[Json]:
         response(200, text="{"),
         error(404),
         response(200),
+        response(200, text='{"status": "DIS', Content_Length="99"),
     ]
 
-    def asked(status: int, retry_after: str, pause: float = 0) -> Json:
+    def asked(status: int, seconds: str, pause: float = 0, name: str = "Retry-After") -> Json:
         limited = {"pause": pause} if pause else {}
         return {
             **error(status),
-            "headers": {"Content-Type": "application/json", "Retry-After": retry_after},
+            "headers": {"Content-Type": "application/json", name: seconds},
             **limited,
         }
 
@@ -423,6 +436,7 @@ def pause_vectors() -> list[Json]:
         polled(
             "the pause is at least Retry-After",
             asked(503, "1", 1),
+            asked(503, "1", 1, name="retry-after"),
             asked(429, "1", 1),
             MAX_PAUSE_SECONDS="5",
         ),
@@ -430,6 +444,7 @@ def pause_vectors() -> list[Json]:
             "the pause is at least the longest one if Retry-After is longer",
             asked(503, "86400", 0.4),
             asked(429, "2", 0.4),
+            asked(503, "2147483648", 0.4),
             MAX_PAUSE_SECONDS="0.4",
         ),
         polled(
