@@ -146,11 +146,7 @@ class AsyncTenios:
             self._http
         )
         self._poller = AsyncStatusPoller(
-            self._api,
-            self._http,
-            self._settings,
-            self._clock,
-            ledger=self._ledger,
+            self._api, self._http, self._settings, self._clock, self._ledger
         )
 
     def __repr__(self) -> str:

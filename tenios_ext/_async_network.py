@@ -19,7 +19,6 @@ from ._attempt import TOO_LONG, current_attempt
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
 
 
 class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
@@ -32,25 +31,16 @@ class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
         self._pool._network_backend = _AsyncBackend()  # noqa: SLF001 - see above
 
 
-class _AsyncBackend(httpcore.AsyncNetworkBackend):
-    def __init__(self) -> None:
-        self._backend = AsyncioBackend()
-
+class _AsyncBackend(AsyncioBackend):
     async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *arguments: Any, **options: Any
     ) -> httpcore.AsyncNetworkStream:
         current_attempt().connect()
         left = _left(timeout, httpcore.ConnectTimeout)
-        stream = await self._backend.connect_tcp(host, port, left, local_address, socket_options)
-        return _AsyncStream(stream)
+        return _AsyncStream(await super().connect_tcp(host, port, left, *arguments, **options))
 
     async def sleep(self, seconds: float) -> None:
-        await self._backend.sleep(_left(seconds, httpcore.ConnectTimeout) or 0.0)
+        await super().sleep(_left(seconds, httpcore.ConnectTimeout) or 0.0)
 
 
 class _AsyncStream(httpcore.AsyncNetworkStream):

@@ -19,7 +19,6 @@ from ._threads import async_in_thread
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
 
 # More than this is not read from the network before it is asked for (bytes).
 _MAX_BUFFERED = 1 << 18
@@ -29,16 +28,9 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
     """Makes connections for asyncio. The time limit includes name resolution and all addresses."""
 
     async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
     ) -> httpcore.AsyncNetworkStream:
-        del socket_options  # We set none, and asyncio sets TCP_NODELAY.
         loop = asyncio.get_running_loop()
-        local = None if local_address is None else (local_address, 0)
         end = None if timeout is None else running_time() + timeout
         addresses = [host]
         if not is_address(host):
@@ -49,22 +41,19 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         while True:
             try:
                 async with asyncio.timeout(share(end, len(addresses))):
-                    _, stream = await loop.create_connection(
-                        AsyncioStream, addresses.pop(0), port, local_addr=local
-                    )
-            except (OSError, UnicodeError) as error:  # TimeoutError is an OSError, too.
+                    connection = loop.create_connection(AsyncioStream, addresses.pop(0), port)
+                    return (await connection)[1]
+            except (OSError, UnicodeError) as error:
                 if not addresses:
-                    kind = (
-                        httpcore.ConnectTimeout
-                        if isinstance(error, TimeoutError)
-                        else httpcore.ConnectError
-                    )
-                    raise kind(str(error)) from error
-            else:
-                return stream
+                    raise _connect_error(error) from error
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+def _connect_error(error: Exception) -> Exception:
+    is_late = isinstance(error, TimeoutError)
+    return (httpcore.ConnectTimeout if is_late else httpcore.ConnectError)(str(error))
 
 
 class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
@@ -147,12 +136,9 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
                 secured = await loop.start_tls(
                     self._transport, self, ssl_context, server_hostname=server_hostname
                 )
-        except TimeoutError as error:
-            self._transport.abort()
-            raise httpcore.ConnectTimeout(str(error)) from error
         except OSError as error:
             self._transport.abort()
-            raise httpcore.ConnectError(str(error)) from error
+            raise _connect_error(error) from error
         if secured is None:  # The connection was lost meanwhile.
             raise httpcore.ConnectError("The connection was closed.")
         self._transport = secured

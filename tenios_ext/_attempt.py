@@ -34,15 +34,9 @@ _HANDSHAKES = (b"CONNECT ", b"\x05", b"\x01")
 class ExpiredError(Exception):
     """The request may not be sent any more."""
 
-    def __init__(self) -> None:
-        super().__init__("it took too long until the request could be sent")
-
 
 class ForbiddenError(Exception):
     """Nothing may be sent to TENIOS in this process, as in a test run."""
-
-    def __init__(self) -> None:
-        super().__init__("TENIOS_OFFLINE is set, as in a test run, so nothing is sent to TENIOS")
 
 
 class Attempt:
@@ -117,7 +111,9 @@ class Attempt:
         self._connect_by = running_time() + self._connect_seconds
         if self.is_forbidden:
             sys.audit("tenios_ext.refused")  # The pytest plugin listens, and fails the test.
-            raise ForbiddenError
+            raise ForbiddenError(
+                "TENIOS_OFFLINE is set, as in a test run, so nothing is sent to TENIOS"
+            )
 
     def leave(self, data: bytes) -> None:
         """
@@ -128,7 +124,7 @@ class Attempt:
         """
         if not self._has_left and data and not data.startswith(_HANDSHAKES):
             if running_time() >= min(self.send_before, self.deadline):
-                raise ExpiredError
+                raise ExpiredError("it took too long until the request could be sent")
             self.may_ring = self._has_left = True
             self._connect_by = math.inf
 

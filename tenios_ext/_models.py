@@ -55,7 +55,8 @@ def _whole(largest: int) -> Callable[[object, Attribute[Any], object], None]:
     def validate(_: object, attribute: Attribute[Any], value: object) -> None:
         if not is_whole(value, largest):
             raise ValueError(
-                f"{attribute.name} must be a whole number from 0 to {largest}, got {shown(value)}."
+                f"callback {attribute.name} must be a whole number from 0 to {largest}, got "
+                f"{shown(value)}."
             )
 
     return validate

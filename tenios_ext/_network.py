@@ -13,7 +13,6 @@ from ._sockets import SocketBackend
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
 
 
 class NetworkTransport(httpx.HTTPTransport):
@@ -26,25 +25,16 @@ class NetworkTransport(httpx.HTTPTransport):
         self._pool._network_backend = _Backend()  # noqa: SLF001 - see above
 
 
-class _Backend(httpcore.NetworkBackend):
-    def __init__(self) -> None:
-        self._backend = SocketBackend()
-
+class _Backend(SocketBackend):
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *arguments: Any, **options: Any
     ) -> httpcore.NetworkStream:
         current_attempt().connect()
         left = _left(timeout, httpcore.ConnectTimeout)
-        stream = self._backend.connect_tcp(host, port, left, local_address, socket_options)
-        return _Stream(stream)
+        return _Stream(super().connect_tcp(host, port, left, *arguments, **options))
 
     def sleep(self, seconds: float) -> None:
-        self._backend.sleep(_left(seconds, httpcore.ConnectTimeout) or 0.0)
+        super().sleep(_left(seconds, httpcore.ConnectTimeout) or 0.0)
 
 
 class _Stream(httpcore.NetworkStream):

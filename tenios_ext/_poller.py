@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
+from attrs import define
 from tenios_client.api.callback import get_callback_status
 
 from . import _arguments, _responses
@@ -30,6 +31,7 @@ _STATUS_ATTEMPTS = 3
 logger = logging.getLogger("tenios_ext")
 
 
+@define(eq=False)
 class StatusPoller:
     """
     Makes the status requests of a client and of its callbacks.
@@ -42,20 +44,11 @@ class StatusPoller:
         ledger: Where status changes are recorded, if anywhere.
     """
 
-    def __init__(
-        self,
-        api: tenios_client.Client,
-        http: httpx.Client,
-        settings: Settings,
-        clock: Clock,
-        *,
-        ledger: Ledger | None,
-    ) -> None:
-        self._api = api
-        self._http = http
-        self._settings = settings
-        self.clock = clock
-        self._ledger = ledger
+    _api: tenios_client.Client
+    _http: httpx.Client
+    _settings: Settings
+    clock: Clock
+    _ledger: Ledger | None
 
     def fetch(self, callback_id: int) -> CallbackStatus:
         """Return the status; transient failures are retried."""

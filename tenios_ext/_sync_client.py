@@ -133,11 +133,7 @@ class Tenios:
             self._http
         )
         self._poller = StatusPoller(
-            self._api,
-            self._http,
-            self._settings,
-            self._clock,
-            ledger=self._ledger,
+            self._api, self._http, self._settings, self._clock, self._ledger
         )
 
     def __repr__(self) -> str:

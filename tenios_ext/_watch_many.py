@@ -10,7 +10,7 @@ import heapq
 import logging
 from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import field, frozen
 
@@ -88,9 +88,10 @@ async def watch_many(
 
     for state in states:
         add(state)
-    reader = _Reader(later, new_state, add, alarm)
+    reader = asyncio.create_task(_read(later, lambda item: add(new_state(item)), alarm))
+    reader.add_done_callback(alarm.ring)
     try:
-        while reader.is_open() or due or polls:
+        while not _has_ended(reader) or due or polls:
             now = clock.monotonic()
             while due and len(polls) < max_concurrency and max(due[0][0], next_request) <= now:
                 at, _, state = heapq.heappop(due)
@@ -122,14 +123,37 @@ async def watch_many(
                     add(unfinished)
     finally:
         alarm.cancel()
-        await _cancel(polls)
-        await reader.close()
+        await _close(polls, reader)
 
 
-async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def _read(items: AsyncIterable[T] | None, add: Callable[[T], None], alarm: _Alarm) -> None:
+    if items is None:
+        return
+    iterator = aiter(items)
+    try:
+        async for item in iterator:
+            add(item)
+            alarm.ring()
+    finally:
+        # An id that is not valid, or a cancellation, ends the loop before the iterable has ended.
+        if (aclose := getattr(iterator, "aclose", None)) is not None:
+            await aclose()
+
+
+def _has_ended(reader: asyncio.Task[None]) -> bool:
+    if reader.done():
+        reader.result()  # raises what the iterable has raised
+    return reader.done()
+
+
+async def _close(polls: Iterable[asyncio.Task[_Result]], reader: asyncio.Task[None]) -> None:
+    """Raises what the iterable has raised, also while it was closed."""
+    tasks = [*polls, reader]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    if not reader.cancelled():
+        reader.result()
 
 
 def _seconds_between_requests(max_concurrency: int, max_requests_per_second: float | None) -> float:
@@ -154,49 +178,6 @@ async def _poll(state: PollState, lateness: float, poll: Poll, clock: Clock) -> 
         updates.append(StatusUpdate(state.outcome, error=error, lateness=lateness))
         return updates, None
     return updates, None if state.outcome.ended else state
-
-
-class _Reader:
-    """Adds the state of each item of an async iterable, if there is one, in a task of its own."""
-
-    def __init__(
-        self,
-        items: AsyncIterable[T] | None,
-        new_state: Callable[[T], PollState],
-        add: Callable[[PollState], None],
-        alarm: _Alarm,
-    ) -> None:
-        self._add = add
-        self._alarm = alarm
-        self._task = None
-        if items is not None:
-            self._task = asyncio.create_task(self._read(items, new_state))
-            self._task.add_done_callback(alarm.ring)
-
-    def is_open(self) -> bool:
-        """Return whether more may come. Raises what the iterable has raised."""
-        if self._task is not None and self._task.done():
-            self._task.result()
-        return self._task is not None and not self._task.done()
-
-    async def close(self) -> None:
-        """Close the iterable. Raises what it has raised, also while it was closed."""
-        if self._task is not None:
-            await _cancel([self._task])
-            if not self._task.cancelled():
-                self._task.result()
-
-    async def _read(self, items: AsyncIterable[T], new_state: Callable[[T], PollState]) -> None:
-        iterator = aiter(items)
-        try:
-            async for item in iterator:
-                self._add(new_state(item))
-                self._alarm.ring()
-        finally:
-            # An id that is not valid, or a cancellation, ends the loop before the iterable has
-            # ended.
-            if (aclose := getattr(iterator, "aclose", None)) is not None:
-                await aclose()
 
 
 class _Alarm:

@@ -282,20 +282,9 @@ class Database:
         selected = sa.select(self.state.label("state"), *columns).where(*where)
         return list(connection.execute(selected.order_by(entries.c.created_at, entries.c.key)))
 
-    def _change(
-        self, statement: sa.Executable, key: str | None = None
-    ) -> tuple[int, list[sa.Row[Any]]]:
-        """
-        Execute a statement. Return how many rows it has changed, and the row of *key* after it.
-        """
-
-        def work(connection: sa.Connection) -> tuple[int, list[sa.Row[Any]]]:
-            changed = connection.execute(statement).rowcount
-            return changed, self._select(
-                connection, entries.c.key == key
-            ) if key is not None else []
-
-        return self.run(work)
+    def _change(self, statement: sa.Executable) -> int:
+        """Execute a statement. Return how many rows it has changed."""
+        return self.run(lambda connection: connection.execute(statement).rowcount)
 
     def rows(self, *, key: str | None = None, state: str | None = None) -> list[sa.Row[Any]]:
         """
@@ -377,10 +366,8 @@ class Database:
 
     def unblock(self, number: str) -> bool:
         """Take a number off the list. Return whether it was on it."""
-        return (
-            self._change(sa.delete(blocked_numbers).where(blocked_numbers.c.number == number))[0]
-            > 0
-        )
+        statement = sa.delete(blocked_numbers).where(blocked_numbers.c.number == number)
+        return self._change(statement) > 0
 
     def blocked(self) -> list[sa.Row[Any]]:
         """Return the numbers that are blocked, the newest last."""
@@ -396,10 +383,8 @@ class Database:
         """
         where = [entries.c.key == key, entries.c.token == token]
         where += [] if values["state"] == "placed" else [entries.c.state == "dialling"]
-        return (
-            self._change(sa.update(entries).where(*where).values(updated_at=self.now, **values))[0]
-            > 0
-        )
+        statement = sa.update(entries).where(*where).values(updated_at=self.now, **values)
+        return self._change(statement) > 0
 
     def record_status(self, callback_id: int, status: str, *, later: Collection[str]) -> None:
         """Record the status of a callback, unless it has one of those that are *later*."""
@@ -423,10 +408,13 @@ class Database:
         if callback_id is not None:
             may_resolve |= (c.state == "placed") & c.callback_id.is_(None)
             values |= {"callback_id": str(callback_id), "started_at": c.dialled_at}
-        changed, rows = self._change(
-            sa.update(entries).where(c.key == key, may_resolve).values(values), key
-        )
-        return changed > 0, rows[0] if rows else None
+        update = sa.update(entries).where(c.key == key, may_resolve).values(values)
+
+        def work(connection: sa.Connection) -> tuple[bool, sa.Row[Any] | None]:
+            is_resolved = connection.execute(update).rowcount > 0
+            return is_resolved, next(iter(self._select(connection, c.key == key)), None)
+
+        return self.run(work)
 
     def forget(self, seconds: float) -> int:
         """
@@ -440,7 +428,7 @@ class Database:
             & c.number.is_not(None)
         )
         values = {"number": None, "arguments": None, "last_error": None}
-        return self._change(sa.update(entries).where(is_old).values(values))[0]
+        return self._change(sa.update(entries).where(is_old).values(values))
 
 
 def _reason(error: Exception, url: sa.URL) -> str:

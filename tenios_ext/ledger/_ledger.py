@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from attrs import frozen
 from tenios_client.models import CallbackStatus
 
-from .._checks import is_one_line, shown
+from .._checks import is_one_line, is_whole, shown
 from .._exceptions import ConfigurationError, LedgerUnavailableError
 from .._extras import requires_extra
 from .._models import FINAL, MAX_ID, RANK, CallbackHandle
@@ -192,9 +192,7 @@ class Ledger:
             LookupError: The key was never used.
             ValueError: The outcome is not unknown, or *callback_id* is not valid.
         """
-        if callback_id is not None and (
-            type(callback_id) is not int or not 0 <= callback_id <= MAX_ID
-        ):
+        if callback_id is not None and not is_whole(callback_id, MAX_ID):
             raise ValueError(
                 f"callback_id must be a whole number from 0 to {MAX_ID}, got {callback_id!r}."
             )
