@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tenios_ext")
 logger.addHandler(logging.NullHandler())
 
-_CLOSED = "This client is closed, so nothing was sent. Make a new one."
-
 
 class AsyncTenios:
     """
@@ -251,7 +249,7 @@ class AsyncTenios:
         attempt = Attempt()
         claim: Claim | None = None
         try:
-            started_at = self._started_at()
+            started_at = self._now()
             request = _arguments.init_request(
                 self._settings,
                 number,
@@ -261,10 +259,10 @@ class AsyncTenios:
                 callback_config_id=callback_config_id,
             )
             if key is not None:
-                from .ledger._claim import new_claim  # most calls have no key
+                from .ledger import _claim  # most calls have no key
 
-                claim = new_claim(
-                    self._ledger, self._settings, key, request, attempt, on_claim=on_claim
+                claim = _claim.Claim(
+                    self._ledger, self._settings, key, request, attempt=attempt, on_claim=on_claim
                 )
                 if placed := await async_in_thread(claim.make, late=claim.too_late):
                     return AsyncCallback(placed, self._poller)
@@ -290,10 +288,8 @@ class AsyncTenios:
                     claim.settle()
             raise
 
-    def _started_at(self) -> float:
-        """Return the time, before anything is sent. Raises NotSentError if nothing can be."""
-        if self._http.is_closed:
-            raise NotSentError(_CLOSED)
+    def _now(self) -> float:
+        """Raises NotSentError if there is no clock or event loop: nothing can be sent."""
         try:
             asyncio.get_running_loop()  # async only
             return self._clock.now()
@@ -309,8 +305,8 @@ class AsyncTenios:
         the response.
         """
         result: CallbackHandle | TeniosError
-        if self._http.is_closed:  # since the claim was made
-            return NotSentError(_CLOSED)
+        if self._http.is_closed:
+            return NotSentError("This client is closed, so nothing was sent. Make a new one.")
         outside = sys.exception()
         attempt.may_ring = True  # Our transport takes it back when it has the request.
         with attempt:

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tenios_ext")
 logger.addHandler(logging.NullHandler())
 
-_CLOSED = "This client is closed, so nothing was sent. Make a new one."
-
 
 class Tenios:
     """
@@ -238,7 +236,7 @@ class Tenios:
         attempt = Attempt()
         claim: Claim | None = None
         try:
-            started_at = self._started_at()
+            started_at = self._now()
             request = _arguments.init_request(
                 self._settings,
                 number,
@@ -248,10 +246,10 @@ class Tenios:
                 callback_config_id=callback_config_id,
             )
             if key is not None:
-                from .ledger._claim import new_claim  # most calls have no key
+                from .ledger import _claim  # most calls have no key
 
-                claim = new_claim(
-                    self._ledger, self._settings, key, request, attempt, on_claim=on_claim
+                claim = _claim.Claim(
+                    self._ledger, self._settings, key, request, attempt=attempt, on_claim=on_claim
                 )
                 if placed := in_thread(claim.make, late=claim.too_late):
                     return Callback(placed, self._poller)
@@ -277,10 +275,8 @@ class Tenios:
                     claim.settle()
             raise
 
-    def _started_at(self) -> float:
-        """Return the time, before anything is sent. Raises NotSentError if nothing can be."""
-        if self._http.is_closed:
-            raise NotSentError(_CLOSED)
+    def _now(self) -> float:
+        """Raises NotSentError if there is no clock or event loop: nothing can be sent."""
         try:
             return self._clock.now()
         except (ConfigurationError, RuntimeError) as error:
@@ -295,8 +291,8 @@ class Tenios:
         the response.
         """
         result: CallbackHandle | TeniosError
-        if self._http.is_closed:  # since the claim was made
-            return NotSentError(_CLOSED)
+        if self._http.is_closed:
+            return NotSentError("This client is closed, so nothing was sent. Make a new one.")
         outside = sys.exception()
         attempt.may_ring = True  # Our transport takes it back when it has the request.
         with attempt:

@@ -44,42 +44,6 @@ _RETRIES = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)
 logger = logging.getLogger("tenios_ext")
 
 
-def check_key(key: object, settings: Settings) -> str:
-    """Return a key if it is valid. Raises InvalidArgumentError."""
-    if not isinstance(key, str):
-        raise InvalidArgumentError(f"key must be a str, got {type(key).__name__}.")
-    if settings.access_key.is_in(key):
-        raise InvalidArgumentError(
-            "key contains the access key, which must not get into the ledger."
-        )
-    if len(key) > MAX_KEY or not is_one_line(key):
-        raise InvalidArgumentError(
-            f"key must have 1 to {MAX_KEY} printable characters, none around it, got {shown(key)}."
-        )
-    return key
-
-
-def new_claim(
-    ledger: Ledger | None,
-    settings: Settings,
-    key: object,
-    request: InitCallbackRequest,
-    attempt: Attempt,
-    *,
-    on_claim: OnClaim | None,
-) -> Claim:
-    """Return the claim of a call. Raises InvalidArgumentError: the key is wrong, or no ledger."""
-    if ledger is None:
-        raise InvalidArgumentError(
-            "A key needs a ledger, so nothing was sent. Make the client with "
-            "Tenios(ledger=Ledger('sqlite:///callbacks.db')), or set TENIOS_LEDGER."
-        )
-    if on_claim is not None and not callable(on_claim):
-        raise InvalidArgumentError(f"on_claim must be a function, got {type(on_claim).__name__}.")
-    checked = check_key(key, settings)
-    return Claim(ledger, settings, checked, request, attempt=attempt, on_claim=on_claim)
-
-
 class Claim:
     """
     One attempt to dial for a key: :meth:`make`, then the request, then :meth:`record`.
@@ -88,6 +52,9 @@ class Claim:
     deadline, until a result is recorded: to record nothing leaves the outcome unknown. Each method
     may be called by a thread of its own. If something interrupts them, :meth:`settle` records what
     the attempt has seen.
+
+    Raises:
+        InvalidArgumentError: The key or *on_claim* is wrong, or there is no ledger.
 
     Attributes:
         is_open: Whether the entry may be this attempt's and without a result.
@@ -99,15 +66,24 @@ class Claim:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Ledger | None,
         settings: Settings,
-        key: str,
+        key: object,
         request: InitCallbackRequest,
         *,
         attempt: Attempt,
         on_claim: OnClaim | None,
     ) -> None:
-        self._key = key
+        if ledger is None:
+            raise InvalidArgumentError(
+                "A key needs a ledger, so nothing was sent. Make the client with "
+                "Tenios(ledger=Ledger('sqlite:///callbacks.db')), or set TENIOS_LEDGER."
+            )
+        if on_claim is not None and not callable(on_claim):
+            raise InvalidArgumentError(
+                f"on_claim must be a function, got {type(on_claim).__name__}."
+            )
+        self._key = _checked_key(key, settings)
         self._attempt = attempt
         self._on_claim = on_claim
         self._database = ledger.database
@@ -260,6 +236,20 @@ class Claim:
                 "key %r: a late result is not recorded, as it was resolved: %s", self._key, result
             )
         return True
+
+
+def _checked_key(key: object, settings: Settings) -> str:
+    if not isinstance(key, str):
+        raise InvalidArgumentError(f"key must be a str, got {type(key).__name__}.")
+    if settings.access_key.is_in(key):
+        raise InvalidArgumentError(
+            "key contains the access key, which must not get into the ledger."
+        )
+    if len(key) > MAX_KEY or not is_one_line(key):
+        raise InvalidArgumentError(
+            f"key must have 1 to {MAX_KEY} printable characters, none around it, got {shown(key)}."
+        )
+    return key
 
 
 def _not_sent(reason: str | None) -> NotSentError:
