@@ -8,14 +8,13 @@ when the first client is made, since httpx imports httpcore then, too.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
 
 from ._asyncio_streams import AsyncioBackend
-from ._attempt import TOO_LONG, current_attempt
+from ._attempt import current_attempt
 
 if TYPE_CHECKING:
     import ssl
@@ -35,12 +34,13 @@ class _AsyncBackend(AsyncioBackend):
     async def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *arguments: Any, **options: Any
     ) -> httpcore.AsyncNetworkStream:
-        current_attempt().connect()
-        left = _left(timeout, httpcore.ConnectTimeout)
+        attempt = current_attempt()
+        attempt.connect()
+        left = attempt.limit(timeout, httpcore.ConnectTimeout)
         return _AsyncStream(await super().connect_tcp(host, port, left, *arguments, **options))
 
     async def sleep(self, seconds: float) -> None:
-        await super().sleep(_left(seconds, httpcore.ConnectTimeout) or 0.0)
+        await super().sleep(current_attempt().limit(seconds, httpcore.ConnectTimeout) or 0.0)
 
 
 class _AsyncStream(httpcore.AsyncNetworkStream):
@@ -48,11 +48,16 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         self._stream = stream
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        return await self._stream.read(
+            max_bytes, current_attempt().limit(timeout, httpcore.ReadTimeout)
+        )
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        left = _left(timeout, httpcore.WriteTimeout)
-        current_attempt().leave(buffer)
+        if not buffer:
+            return  # the end of a message
+        attempt = current_attempt()
+        left = attempt.limit(timeout, httpcore.WriteTimeout)
+        attempt.leave(buffer)
         await self._stream.write(buffer, left)
 
     async def aclose(self) -> None:
@@ -64,16 +69,8 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
+        left = current_attempt().limit(timeout, httpcore.ConnectTimeout)
         return _AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
-
-
-def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
-    """Return *timeout*, or what is left of the exchange if that is less; *error* if nothing is."""
-    left = current_attempt().left()
-    if left <= 0:
-        raise error(TOO_LONG)
-    return timeout if math.isinf(left) else left if timeout is None else min(timeout, left)

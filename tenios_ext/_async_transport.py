@@ -181,7 +181,7 @@ async def _limited_exchange(
     transport: httpx.AsyncBaseTransport, request: httpx.Request, attempt: Attempt
 ) -> httpx.Response:
     """Keep the deadline where something else than our network layer is below."""
-    limit = asyncio.timeout(attempt.left())
+    limit = asyncio.timeout(attempt.limit(None, httpx.ReadTimeout))
     try:
         async with limit:
             return await _exchange(transport, request, attempt)

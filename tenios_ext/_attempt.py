@@ -27,7 +27,7 @@ CONNECT_TIMEOUT = 5.0
 CONNECT_RETRIES = 2
 _ADDRESS_SECONDS, _LEAST_SECONDS = 1.0, 0.001
 TOO_LONG = "The whole exchange took too long."
-# What a proxy is sent before the request, and what an end of a message is: nothing.
+# What a proxy is sent before the request.
 _HANDSHAKES = (b"CONNECT ", b"\x05", b"\x01")
 
 
@@ -122,18 +122,21 @@ class Attempt:
         Raises:
             ExpiredError: It is the beginning of the request, which may not be sent any more.
         """
-        if not self._has_left and data and not data.startswith(_HANDSHAKES):
+        if not self._has_left and not data.startswith(_HANDSHAKES):
             if running_time() >= min(self.send_before, self.deadline):
                 raise ExpiredError("it took too long until the request could be sent")
             self.may_ring = self._has_left = True
             self._connect_by = math.inf
 
-    def left(self) -> float:
+    def limit(self, timeout: float | None, error: type[Exception]) -> float | None:
         """
-        Return the seconds until the deadline, or until the connection must be made, proxies
-        included; infinity if there is no limit.
+        Return *timeout*, or the seconds until the deadline, or until the connection must be made,
+        proxies included, if that is less. Raises *error* if nothing is left.
         """
-        return min(self.deadline, self._connect_by) - running_time()
+        left = min(self.deadline, self._connect_by) - running_time()
+        if left <= 0:
+            raise error(TOO_LONG)
+        return timeout if math.isinf(left) else left if timeout is None else min(timeout, left)
 
 
 CURRENT_ATTEMPT: ContextVar[Attempt] = ContextVar("tenios_attempt")

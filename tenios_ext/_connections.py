@@ -47,11 +47,11 @@ _OK = 200
 _HTTPS = 443
 _INIT_PATH = b"/callback/init"
 _SOCKS = {"socks5", "socks5h"}
-_ENCODING = b"content-encoding"
-_OF_THE_BODY = {_ENCODING, b"content-length", b"transfer-encoding"}
-_DECOMPRESSED = [[b"gzip"], [b"x-gzip"], [b"deflate"]]
+_OF_THE_BODY = {b"content-encoding", b"content-length", b"transfer-encoding"}
+_DECOMPRESSED = {"gzip", "x-gzip", "deflate"}
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_KEY = b'"access_key":'
 #: The access key in a request until :meth:`Connections.prepare` puts the real one in.
 KEY_IS_ADDED_LATER = ""
 
@@ -173,9 +173,8 @@ class Connections:
         if (request.url.scheme, request.url.netloc) != self._address:
             raise httpx.UnsupportedProtocol("An event hook has changed the address of the request")
         # JSON quotes the quotation marks of a text, so that this member is found nowhere else.
-        content = request.content.replace(
-            _key_member(KEY_IS_ADDED_LATER), _key_member(self.settings.access_key.reveal())
-        )
+        key = _ENCODER.encode(self.settings.access_key.reveal()).encode()
+        content = request.content.replace(_KEY + b'""', _KEY + key)
         timeouts = {
             name: seconds if each is None else min(each, seconds)
             for name, each in request.extensions.get("timeout", {}).items()
@@ -259,10 +258,6 @@ def _proxy_of_environment(base_url: str) -> str | None:
     return None if is_direct else proxies.get("https", proxies.get("all")) or None
 
 
-def _key_member(key: str) -> bytes:
-    return b'"access_key":' + _ENCODER.encode(key).encode()
-
-
 def _with_body(
     request: httpx.Request, content: bytes, *, timeout: Mapping[str, float | None]
 ) -> httpx.Request:
@@ -318,13 +313,10 @@ class BoundedBody:
     def complete(self, response: httpx.Response) -> httpx.Response:
         """Return the response with its body read: decompressed within the limit, and as UTF-8."""
         content = bytes(self._content)
-        raw = response.headers.raw
-        if [
-            value.strip().lower() for name, value in raw if name.lower() == _ENCODING
-        ] in _DECOMPRESSED:
+        if response.headers.get("Content-Encoding", "").strip().lower() in _DECOMPRESSED:
             content = _decompressed(content)
         content = _as_utf8(content)
-        headers = [each for each in raw if each[0].lower() not in _OF_THE_BODY]
+        headers = [each for each in response.headers.raw if each[0].lower() not in _OF_THE_BODY]
         # httpx logs the reason phrase, which is the server's; without it, it logs the standard one.
         extensions = {
             name: each for name, each in response.extensions.items() if name != "reason_phrase"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
 
-from ._attempt import TOO_LONG, current_attempt
+from ._attempt import current_attempt
 from ._sockets import SocketBackend
 
 if TYPE_CHECKING:
@@ -29,12 +28,13 @@ class _Backend(SocketBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *arguments: Any, **options: Any
     ) -> httpcore.NetworkStream:
-        current_attempt().connect()
-        left = _left(timeout, httpcore.ConnectTimeout)
+        attempt = current_attempt()
+        attempt.connect()
+        left = attempt.limit(timeout, httpcore.ConnectTimeout)
         return _Stream(super().connect_tcp(host, port, left, *arguments, **options))
 
     def sleep(self, seconds: float) -> None:
-        super().sleep(_left(seconds, httpcore.ConnectTimeout) or 0.0)
+        super().sleep(current_attempt().limit(seconds, httpcore.ConnectTimeout) or 0.0)
 
 
 class _Stream(httpcore.NetworkStream):
@@ -42,11 +42,14 @@ class _Stream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        return self._stream.read(max_bytes, current_attempt().limit(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        left = _left(timeout, httpcore.WriteTimeout)
-        current_attempt().leave(buffer)
+        if not buffer:
+            return  # the end of a message
+        attempt = current_attempt()
+        left = attempt.limit(timeout, httpcore.WriteTimeout)
+        attempt.leave(buffer)
         self._stream.write(buffer, left)
 
     def close(self) -> None:
@@ -58,16 +61,8 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
+        left = current_attempt().limit(timeout, httpcore.ConnectTimeout)
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
-
-
-def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
-    """Return *timeout*, or what is left of the exchange if that is less; *error* if nothing is."""
-    left = current_attempt().left()
-    if left <= 0:
-        raise error(TOO_LONG)
-    return timeout if math.isinf(left) else left if timeout is None else min(timeout, left)

@@ -76,7 +76,7 @@ class Written(NamedTuple):
 
 def read_text(number: str) -> Written:
     """Return the digits and separators. Raises ValueError if there is anything else."""
-    text = "".join(map(_ascii, number)).strip()
+    text = (number if number.isascii() else "".join(map(_ascii, number))).strip()
     if len(text) > _MAX_LENGTH:
         raise ValueError(
             f"A text of {len(text)} characters is not a phone number. Give one number, without "
