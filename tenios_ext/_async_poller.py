@@ -36,16 +36,7 @@ logger = logging.getLogger("tenios_ext")
 
 @define(eq=False)
 class AsyncStatusPoller:
-    """
-    Makes the status requests of a client and of its callbacks.
-
-    Args:
-        api: The generated client.
-        http: Its httpx client.
-        settings: The client's settings.
-        clock: The client's clock.
-        ledger: Where status changes are recorded, if anywhere.
-    """
+    """Makes the status requests of a client and of its callbacks."""
 
     _api: tenios_client.Client
     _http: httpx.AsyncClient

@@ -104,26 +104,7 @@ def _base_url(url: Any) -> Any:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Settings:
-    """
-    The validated settings of a client.
-
-    Attributes:
-        access_key: The API's access key.
-        callback_config_id: The callback configuration for calls that name none; None if each call
-            must name one.
-        base_url: The address of TENIOS; HTTPS, or HTTP to this machine or to one of
-            *insecure_hosts*.
-        insecure_hosts: The hosts that plain HTTP may be used to, in lower case; None if there are
-            none.
-        region: The country of numbers without a country code, such as "DE"; None to refuse them.
-        allowed_numbers: The only numbers that may be called, as E.164; None for all.
-        allowed_regions: The only countries whose numbers may be called; None for all.
-        allow_special_numbers: Whether premium-rate numbers and the like may be called.
-        one_call_per_number: Whether a key is refused while another one's callback to its number may
-            be in progress.
-        timeout: Seconds to wait for a response.
-        poll_interval: When to poll a running callback; made of a number of seconds, too.
-    """
+    """The settings of a client, checked; None is none, or no limit. See :class:`.AsyncTenios`."""
 
     access_key: Secret
     callback_config_id: str | None = field(validator=optional(_one_line))
