@@ -35,7 +35,7 @@ REPLACEMENTS = [
     (r"\n +Each event loop has its own connections\.\n", ""),
     (r" Each\s+event loop has its own\.", ""),
     (r"\s+After a fork, two processes.*?fails\.", ""),
-    (r"\basync_(?=raise_for_status|sleep|in_thread)", ""),
+    (r"\basync_(?=sleep|in_thread)", ""),
     (r"\basyncio_detailed\b", "sync_detailed"),
     (r"\bset_async_httpx_client\b", "set_httpx_client"),
     (r"\bhandle_async_request\b", "handle_request"),

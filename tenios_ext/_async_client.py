@@ -20,7 +20,7 @@ from ._async_poller import AsyncStatusPoller
 from ._async_transport import AsyncHttpClient, AsyncTransport
 from ._attempt import Attempt
 from ._clock import SYSTEM_CLOCK, CheckedClock
-from ._connections import Connections, async_raise_for_status, http_options
+from ._connections import Connections, http_options
 from ._exceptions import ConfigurationError, NotPlacedError, NotSentError, TeniosError
 from ._models import CallbackHandle, Outcome
 from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, default_poll_interval
@@ -137,7 +137,7 @@ class AsyncTenios:
             transport,
             aiohttp=aiohttp,  # async only
         )
-        options = http_options(self._settings, event_hooks, async_raise_for_status)
+        options = http_options(self._settings, event_hooks)
         self._ledger, self._owns_ledger = ledger_of(ledger)
         self._http = AsyncHttpClient(transport=own_transport, **options)
         self._api = tenios_client.Client(base_url=self._settings.base_url).set_async_httpx_client(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 
 from ._attempt import TOO_LONG, current_attempt
-from ._connections import BoundedBody, LeanClient, is_init_request
+from ._connections import BoundedBody, LeanClient, is_init_request, raise_for_status
 from ._exceptions import ConfigurationError
 from ._extras import requires_extra  # async only
 
@@ -37,6 +37,10 @@ _POOL_SIZE = 8
 
 class AsyncHttpClient(LeanClient, httpx.AsyncClient):
     """An httpx client for the requests of one API."""
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Send a request. Raises UnexpectedStatusError for a status that is not 200."""
+        return raise_for_status(await super().send(request, **options))
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):

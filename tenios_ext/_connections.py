@@ -69,19 +69,17 @@ class UnexpectedStatusError(Exception):
         self.response = response
 
 
-def http_options(
-    settings: Settings, event_hooks: EventHooks | None, last_hook: Callable[..., Any]
-) -> dict[str, Any]:
+def http_options(settings: Settings, event_hooks: EventHooks | None) -> dict[str, Any]:
     """
     Return the arguments that ``httpx.Client`` and ``httpx.AsyncClient`` have in common. Raises
     ConfigurationError.
     """
-    hooks = _checked_hooks(event_hooks)
-    hooks["response"].append(last_hook)
+    if event_hooks is not None:
+        _check_hooks(event_hooks)
     read = settings.timeout
     return {
         "base_url": settings.base_url,
-        "event_hooks": hooks,
+        "event_hooks": event_hooks,
         "follow_redirects": False,
         "headers": {
             "User-Agent": f"tenios-callback/{__version__} httpx/{httpx.__version__}",
@@ -117,32 +115,27 @@ class LeanClient:
         )
 
 
-def _checked_hooks(event_hooks: EventHooks | None) -> dict[str, list[Callable[..., Any]]]:
-    hooks: dict[str, list[Callable[..., Any]]] = {"request": [], "response": []}
+def _check_hooks(event_hooks: EventHooks) -> None:
     try:
-        for name, functions in ({} if event_hooks is None else event_hooks).items():
-            hooks[name] += functions
-        if all(callable(function) for functions in hooks.values() for function in functions):
-            return hooks
-    except (AttributeError, LookupError, TypeError):
-        pass
-    raise ConfigurationError(
-        "event_hooks must be a dict such as {'request': [function], 'response': [function]}."
-    )
+        is_valid = event_hooks.keys() <= {"request", "response"} and all(
+            callable(function) for functions in event_hooks.values() for function in functions
+        )
+    except (AttributeError, TypeError):
+        is_valid = False
+    if not is_valid:
+        raise ConfigurationError(
+            "event_hooks must be a dict such as {'request': [function], 'response': [function]}."
+        )
 
 
-def raise_for_status(response: httpx.Response) -> None:
+def raise_for_status(response: httpx.Response) -> httpx.Response:
     """
-    Raise UnexpectedStatusError unless the status is 200: the generated client raises none of its
-    own for an unknown one.
+    Return a response whose status is 200. Otherwise raise UnexpectedStatusError: the generated
+    client raises none of its own for an unknown status.
     """
     if response.status_code != _OK:
         raise UnexpectedStatusError(response)
-
-
-async def async_raise_for_status(response: httpx.Response) -> None:
-    """Raise UnexpectedStatusError unless the status is 200."""
-    raise_for_status(response)
+    return response
 
 
 class Connections:

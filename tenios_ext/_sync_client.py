@@ -13,7 +13,7 @@ from tenios_client.api.callback import init_callback
 from . import _arguments, _responses
 from ._attempt import Attempt
 from ._clock import SYSTEM_CLOCK, CheckedClock
-from ._connections import Connections, http_options, raise_for_status
+from ._connections import Connections, http_options
 from ._exceptions import ConfigurationError, NotPlacedError, NotSentError, TeniosError
 from ._models import CallbackHandle, Outcome
 from ._poller import StatusPoller
@@ -124,7 +124,7 @@ class Tenios:
             Connections(self._settings, proxy),
             transport,
         )
-        options = http_options(self._settings, event_hooks, raise_for_status)
+        options = http_options(self._settings, event_hooks)
         self._ledger, self._owns_ledger = ledger_of(ledger)
         self._http = HttpClient(transport=own_transport, **options)
         self._api = tenios_client.Client(base_url=self._settings.base_url).set_httpx_client(

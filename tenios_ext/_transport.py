@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 
 from ._attempt import current_attempt
-from ._connections import BoundedBody, LeanClient, is_init_request
+from ._connections import BoundedBody, LeanClient, is_init_request, raise_for_status
 from ._exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ _POOL_SIZE = 8
 
 class HttpClient(LeanClient, httpx.Client):
     """An httpx client for the requests of one API."""
+
+    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Send a request. Raises UnexpectedStatusError for a status that is not 200."""
+        return raise_for_status(super().send(request, **options))
 
 
 class Transport(httpx.BaseTransport):
