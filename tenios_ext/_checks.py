@@ -32,6 +32,21 @@ def is_one_line(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.isprintable() and value == value.strip() != ""
 
 
+def one_line_problem(name: str, value: object) -> str | None:
+    """Return what is wrong with a setting that must be a text of one line; None if nothing is."""
+    variable = f"TENIOS_{name.upper()}"
+    if not isinstance(value, str):
+        return f"{name} must be a str, got {type(value).__name__}."
+    if not value:
+        return f"{name} is empty. Leave it out to use {variable}."
+    if not is_one_line(value):
+        return (
+            f"{name} (or {variable}) has spaces or line breaks in or around it. Was it copied "
+            "whole?"
+        )
+    return None
+
+
 def limit(name: str, value: object) -> float:
     """
     Return a limit in seconds; infinity for None and for more than a float can hold.

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
 
-from ._checks import is_one_line
+from ._checks import one_line_problem
 from ._exceptions import ConfigurationError
 
 MASK = "***"
@@ -43,15 +43,8 @@ class Secret:
         Raise ConfigurationError unless the key is a str of one line. No variable of this method
         holds it.
         """
-        if not isinstance(self._value, str):
-            raise ConfigurationError(f"access_key must be a str, got {type(self._value).__name__}.")
-        if not self._value:
-            raise ConfigurationError("access_key is empty. Leave it out to use TENIOS_ACCESS_KEY.")
-        if not is_one_line(self._value):
-            raise ConfigurationError(
-                "access_key (or TENIOS_ACCESS_KEY) has spaces or line breaks in or around it. Was "
-                "it copied whole?"
-            )
+        if problem := one_line_problem("access_key", self._value):
+            raise ConfigurationError(problem)
 
     def reveal(self) -> str:
         """Return the key. Only the transport calls this, when it builds the body of a request."""

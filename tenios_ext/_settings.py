@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import field, frozen
 from attrs.validators import optional
 
-from ._checks import is_number, is_one_line, shown
+from ._checks import is_number, one_line_problem, shown
 from ._exceptions import ConfigurationError
 from ._hosts import is_loopback, is_tenios, parse_url
 from ._phone import check_region, to_e164
@@ -29,16 +29,8 @@ DEFAULT_TIMEOUT = 30.0
 
 
 def _one_line(_: object, attribute: Attribute[Any], value: Any) -> None:
-    name = attribute.name
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name} must be a str, got {type(value).__name__}.")
-    if not value:
-        raise ConfigurationError(f"{name} is empty. Leave it out to use TENIOS_{name.upper()}.")
-    if not is_one_line(value):
-        raise ConfigurationError(
-            f"{name} (or TENIOS_{name.upper()}) has spaces or line breaks in or around it. Was it "
-            "copied whole?"
-        )
+    if problem := one_line_problem(attribute.name, value):
+        raise ConfigurationError(problem)
 
 
 def _safe_url(settings: Settings, _: Attribute[Any], text: Any) -> None:
