@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 
-from ._asyncio_streams import AsyncioBackend
-from ._attempt import current_attempt
+from ._addresses import addresses_of, is_address, too_late
+from ._asyncio_streams import AsyncioBackend  # async only
+from ._attempt import current_attempt, share
+from ._clock import running_time
+from ._threads import async_in_thread
 
 if TYPE_CHECKING:
     import ssl
@@ -36,8 +39,23 @@ class _AsyncBackend(AsyncioBackend):
     ) -> httpcore.AsyncNetworkStream:
         attempt = current_attempt()
         attempt.connect()
-        left = attempt.limit(timeout, httpcore.ConnectTimeout)
-        return _AsyncStream(await super().connect_tcp(host, port, left, *arguments, **options))
+        seconds = attempt.limit(timeout, httpcore.ConnectTimeout)
+        end = None if seconds is None else running_time() + seconds
+        addresses = [host]
+        if not is_address(host):
+            addresses = await async_in_thread(
+                addresses_of, host, port, late=too_late, seconds=seconds, daemon=True
+            )
+        # Not asyncio's own race between them, which leaks a socket when it is cancelled.
+        while True:
+            left, address = share(end, len(addresses)), addresses.pop(0)
+            try:
+                stream = await super().connect_tcp(address, port, left, *arguments, **options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if not addresses:
+                    raise
+            else:
+                return _AsyncStream(stream)
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(current_attempt().limit(seconds, httpcore.ConnectTimeout) or 0.0)

@@ -11,12 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
-from ._attempt import share
-from ._clock import running_time
-from ._hosts import is_address
-from ._sockets import addresses_of, too_late
-from ._threads import async_in_thread
-
 if TYPE_CHECKING:
     import ssl
 
@@ -25,27 +19,17 @@ _MAX_BUFFERED = 1 << 18
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
-    """Makes connections for asyncio. The time limit includes name resolution and all addresses."""
+    """Makes connections for asyncio, each to an address."""
 
     async def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
     ) -> httpcore.AsyncNetworkStream:
         loop = asyncio.get_running_loop()
-        end = None if timeout is None else running_time() + timeout
-        addresses = [host]
-        if not is_address(host):
-            addresses = await async_in_thread(
-                addresses_of, host, port, late=too_late, seconds=timeout, daemon=True
-            )
-        # Not asyncio's own race between them, which leaks a socket when it is cancelled.
-        while True:
-            try:
-                async with asyncio.timeout(share(end, len(addresses))):
-                    connection = loop.create_connection(AsyncioStream, addresses.pop(0), port)
-                    return (await connection)[1]
-            except (OSError, UnicodeError) as error:
-                if not addresses:
-                    raise _connect_error(error) from error
+        try:
+            async with asyncio.timeout(timeout):
+                return (await loop.create_connection(AsyncioStream, host, port))[1]
+        except (OSError, UnicodeError) as error:
+            raise _connect_error(error) from error
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -19,14 +19,6 @@ def parse_url(text: str) -> httpx.URL | None:
         return None
 
 
-def is_address(host: str) -> bool:
-    """Return whether *host* is an IP address, and no name."""
-    with suppress(ValueError):
-        ipaddress.ip_address(host)
-        return True
-    return False
-
-
 def is_loopback(host: str) -> bool:
     """Return whether *host* is this machine."""
     try:

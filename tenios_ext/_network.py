@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 
-from ._attempt import current_attempt
-from ._sockets import SocketBackend
+from ._addresses import addresses_of, is_address, too_late
+from ._attempt import current_attempt, share
+from ._clock import running_time
+from ._threads import in_thread
 
 if TYPE_CHECKING:
     import ssl
@@ -24,14 +26,28 @@ class NetworkTransport(httpx.HTTPTransport):
         self._pool._network_backend = _Backend()  # noqa: SLF001 - see above
 
 
-class _Backend(SocketBackend):
+class _Backend(httpcore.SyncBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *arguments: Any, **options: Any
     ) -> httpcore.NetworkStream:
         attempt = current_attempt()
         attempt.connect()
-        left = attempt.limit(timeout, httpcore.ConnectTimeout)
-        return _Stream(super().connect_tcp(host, port, left, *arguments, **options))
+        seconds = attempt.limit(timeout, httpcore.ConnectTimeout)
+        end = None if seconds is None else running_time() + seconds
+        addresses = [host]
+        if not is_address(host):
+            addresses = in_thread(
+                addresses_of, host, port, late=too_late, seconds=seconds, daemon=True
+            )
+        while True:
+            left, address = share(end, len(addresses)), addresses.pop(0)
+            try:
+                stream = super().connect_tcp(address, port, left, *arguments, **options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if not addresses:
+                    raise
+            else:
+                return _Stream(stream)
 
     def sleep(self, seconds: float) -> None:
         super().sleep(current_attempt().limit(seconds, httpcore.ConnectTimeout) or 0.0)
