@@ -13,8 +13,8 @@ from ._checks import is_one_line, is_whole, shown
 from ._connections import KEY_IS_ADDED_LATER
 from ._exceptions import InvalidArgumentError
 from ._models import MAX_DELAY, MAX_ID, CallbackHandle
-from ._phone import to_e164
 from ._responses import cleaned
+from ._settings import read_number
 
 if TYPE_CHECKING:
     from ._clock import Clock
@@ -81,17 +81,15 @@ def init_request(
 
 def _number(number: object, settings: Settings) -> str:
     try:
-        e164 = to_e164(
-            number,  # type: ignore[arg-type] # it is checked
+        e164 = read_number(
+            number,
+            settings.access_key,
             region=settings.region,
             allowed_regions=settings.allowed_regions,
             allow_special_numbers=settings.allow_special_numbers,
         )
     except (TypeError, ValueError) as error:
-        # The message may quote a part of the number.
-        has_key = settings.access_key.is_in(number)
-        message = "number has the access key in it." if has_key else str(error)
-        raise InvalidArgumentError(message) from None
+        raise InvalidArgumentError(str(error)) from None
     if settings.allowed_numbers is not None and e164 not in settings.allowed_numbers:
         raise InvalidArgumentError(
             f"{e164} is not one of this client's allowed numbers. Nothing was sent."

@@ -34,7 +34,7 @@ _STATUS_ATTEMPTS = 3
 logger = logging.getLogger("tenios_ext")
 
 
-@define(eq=False)
+@define(eq=False, repr=False, slots=False)
 class AsyncStatusPoller:
     """Makes the status requests of a client and of its callbacks."""
 

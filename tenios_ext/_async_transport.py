@@ -101,18 +101,15 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             if attempt.is_forbidden:
                 prepared.extensions["trace"] = _refusing(attempt)
             return await exchange(self._custom, prepared, attempt)
+        if is_init_request(request):
+            async with self._connect(keep=False) as own:
+                return await exchange(own, prepared, attempt)
         kept = await self._current()
-        if not is_init_request(request):
-            transport = kept.take()
-            try:
-                return await exchange(transport, prepared, attempt)
-            finally:
-                kept.give_back(transport)
-        transport = self._connect(keep=False)
+        transport = kept.take()
         try:
             return await exchange(transport, prepared, attempt)
         finally:
-            await transport.aclose()
+            kept.give_back(transport)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -31,7 +31,7 @@ _STATUS_ATTEMPTS = 3
 logger = logging.getLogger("tenios_ext")
 
 
-@define(eq=False)
+@define(eq=False, repr=False, slots=False)
 class StatusPoller:
     """Makes the status requests of a client and of its callbacks."""
 

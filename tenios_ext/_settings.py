@@ -123,17 +123,8 @@ class Settings:
         key.check()
 
         def number(text: Any) -> str:
-            try:
-                return to_e164(
-                    text,
-                    region=given["region"],
-                    allow_special_numbers=given["allow_special_numbers"],
-                )
-            except ValueError:
-                if not key.is_in(text):
-                    raise
-            # The message might quote a part of it.
-            raise ValueError("a number has the access key in it.")
+            special = given["allow_special_numbers"]
+            return read_number(text, key, region=given["region"], allow_special_numbers=special)
 
         try:
             for name in ("callback_config_id", "base_url", "region"):
@@ -148,6 +139,16 @@ class Settings:
         except ValueError as error:
             message = key.redact(str(error))  # The key may have been given in the wrong place.
         raise ConfigurationError(message)
+
+
+def read_number(number: Any, key: Secret, **options: Any) -> str:
+    """Return :func:`to_e164` of a number. No message quotes a part of the access key."""
+    try:
+        return to_e164(number, **options)
+    except ValueError:
+        if not key.is_in(number):
+            raise
+    raise ValueError("The number has the access key in it.")
 
 
 def _listed(name: str, values: Any, convert: Any) -> frozenset[str] | None:

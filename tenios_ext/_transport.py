@@ -73,18 +73,15 @@ class Transport(httpx.BaseTransport):
             if attempt.is_forbidden:
                 prepared.extensions["trace"] = _refusing(attempt)
             return exchange(self._custom, prepared, attempt)
+        if is_init_request(request):
+            with self._connect(keep=False) as own:
+                return exchange(own, prepared, attempt)
         kept = self._current()
-        if not is_init_request(request):
-            transport = kept.take()
-            try:
-                return exchange(transport, prepared, attempt)
-            finally:
-                kept.give_back(transport)
-        transport = self._connect(keep=False)
+        transport = kept.take()
         try:
             return exchange(transport, prepared, attempt)
         finally:
-            transport.close()
+            kept.give_back(transport)
 
     def close(self) -> None:
         """Close the connections."""
