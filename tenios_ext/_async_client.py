@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tenios_ext")
 logger.addHandler(logging.NullHandler())
 
+_CLOSED = "This client is closed, so nothing was sent. Make a new one."
+
 
 class AsyncTenios:
     """
@@ -289,7 +291,9 @@ class AsyncTenios:
             raise
 
     def _now(self) -> float:
-        """Raises NotSentError if there is no clock or event loop: nothing can be sent."""
+        """Return the time, before a claim. Raises NotSentError if nothing can be sent."""
+        if self._http.is_closed:
+            raise NotSentError(_CLOSED)
         try:
             asyncio.get_running_loop()  # async only
             return self._clock.now()
@@ -305,8 +309,8 @@ class AsyncTenios:
         the response.
         """
         result: CallbackHandle | TeniosError
-        if self._http.is_closed:
-            return NotSentError("This client is closed, so nothing was sent. Make a new one.")
+        if self._http.is_closed:  # since the claim was made
+            return NotSentError(_CLOSED)
         outside = sys.exception()
         attempt.may_ring = True  # Our transport takes it back when it has the request.
         with attempt:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tenios_ext")
 logger.addHandler(logging.NullHandler())
 
+_CLOSED = "This client is closed, so nothing was sent. Make a new one."
+
 
 class Tenios:
     """
@@ -276,7 +278,9 @@ class Tenios:
             raise
 
     def _now(self) -> float:
-        """Raises NotSentError if there is no clock or event loop: nothing can be sent."""
+        """Return the time, before a claim. Raises NotSentError if nothing can be sent."""
+        if self._http.is_closed:
+            raise NotSentError(_CLOSED)
         try:
             return self._clock.now()
         except (ConfigurationError, RuntimeError) as error:
@@ -291,8 +295,8 @@ class Tenios:
         the response.
         """
         result: CallbackHandle | TeniosError
-        if self._http.is_closed:
-            return NotSentError("This client is closed, so nothing was sent. Make a new one.")
+        if self._http.is_closed:  # since the claim was made
+            return NotSentError(_CLOSED)
         outside = sys.exception()
         attempt.may_ring = True  # Our transport takes it back when it has the request.
         with attempt:

@@ -316,6 +316,7 @@ def test_wrong_setting_is_refused_when_the_client_is_made(wrong: dict[str, Any],
     "url",
     [
         "http://api.tenios.com",
+        "HTTP://api.tenios.com",
         "http://10.0.0.1",
         "http://localhost.evil.example",
         "ftp://localhost",
