@@ -55,6 +55,9 @@ class Campaign:
             that another one is calling.
         clock: Replaces the clocks of the database and the system in tests.
 
+    Attributes:
+        ledger: The ledger.
+
     Raises:
         ConfigurationError: *ledger* is not a Ledger, or another release has made the campaign.
         LedgerUnavailableError: The database cannot be used.
@@ -71,7 +74,7 @@ class Campaign:
             raise ValueError(f"name must not contain a slash, got {name!r}.")
         from ._store import Store  # imports SQLAlchemy, which takes long
 
-        self._ledger = ledger
+        self.ledger = ledger
         self._store = Store(ledger, name, clock)
         self._clock = clock
 
@@ -280,7 +283,7 @@ class Campaign:
             max_unknown=max_unknown,
             on_update=on_update,
             on_wait=on_wait,
-            queue=Queue(self._ledger, self.name),
+            queue=Queue(self.ledger, self.name),
         )
 
     async def _run(
@@ -295,7 +298,7 @@ class Campaign:
         stop: asyncio.Event | None = None,
         queue: Any = None,
     ) -> None:
-        if tenios.ledger is not self._ledger:
+        if tenios.ledger is not self.ledger:
             raise ConfigurationError(
                 "tenios must have the campaign's ledger: AsyncTenios(ledger=ledger)."
             )

@@ -27,7 +27,8 @@ _NAMES = {
     "key": "key id order orderid ordernumber orderno reference customerid auftrag auftragsnummer "
     "auftragsnr bestellung bestellnummer bestellnr vorgang vorgangsnummer kundennummer kundennr",
     "number": "number phone phonenumber telephone telephonenumber mobile mobilephone telefon "
-    "telefonnummer telefonnr tel rufnummer mobil mobilnummer mobiltelefon handy handynummer",
+    "telefonnummer telefonnr tel telnr rufnummer rufnr mobil mobilnummer mobilnr mobiltelefon "
+    "handy handynummer handynr",
     "delay": "delay verzögerung",
     "not_before": "notbefore nichtvor frühestens",
     "agent_announcement": "agentannouncement announcement ansage agentenansage",

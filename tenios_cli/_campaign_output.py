@@ -60,13 +60,13 @@ def _describe(entry: CampaignEntry) -> str:
     text = STATES[entry.state]
     if entry.state == "waiting":
         reason = "" if entry.status is None else f"{describe_status(entry.status)}; "
-        at = (
-            ""
-            if entry.due_at is None
-            else f", next attempt at {time.strftime('%H:%M:%S', time.localtime(entry.due_at))}"
-        )
-        text = f"{reason}waiting{at}"
+        at = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(entry.due_at))
+        text = f"{reason}waiting{f', next attempt at {at}' if entry.due_at else ''}"
     return text if entry.error is None else f"{text}: {one_line(entry.error)}"
+
+
+def _now() -> str:
+    return time.strftime("%H:%M:%S %Z")
 
 
 def entry_fields(entry: CampaignEntry) -> dict[str, Any]:
@@ -85,10 +85,7 @@ class CampaignLines(LinesOutput):
 
     def entry(self, entry: CampaignEntry) -> None:
         """Print the time, the key, the attempt and what has happened."""
-        click.echo(
-            f"{time.strftime('%H:%M:%S')}  {entry.key}  attempt {entry.attempts}  "
-            f"{_describe(entry)}"
-        )
+        click.echo(f"{_now()}  {entry.key}  attempt {entry.attempts}  {_describe(entry)}")
 
     def counts(self, summary: CampaignSummary) -> None:
         """Do nothing."""
@@ -98,7 +95,7 @@ class CampaignLines(LinesOutput):
         kind = reason.partition(" in ")[0]
         if kind != self._reason and (reason or self._reason):
             self._reason = kind
-            click.echo(f"{time.strftime('%H:%M:%S')}  {one_line(reason) or 'resumed'}")
+            click.echo(f"{_now()}  {one_line(reason) or 'resumed'}")
 
     def note(self, text: str) -> None:
         """Print the text to stderr."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -57,6 +59,51 @@ ledger_option = click.option(
     metavar="URL",
     help="The ledger's database, such as sqlite:///callbacks.db. [default: TENIOS_LEDGER]",
 )
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of a SQLite database; None for another one."""
+    scheme, _, path = url.partition(":///")
+    return Path(path).expanduser() if scheme == "sqlite" and path else None
+
+
+def _check_ledger(
+    context: click.Context, parameter: click.Parameter, url: str | None
+) -> str | None:
+    source = context.get_parameter_source(str(parameter.name))
+    path = sqlite_path(url or "")
+    if source is click.core.ParameterSource.ENVIRONMENT and path and not path.is_absolute():
+        raise click.BadParameter(
+            f"TENIOS_LEDGER must name an absolute path, such as sqlite:///{path.absolute()}: else "
+            "it is another ledger in each directory."
+        )
+    return url
+
+
+def database_option(*names: str, **options: Any) -> Callable[[F], F]:
+    """Return the option of a command that works on a ledger."""
+    return click.option(
+        "--ledger",
+        *names,
+        envvar="TENIOS_LEDGER",
+        callback=_check_ledger,
+        metavar="URL",
+        help=(
+            "The database, such as sqlite:///callbacks.db or postgresql://host/database. [env var: "
+            "TENIOS_LEDGER]"
+        ),
+        **options,
+    )
+
+
+def days(value: str) -> timedelta:
+    """Return the time in a text such as "90d"."""
+    found = re.fullmatch(r"(\d{1,5})d", value.strip(), re.ASCII)
+    if not found:
+        raise click.BadParameter(f"{value!r} is not a number of days. Write it like 90d.")
+    return timedelta(days=int(found[1]))
+
+
 region_option = click.option(
     "--region",
     metavar="CODE",

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import re
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 from attrs import asdict
 
 from tenios_cli._errors import CommandError
-from tenios_cli._options import CALLBACK_ID, json_option, ledger_option, region_option
+from tenios_cli._options import (
+    CALLBACK_ID,
+    database_option,
+    days,
+    json_option,
+    region_option,
+    sqlite_path,
+)
 from tenios_cli._output import describe_status, in_options, make_output, one_line, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import timedelta
 
     from tenios_cli._run import Run
     from tenios_ext.ledger import Ledger, LedgerEntry, LedgerState
@@ -41,7 +46,7 @@ def ledger() -> None:
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
-    return ledger_option(json_option(click.pass_obj(command)))
+    return database_option()(json_option(click.pass_obj(command)))
 
 
 @ledger.command("list")
@@ -179,17 +184,10 @@ def _explained() -> Iterator[None]:
         raise CommandError(in_options(str(error))) from None
 
 
-def _days(value: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,5})d", value.strip(), re.ASCII)
-    if not found:
-        raise click.BadParameter(f"{value!r} is not a number of days. Write it like 90d.")
-    return timedelta(days=int(found[1]))
-
-
 @ledger.command()
 @click.option(
     "--older-than",
-    type=_days,
+    type=days,
     required=True,
     metavar="DAYS",
     help="Forget keys that have not changed for so many days: 90d.",
@@ -214,14 +212,12 @@ def _open(run: Run, url: str | None, *, as_json: bool) -> Ledger:
     from tenios_ext.ledger import Ledger
 
     run.output = make_output(run.stdout, as_json=as_json)
-    url = url or os.environ.get("TENIOS_LEDGER")
     if not url:
         raise ConfigurationError(
             "No ledger is named. Set TENIOS_LEDGER or use --ledger, as in sqlite:///callbacks.db."
         )
-    scheme, _, path = url.partition(":///")
-    if scheme == "sqlite" and not Path(path).expanduser().exists():  # Ledger would create it.
-        raise ConfigurationError(f"There is no ledger {Path(path).expanduser().absolute()}.")
+    if (path := sqlite_path(url)) and not path.exists():  # Ledger would create it.
+        raise ConfigurationError(f"There is no ledger {path.absolute()}.")
     return Ledger(url)
 
 

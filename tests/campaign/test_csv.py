@@ -104,6 +104,7 @@ def test_columns_may_be_in_any_order_and_have_any_case(tmp_path: Path) -> None:
         ("Auftrag;Telefon", {}, ("Auftrag", "Telefon")),
         ("Bestell-Nr.;Tel.", {}, ("Bestell-Nr.", "Tel.")),
         ("Order number;Phone", {}, ("Order number", "Phone")),
+        ("Vorgang;Handy-Nr.", {}, ("Vorgang", "Handy-Nr.")),
         ("ID;Mobil;Telefon", {"number": "Mobil"}, ("ID", "Mobil")),
         ("key;Auftrag;number", {}, ("key", "number")),
         ("A;B", {"key": "A", "number": "B"}, ("A", "B")),

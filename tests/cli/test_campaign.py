@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -126,6 +127,11 @@ def test_add_as_json(offline: Folder) -> None:
     ]
 
 
+def test_reason_as_json_is_in_terms_of_the_command(offline: Folder) -> None:
+    problem, *_ = objects(offline("add", offline.file("030 23125100"), "--json"))
+    assert "--region DE" in problem["reason"]
+
+
 def test_add_refuses_other_numbers_and_known_numbers_under_new_keys(offline: Folder) -> None:
     offline("add", offline.file(TALK))
     result = offline("add", offline.file(DECLINE))
@@ -153,6 +159,11 @@ def test_columns_are_found_and_shown_or_named(offline: Folder) -> None:
     )
     wrong = offline("add", str(file), "--column", "number=Telefon 2", "--dry-run")
     assert "The number is missing (column 'Telefon 2')." in wrong.stdout
+    file.write_text("Telefon;Mobil;Auftrag\n")
+    assert offline("add", str(file)).stdout == (
+        "line 1: Several columns could be the number: Telefon, Mobil. Name one of them: --column "
+        "number='Telefon'.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,10 +224,11 @@ def test_run_prints_each_change_and_the_counts(folder: Folder) -> None:
     folder("add", folder.file(TALK, DECLINE, BUSY), "--attempts", "2", *retries)
     result = folder("run", "--max-active", "2")
     assert (result.returncode, result.stderr) == (0, "")
-    lines = [line[10:] for line in result.stdout.splitlines()]
+    lines = [line.partition("  ")[2] for line in result.stdout.splitlines()]
     assert "a  attempt 1  talked" in lines
     begin = "b  attempt 1  CALL_B_FAILED: the customer could not be reached; waiting, next attempt"
-    assert any(line.startswith(begin) for line in lines)
+    [waiting] = [line for line in lines if line.startswith(begin)]
+    assert re.search(r" at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]{3,}$", waiting)
     assert "b  attempt 2  customer not reached" in lines
     assert "c  attempt 2  agent not reached" in lines
     counted = {

@@ -72,7 +72,7 @@ def test_help_lists_each_command_with_its_short_help() -> None:
 
 
 def test_each_module_in_commands_is_listed() -> None:
-    modules = {path.stem for path in (ROOT / "tenios_cli/commands").glob("*.py")} - {"__init__"}
+    modules = {path.stem for path in (ROOT / "tenios_cli/commands").glob("[!_]*")}
     assert modules == set(COMMANDS)
 
 

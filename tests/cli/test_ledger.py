@@ -9,7 +9,7 @@ import pytest
 from cli.command import NUMBER, objects, python, server_of, settings_of, tenios
 from support.faults import FaultServer, drop, respond, respond_error
 
-from tenios_cli.commands.ledger import _days
+from tenios_cli._options import days
 from tenios_ext import OutcomeUnknownError, Tenios
 from tenios_ext.ledger import Ledger
 
@@ -227,7 +227,7 @@ def test_forget_erases_the_number_and_keeps_the_key(settings: dict[str, str]) ->
 def test_forget_takes_only_whole_days(age: str) -> None:
     """A person who leaves out the unit means days."""
     with pytest.raises(click.BadParameter, match=r"is not a number of days\. Write it like 90d\."):
-        _days(age)
+        days(age)
 
 
 def test_forget_needs_an_age(settings: dict[str, str]) -> None:
@@ -336,6 +336,12 @@ def test_ledger_must_be_named() -> None:
     assert result.stderr.startswith(
         "ConfigurationError: No ledger is named. Set TENIOS_LEDGER or use --ledger"
     )
+
+
+def test_variable_must_name_an_absolute_path() -> None:
+    result = run("list", settings={"TENIOS_LEDGER": "sqlite:///callbacks.db"})
+    assert result.returncode == 2
+    assert "TENIOS_LEDGER must name an absolute path, such as sqlite:////" in result.stderr
 
 
 def test_option_wins_over_the_variable(settings: dict[str, str]) -> None:

@@ -1,0 +1,206 @@
+"""``tenios campaign add`` and ``export``: files of customers and results."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tenios_cli._campaign_output import entry_fields
+from tenios_cli._errors import CommandError
+from tenios_cli._options import json_option, number_options, seconds, sqlite_path
+from tenios_cli._output import in_options, one_line, print_json
+
+from ._shared import campaign, campaign_options, open_campaign, zone_option
+
+if TYPE_CHECKING:
+    from tenios_campaign import Added, CustomerFile
+
+
+def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values]
+    if wrong := [name for name, equals, column in pairs if not (name and equals and column)]:
+        raise click.BadParameter(f"{wrong[0]!r} names no column. Write it like number=Telefon.")
+    return {name: column for name, _, column in pairs}
+
+
+@campaign.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@campaign_options(
+    click.option(
+        "--attempts",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Maximum attempts for each customer.",
+    ),
+    click.option(
+        "--retry-after",
+        type=seconds,
+        metavar="TIME",
+        default="10m",
+        show_default=True,
+        help="Try again after this time if the customer was not reached.",
+    ),
+    click.option(
+        "--agent-retry-after",
+        type=seconds,
+        metavar="TIME",
+        default="1m",
+        show_default=True,
+        help="Try again after this time if no agent was reached.",
+    ),
+    number_options,
+    click.option(
+        "--column",
+        "columns",
+        multiple=True,
+        callback=_column,
+        metavar="NAME=HEADER",
+        help="The header of a column, such as number=Telefon.",
+    ),
+    zone_option,
+    click.option(
+        "--allow-same-number",
+        is_flag=True,
+        help="Add new keys whose numbers the campaign knows under other keys.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Check the file and change nothing."),
+    json_option,
+)
+def add(
+    file: str,
+    *,
+    url: str,
+    name: str,
+    region: str | None,
+    allowed_regions: list[str] | None,
+    allow_special_numbers: bool,
+    columns: dict[str, str],
+    timezone: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """
+    Add the customers in a CSV FILE to the campaign.
+
+    The first row names the columns: key, number, and optionally delay (seconds), not_before,
+    agent_announcement and callback_config_id, or usual English and German names. The whole file is
+    checked before anything is added. A key that is in the campaign already stays as it is.
+    """
+    path = sqlite_path(url)
+    with ExitStack() as stack:
+        if options["dry_run"] and path is not None and not path.exists():
+            _say(as_json, f"There is no campaign yet in {url}.", event="no_campaign", ledger=url)
+            url = f"sqlite:///{stack.enter_context(tempfile.TemporaryDirectory())}/dry-run.db"
+        opened = stack.enter_context(open_campaign(url, name, create=True))
+        from tenios_campaign import InvalidRowsError, SameNumberError, read_customers
+
+        try:
+            found = read_customers(
+                file,
+                region=region,
+                allowed_regions=allowed_regions,
+                allow_special_numbers=allow_special_numbers,
+                zone=timezone,
+                columns=columns,
+            )
+            _report_columns(found, as_json=as_json)
+            added = opened.add(found, **options)
+        except OSError as error:
+            raise CommandError(f"{file} cannot be read: {error.strerror}") from None
+        except InvalidRowsError as error:
+            for each in error.problems:
+                text = in_options(each.reason)
+                line = {"event": "problem", "line": each.line, "reason": text}
+                _say(as_json, f"line {each.line}: {text}", **line)
+            raise CommandError(
+                f"Nothing was added: {_rows(error.count)} of {file} cannot be added"
+                f"{_shown(error.count, len(error.problems))}."
+            ) from None
+        except SameNumberError as error:
+            for keys in error.pairs:
+                text = f"{keys[1]} has the number of {keys[0]}, which is in the campaign already."
+                _say(as_json, text, event="known_number", keys=keys)
+            raise CommandError(
+                f"Nothing was added: {_rows(error.count)} of {file} would call a number again "
+                f"under another key{_shown(error.count, len(error.pairs))}. "
+                "Use --allow-same-number if that is meant."
+            ) from None
+        _report(added, as_json=as_json, dry_run=options["dry_run"])
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _shown(count: int, shown: int) -> str:
+    return "" if count == shown else f" (the first {shown} are shown)"
+
+
+def _report_columns(file: CustomerFile, *, as_json: bool) -> None:
+    renamed = [f"{name} is {column}" for name, column in file.columns.items() if name != column]
+    texts = [f"Columns: {', '.join(renamed)}." if renamed else ""]
+    texts += [f"Not used: {', '.join(file.unused)}." if file.unused else ""]
+    if any(texts) and file.problem is None:
+        text = " ".join(filter(None, texts))
+        _say(as_json, text, event="columns", columns=file.columns, unused=file.unused)
+
+
+def _report(added: Added, *, as_json: bool, dry_run: bool) -> None:
+    for keys in added.same_number:
+        text = f"{keys[0]} and {keys[1]} share a number. It will be called twice."
+        _say(as_json, text, event="same_number", keys=keys)
+    customers = "1 customer" if added.new == 1 else f"{added.new} customers"
+    done = f"{'Would add' if dry_run else 'Added'} {customers}; {added.known} were known already."
+    if added.repeated:
+        done += f" Repeated: {_rows(added.repeated)}."
+    fields = {"new": added.new, "known": added.known, "repeated": added.repeated}
+    _say(as_json, done, event="added", **fields, dry_run=dry_run)
+
+
+def _say(as_json: bool, text: str, **fields: Any) -> None:  # noqa: FBT001 - of every call
+    if as_json:
+        print_json(fields)
+    else:
+        click.echo(one_line(text))
+
+
+@campaign.command()
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@campaign_options(
+    zone_option,
+    click.option("--force", is_flag=True, help="Replace FILE if it exists."),
+    json_option,
+)
+def export(
+    file: str, *, url: str, name: str, timezone: str | None, force: bool, as_json: bool
+) -> None:
+    """
+    Write the results to a CSV FILE, or to standard output if it is -.
+
+    The file has the columns and the delimiter of the one that was added, and how the calls went.
+    """
+    is_file = file != "-"
+    encoding = "utf-8" if as_json else "utf-8-sig"  # Excel knows UTF-8 by its mark.
+    with open_campaign(url, name) as opened:
+        try:
+            mode = "w" if force else "x"
+            output: Any = sys.stdout
+            if is_file:
+                output = Path(file).open(mode, encoding=encoding, newline="\r\n")  # noqa: SIM115 - closed below
+            with output if is_file else nullcontext():
+                if as_json:
+                    lines = (json.dumps(entry_fields(each)) for each in opened.entries())
+                    output.writelines(f"{line}\n" for line in lines)
+                else:
+                    opened.export(output, zone=timezone)
+        except FileExistsError:
+            raise CommandError(f"{file} exists. Use --force to replace it.") from None
+        except OSError as error:
+            raise CommandError(f"{file} cannot be written: {error.strerror}") from None

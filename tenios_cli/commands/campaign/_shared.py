@@ -1,0 +1,139 @@
+"""What the commands of a campaign have in common: its options, and how it is opened."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tenios_cli._errors import CommandError
+from tenios_cli._options import database_option, sqlite_path
+from tenios_cli._output import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tenios_campaign import Campaign
+
+_PER_MINUTE = {"s": 60.0, "m": 1.0, "h": 1 / 60}
+
+
+_database_option = database_option("url", required=True)
+_name_option = click.option(
+    "--campaign", "name", default="default", show_default=True, metavar="NAME", help="The campaign."
+)
+zone_option = click.option(
+    "--timezone",
+    metavar="ZONE",
+    help="The time zone of times, such as Europe/Berlin. [default: this machine's, unless UTC]",
+)
+
+
+def _rate(value: str) -> float:
+    """Return the starts per minute in a text such as "10/m"."""
+    found = re.fullmatch(r"(\d{1,6})/([smh])", value.strip())
+    if not found or not int(found[1]):
+        raise click.BadParameter(
+            f"{value!r} is not a valid rate. Write it like 1/s, 10/m or 300/h."
+        )
+    return int(found[1]) * _PER_MINUTE[found[2]]
+
+
+@contextmanager
+def open_campaign(url: str, name: str, *, create: bool = False) -> Iterator[Campaign]:
+    """Open a campaign. Raises CommandError if there is none, unless it may be created."""
+    if not create and (path := sqlite_path(url)) is not None and not path.exists():
+        raise CommandError(f"There is no campaign: {path.absolute()} does not exist.")
+    from tenios_campaign import Campaign
+    from tenios_ext.ledger import Ledger
+    from tenios_ext.shared import requires_extra
+
+    with requires_extra("campaign", CommandError):
+        import_module("sqlalchemy")  # Ledger would name its own extra, which is not enough.
+    with Ledger(url) as ledger, _as_usage():
+        opened = Campaign(ledger, name)
+        if not create and not opened.exists():
+            raise CommandError(
+                f"There is no campaign {name!r} in this ledger. Add customers to it first."
+            )
+        yield opened
+
+
+@contextmanager
+def _as_usage() -> Iterator[None]:
+    """Raise what is wrong with an argument as an error of the command."""
+    from tenios_ext import TeniosError
+
+    try:
+        yield
+    except TeniosError:
+        raise
+    except (LookupError, ValueError) as error:
+        raise CommandError(one_line(error.args[0] if error.args else error)) from None
+
+
+@click.group()
+def campaign() -> None:
+    """
+    Call the customers of a list back, a few at a time.
+
+    The list and its results are in a database, with at most one call per attempt, whatever is
+    interrupted or run again. Needs the extra `campaign`.
+    """
+
+
+def campaign_options(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Add options to a command, after those that name its campaign."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed([_database_option, _name_option, *options]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+limit_options = [
+    click.option("--max-active", type=click.IntRange(1), help="Maximum callbacks in progress."),
+    click.option(
+        "--rate",
+        type=_rate,
+        metavar="RATE",
+        help="Maximum rate of starts, evenly spread: 1/s, 10/m or 300/h.",
+    ),
+    click.option(
+        "--between",
+        metavar="HOURS",
+        help=(
+            "Start callbacks only in these hours: 09:00-18:00, or 'Mon-Fri 09:00-18:00, Sat "
+            "10:00-14:00'."
+        ),
+    ),
+    zone_option,
+    click.option(
+        "--holidays", metavar="REGION", help="Start none on public holidays, such as of DE-NW."
+    ),
+]
+
+
+def limits_of(
+    *,
+    max_active: int | None,
+    rate: float | None,
+    between: str | None,
+    timezone: str | None,
+    holidays: str | None,
+) -> dict[str, Any]:
+    from tenios_campaign import OpeningHours
+
+    if between is None and (timezone or holidays):
+        raise click.UsageError("--timezone and --holidays need --between.")
+    try:
+        hours = between and OpeningHours(between, timezone, holidays)
+    except ValueError as error:
+        hint = "" if timezone else " Use --timezone."
+        raise click.BadParameter(f"{error}{hint}") from None
+    return {"max_active": max_active, "max_starts_per_minute": rate, "hours": hours or None}
