@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import sqlalchemy as sa
 
 from tenios_ext.ledger.shared import Schema
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 #: How long a process may stop in the middle of a transaction that others wait for.
 _IDLE = "5s"
@@ -87,13 +80,3 @@ def lock(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE}'")
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-
-
-def lock_holders(path: str) -> Sequence[int]:
-    """Return the ids of the other processes that have a file locked, as far as Linux tells."""
-    try:
-        inode, locks = Path(path).stat().st_ino, Path("/proc/locks").read_text()
-    except OSError:
-        return ()
-    found = {int(line.split()[4]) for line in locks.splitlines() if f":{inode} " in line}
-    return sorted(found - {os.getpid(), -1})

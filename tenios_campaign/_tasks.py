@@ -12,8 +12,6 @@ from attrs import define, field
 
 from tenios_ext import LedgerUnavailableError
 
-from ._tables import lock_holders
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -108,9 +106,7 @@ class Tasks:
                 if self.is_closing:
                     raise
                 if not self._is_database_away:  # Else each attempt would say it, every second.
-                    holders = lock_holders(str(self.store.database.url.database))
-                    who = f" Process {holders[0]} has it locked." if holders else ""
-                    logger.warning("%s%s It is tried again.", error, who)
+                    logger.warning("%s It is tried again.", error)
                 self._is_database_away = True
             else:
                 self._is_database_away = False

@@ -432,9 +432,23 @@ class Database:
 
 
 def _reason(error: Exception, url: sa.URL) -> str:
-    """Return what the driver says, in one line, without statement, parameters and password."""
+    """
+    Return what the driver says, in one line, without statement, parameters and password; and which
+    process has a SQLite file locked, such as one that is stopped.
+    """
     lines = str(getattr(error, "orig", None) or error).split("\n")
     text = f"{type(error).__name__}: {lines[0].strip()}"
     for secret in (url.password, *map(url.query.get, _SECRETS)):
         text = text.replace(str(secret), "***") if secret else text
-    return text
+    holders = _lock_holders(Path(str(url.database))) if "is locked" in text else ()
+    return text + (f" by process {holders[0]}" if holders else "")
+
+
+def _lock_holders(path: Path) -> list[int]:
+    """Return the ids of the other processes that have a file locked, as far as Linux tells."""
+    try:
+        inode, locks = path.stat().st_ino, Path("/proc/locks").read_text()
+    except OSError:
+        return []
+    found = {int(line.split()[4]) for line in locks.splitlines() if f":{inode} " in line}
+    return sorted(found - {os.getpid(), -1})

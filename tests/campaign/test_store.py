@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,14 +15,12 @@ from support.postgresql import new_database
 from tenios_campaign import Campaign, CampaignSummary, Customer, OpeningHours
 from tenios_campaign._attempts import Attempts as Statements
 from tenios_campaign._rules import decide
-from tenios_campaign._tables import lock, lock_holders
+from tenios_campaign._tables import lock
 from tenios_ext import ConfigurationError
 from tenios_ext.ledger import Ledger
 from tenios_simulator import Scenario, Simulator, VirtualClock, faults
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tenios_campaign._rules import Facts, Row
 
 HOURS = OpeningHours("Mon-Fri 09:00-18:00", "Europe/Berlin", "DE-NW")
@@ -368,24 +365,3 @@ def test_summary_does_not_wait_for_a_process_that_was_stopped_while_it_had_the_l
 def test_wrong_names_are_refused(name: Any, ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="name must"):
         Campaign(ledger, name)
-
-
-def test_process_that_has_a_file_locked_is_named(tmp_path: Path) -> None:
-    import os
-
-    path = tmp_path / "callbacks.db"
-    path.touch()
-    assert list(lock_holders(str(path))) == []
-    pid = os.fork()
-    if pid == 0:  # which the test below ends
-        connection = sqlite3.connect(path, isolation_level=None)
-        connection.execute("BEGIN EXCLUSIVE")
-        (tmp_path / "locked").touch()
-        os.read(os.pipe()[0], 1)
-    try:
-        while not (tmp_path / "locked").exists():
-            os.sched_yield()
-        assert lock_holders(str(path)) == [pid]
-    finally:
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)

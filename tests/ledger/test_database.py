@@ -9,6 +9,7 @@ import asyncio
 import os
 import pickle
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -364,6 +365,26 @@ def test_user_who_may_not_create_tables_can_use_those_that_exist(server: str) ->
         claim(ledger, "key")
         assert len(ledger.entries()) == 1
         assert ledger.forget(older_than=timedelta()) == 0
+
+
+def test_process_that_has_a_file_locked_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenios_ext.ledger._database.LIMIT", 0.1)
+    with Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger:
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:  # which the test below ends
+            with database_of(ledger)._begin():
+                os.write(writer, b"1")
+                signal.pause()
+        try:
+            os.read(reader, 1)
+            with pytest.raises(LedgerUnavailableError, match=f"is locked by process {pid}"):
+                claim(ledger, "key")
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def test_lock_that_is_held_by_another_program_delays_a_call_only_so_long(
