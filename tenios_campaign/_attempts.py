@@ -9,7 +9,7 @@ from attrs import evolve
 
 from ._rules import Facts, after_failure, ending
 from ._store import hours_of
-from ._tables import c, is_left, is_open, is_waiting, lock, schema
+from ._tables import c, is_left, is_open, is_waiting, lock
 
 if TYPE_CHECKING:
     from ._rules import Row
@@ -43,7 +43,7 @@ class Attempts:
 
     def facts(self, connection: sa.Connection, row: Row | None = None, **known: Any) -> Facts:
         """Return what decides on the next start; of *row* if one is given."""
-        schema.check(connection)
+        self.store.database.check(connection)
         settings, now = self.store.settings(connection), self.store.now(connection)
         if settings is None:
             return Facts(now=now, waiting=False, **known)

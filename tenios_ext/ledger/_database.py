@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from .._exceptions import ConfigurationError, LedgerUnavailableError
+from .._exceptions import ConfigurationError, LedgerUnavailableError, NotSentError
 from ._numbers import busy_until, check_blocked, check_in_use
 from ._schema import blocked_numbers, entries, schema
 
@@ -201,6 +201,7 @@ class Database:
         if self.is_postgresql:  # so that all statements of a transaction read the same
             self._reader = self._reader.execution_options(isolation_level="REPEATABLE READ")
         self._pid = os.getpid()
+        self._schemas: set[Schema] = set()
         # Of the statement, not of the transaction, which may have waited for another one.
         since_epoch = (
             "extract(epoch FROM statement_timestamp())" if self.is_postgresql else _JULIAN_SECONDS
@@ -244,7 +245,13 @@ class Database:
 
         if not self.run(tables.exists, read_only=True):
             self.run(create)
-        self.run(tables.check, read_only=True)
+        self._schemas.add(tables)
+        self.run(self.check, read_only=True)
+
+    def check(self, connection: sa.Connection) -> None:
+        """Raise ConfigurationError if another release has changed the tables."""
+        for each in self._schemas:
+            each.check(connection)
 
     def close(self) -> None:
         """Close the connections."""
@@ -313,7 +320,7 @@ class Database:
 
         Raises:
             BlockedNumberError: It would have been given, but the number is blocked.
-            ConfigurationError: Another release has changed the tables.
+            NotSentError: Another release has changed the tables.
             NumberInUseError: The same, but a callback to the number may be in progress.
         """
         now = self.now
@@ -333,7 +340,10 @@ class Database:
         )
 
         def work(connection: sa.Connection) -> sa.Row[Any]:
-            schema.check(connection)
+            try:
+                self.check(connection)
+            except ConfigurationError as error:
+                raise NotSentError(f"{error} Nothing was sent.") from None
             if on_claim is not None:
                 on_claim(connection)
             connection.execute(upsert)

@@ -331,16 +331,17 @@ def test_forgetting_erases_what_is_personal_here_and_in_the_ledger(ledger: Ledge
     assert counts(campaign.summary()) == {"talked": 1, "unknown": 1, "cancelled": 1}
 
 
+@pytest.mark.parametrize("name", ["campaign", "ledger"])
 def test_campaign_that_another_release_has_changed_is_refused_also_while_it_runs(
-    ledger: Ledger,
+    name: str, ledger: Ledger
 ) -> None:
     attempts = Attempts(ledger, 1)
     ledger.database.run(
         lambda connection: connection.execute(
-            sa.text("UPDATE tenios_campaign_schema SET version = 2, release = '2.3.4'")
+            sa.text(f"UPDATE tenios_{name}_schema SET version = 2, release = '2.3.4'")
         )
     )
-    message = r"campaign was made by tenios-callback 2\.3\.4 \(version 2 .* Install .* 2\.3\.4"
+    message = rf"{name} was made by tenios-callback 2\.3\.4 \(version 2 .* Install .* 2\.3\.4"
     with pytest.raises(ConfigurationError, match=message):
         attempts.claim()
     with pytest.raises(ConfigurationError, match=message):

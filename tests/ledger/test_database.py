@@ -211,7 +211,7 @@ def test_ledger_of_another_release_is_refused_also_while_a_program_uses_it(url: 
     )
     with Ledger(url) as ledger:
         execute(ledger, "INSERT INTO tenios_ledger_schema VALUES (2, '2.3.4')")
-        with pytest.raises(ConfigurationError, match=message):
+        with pytest.raises(NotSentError, match=f"{message} Nothing was sent."):
             claim(ledger, "key")
         assert ledger.get("key") is None
     with pytest.raises(ConfigurationError, match=message):
