@@ -6,7 +6,7 @@ What `tenios campaign` prints: lines for people, JSON objects for programs. The 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import asdict
@@ -30,11 +30,11 @@ STATES = {
 }
 
 
-class CampaignOutput(Output, Protocol):
+class CampaignOutput(Output):
     """Prints what happens in a campaign."""
 
     #: Whether the counts are to be updated each second.
-    shows_counts: bool
+    shows_counts: bool = False
 
     def entry(self, entry: CampaignEntry) -> None:
         """An entry has changed."""
@@ -47,6 +47,7 @@ class CampaignOutput(Output, Protocol):
 
     def note(self, text: str) -> None:
         """The user should know this."""
+        click.echo(text, err=True)
 
     def summary(self, summary: CampaignSummary) -> None:
         """The counts at the end."""
@@ -74,10 +75,8 @@ def entry_fields(entry: CampaignEntry) -> dict[str, Any]:
     return {**asdict(entry), "status": None if entry.status is None else str(entry.status)}
 
 
-class CampaignLines(LinesOutput):
+class CampaignLines(LinesOutput, CampaignOutput):
     """Prints a line for each change."""
-
-    shows_counts = False
 
     def __init__(self) -> None:
         super().__init__(several=True)
@@ -87,19 +86,12 @@ class CampaignLines(LinesOutput):
         """Print the time, the key, the attempt and what has happened."""
         click.echo(f"{_now()}  {entry.key}  attempt {entry.attempts}  {_describe(entry)}")
 
-    def counts(self, summary: CampaignSummary) -> None:
-        """Do nothing."""
-
     def waits(self, reason: str) -> None:
         """Print the reason once."""
         kind = reason.partition(" in ")[0]
         if kind != self._reason and (reason or self._reason):
             self._reason = kind
             click.echo(f"{_now()}  {one_line(reason) or 'resumed'}")
-
-    def note(self, text: str) -> None:
-        """Print the text to stderr."""
-        click.echo(text, err=True)
 
     def summary(self, summary: CampaignSummary) -> None:
         """Print a line for each state."""
@@ -109,24 +101,12 @@ class CampaignLines(LinesOutput):
             click.echo("Paused: run `tenios campaign resume` to continue.")
 
 
-class CampaignJson(JsonOutput):
+class CampaignJson(JsonOutput, CampaignOutput):
     """Prints one JSON object per line. Fields are only ever added."""
-
-    shows_counts = False
 
     def entry(self, entry: CampaignEntry) -> None:
         """Print ``entry``."""
         print_json({"event": "entry", **entry_fields(entry)})
-
-    def counts(self, summary: CampaignSummary) -> None:
-        """Do nothing."""
-
-    def waits(self, reason: str) -> None:
-        """Do nothing."""
-
-    def note(self, text: str) -> None:
-        """Print the text to stderr."""
-        click.echo(text, err=True)
 
     def summary(self, summary: CampaignSummary) -> None:
         """Print ``summary``."""
