@@ -20,6 +20,30 @@ if TYPE_CHECKING:
 
 _MAX_LINE = 1000
 
+# In this order.
+_IN_OPTIONS = {
+    r"\w+ \(or (TENIOS_\w+)\)": r"\1",
+    r"Pass \w+=\.\.\., or set": "Set",
+    r"Make the client with .*, or set": "Use --ledger sqlite:///callbacks.db, or set",
+    r"proxy=\.\.\., ": "",
+    r"^base_url": "TENIOS_BASE_URL (or --simulator)",
+    r"\bbase_url\b": "base URL",
+    r"^region\b": "TENIOS_REGION (or --region)",
+    r"^allowed_regions\b": "TENIOS_ALLOWED_REGIONS (or --allowed-regions)",
+    r"^allowed_numbers\b": "TENIOS_ALLOWED_NUMBERS",
+    r"^insecure_hosts\b": "TENIOS_INSECURE_HOSTS",
+    r"^agent_announcement\b": "--agent-announcement",
+    r"^dtmf_key\b": "--dtmf-key",
+    r"^name (?=must)": "--campaign ",
+    r"\bmax_active\b": "--max-active",
+    r"^(delay|key|reason)\b(?= (?:is|has|must|contains)\b)": r"--\1",
+    r"region='([A-Z]{2})'": r"--region \1",
+    r"allow_special_numbers=True": "--allow-special-numbers (or TENIOS_ALLOW_SPECIAL_NUMBERS=1)",
+    r"campaign\.set\(.*?\), or ": "",
+    r"(`tenios [^`]+`) or (?:ledger|campaign)\.\w+\(\)": r"\1",
+    r"tenios\.callback\((\d+)\)": r"`tenios watch \1`",
+}
+
 _DESCRIPTIONS = {
     "REQUESTED": "requested",
     "ACCEPTED": "accepted, no phone is ringing yet",
@@ -71,9 +95,13 @@ def describe_error(error: BaseException) -> str:
 
 
 def in_options(text: str) -> str:
-    """Return a message of the library with the command's options in place of its arguments."""
-    text = re.sub(r"region='([A-Z]{2})'", r"--region \1", text)
-    return text.replace("allow_special_numbers=True", "--allow-special-numbers")
+    """
+    Return a message of the library with the command's options, and the variables of its settings,
+    in place of the library's arguments and methods.
+    """
+    for pattern, replacement in _IN_OPTIONS.items():
+        text = re.sub(pattern, replacement, text)
+    return text
 
 
 def _message(error: BaseException) -> str:

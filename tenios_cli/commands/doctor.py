@@ -16,13 +16,13 @@ import click
 from tenios_cli._clients import client_arguments
 from tenios_cli._exit_codes import ExitCode
 from tenios_cli._options import client_options
-from tenios_cli._output import describe_error, print_json
+from tenios_cli._output import describe_error, in_options, print_json
 from tenios_cli._streams import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import httpx
+    from tenios_ext import Tenios
 
 _PACKAGES = (
     "httpx",
@@ -79,7 +79,7 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
     try:
         tenios = Tenios(**arguments)
     except ConfigurationError as error:
-        yield Check("settings", ok=False, text=str(error))
+        yield Check("settings", ok=False, text=in_options(str(error)))
         return
     with tenios:
         variables = [
@@ -110,8 +110,25 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
                 ok=True,
                 text=f"{hosts}: the access key may be sent to them unencrypted",
             )
-        yield from _ledger()
-        yield from _connection(tenios.base_url, arguments.get("transport"))
+        if uses_simulator:
+            yield _simulator(tenios, in_process="transport" in arguments)
+        else:
+            yield from _ledger()
+            yield from _connection(tenios.base_url)
+
+
+def _simulator(tenios: Tenios, *, in_process: bool) -> Check:
+    """Check that the API responds. No callback has the id 0, and the simulator's key is public."""
+    from tenios_ext import StatusUnavailableError
+
+    place = "in this process" if in_process else tenios.base_url
+    try:
+        tenios.callback(0).status()
+    except StatusUnavailableError as error:
+        if error.error_code is None:
+            text = f"{place} does not respond as a simulator does: {describe_error(error)}"
+            return Check("simulator", ok=False, text=text)
+    return Check("simulator", ok=True, text=f"{place} responds")
 
 
 def _ledger() -> Iterator[Check]:
@@ -124,11 +141,11 @@ def _ledger() -> Iterator[Check]:
         try:
             count = len(ledger.entries(state="unknown"))
         except LedgerUnavailableError as error:
-            yield Check("ledger", ok=False, text=f"{ledger!r}: {error}")
+            yield Check("ledger", ok=False, text=f"{ledger}: {error}")
             return
         hint = "; see `tenios ledger list --state unknown`" if count else ""
         yield Check(
-            "ledger", ok=True, text=f"{ledger!r}, keys whose outcome is unknown: {count}{hint}"
+            "ledger", ok=True, text=f"{ledger}, keys whose outcome is unknown: {count}{hint}"
         )
 
 
@@ -145,7 +162,7 @@ def _access_key_file() -> Iterator[Check]:
         yield Check("access key file", ok=True, text=text)
 
 
-def _connection(base_url: str, transport: httpx.BaseTransport | None) -> Iterator[Check]:
+def _connection(base_url: str) -> Iterator[Check]:
     import httpx
 
     host = urlsplit(base_url).hostname or ""
@@ -163,7 +180,6 @@ def _connection(base_url: str, transport: httpx.BaseTransport | None) -> Iterato
             httpx.Client(
                 proxy=_proxy(base_url, host),
                 timeout=httpx.Timeout(30.0, connect=5.0),
-                transport=transport,
                 trust_env=False,
                 verify=base_url.startswith("https://") and httpx.create_ssl_context(),
             ) as client,

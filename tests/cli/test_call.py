@@ -60,7 +60,11 @@ def test_call_exits_with_the_code_of_the_outcome(
         (["0221 4710 123"], "has no country code"),
         (["customer"], "is not a phone number"),
         (["112", "--region", "DE"], "is an emergency number"),
-        ([NUMBER, "--dtmf-key", "x"], "dtmf_key"),
+        ([NUMBER, "--dtmf-key", "x"], ": --dtmf-key must be one phone key"),
+        ([NUMBER, "--agent-announcement", ""], ": --agent-announcement is empty"),
+        ([NUMBER, "--delay", "999999h"], ": --delay must be between 0 and"),
+        (["0900 1234567", "--region", "DE"], "allow it: --allow-special-numbers (or TENIOS"),
+        ([NUMBER, "--key", "a"], "Use --ledger sqlite:///callbacks.db, or set TENIOS_LEDGER."),
     ],
 )
 def test_call_with_a_wrong_argument_sends_nothing(

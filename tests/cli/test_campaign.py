@@ -295,7 +295,7 @@ def test_limits_are_set_by_the_first_run_and_changed_for_all(folder: Folder) -> 
     assert folder("run", "--max-active", "1", *hours).returncode == 0
     again = folder("run", "--max-active", "2")
     assert again.returncode == 1
-    assert "has another limit (max_active is 1)" in again.stderr
+    assert "has another limit (--max-active is 1)" in again.stderr
     changed = folder("set", "--max-active", "2", "--rate", "1/s")
     limits = "Limits: at most 2 at a time, 60 starts per minute, Mon-Sun 00:00-00:00"
     assert changed.stdout == f"{limits} (Europe/Berlin).\n"

@@ -135,6 +135,38 @@ def test_doctor_reports_each_wrong_setting_on_a_line(settings: dict[str, str], c
     assert failed.startswith(f"FAIL {check}: ")
 
 
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"TENIOS_ACCESS_KEY": ""}, "There is no access key. Set TENIOS_ACCESS_KEY, or TENIOS_ACC"),
+        ({"TENIOS_REGION": "XX"}, "TENIOS_REGION (or --region) must be a two-letter"),
+        ({"TENIOS_ALLOWED_REGIONS": "XX"}, "TENIOS_ALLOWED_REGIONS (or --allowed-regions): reg"),
+        ({"TENIOS_ALLOWED_NUMBERS": "1"}, "TENIOS_ALLOWED_NUMBERS: '1' has no country code."),
+        ({"TENIOS_BASE_URL": "x"}, "TENIOS_BASE_URL (or --simulator) must be a URL such as"),
+        ({"TENIOS_INSECURE_HOSTS": "api.tenios.com"}, "TENIOS_INSECURE_HOSTS must not name TENIOS"),
+        ({"HTTPS_PROXY": "x://x"}, "The proxy (HTTPS_PROXY or ALL_PROXY) must be a URL such as"),
+        ({"TENIOS_CALLBACK_CONFIG_ID": " "}, "TENIOS_CALLBACK_CONFIG_ID has spaces or line breaks"),
+    ],
+    ids=str,
+)
+def test_doctor_names_settings_as_the_command_does(settings: dict[str, str], text: str) -> None:
+    lines = tenios("doctor", settings={**SETTINGS, **settings}).stdout.splitlines()
+    assert lines[-1].startswith(f"FAIL settings: {text}")
+
+
+def test_doctor_checks_that_a_simulator_responds(simulator: dict[str, str]) -> None:
+    url = simulator["TENIOS_BASE_URL"]
+    for arguments, text in (([], "in this process responds"), ([url], f"{url} responds")):
+        result = tenios("doctor", "--simulator", *arguments)
+        assert result.returncode == 0
+        assert result.stdout.endswith(f"ok   simulator: {text}\n")
+    with recording() as (url, received):
+        result = tenios("doctor", "--simulator", url)
+    assert result.returncode == 1
+    assert f"FAIL simulator: {url} does not respond as a simulator does: " in result.stdout
+    assert received == [], "it was asked for a status, which it has not"
+
+
 @pytest.mark.parametrize("scheme", ["http://", ""])
 def test_doctor_connects_through_the_proxy(scheme: str) -> None:
     with recording() as (url, received):
@@ -226,13 +258,13 @@ def test_doctor_says_how_many_keys_have_an_unknown_outcome(tmp_path: Path) -> No
         )
         checked = tenios("doctor", settings=settings).stdout
         assert (
-            f"ok   ledger: {ledger!r}, keys whose outcome is unknown: 1; see `tenios ledger list"
+            f"ok   ledger: {ledger}, keys whose outcome is unknown: 1; see `tenios ledger list"
             in checked
         )
         with ledger.database._begin() as connection:
             connection.exec_driver_sql("ALTER TABLE tenios_ledger DROP COLUMN last_error")
         checked = tenios("doctor", settings=settings).stdout
-        assert f"FAIL ledger: {ledger!r}: The ledger cannot be used (" in checked
+        assert f"FAIL ledger: {ledger}: The ledger cannot be used (" in checked
 
 
 def test_doctor_does_not_show_the_password_of_the_ledger() -> None:

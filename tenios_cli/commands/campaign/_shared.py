@@ -11,7 +11,7 @@ import click
 
 from tenios_cli._errors import CommandError
 from tenios_cli._options import database_option, sqlite_path
-from tenios_cli._output import one_line
+from tenios_cli._output import in_options, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +72,7 @@ def _as_usage() -> Iterator[None]:
     except TeniosError:
         raise
     except (LookupError, ValueError) as error:
-        raise CommandError(one_line(error.args[0] if error.args else error)) from None
+        raise CommandError(in_options(one_line(error.args[0] if error.args else error))) from None
 
 
 @click.group()
