@@ -9,6 +9,7 @@ from attrs import field, frozen
 from attrs.validators import instance_of, optional
 
 from tenios_ext import to_e164
+from tenios_ext.shared import is_number, is_one_line, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,12 +43,7 @@ MAX_SHOWN = 50
 
 def check_name(name: object, *, what: str, longest: int) -> None:
     """Raise ValueError unless this is the name of a campaign or the key of a customer."""
-    if (
-        type(name) is not str
-        or not 0 < len(name) <= longest
-        or not name.isprintable()
-        or name != name.strip()
-    ):
+    if not is_one_line(name) or len(name) > longest:
         raise ValueError(
             f"{what} must have 1 to {longest} printable characters and no space around them, got "
             f"{name!r}."
@@ -71,7 +67,7 @@ def _check_text(_: object, attribute: Attribute[Any], text: object) -> None:
 
 
 def _check_delay(_: object, __: Attribute[int], delay: object) -> None:
-    if isinstance(delay, bool) or not isinstance(delay, int) or not 0 <= delay <= MAX_SECONDS:
+    if not is_whole(delay, MAX_SECONDS):
         raise ValueError(
             f"delay must be a whole number of seconds from 0 to {MAX_SECONDS}, got {delay!r}."
         )
@@ -282,11 +278,7 @@ class CampaignSummary:
 def to_seconds(value: object, name: str) -> float:
     """Return a duration in seconds. Raises ValueError if it is negative, or no duration."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, int | float)
-        or not 0 <= seconds <= MAX_SECONDS
-    ):
+    if not is_number(seconds) or not 0 <= seconds <= MAX_SECONDS:
         raise ValueError(
             f"{name} must be a number of seconds from 0 to {MAX_SECONDS} or a timedelta, got "
             f"{value!r}."

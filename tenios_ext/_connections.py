@@ -47,8 +47,9 @@ _OK = 200
 _HTTPS = 443
 _INIT_PATH = b"/callback/init"
 _SOCKS = {"socks5", "socks5h"}
-_OF_THE_BODY = {b"content-encoding", b"content-length", b"transfer-encoding"}
-_DECOMPRESSED = {"gzip", "x-gzip", "deflate"}
+_ENCODING = b"content-encoding"
+_OF_THE_BODY = {_ENCODING, b"content-length", b"transfer-encoding"}
+_DECOMPRESSED = [[b"gzip"], [b"x-gzip"], [b"deflate"]]
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _KEY = b'"access_key":'
@@ -215,7 +216,7 @@ class Connections:
 
     def _proxy(self, named: object) -> httpx.Proxy | None:
         if named is None and not self._is_plain:
-            named = _proxy_of_environment(self.settings.base_url)
+            named = proxy_of_environment(self.settings.base_url)
         if named is None:
             return None
         if not isinstance(named, str):
@@ -223,7 +224,7 @@ class Connections:
                 f"proxy must be a URL such as 'http://proxy:3128', got {type(named).__name__}."
             )
         source = "The proxy (proxy=..., HTTPS_PROXY or ALL_PROXY)"
-        url = parse_url(named if "://" in named else f"http://{named}")
+        url = parse_url(_with_scheme(named))
         if url is None or url.scheme not in {"http", "https", *_SOCKS}:
             raise ConfigurationError(f"{source} must be a URL such as 'http://proxy:3128'.")
         if url.scheme in _SOCKS and find_spec("socksio") is None:
@@ -239,7 +240,7 @@ class Connections:
         return httpx.Proxy(url)
 
 
-def _proxy_of_environment(base_url: str) -> str | None:
+def proxy_of_environment(base_url: str) -> str | None:
     """Return the proxy that the environment, or the system's settings, name for a URL."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
@@ -248,7 +249,12 @@ def _proxy_of_environment(base_url: str) -> str | None:
         is_direct = is_excluded(host, parts.port or _HTTPS, proxies["no"])
     else:
         is_direct = bool(urllib.request.proxy_bypass(host))
-    return None if is_direct else proxies.get("https", proxies.get("all")) or None
+    named = proxies.get("https", proxies.get("all"))
+    return None if is_direct or not named else _with_scheme(named)
+
+
+def _with_scheme(proxy: str) -> str:
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _with_body(
@@ -276,16 +282,16 @@ class _WholeResponse(httpx.Response):
     """A response that event hooks may read in any way, and as often as they like."""
 
     def __init__(self, status_code: int, *, content: bytes, **options: Any) -> None:
-        self._whole = content
-        super().__init__(status_code, content=content, **options)
+        self._content = content  # where httpx puts what it has read, so that it reads nothing
+        super().__init__(status_code, stream=httpx.ByteStream(content), **options)
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
         del chunk_size  # It is one chunk already.
-        yield self._whole
+        yield self._content
 
     async def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         del chunk_size
-        yield self._whole
+        yield self._content
 
 
 class BoundedBody:
@@ -306,10 +312,13 @@ class BoundedBody:
     def complete(self, response: httpx.Response) -> httpx.Response:
         """Return the response with its body read: decompressed within the limit, and as UTF-8."""
         content = bytes(self._content)
-        if response.headers.get("Content-Encoding", "").strip().lower() in _DECOMPRESSED:
+        raw = response.headers.raw
+        encodings = [value.strip().lower() for name, value in raw if name.lower() == _ENCODING]
+        if encodings in _DECOMPRESSED:
             content = _decompressed(content)
         content = _as_utf8(content)
-        headers = [each for each in response.headers.raw if each[0].lower() not in _OF_THE_BODY]
+        headers = [each for each in raw if each[0].lower() not in _OF_THE_BODY]
+        headers.append((b"Content-Length", b"%d" % len(content)))
         # httpx logs the reason phrase, which is the server's; without it, it logs the standard one.
         extensions = {
             name: each for name, each in response.extensions.items() if name != "reason_phrase"

@@ -3,9 +3,11 @@ What the other packages of this project need of the client, and programs do not.
 any release.
 """
 
+from ._checks import is_number, is_one_line, is_whole
 from ._clock import SYSTEM_CLOCK, SystemClock
+from ._connections import proxy_of_environment
 from ._extras import requires_extra
-from ._hosts import is_loopback
+from ._hosts import is_loopback, is_tenios
 from ._polling import PollState
 from ._secret import MASK, Secret, redact
 
@@ -16,6 +18,11 @@ __all__ = [
     "Secret",
     "SystemClock",
     "is_loopback",
+    "is_number",
+    "is_one_line",
+    "is_tenios",
+    "is_whole",
+    "proxy_of_environment",
     "redact",
     "requires_extra",
 ]

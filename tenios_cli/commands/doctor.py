@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import stat
-import urllib.request
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -165,20 +164,21 @@ def _access_key_file() -> Iterator[Check]:
 def _connection(base_url: str) -> Iterator[Check]:
     import httpx
 
+    from tenios_ext.shared import is_tenios, proxy_of_environment
+
     host = urlsplit(base_url).hostname or ""
     if os.environ.get("TENIOS_OFFLINE"):
-        is_tenios = f".{host.rstrip('.')}".endswith(".tenios.com")
         text = (
             "TENIOS_OFFLINE is set, so nothing is sent to TENIOS. Unset it to start real callbacks."
         )
-        yield Check("offline", ok=not is_tenios, text=text)
-        if is_tenios:
+        yield Check("offline", ok=not is_tenios(host), text=text)
+        if is_tenios(host):
             return
     # Not an operation of the API, so that no callback is started and no access key is sent.
     try:
         with (
             httpx.Client(
-                proxy=_proxy(base_url, host),
+                proxy=None if base_url.startswith("http://") else proxy_of_environment(base_url),
                 timeout=httpx.Timeout(30.0, connect=5.0),
                 trust_env=False,
                 verify=base_url.startswith("https://") and httpx.create_ssl_context(),
@@ -192,15 +192,6 @@ def _connection(base_url: str) -> Iterator[Check]:
         yield Check(
             "base URL", ok=False, text=f"{base_url} cannot be reached: {describe_error(error)}"
         )
-
-
-def _proxy(base_url: str, host: str) -> str | None:
-    """Return the proxy that a client uses, too."""
-    if base_url.startswith("http://") or urllib.request.proxy_bypass(host):
-        return None
-    named = urllib.request.getproxies()
-    proxy = named.get("https", named.get("all")) or None
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 def _versions() -> Iterator[str]:
