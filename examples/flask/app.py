@@ -1,6 +1,6 @@
 """
 A "call me back" form with Flask, without asyncio or JavaScript: one request starts the callback,
-and the page polls its status.
+and the page, examples/page.html, polls its status.
 
     SECRET_KEY=... python examples/flask/app.py
 
@@ -22,6 +22,7 @@ import os
 import re
 import secrets
 import tempfile
+from pathlib import Path
 
 from flask import Flask, Response, make_response, render_template_string, request, session
 
@@ -41,21 +42,7 @@ WELCOME = "Enter your number and we will call you now."
 MAY_RING = (
     "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
 )
-PAGE = """<!doctype html>
-<html lang="en">
-<title>Call me back</title>
-{% if refresh %}<meta http-equiv="refresh" content="3; url=/">{% endif %}
-<p role="status">{{ message }}</p>
-{% if token %}
-<form method="post" action="/callback">
-  <input type="hidden" name="token" value="{{ token }}">
-  <label>Your phone number
-    <input name="number" type="tel" required maxlength="40" value="{{ number }}"></label>
-  <button>Call me</button>
-</form>
-{% endif %}
-</html>
-"""
+PAGE = (Path(__file__).resolve().parent.parent / "page.html").read_text(encoding="utf-8")
 
 
 def connect() -> tuple[Tenios, Ledger]:

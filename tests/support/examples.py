@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import re
 import threading
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NUMBER = "+49 30 23125 100"
 
 
+@cache  # Django has one application in a process.
 def load(name: str) -> Any:
     """Import the application of an example."""
     spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / name / "app.py")
@@ -28,11 +30,19 @@ def load(name: str) -> Any:
     return module
 
 
+def hidden_fields(html: str) -> dict[str, str]:
+    """Return the hidden fields of the form in a page."""
+    inputs = [tag for tag in re.findall(r"<input [^>]*>", html) if 'type="hidden"' in tag]
+    return {
+        name: value
+        for tag in inputs
+        for name, value in re.findall(r'name="([^"]+)".* value="([^"]+)"', tag)
+    }
+
+
 def token_in(html: str) -> str:
     """Return the one-time token of the form in a page."""
-    found = re.search(r'name="token"[^>]* value="([^"]+)"', html)
-    assert found
-    return found[1]
+    return hidden_fields(html)["token"]
 
 
 class HeldTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):

@@ -1,0 +1,178 @@
+"""
+A "call me back" form with Django, without asyncio or JavaScript: one view starts the callback, and
+the page polls its status with another.
+
+    SECRET_KEY=... python examples/django/app.py
+    SECRET_KEY=... gunicorn --chdir examples/django app
+
+Without TENIOS_ACCESS_KEY the application uses a simulator in this process, and no phone rings.
+
+It is one file, to be read; in your project, the settings are your own, and the rest is a module of
+views. The page is examples/page.html, the same as that of the Flask example, which explains the
+tokens and SECRET_KEY. One visitor may open several forms: limit calls as the FastAPI example does.
+
+The ledger is not one of Django's DATABASES, even if it is in the same PostgreSQL: it has its own
+connections, to which CONN_MAX_AGE and ATOMIC_REQUESTS do not apply, and what it records stays if
+your transaction is rolled back, as the call does. Start a callback for what you have just saved in
+transaction.on_commit().
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import make_server
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.shortcuts import render
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from tenios_ext import (
+    InvalidArgumentError,
+    NotPlacedError,
+    OutcomeUnknownError,
+    Tenios,
+    TeniosError,
+    is_final,
+)
+from tenios_ext.ledger import Ledger
+from tenios_simulator import Simulator
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
+WELCOME = "Enter your number and we will call you now."
+MAY_RING = (
+    "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
+)
+
+
+@cache  # at the first request, once for all threads of a process
+def connect() -> tuple[Tenios, Ledger]:
+    """
+    Return a client of TENIOS if there is an access key, else of a simulator in this process, and
+    the client's ledger.
+    """
+    if os.environ.get("TENIOS_ACCESS_KEY"):
+        ledger = Ledger(os.environ.get("TENIOS_LEDGER", "sqlite:///callbacks.db"))
+        return Tenios(region="DE", allowed_regions=["DE"], ledger=ledger), ledger
+    # Each simulator begins with the same ids, so each has a ledger of its own.
+    ledger = Ledger(f"sqlite:///{tempfile.mkdtemp()}/callbacks.db")
+    simulator = Simulator(real_time=True)
+    return simulator.client(region="DE", allowed_regions=["DE"], ledger=ledger), ledger
+
+
+def page(
+    request: HttpRequest,
+    message: str,
+    status: int = 200,
+    *,
+    token: str = "",
+    refresh: bool = False,
+    ended: bool = False,
+) -> HttpResponse:
+    """
+    Return the page: with a form if there is a token for it, or reloading itself. If the call has
+    ended or was not started, the visitor's token is forgotten.
+    """
+    number = request.POST.get("number", "")
+    context = {"message": message, "token": token, "number": number, "refresh": refresh}
+    response = render(request, "page.html", context, status=status)
+    if ended:
+        response.delete_cookie("token")
+    return response
+
+
+def visitor_token(request: HttpRequest) -> str | None:
+    """Return the token of the form that the visitor has sent in the last hour, from a cookie."""
+    token: str | None = request.get_signed_cookie("token", None, max_age=3600)
+    return token
+
+
+def start(request: HttpRequest) -> HttpResponse:
+    """Start the callback of a form once. If it has been started before, nothing is sent."""
+    token = request.POST.get("token", "")
+    if visitor_token(request) not in {None, token}:
+        return page(request, "You have already asked for a call.", 409, refresh=True)
+    if not TOKEN.fullmatch(token):
+        return page(request, "This form has expired. Please reload the page.", 409)
+    tenios, ledger = connect()
+    try:
+        tenios.start_callback(request.POST.get("number", ""), key=token)
+        response = page(request, "We are calling you.", 201, refresh=True)
+    except OutcomeUnknownError:
+        response = page(request, MAY_RING, 502, refresh=True)
+    except NotPlacedError as error:
+        entry = ledger.get(token) if isinstance(error, InvalidArgumentError) else None
+        if entry is None or entry.state == "not_placed":
+            return not_placed(request, error, token, is_new=entry is None)
+        text = "We are already calling the number that you entered first."
+        response = page(request, text, 409, refresh=True)
+    response.set_signed_cookie("token", token, httponly=True, samesite="Lax")
+    return response
+
+
+def not_placed(
+    request: HttpRequest, error: NotPlacedError, token: str, *, is_new: bool
+) -> HttpResponse:
+    """Return the page that says why no phone rings."""
+    if not isinstance(error, InvalidArgumentError):
+        text = "We cannot call you right now. Please try again later."
+        return page(request, text, 503, token=token, ended=True)
+    if is_new:
+        return page(request, str(error), 422, token=token, ended=True)
+    text = "This form was sent for another number. Please reload the page."
+    return page(request, text, 409, ended=True)
+
+
+def index(request: HttpRequest) -> HttpResponse:
+    """Return the page with a form, or with the status of the visitor's callback."""
+    if not (token := visitor_token(request)):
+        return page(request, WELCOME, token=secrets.token_urlsafe(16))
+    tenios, ledger = connect()
+    try:
+        entry = ledger.get(token)
+        if entry is None or entry.state == "not_placed":
+            return page(request, WELCOME, token=token, ended=True)
+        if entry.handle is None:
+            return page(request, MAY_RING, refresh=True)
+        status = tenios.callback(entry.handle).status()
+    except TeniosError:
+        text = "We cannot show the progress of your call. The call itself goes on."
+        return page(request, text, refresh=True)
+    # After the end, the next visit shows a new form.
+    is_over = is_final(status)
+    return page(request, f"Your call: {status}", refresh=not is_over, ended=is_over)
+
+
+settings.configure(
+    ALLOWED_HOSTS=os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost").split(","),
+    MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"],
+    ROOT_URLCONF=(
+        path("", never_cache(require_GET(index))),  # each visitor needs a token of their own
+        path("callback", never_cache(require_POST(start))),
+    ),
+    SECRET_KEY=os.environ.get("SECRET_KEY") or secrets.token_urlsafe(32),
+    TEMPLATES=[
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "DIRS": [Path(__file__).resolve().parent.parent],
+        }
+    ],
+)
+application = get_wsgi_application()
+
+if __name__ == "__main__":
+    with make_server("127.0.0.1", int(os.environ.get("PORT", "8000")), application) as server:
+        print(f"Running on http://127.0.0.1:{server.server_port}", file=sys.stderr)  # noqa: T201 - a program
+        server.serve_forever()
