@@ -48,6 +48,12 @@ def oldest(session: nox.Session) -> None:
     session.run("make", "test", *arguments, external=True)
 
 
+def _build_wheel(session: nox.Session, folder: Path) -> Path:
+    session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), external=True)
+    [built] = folder.glob("*.whl")
+    return built
+
+
 @nox.session(python=PYTHONS)
 @nox.parametrize("resolution", ["lowest-direct", "highest"], ids=["oldest", "newest"])
 def wheel(session: nox.Session, resolution: str) -> None:
@@ -56,8 +62,7 @@ def wheel(session: nox.Session, resolution: str) -> None:
     it.
     """
     folder = Path(session.create_tmp()).resolve()
-    session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), external=True)
-    [built] = folder.glob("*.whl")
+    built = _build_wheel(session, folder)
     # Only the wheel would count as direct if it were resolved itself, so the versions come from
     # what it is built from.
     versions = str(folder / "versions.txt")
@@ -75,3 +80,19 @@ def wheel(session: nox.Session, resolution: str) -> None:
     )
     session.install("-c", versions, f"{built}[aiohttp,campaign,simulator]")
     session.run("python", "-I", str(Path("tests/packaging/try_wheel.py").resolve()))
+
+
+@nox.session(python=PYTHONS[0])
+def frozen(session: nox.Session) -> None:
+    """Freeze the command with PyInstaller, which takes a minute or more, and run it."""
+    folder = Path(session.create_tmp()).resolve()
+    built = _build_wheel(session, folder)
+    session.install("-c", "requirements/dev.txt", f"{built}[campaign,simulator]", "pyinstaller")
+    session.chdir(folder)
+    Path("program.py").write_text("from tenios_cli import main\nmain()\n", encoding="utf-8")
+    session.run("pyinstaller", "--noconfirm", "--log-level=WARN", "program.py")
+    program = str(folder / "dist/program/program")
+    agent_is_busy = "+49 30 23125 101"
+    session.run(program, "contract", silent=True)
+    session.run(program, "call", agent_is_busy, "--simulator", success_codes=[3])
+    session.run(program, "doctor", "--simulator")
