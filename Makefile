@@ -55,6 +55,7 @@ help:
 ##@ Every day:
 
 demo: $(READY) ## Run a complete callback on the simulator (ARGS=NUMBER)
+	@echo "The demo takes about 20 seconds."
 	@$(BIN)/python scripts/demo.py $(ARGS)
 
 check: lint types generate-check compatible workflows ## Run all checks but the tests (needs Go)

@@ -45,7 +45,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def install(wheel: Path, environment: Path, extras: str = "", constraints: Path = LOCK) -> Path:
-    """Install the wheel into a new environment and return its folder of programs."""
+    """Install the wheel, or a checkout, into a new environment; return its folder of programs."""
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, environment], check=True)
     add(wheel, environment, extras, constraints)
     return environment / "bin"
@@ -166,6 +166,12 @@ def test_wheel_without_an_extra_names_the_extra_that_is_missing(
     )
     assert lacking.returncode == 5
     assert "pip install 'tenios-callback[ledger]'" in lacking.stderr
+
+
+def test_checkout_can_be_installed_with_an_extra(tmp_path: Path) -> None:
+    programs = install(ROOT, tmp_path / "environment", "[simulator]")
+    checked = run(programs / "tenios", "doctor", "--simulator", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.parametrize("versions", ["locked", "oldest"])

@@ -109,6 +109,21 @@ def test_guard_works_without_the_extra_and_fixtures_name_it(
     )
 
 
+def test_async_tenios_works_with_pytest_asyncio(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With anyio, an example of the documents does."""
+    code = """
+        import pytest
+        @pytest.mark.asyncio
+        async def test_customer_answers(async_tenios):
+            callback = await async_tenios.start_callback("+49 221 4710123")
+            assert (await callback.wait()).connected
+        """
+    result = run_alone(pytester, monkeypatch, code, "-p", "pytest_asyncio.plugin")
+    assert counts(result) == {"passed": 1}, result.stdout.str()
+
+
 def test_error_of_another_plugin_at_startup_is_shown(pytester: pytest.Pytester) -> None:
     """Our plugin must not add an error of its own if its pytest_configure has not run."""
     pytester.makeconftest(
