@@ -12,9 +12,9 @@ import httpx
 def parse_url(text: str) -> httpx.URL | None:
     """Return a URL; None if it is not valid or names no host."""
     try:
-        parts = urlsplit(text)  # stricter than httpx
-        is_usable = (parts.hostname or "").rstrip(".") and parts.port != 0 and " " not in text
-        return httpx.URL(text) if is_usable else None
+        has_port = urlsplit(text).port != 0  # stricter than httpx
+        url = httpx.URL(text)
+        return url if url.host.rstrip(".") and has_port and " " not in text else None
     except (ValueError, httpx.InvalidURL):
         return None
 

@@ -101,7 +101,7 @@ def test_doctor_prints_fail_for_each_check_that_fails() -> None:
         ({"TENIOS_BASE_URL": "tenios.invalid"}, "settings"),
         ({"TENIOS_BASE_URL": "https://["}, "settings"),
         ({"TENIOS_BASE_URL": "https://tenios.invalid:99999"}, "settings"),
-        ({"TENIOS_BASE_URL": "https://xn--.invalid"}, "base URL"),
+        ({"TENIOS_BASE_URL": "https://xn--.invalid"}, "settings"),
         ({"TENIOS_BASE_URL": f"https://{'a' * 64}.invalid"}, "base URL"),
         ({"TENIOS_BASE_URL": "http://simulator.invalid"}, "settings"),
         (

@@ -394,6 +394,7 @@ def test_empty_access_key_file_is_a_missing_key(
         ({"TENIOS_BASE_URL": "https://["}, "base_url"),
         ({"TENIOS_BASE_URL": "https://host:99999"}, "base_url"),
         ({"TENIOS_BASE_URL": "https://a b"}, "base_url"),
+        ({"TENIOS_BASE_URL": "https://xn--.invalid"}, "base_url"),
     ],
     ids=repr,
 )
