@@ -82,9 +82,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             )
         # async only: end
         if custom is None:
-            _ = (
-                connections.context
-            )  # Wrong certificates are an error now, and not at the first call.
+            # Wrong certificates are an error now, and not at the first call.
+            _ = connections.context
             _import_all(aiohttp=aiohttp)  # async only
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -206,12 +206,9 @@ class Connections:
                 Path(path).stat()
             return httpx.create_ssl_context()
         except OSError as error:
-            named = " or ".join(
-                name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)
-            )
             raise ConfigurationError(
-                f"The certificates{f' that {named} names' if named else ''} cannot be loaded: "
-                f"{error}"
+                "The certificates (the system's, or those of SSL_CERT_FILE or SSL_CERT_DIR) cannot "
+                f"be loaded: {error}"
             ) from None
 
     def _proxy(self, named: object) -> httpx.Proxy | None:

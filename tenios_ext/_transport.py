@@ -60,9 +60,8 @@ class Transport(httpx.BaseTransport):
         self._custom = custom
         self._kept: dict[_Place, _Kept] = {}
         if custom is None:
-            _ = (
-                connections.context
-            )  # Wrong certificates are an error now, and not at the first call.
+            # Wrong certificates are an error now, and not at the first call.
+            _ = connections.context
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read the whole response."""
