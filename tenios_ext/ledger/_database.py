@@ -197,9 +197,10 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _parse(url)
         self._engine = _connect(self.url)
-        self._reader = self._engine.execution_options(read_only=True)
-        if self.is_postgresql:  # so that all statements of a transaction read the same
-            self._reader = self._reader.execution_options(isolation_level="REPEATABLE READ")
+        # All statements of a transaction read the same. In one call: SQLAlchemy 2.0.0 can set no
+        # isolation level on an engine that has options.
+        options = {"isolation_level": "REPEATABLE READ"} if self.is_postgresql else {}
+        self._reader = self._engine.execution_options(read_only=True, **options)
         self._pid = os.getpid()
         self._schemas: set[Schema] = set()
         # Of the statement, not of the transaction, which may have waited for another one.
