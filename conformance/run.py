@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import functools
 import html
 import json
 import math
@@ -31,6 +30,7 @@ import unicodedata
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache, partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple, Sequence  # noqa: UP035 - also for Python 3.9
@@ -47,6 +47,8 @@ EXIT_CODES = {
 }
 #: Seconds that a program may take for one vector.
 LIMIT = 60
+# Programs that run at a time, since they wait most of it.
+_AT_A_TIME = 4
 # A program that shows this many characters of the key in a row has shown too much.
 _SHOWN = 8
 _SETTINGS = {"POLL_SECONDS": "0.02", "MAX_PAUSE_SECONDS": "0.1"}
@@ -418,7 +420,7 @@ def shows_key(text: str) -> bool:
     return any(each in text for each in encoded)
 
 
-@functools.cache
+@cache
 def _pieces(spell: Callable[[str], str]) -> list[str]:
     """Return what a text must not have: each part of the key that is as long as _SHOWN of it."""
     spellings = map(spell, (ACCESS_KEY, ACCESS_KEY[::-1], ACCESS_KEY.encode().hex()))
@@ -554,12 +556,13 @@ def main() -> int:
         parser.error(f"{options.command[0]} could not be run")
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     failed = 0
-    for group in groups(chosen):
-        for vector, problems in check(options.command, group):
-            failed += bool(problems)
-            print("FAIL" if problems else "ok  ", vector.name, flush=True)  # noqa: T201 - the report
-            for problem in problems:
-                print("       ", problem.replace(ACCESS_KEY, "***"), flush=True)  # noqa: T201 - the report
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        for checked in pool.map(partial(check, options.command), groups(chosen)):
+            for vector, problems in checked:
+                failed += bool(problems)
+                print("FAIL" if problems else "ok  ", vector.name, flush=True)  # noqa: T201 - the report
+                for problem in problems:
+                    print("       ", problem.replace(ACCESS_KEY, "***"), flush=True)  # noqa: T201 - the report
     print(f"{len(chosen) - failed} passed, {failed} failed")  # noqa: T201 - the report
     return 1 if failed else 0
 
