@@ -14,7 +14,7 @@ from tenios_ext.shared import requires_extra
 
 from ._csv import CustomerFile
 from ._hours import machine_zone
-from ._models import MAX_NAME, check_name, to_seconds
+from ._models import MAX_NAME, Options, check_name, ignore, to_seconds
 from ._results import write_results
 
 if TYPE_CHECKING:
@@ -232,15 +232,15 @@ class Campaign:
             StatusUnavailableError: The same for the statuses.
             ValueError: An argument is not valid.
         """
-        await self._run(
-            tenios,
-            answer_timeout=answer_timeout,
-            end_timeout=end_timeout,
+        options = Options(
+            answer_timeout=to_seconds(answer_timeout, "answer_timeout"),
+            end_timeout=to_seconds(end_timeout, "end_timeout"),
             max_unknown=max_unknown,
-            on_update=on_update,
-            on_wait=on_wait,
-            stop=stop,
+            on_update=on_update or ignore,
+            on_wait=on_wait or ignore,
+            stop=stop or asyncio.Event(),
         )
+        await self._run(tenios, options)
         return await asyncio.to_thread(self.summary)
 
     async def work(
@@ -276,28 +276,17 @@ class Campaign:
         """
         with requires_extra("campaign", ConfigurationError):
             from ._worker import Queue  # imports procrastinate
-        await self._run(
-            tenios,
-            answer_timeout=answer_timeout,
-            end_timeout=end_timeout,
+        options = Options(
+            answer_timeout=to_seconds(answer_timeout, "answer_timeout"),
+            end_timeout=to_seconds(end_timeout, "end_timeout"),
             max_unknown=max_unknown,
-            on_update=on_update,
-            on_wait=on_wait,
+            on_update=on_update or ignore,
+            on_wait=on_wait or ignore,
             queue=Queue(self.ledger, self.name),
         )
+        await self._run(tenios, options)
 
-    async def _run(
-        self,
-        tenios: AsyncTenios,
-        *,
-        answer_timeout: float,
-        end_timeout: float,
-        max_unknown: int | None,
-        on_update: Callable[[CampaignEntry], None] | None,
-        on_wait: Callable[[str], None] | None,
-        stop: asyncio.Event | None = None,
-        queue: Any = None,
-    ) -> None:
+    async def _run(self, tenios: AsyncTenios, options: Options) -> None:
         if tenios.ledger is not self.ledger:
             raise ConfigurationError(
                 "tenios must have the campaign's ledger: AsyncTenios(ledger=ledger)."
@@ -311,23 +300,8 @@ class Campaign:
 
         attempts = Attempts(self._store)
         tasks = Tasks(self._store, self._clock or SYSTEM_CLOCK)
-        following = Following(
-            attempts,
-            tasks,
-            tenios,
-            to_seconds(answer_timeout, "answer_timeout"),
-            to_seconds(end_timeout, "end_timeout"),
-            on_update or (lambda _: None),
-        )
-        await Run(
-            attempts,
-            tasks,
-            following,
-            on_wait or (lambda _: None),
-            stop or asyncio.Event(),
-            max_unknown,
-            queue,
-        ).run()
+        following = Following(attempts, tasks, tenios, options)
+        await Run(attempts, tasks, following, options).run()
 
     def summary(self) -> CampaignSummary:
         """

@@ -20,12 +20,12 @@ from ._rules import ending
 from ._store import to_entry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from tenios_ext import AsyncTenios, CallbackStatus, StatusUpdate
 
     from ._attempts import Attempts
-    from ._models import CampaignEntry
+    from ._models import Options
     from ._rules import Row
     from ._tasks import Tasks
 
@@ -42,9 +42,7 @@ class Following:
     attempts: Attempts
     tasks: Tasks
     tenios: AsyncTenios
-    answer_timeout: float
-    end_timeout: float
-    on_update: Callable[[CampaignEntry], None]
+    options: Options
     _placed: asyncio.Queue[CallbackHandle] = field(factory=asyncio.Queue, init=False)
     _rows: dict[int, Row] = field(factory=dict, init=False)  # by callback
     _ended: dict[str, asyncio.Event] = field(factory=dict, init=False)  # by attempt, for jobs
@@ -64,7 +62,9 @@ class Following:
                 yield await self._placed.get()
 
         updates = self.tenios.watch_many(
-            handles(), answer_timeout=self.answer_timeout, end_timeout=self.end_timeout
+            handles(),
+            answer_timeout=self.options.answer_timeout,
+            end_timeout=self.options.end_timeout,
         )
         async with aclosing(cast("AsyncGenerator[StatusUpdate]", updates)):
             async for update in updates:
@@ -96,7 +96,7 @@ class Following:
 
     def _show(self, row: Row, handle: CallbackHandle, status: CallbackStatus | None = None) -> None:
         entry = to_entry(row)
-        self.on_update(evolve(entry, callback_id=handle.id, status=status or entry.status))
+        self.options.on_update(evolve(entry, callback_id=handle.id, status=status or entry.status))
 
     async def _see(self, update: StatusUpdate) -> None:
         """Record what was seen of a callback."""
@@ -156,7 +156,7 @@ class Following:
                 ended.set()
             self.tasks.wake()
         if row is not None:
-            self.on_update(to_entry(row))
+            self.options.on_update(to_entry(row))
         return row
 
 

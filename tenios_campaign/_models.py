@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,13 +13,14 @@ from tenios_ext import to_e164
 from tenios_ext.shared import is_number, is_one_line, is_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from attrs import Attribute
 
     from tenios_ext import CallbackStatus
 
     from ._hours import OpeningHours
+    from ._worker import Queue
 
 CampaignState = Literal[
     "waiting",
@@ -273,6 +275,23 @@ class CampaignSummary:
         """How many customers there are."""
         failed = self.agent_failed + self.customer_failed + self.rejected
         return self.waiting + self.active + self.talked + failed + self.unknown + self.cancelled
+
+
+def ignore(_: object) -> None:
+    """Do nothing with what is reported."""
+
+
+@frozen(kw_only=True)
+class Options:
+    """How a campaign is run; see :meth:`Campaign.run`. Only workers have a queue."""
+
+    answer_timeout: float
+    end_timeout: float
+    max_unknown: int | None
+    on_update: Callable[[CampaignEntry], None]
+    on_wait: Callable[[str], None]
+    stop: asyncio.Event = field(factory=asyncio.Event)
+    queue: Queue | None = None
 
 
 def to_seconds(value: object, name: str) -> float:

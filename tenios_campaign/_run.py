@@ -25,17 +25,15 @@ from ._tables import lock
 from ._tasks import DATABASE_PAUSE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import sqlalchemy as sa
 
     from tenios_ext import TeniosError
 
     from ._attempts import Attempts
     from ._following import Following
+    from ._models import Options
     from ._rules import Decision, Facts, Row
     from ._tasks import Tasks
-    from ._worker import Queue
 
 #: An attempt that began so long ago is also followed by other processes (seconds).
 _ORPHANED = 30.0
@@ -49,20 +47,12 @@ class _NotNowError(Exception):
 
 @define(eq=False)
 class Run:
-    """
-    See :meth:`Campaign.run`.
-
-    Args:
-        queue: Gives attempts to workers; None for a run, which follows them itself.
-    """
+    """See :meth:`Campaign.run`."""
 
     attempts: Attempts
     tasks: Tasks
     following: Following
-    on_wait: Callable[[str], None]
-    stop: asyncio.Event
-    max_unknown: int | None
-    queue: Queue | None
+    options: Options
     _starting: dict[str, asyncio.Future[None]] = field(factory=dict, init=False)  # by attempt
     _next_look: float = field(default=0.0, init=False)
     _has_looked: bool = field(default=False, init=False)
@@ -70,11 +60,11 @@ class Run:
     async def run(self) -> None:
         """Run until there is nothing to do any more."""
         self.tasks.start(self.following.run())
-        self.tasks.start(self.stop.wait())
+        self.tasks.start(self.options.stop.wait())
         try:
             await self.tasks.change(self._check_kind)
-            if self.queue is not None:
-                self.tasks.start(self.queue.serve(self.following.job, self._orphans))
+            if self.options.queue is not None:
+                self.tasks.start(self.options.queue.serve(self.following.job, self._orphans))
             while await self._step():
                 pass
         finally:
@@ -118,16 +108,20 @@ class Run:
             else:
                 await self._begin(facts.row)
             return True
-        self.on_wait(decision.reason)
-        is_done = decision.action == "drain" or (decision.action == "done" and self.queue is None)
-        if is_done and not self._starting and not self.following and not self.tasks.failure:
+        self.options.on_wait(decision.reason)
+        last = {"drain"} if self.options.queue else {"drain", "done"}
+        is_busy = self._starting or self.following or self.tasks.failure
+        if decision.action in last and not is_busy:
             return False
         await self.tasks.sleep(min(max(decision.until - facts.now, 0.0), LOOK))
         return True
 
     def _decide(self, connection: sa.Connection, row: Row | None = None) -> tuple[Facts, Decision]:
         facts = self.attempts.facts(
-            connection, row, max_unknown=self.max_unknown, is_stopping=self.stop.is_set()
+            connection,
+            row,
+            max_unknown=self.options.max_unknown,
+            is_stopping=self.options.stop.is_set(),
         )
         return facts, decide(facts)
 
@@ -140,7 +134,7 @@ class Run:
         for row in await self._lost_rows(also_young=not self._has_looked):
             if ending(row, 0.0) is not None:
                 await self.following.record(str(row.attempt_key))
-            elif row.ledger_state == "placed" and self.queue is None:
+            elif row.ledger_state == "placed" and self.options.queue is None:
                 self.following.watch(row)
         self._has_looked = True
 
@@ -179,13 +173,13 @@ class Run:
             lock(connection)
             self._check_kind(connection)
             facts, decision = self._decide(connection, row)
-            seconds = self.following.answer_timeout
+            seconds = self.options.answer_timeout
             if decision.action != "start" or not self.attempts.claim(
                 connection, row, facts.now, seconds=seconds
             ):
                 raise _NotNowError
-            if self.queue is not None:
-                self.queue.defer(connection, row.next_key)
+            if self.options.queue is not None:
+                self.options.queue.defer(connection, row.next_key)
             claims.append(facts)
             loop.call_soon_threadsafe(claimed.set)
 
@@ -205,7 +199,7 @@ class Run:
             return
         if claims and claims[0].failures:
             await self.tasks.change(self.attempts.note, None)
-        if self.queue is None:
+        if self.options.queue is None:
             begun = evolve(row, state="ringing", attempt_key=row.next_key, status=None, error=None)
             begun = evolve(begun, attempts=row.attempts + 1, due_at=None)
             self.following.watch(begun, callback.handle)
@@ -236,7 +230,7 @@ class Run:
             await self.tasks.change(self.attempts.note, _signature(error), 0.0)
         rejected = await self.tasks.change(self.attempts.reject, row, str(error))
         if rejected is not None:
-            self.following.on_update(to_entry(rejected))
+            self.options.on_update(to_entry(rejected))
 
     def _is_refused(self, row: Row, error: TeniosError) -> bool:
         """
