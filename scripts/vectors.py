@@ -49,6 +49,12 @@ NUMBERS = """
     +12025550123 +442079460123 +33199001234 +61491570006
 """
 CHALLENGES = ('Basic realm="x"', 'Digest realm="x", nonce="y"', "Bearer", "Negotiate")
+JSON = "application/json"
+MEDIA_TYPES = (
+    "application/json;charset=UTF-8",
+    "application/json; charset=utf-8; x=y",
+    "Application/JSON",
+)
 ENDINGS = """
     ABORTED ANSWERED BUSY CANCELED CANCELLED CLOSED COMPLETE COMPLETED DECLINED DELETED DONE DROPPED
     END ENDED ERROR EXPIRED FAIL FAILED FINAL FINISHED HANGUP HUNGUP IDLE INVALID MISSED NO_ANSWER
@@ -68,7 +74,7 @@ def response(
     status: int = 200, body: object = None, text: str | None = None, **headers: str
 ) -> Json:
     """Return a response with a JSON body, with a text, or with neither."""
-    kind = "application/json" if text is None else "text/plain"
+    kind = JSON if text is None else "text/plain"
     content = {"text": text} if text is not None else {} if body is None else {"body": body}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return {"status": status, "headers": {"Content-Type": kind, **named}, **content}
@@ -185,6 +191,8 @@ def start_vectors() -> list[Json]:
     ]
     places = [response(200, body) for body in elsewhere]
     places += [response(200, text=text) for text in ("10", "id=10", "<id>10</id>", 'OK {"id": 10}')]
+    json_texts = [f'{{"id": {value}}}' for value in ("1e400", "NaN", "Infinity", "0x0A")]
+    places += [response(200, text=text, Content_Type=JSON) for text in json_texts]
     places += [response(200, {}, Location="/callback/10"), response(200, {}, X_Callback_Id="10")]
     bodies = (error(400), response(400, {}), response(400), response(400, text="10 is refused"))
     return [
@@ -361,6 +369,18 @@ def report_vectors() -> list[Json]:
         )
 
     return [
+        vector(
+            "a Content-Type may have parameters, and any case of letters",
+            *(
+                call(
+                    response(200, {"status": "DISCONNECTED"}, Content_Type=each),
+                    start=response(200, {"id": 10}, Content_Type=each),
+                    outcome="connected",
+                    statuses=["DISCONNECTED"],
+                )
+                for each in MEDIA_TYPES
+            ),
+        ),
         polled("a failed request between does not repeat a status", *interrupted, statuses=course),
         *(
             polled(
@@ -413,7 +433,7 @@ def pause_vectors() -> list[Json]:
         limited = {"pause": pause} if pause else {}
         return {
             **error(status),
-            "headers": {"Content-Type": "application/json", name: seconds},
+            "headers": {"Content-Type": JSON, name: seconds},
             **limited,
         }
 
