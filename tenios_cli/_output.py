@@ -36,6 +36,7 @@ _IN_OPTIONS = {
     r"^dtmf_key\b": "--dtmf-key",
     r"^name (?=must)": "--campaign ",
     r"\bmax_active\b": "--max-active",
+    r" of seconds(.*), or a timedelta of such": r" of seconds\1",
     r"^(delay|key|reason)\b(?= (?:is|has|must|contains)\b)": r"--\1",
     r"region='([A-Z]{2})'": r"--region \1",
     r"allow_special_numbers=True": "--allow-special-numbers (or TENIOS_ALLOW_SPECIAL_NUMBERS=1)",

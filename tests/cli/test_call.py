@@ -62,7 +62,10 @@ def test_call_exits_with_the_code_of_the_outcome(
         (["112", "--region", "DE"], "is an emergency number"),
         ([NUMBER, "--dtmf-key", "x"], ": --dtmf-key must be one phone key"),
         ([NUMBER, "--agent-announcement", ""], ": --agent-announcement is empty"),
-        ([NUMBER, "--delay", "999999h"], ": --delay must be between 0 and"),
+        (
+            [NUMBER, "--delay", "999999h"],
+            ": --delay must be a whole number of seconds from 0 to 2147483647, got",
+        ),
         (["0900 1234567", "--region", "DE"], "allow it: --allow-special-numbers (or TENIOS"),
         ([NUMBER, "--key", "a"], "Use --ledger sqlite:///callbacks.db, or set TENIOS_LEDGER."),
     ],

@@ -23,7 +23,8 @@ HINT = "Use the fixture `tenios` or `async_tenios`"
 
 def run(pytester: pytest.Pytester, code: str) -> pytest.RunResult:
     """
-    Run a test file in a process of its own, without other plugins and without a network.
+    Run a test file in a separate process, without a network and with no other plugin than anyio's,
+    which comes with httpx.
 
     The result's ``errlines`` has the error of each test that failed, as JSON.
     """
@@ -99,7 +100,7 @@ def _run(folder: Path, environment: dict[str, str]) -> None:
     for stream in (1, 2):
         os.dup2(output, stream)
     # To find the source of each line of a traceback takes half of the time.
-    options = ["--tb=line", "-p", "no:cacheprovider", "-p", PLUGIN]
+    options = ["--tb=line", "-p", "no:cacheprovider", "-p", "anyio", "-p", PLUGIN]
     options += ["-W", "ignore:Module already imported"]  # The plugin is, and has no assertions.
     with Path("errors").open("w") as errors:
         sys.exit(pytest.main(options, plugins=[_Observer(errors)]))
