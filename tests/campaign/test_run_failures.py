@@ -1,0 +1,243 @@
+"""Running a campaign when callbacks are refused, outcomes are unknown or TENIOS has trouble."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from support.campaigns import client, counts, customers, most_in_progress, run
+
+from tenios_campaign import Campaign, CampaignEntry, Customer
+from tenios_ext import (
+    BadCredentialsError,
+    InvalidArgumentError,
+    RejectedError,
+    StatusUnavailableError,
+)
+from tenios_simulator import Scenario, Simulator, faults
+
+if TYPE_CHECKING:
+    from tenios_ext.ledger import Ledger
+
+pytestmark = pytest.mark.usefixtures("exact_time")
+
+TALK = Scenario.answered(talking=20)
+
+
+def starts(simulator: Simulator) -> list[float]:
+    """Return when the callbacks were started, in seconds since the first."""
+    times = [callback.started_at for callback in simulator.callbacks]
+    return [each - times[0] for each in times]
+
+
+def test_number_that_tenios_refuses_is_rejected_and_no_other(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    simulator.inject(faults.HttpError(400), on="init", number="+492214710002")
+    campaign = Campaign(sqlite)
+    campaign.add(customers(3), attempts=3)
+    assert counts(run(simulator, sqlite)) == {"talked": 2, "rejected": 1}
+    rejected = list(campaign.entries())[1]
+    assert (rejected.state, rejected.attempts) == ("rejected", 0)
+    assert "400" in str(rejected.error)
+    assert campaign.retry(state="rejected") == 1
+    assert counts(run(simulator, sqlite)) == {"talked": 3}
+
+
+def test_numbers_that_the_client_does_not_allow_are_rejected_until_they_are_put_back(
+    sqlite: Ledger,
+) -> None:
+    simulator = Simulator(scenario=TALK)
+    campaign = Campaign(sqlite)
+    campaign.add(customers(2))
+    summary = run(simulator, sqlite, settings={"allowed_numbers": ["+492214710001"]})
+    assert counts(summary) == {"talked": 1, "rejected": 1}
+    assert "allowed numbers" in str(list(campaign.entries())[1].error)
+    campaign.retry("order-2")
+    assert counts(run(simulator, sqlite)) == {"talked": 2}
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_is_refused_for_all_ends_the_run_and_rejects_nobody(
+    status: int, sqlite: Ledger
+) -> None:
+    """
+    As with a wrong access key, or another server at the base URL. With the right one, the campaign
+    continues.
+    """
+    simulator = Simulator(scenario=TALK)
+    simulator.inject(faults.HttpError(status), on="init", times=None)
+    Campaign(sqlite).add(customers(3), attempts=1)
+    with pytest.raises(RejectedError):
+        run(simulator, sqlite, max_active=2)
+    assert counts(Campaign(sqlite).summary()) == {"waiting": 3}
+    simulator.clear_faults()
+    assert counts(run(simulator, sqlite)) == {"talked": 3}
+    assert {entry.attempts for entry in Campaign(sqlite).entries()} == {1}
+
+
+def test_client_with_a_wrong_configuration_ends_the_run_and_the_right_one_continues(
+    sqlite: Ledger,
+) -> None:
+    simulator = Simulator(scenario=TALK)
+    Campaign(sqlite).add(customers(2))
+    with pytest.raises(BadCredentialsError):
+        run(simulator, sqlite, settings={"callback_config_id": "WRONG"}, max_active=1)
+    with pytest.raises(InvalidArgumentError, match="no callback config id"):
+        run(simulator, sqlite, settings={"callback_config_id": None})
+    assert counts(Campaign(sqlite).summary()) == {"waiting": 2}
+    assert counts(run(simulator, sqlite)) == {"talked": 2}
+    assert sorted(simulator.dialled) == ["+492214710001", "+492214710002"]
+
+
+def test_blocked_number_is_not_called_and_stops_no_other(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    campaign = Campaign(sqlite)
+    campaign.add(customers(5))
+    for number in range(1, 5):
+        sqlite.block(f"+49221471{number:04d}", reason="asked for it")
+    summary = run(simulator, sqlite, max_active=1)
+    assert counts(summary) == {"talked": 1, "rejected": 4}
+    assert summary.trouble is None
+    assert "asked for it" in str(next(campaign.entries()).error)
+    assert simulator.dialled == ["+492214710005"]
+
+
+def test_number_in_a_call_of_a_program_waits(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    Campaign(sqlite).add(customers(2))
+
+    async def dial() -> None:
+        async with client(simulator, sqlite) as tenios:
+            await tenios.start_callback("+492214710001", key="order-1")
+
+    def end(entry: CampaignEntry) -> None:
+        if entry.key == "order-2" and entry.state == "talked":
+            sqlite.database.record_status(10, "DISCONNECTED", later=[])
+
+    asyncio.run(dial())
+    only_one = {"one_call_per_number": True}
+    assert counts(run(simulator, sqlite, settings=only_one, on_update=end)) == {"talked": 2}
+    assert simulator.dialled == ["+492214710001", "+492214710002", "+492214710001"]
+
+
+def test_configuration_of_one_customer_stops_no_other(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    wrong = Customer("wrong", "+492214710009", callback_config_id="WRONG")
+    Campaign(sqlite).add([wrong, *customers(2)])
+    assert counts(run(simulator, sqlite, max_active=1)) == {"talked": 2, "rejected": 1}
+
+
+def test_busy_tenios_is_tried_again_after_its_pause(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    simulator.inject(faults.HttpError(429, retry_after=100), on="init", times=2)
+    Campaign(sqlite).add(customers(1))
+    begin = simulator.clock.now()
+    assert counts(run(simulator, sqlite)) == {"talked": 1}
+    [callback] = simulator.callbacks
+    assert callback.started_at - begin >= 200
+    assert [entry.attempts for entry in Campaign(sqlite).entries()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"), [(faults.HttpError(500), "unknown"), (faults.HttpError(400), "rejected")]
+)
+def test_trouble_for_all_costs_few_customers(
+    fault: faults.Fault, state: str, sqlite: Ledger
+) -> None:
+    """An hour in which TENIOS or a gateway fails in the same way each time."""
+    simulator = Simulator(scenario=TALK)
+    simulator.inject(fault, on="init", times=None)
+    Campaign(sqlite).add(customers(30))
+    reasons: set[str] = set()
+    end = simulator.clock.now() + 3600
+
+    def wait(reason: str) -> None:
+        reasons.add(reason)
+        if simulator.clock.now() > end:
+            simulator.clear_faults()
+
+    summary = run(simulator, sqlite, max_active=50, on_wait=wait)
+    failed = getattr(summary, state)
+    assert 3 <= failed <= 15
+    assert summary.talked == 30 - failed
+    assert any("trying again in" in each for each in reasons)
+
+
+def test_unknown_outcomes_are_never_tried_again_and_end_the_run_if_asked(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    simulator.inject(faults.Drop(), on="init", number="+492214710002")
+    campaign = Campaign(sqlite)
+    campaign.add(customers(3), attempts=3)
+    assert counts(run(simulator, sqlite, max_active=1, max_unknown=1)) == {
+        "talked": 1, "waiting": 1, "unknown": 1,
+    }  # fmt: skip
+    assert counts(run(simulator, sqlite)) == {"talked": 2, "unknown": 1}
+    assert Counter(simulator.dialled)["+492214710002"] == 1
+    unknown = list(campaign.entries())[1]
+    assert (unknown.state, unknown.attempts) == ("unknown", 1)
+    assert "Phones may be ringing" in str(unknown.error)
+    assert [entry.key for entry in sqlite.entries(state="unknown")] == [unknown.attempt_key]
+
+
+def test_unknown_outcome_counts_as_in_progress_until_no_phone_can_ring(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=Scenario.answered(talking=60))
+    simulator.inject(faults.Drop(), on="init", times=2)
+    Campaign(sqlite).add(customers(4))
+    summary = run(simulator, sqlite, max_active=2, answer_timeout=200)
+    assert counts(summary) == {"talked": 2, "unknown": 2}
+    assert starts(simulator)[2] >= 190
+    assert most_in_progress(simulator.callbacks) == 2
+
+
+def test_callback_that_nobody_answers_in_time_is_unknown_also_in_the_ledger(
+    sqlite: Ledger,
+) -> None:
+    simulator = Simulator(scenario=[Scenario.manual(), TALK])
+    Campaign(sqlite).add(customers(2), attempts=3)
+    assert counts(run(simulator, sqlite, max_active=1, answer_timeout=100)) == {
+        "talked": 1, "unknown": 1,
+    }  # fmt: skip
+    assert starts(simulator)[1] >= 200, "it may ring a while longer"
+    [unknown] = sqlite.entries(state="unknown")
+    assert unknown.key == "default/order-1/1"
+    sqlite.resolve(unknown.key, placed=True)
+    assert counts(run(simulator, sqlite)) == {"talked": 2}
+
+
+def test_operator_who_finds_that_no_phone_rang_lets_the_customer_be_called(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    simulator.inject(faults.HttpError(500), on="init")
+    campaign = Campaign(sqlite)
+    campaign.add(customers(1), attempts=1)
+    assert counts(run(simulator, sqlite)) == {"unknown": 1}
+    sqlite.resolve("default/order-1/1", placed=False)
+    assert counts(run(simulator, sqlite)) == {"talked": 1}
+    assert simulator.dialled == ["+492214710001"]
+    assert [entry.attempts for entry in campaign.entries()] == [1]
+
+
+def test_callback_is_followed_after_statuses_were_not_available(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    simulator.inject(faults.HttpError(500), on="status", times=20)
+    Campaign(sqlite).add(customers(1))
+    assert counts(run(simulator, sqlite, answer_timeout=100)) == {"talked": 1}
+
+
+def test_refused_statuses_end_the_run_and_the_next_one_resumes(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    simulator.inject(faults.HttpError(403), on="status", times=None)
+    Campaign(sqlite).add(customers(2))
+    with pytest.raises(StatusUnavailableError):
+        run(simulator, sqlite)
+    simulator.clear_faults()
+    assert counts(run(simulator, sqlite)) == {"talked": 2}
+    assert len(simulator.callbacks) == 2
+
+
+def test_callback_that_tenios_does_not_know_is_unknown(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    Campaign(sqlite).add(customers(1), attempts=2)
+    simulator.inject(faults.HttpError(400), on="status", times=None)
+    assert counts(run(simulator, sqlite)) == {"unknown": 1}
