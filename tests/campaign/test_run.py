@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from support.campaigns import client, counts, customers, most_in_progress, run
+from support.campaigns import client, counts, customers, most_in_progress, run, starts
 
 from tenios_campaign import Campaign, CampaignEntry, Customer, OpeningHours
 from tenios_ext import (
@@ -23,12 +23,6 @@ from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Scenario, Simulator
 pytestmark = pytest.mark.usefixtures("exact_time")
 
 TALK = Scenario.answered(talking=20)
-
-
-def starts(simulator: Simulator) -> list[float]:
-    """Return when the callbacks were started, in seconds since the first."""
-    times = [callback.started_at for callback in simulator.callbacks]
-    return [each - times[0] for each in times]
 
 
 def test_each_customer_is_called_until_it_was_reached(sqlite: Ledger) -> None:

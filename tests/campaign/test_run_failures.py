@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from support.campaigns import client, counts, customers, most_in_progress, run
+from support.campaigns import client, counts, customers, most_in_progress, run, starts
 
 from tenios_campaign import Campaign, CampaignEntry, Customer
 from tenios_ext import (
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("exact_time")
 
 TALK = Scenario.answered(talking=20)
-
-
-def starts(simulator: Simulator) -> list[float]:
-    """Return when the callbacks were started, in seconds since the first."""
-    times = [callback.started_at for callback in simulator.callbacks]
-    return [each - times[0] for each in times]
 
 
 def test_number_that_tenios_refuses_is_rejected_and_no_other(sqlite: Ledger) -> None:

@@ -60,6 +60,12 @@ def counts(summary: CampaignSummary) -> dict[str, int]:
     return {name: count for name, count in asdict(summary).items() if name in states and count}
 
 
+def starts(simulator: Simulator) -> list[float]:
+    """Return when the callbacks were started, in seconds since the first."""
+    times = [callback.started_at for callback in simulator.callbacks]
+    return [each - times[0] for each in times]
+
+
 def most_in_progress(callbacks: Iterable[SimulatedCallback]) -> int:
     """Return how many callbacks were in progress at the same time, as the simulator saw it."""
     timelines = [callback.timeline for callback in callbacks]
