@@ -319,6 +319,12 @@ def test_proxy_is_used_for_other_machines_only(mode: str, monkeypatch: pytest.Mo
         ("https://tenios.invalid", None, {"ALL_PROXY": 0, "HTTPS_PROXY": 1}, 1),
         ("https://tenios.invalid", None, {"HTTPS_PROXY": 0, "NO_PROXY": "tenios.invalid"}, None),
         ("https://tenios.invalid", None, {"HTTPS_PROXY": 0, "NO_PROXY": "other.invalid"}, 0),
+        (
+            "https://tenios.invalid",
+            None,
+            {"HTTPS_PROXY": 0, "NO_PROXY": "tenios.invalid:443"},
+            None,
+        ),
         ("https://tenios.invalid", 1, {"HTTPS_PROXY": 0, "NO_PROXY": "*"}, 1),
         (LOCAL, None, {"HTTP_PROXY": 0}, None),
         (LOCAL, 1, {}, 1),
