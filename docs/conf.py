@@ -6,11 +6,12 @@ command-line.md is also the man page.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from docutils.nodes import reference
 
 import tenios_ext
+import tenios_simulator
 
 if TYPE_CHECKING:
     from docutils.nodes import document
@@ -27,6 +28,9 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 smartquotes = False  # They turn the dashes of --simulator into one.
+
+for module in (tenios_ext, tenios_simulator):  # autodoc does not see what is imported on first use
+    vars(module).update({name: getattr(module, name) for name in module.__all__})
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -60,11 +64,11 @@ def _readable_signature(
 ) -> tuple[str, str | None] | None:
     """
     Write defaults as in source code, and leave out the constructors of errors, which only this
-    package calls.
+    package calls, and of protocols.
     """
     if signature is None:
         return None
-    if what == "exception":
+    if what == "exception" or signature == "(*args, **kwargs)":
         return "", None
     signature = re.sub(r"<function (\w+)>", r"\1", signature)
     signature = re.sub(r"<[\w.]+\.(\w+) object>", r"\1()", signature)
@@ -72,15 +76,18 @@ def _readable_signature(
     return signature, returns
 
 
-def _plain_property(
-    _: Sphinx, what: str, __: str, ___: object, ____: object, lines: list[str]
+def _property_or_error(
+    _: Sphinx, what: str, __: str, thing: Any, ___: object, lines: list[str]
 ) -> None:
     """
     Begin properties with an empty comment, because napoleon would take the first line up to a colon
-    for a type.
+    for a type, and errors with their base classes.
     """
     if what == "property":
         lines[:0] = ["..", ""]
+    if what == "exception":
+        bases = ", ".join(f":exc:`{base.__name__}`" for base in thing.__bases__)
+        lines[:0] = [f"Bases: {bases}", ""]
 
 
 def _public_titles(_: Sphinx, page: document, __: str) -> None:
@@ -93,9 +100,16 @@ def _public_titles(_: Sphinx, page: document, __: str) -> None:
             link["reftitle"] = re.sub(r"\._\w+(?=\.)", "", link["reftitle"])
 
 
+def _language(_: Sphinx, page: str, __: str, context: dict[str, Any], ___: object) -> None:
+    """Mark the German pages as German."""
+    if page.startswith("de/"):
+        context["language"] = "de"
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", _unlink_files)
     app.connect("autodoc-process-signature", _readable_signature)
-    app.connect("autodoc-process-docstring", _plain_property, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", _property_or_error, priority=400)  # before napoleon
     app.connect("doctree-resolved", _public_titles)
+    app.connect("html-page-context", _language)

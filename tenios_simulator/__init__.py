@@ -10,8 +10,8 @@ internet.
     with simulator.client() as tenios:
         assert tenios.start_callback("+49 221 4710123").wait().failed_party == "customer"
 
-    simulator.inject(faults.Drop(), on="init")  # the next callback is started, but the response is
-    lost
+    # The next callback is started, but the response is lost.
+    simulator.inject(faults.Drop(), on="init")
 
 Time is virtual by default: a call of ten minutes is over at once. ``Simulator(real_time=True)``
 uses the system's clock instead, and ``tenios simulate`` serves the simulator over HTTP. The package

@@ -3,10 +3,12 @@ Faults of the connection and of the server, to be injected into a simulator.
 
 ::
 
-    simulator.inject(faults.Drop(), on="init")                    # the next callback is started,
-    but the response is lost simulator.inject(faults.HttpError(503), nth=2, times=3)       # the
-    second to fourth status request for each callback simulator.inject(faults.Malformed(),
-    times=None, probability=0.1)  # one status request in ten, indefinitely
+    # The next callback is started, but the response is lost.
+    simulator.inject(faults.Drop(), on="init")
+    # The second to fourth status request for each callback fail.
+    simulator.inject(faults.HttpError(503), nth=2, times=3)
+    # One status request in ten fails, indefinitely.
+    simulator.inject(faults.Malformed(), times=None, probability=0.1)
 
 Faults apply only to valid requests: one that is rejected anyway, for its content or its
 credentials, uses up no fault.
