@@ -200,7 +200,7 @@ def curl(command: Command, address: str) -> str:
 def test_curl_commands_for_the_control_api_succeed_while_a_phone_rings() -> None:
     found = [
         command
-        for command in commands(ROOT / "docs/simulator.md")
+        for command in commands(ROOT / "docs/testing.md")
         if command.line.startswith("curl ")
     ]
     assert found

@@ -137,7 +137,7 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
             f"a first pause of {_polling._FIRST_RING:g} seconds",
             f"The minimum is {_polling.MIN_INTERVAL:g} seconds",
         ],
-        "docs/simulator.md": [
+        "docs/testing.md": [
             f"{_request_log._MAX_REQUESTS:,} requests and {_engine._MAX_CALLBACKS:,} callbacks",
             f"{_engine._MAX_BYTES >> 20} MiB of text",
             f"more than {faults._MAX_INJECTIONS:,} faults",
@@ -191,7 +191,7 @@ def test_table_of_fixtures_has_each_fixture_of_the_plugin() -> None:
 
 
 def test_table_of_numbers_has_each_number_with_its_description() -> None:
-    rows = table("docs/simulator.md", "number | what happens")
+    rows = table("docs/testing.md", "number | what happens")
     assert rows == [
         [f"`{number.display}`", number.description] for number in MAGIC_NUMBERS.values()
     ]
