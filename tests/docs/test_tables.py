@@ -27,7 +27,7 @@ from tenios_ext import (
     _watch_many,
     is_final,
 )
-from tenios_ext.ledger import Ledger, LedgerState, _claim, _database
+from tenios_ext.ledger import Ledger, LedgerState, _claim
 from tenios_simulator import (
     MAGIC_NUMBERS,
     Scenario,
@@ -150,7 +150,7 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
                 f"twice `timeout` plus {_attempt.longest_exchange(0) + _claim.CLAIM_SECONDS:g} "
                 "seconds"
             ),
-            f"Each statement has {_database.LIMIT:g} seconds",
+            f"at most {_claim.CLAIM_SECONDS:g} seconds before the request",
             f"the longest call, {_polling.END_TIMEOUT / 3600:g} hours",
             f"for {_polling.ANSWER_TIMEOUT / 60:g} minutes after its delay",
         ],
