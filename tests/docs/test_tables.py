@@ -22,7 +22,6 @@ from tenios_ext import (
     _attempt,
     _connections,
     _polling,
-    _responses,
     _settings,
     _watch_many,
     is_final,
@@ -129,8 +128,6 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
         "docs/watching.md": [
             f"`answer_timeout` ({_polling.ANSWER_TIMEOUT:g} seconds)",
             f"`end_timeout` ({_polling.END_TIMEOUT / 3600:g} hours)",
-            f"at most {_responses._MAX_STATUS} characters",
-            f"At most {_polling.MAX_UNKNOWN_STATUSES} such statuses",
             f"every {_polling._STARTING:g} seconds before a phone rings",
             f"every {_polling._RINGING:g} seconds while a phone rings",
             f"every {_polling._CONNECTED:g} seconds while agent and customer are connected",
