@@ -90,14 +90,16 @@ def _property_or_error(
         lines[:0] = [f"Bases: {bases}", ""]
 
 
-def _public_titles(_: Sphinx, page: document, __: str) -> None:
+def _adapt_links(app: Sphinx, page: document, _: str) -> None:
     """
-    Show the public name of a class, not the private module it is defined in, if the mouse is over a
-    link to it.
+    Show the public name of a class, not its private module, when the mouse is over a link to it.
+    In the man page, keep only the text of links to pages, or an empty <> would follow it.
     """
-    for link in page.findall(reference):
+    for link in list(page.findall(reference)):
         if "reftitle" in link:
             link["reftitle"] = re.sub(r"\._\w+(?=\.)", "", link["reftitle"])
+        if app.builder.name == "man" and link.get("internal"):
+            link.replace_self(link.children)
 
 
 def _language(_: Sphinx, page: str, __: str, context: dict[str, Any], ___: object) -> None:
@@ -111,5 +113,5 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", _unlink_files)
     app.connect("autodoc-process-signature", _readable_signature)
     app.connect("autodoc-process-docstring", _property_or_error, priority=400)  # before napoleon
-    app.connect("doctree-resolved", _public_titles)
+    app.connect("doctree-resolved", _adapt_links)
     app.connect("html-page-context", _language)

@@ -100,6 +100,7 @@ def test_man_page_has_each_command(tmp_path: Path, doctrees: Path) -> None:
     page = (tmp_path / "tenios.1").read_text()
     assert '.\\" Man page' in page
     assert [name for name in COMMANDS if name not in page] == []
+    assert r"\%<" not in page, "a link to a page, which the man page does not have"
 
 
 def test_links_within_the_site_resolve(site: dict[str, str]) -> None:
