@@ -28,11 +28,11 @@ _BAR_WIDTH = 40
 
 class CampaignLive(CampaignLines):
     """
-    Draws the counts, and redraws them in place. Prints lines instead if that fails.
+    Draws the counts and redraws them in place; prints lines if that fails.
 
     Args:
         stdout: The terminal.
-        console: The same for rich.
+        console: The terminal, for rich.
     """
 
     shows_counts = True
@@ -47,29 +47,24 @@ class CampaignLive(CampaignLines):
         self._picture = Picture(stdout, console, self._draw, is_kept=False)
 
     def entry(self, entry: CampaignEntry) -> None:
-        """Leave it to the counts."""
         if not self._picture.is_shown:
             super().entry(entry)
 
     def counts(self, summary: CampaignSummary) -> None:
-        """Change the picture."""
         self._newest = summary
         if self._first is None:
             self._first = summary
             self._picture.show()
 
     def waits(self, reason: str) -> None:
-        """Show the reason below the counts."""
         self._reason = reason
         if not self._picture.is_shown:
             super().waits(reason)
 
     def note(self, text: str) -> None:
-        """Show the text below the counts."""
         self._notes.append(text)
 
     def close(self) -> None:
-        """Stop drawing, and remove the picture, which the summary replaces."""
         self._picture.close()
 
     def _draw(self) -> Group:
@@ -97,6 +92,6 @@ class CampaignLive(CampaignLines):
 
 
 def live_output(stdout: SafeStream) -> CampaignLive | None:
-    """Return what draws a campaign at this terminal; None if it cannot be drawn there."""
+    """Return the live output for this terminal; None if it cannot redraw."""
     console = console_for(stdout, min_height=_MIN_HEIGHT)
     return None if console is None else CampaignLive(stdout, console)

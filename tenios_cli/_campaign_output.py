@@ -1,7 +1,4 @@
-"""
-What `tenios campaign` prints: lines for people, JSON objects for programs. The live picture is in
-``_campaign_live``.
-"""
+"""The output of `tenios campaign`. The live picture is in ``_campaign_live``."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from ._output import JsonOutput, LinesOutput, Output, describe_status, one_line,
 if TYPE_CHECKING:
     from tenios_campaign import CampaignEntry, CampaignSummary
 
-#: How each state is called.
+#: The printed names of the states.
 STATES = {
     "waiting": "waiting",
     "ringing": "ringing",
@@ -31,26 +28,26 @@ STATES = {
 
 
 class CampaignOutput(Output):
-    """Prints what happens in a campaign."""
+    """Prints the changes of a campaign."""
 
-    #: Whether the counts are to be updated each second.
+    #: Whether to call counts() each second.
     shows_counts: bool = False
 
     def entry(self, entry: CampaignEntry) -> None:
-        """An entry has changed."""
+        """Called when an entry has changed."""
 
     def counts(self, summary: CampaignSummary) -> None:
-        """The counts may have changed."""
+        """Called when the counts may have changed."""
 
     def waits(self, reason: str) -> None:
-        """No callback can be started; there may be a special reason."""
+        """Called when no callback can be started; *reason* may be empty."""
 
     def note(self, text: str) -> None:
-        """The user should know this."""
+        """Print a message for the user."""
         click.echo(text, err=True)
 
     def summary(self, summary: CampaignSummary) -> None:
-        """The counts at the end."""
+        """Print the final counts."""
 
 
 def _describe(entry: CampaignEntry) -> str:
@@ -83,11 +80,11 @@ class CampaignLines(LinesOutput, CampaignOutput):
         self._reason = ""
 
     def entry(self, entry: CampaignEntry) -> None:
-        """Print the time, the key, the attempt and what has happened."""
+        """Print the time, key, attempt and state."""
         click.echo(f"{_now()}  {entry.key}  attempt {entry.attempts}  {_describe(entry)}")
 
     def waits(self, reason: str) -> None:
-        """Print the reason once."""
+        """Print each new reason once."""
         kind = reason.partition(" in ")[0]
         if kind != self._reason and (reason or self._reason):
             self._reason = kind
@@ -98,7 +95,7 @@ class CampaignLines(LinesOutput, CampaignOutput):
         for state, name in STATES.items():
             click.echo(f"{name:20}  {getattr(summary, state):6}")
         if summary.paused:
-            click.echo("Paused: run `tenios campaign resume` to continue.")
+            click.echo("Paused. Run `tenios campaign resume` to continue.")
 
 
 class CampaignJson(JsonOutput, CampaignOutput):

@@ -1,7 +1,7 @@
 """
-The clients that the commands use: of TENIOS, or of a simulator.
+The clients of the commands, for TENIOS or for a simulator.
 
-Functions import the client, here and in the commands: completion in the shell and ``--help`` must
+Here and in the commands, functions import the client, because shell completion and ``--help`` must
 not wait for it.
 """
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 def make_client(simulator: str | None, *, ledger: Ledger | None = None, **settings: Any) -> Tenios:
     """
-    Return a client. Raises ConfigurationError if a setting is missing or wrong.
+    Return a client. Raises ConfigurationError if a setting is missing or invalid.
 
     Args:
         simulator: The value of ``--simulator``; None for TENIOS.
         ledger: The ledger of ``--ledger``; None to take it from the environment.
-        settings: Others; None to take one from the environment.
+        settings: Other arguments; None to take one from the environment.
     """
     from tenios_ext import Tenios
 
@@ -35,14 +35,14 @@ def make_client(simulator: str | None, *, ledger: Ledger | None = None, **settin
 
 
 def make_async_client(simulator: str | None, **settings: Any) -> AsyncTenios:
-    """Return the same for asyncio, with more settings."""
+    """Return a client for asyncio; see :func:`make_client`."""
     from tenios_ext import AsyncTenios
 
     return AsyncTenios(**{**client_arguments(simulator), **settings})
 
 
 def client_arguments(simulator: str | None) -> dict[str, Any]:
-    """Return the arguments that make a client use the simulator; none for TENIOS."""
+    """Return the arguments of a client for the simulator; none for TENIOS."""
     if simulator is None:
         return {}
     from tenios_ext.shared import requires_extra
@@ -53,7 +53,7 @@ def client_arguments(simulator: str | None) -> dict[str, Any]:
         "access_key": ACCESS_KEY,
         "callback_config_id": CALLBACK_CONFIG_ID,
         "base_url": BASE_URL if simulator == IN_PROCESS else simulator,
-        # TENIOS_LEDGER records real callbacks, and a simulator's have the same ids.
+        # TENIOS_LEDGER contains real callbacks. Those of a simulator may have the same ids.
         "ledger": False,
     }
     if simulator != IN_PROCESS:

@@ -1,4 +1,4 @@
-"""What an error means for the exit code."""
+"""The exit codes of errors."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class CommandError(click.ClickException):
 
 
 def code_of_error(error: BaseException) -> ExitCode | None:
-    """Return the exit code for *error*; None if it is not one that the client documents."""
+    """Return the exit code of *error*; None if the client does not document the error."""
     return next(
         (_CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _CODES), None
     )
 
 
 def add_place(error: BaseException) -> None:
-    """Add a note to an error that should not have happened: where it was raised."""
+    """Add a note to an unexpected error that says where it was raised."""
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
     if traceback is not None:
         place = f"{traceback.tb_frame.f_globals.get('__name__')}, line {traceback.tb_lineno}"
-        error.add_note(f"This is unexpected; please report it (raised in {place}).")
+        error.add_note(f"This error is unexpected. Please report it (raised in {place}).")

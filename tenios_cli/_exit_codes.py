@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """What the exit code of a command means; see ``EPILOG``."""
+    """The exit codes; ``LIST`` has their meanings."""
 
     OK = 0
     FAILED = 1
@@ -21,25 +21,42 @@ class ExitCode(IntEnum):
     OUTCOME_UNKNOWN = 6
     TIMED_OUT = 7
     STATUS_UNAVAILABLE = 8
-    # 128 plus the number of the signal, as shells have it.
+    # 128 plus the signal's number, as in shells.
     HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
 
-EPILOG = """
-Exit codes: 0 success (a callback that was watched was connected), 1 any other failure, such as
-output that cannot be written, 2 wrong usage, 3 the agent could not be reached, 4 the customer could
-not be reached, 5 no callback was started or a setting is missing or wrong, 6 the outcome is unknown
-and phones may be ringing, 7 a time limit has passed, 8 the status could not be fetched, 130
-interrupted by Ctrl-C, 129 or 143 ended by SIGHUP or SIGTERM. The result of a callback that was
-watched is the exit code even if output cannot be written. After 1, 7, 8 and the signals, phones may
-be ringing, too.
+LIST = """\b
+Exit codes:
+  0    success; a callback that was followed was connected
+  1    any other failure
+  2    wrong usage
+  3    the agent could not be reached
+  4    the customer could not be reached
+  5    no callback was started, or a setting is missing or invalid
+  6    the outcome is unknown; phones may be ringing
+  7    --answer-timeout or --end-timeout has passed
+  8    the status could not be fetched
+  129  ended by SIGHUP
+  130  interrupted by Ctrl-C
+  143  ended by SIGTERM
+
+After 1, 7, 8, 129, 130 and 143, phones may also be ringing.
+"""
+SEE_LIST = "Exit codes: see `tenios --help`."
+CAMPAIGN_LIST = """\b
+Exit codes:
+  0    all customers were called, as far as possible
+  5    TENIOS rejects every callback, or a customer was rejected
+  6    the outcome for a customer is unknown
+
+For other codes, see `tenios --help`.
 """
 
 
 def code_of_outcome(outcome: Outcome) -> ExitCode:
-    """Return the exit code for a callback that has ended."""
+    """Return the exit code of a callback that has ended."""
     if outcome.failed_party is None:
         return ExitCode.OK
     return ExitCode.AGENT_FAILED if outcome.failed_party == "agent" else ExitCode.CUSTOMER_FAILED

@@ -1,7 +1,4 @@
-"""
-Live pictures at a terminal, and that of a call. Imported only if rich is installed, which is in the
-extra ``cli``.
-"""
+"""Live pictures at a terminal. Imported only if rich is installed."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ _WAITING, _RINGING, _FAILED, _NOT_CALLED = (
     "not called",
 )
 _ANSWERED, _CONNECTED, _ENDED = "answered", "connected", "call has ended"
-# What is shown of the agent and of the customer.
+# The states of the agent and of the customer.
 _LEGS = {
     "REQUESTED": (_WAITING, _WAITING),
     "ACCEPTED": (_WAITING, _WAITING),
@@ -55,9 +52,9 @@ class Picture:
 
     Args:
         stdout: The terminal.
-        console: The same for rich.
-        draw: Returns what is to be shown now.
-        is_kept: Whether the last picture stays when it is closed.
+        console: The terminal, for rich.
+        draw: Returns the current picture.
+        is_kept: Whether the last picture stays after :meth:`close`.
     """
 
     def __init__(
@@ -80,28 +77,24 @@ class Picture:
 
     @property
     def is_shown(self) -> bool:
-        """Whether it is drawn."""
         return self._live.is_started
 
     def show(self) -> None:
-        """Draw it from now on, unless that fails."""
+        """Start drawing, unless that fails."""
         self._stdout.shows_controls = True
         try:
             self._live.start()
-        except Exception:  # noqa: BLE001 - no call is to be lost over a picture of it
+        except Exception:  # noqa: BLE001 - a picture must not end a call
             self.close()
 
     def close(self) -> None:
-        """Stop drawing."""
-        with suppress(Exception):  # It is only a picture.
+        with suppress(Exception):  # as in show
             self._live.stop()
         self._stdout.shows_controls = False
 
 
 def console_for(stdout: SafeStream, *, min_height: int) -> Console | None:
-    """
-    Return a console for a terminal; None if rich cannot redraw there, or there is too little room.
-    """
+    """Return rich's console for a terminal; None if it cannot redraw or is too small."""
     console = Console(file=cast("TextIO", stdout))
     has_room = console.width >= _MIN_WIDTH and console.height >= min_height
     return console if console.is_interactive and has_room else None
@@ -109,11 +102,11 @@ def console_for(stdout: SafeStream, *, min_height: int) -> Console | None:
 
 class LiveOutput(LinesOutput):
     """
-    Draws the state of both phones, and redraws it in place. Prints lines instead if that fails.
+    Draws the state of both phones and redraws it in place; prints lines if that fails.
 
     Args:
         stdout: The terminal.
-        console: The same for rich.
+        console: The terminal, for rich.
     """
 
     def __init__(self, stdout: SafeStream, console: Console) -> None:
@@ -123,12 +116,10 @@ class LiveOutput(LinesOutput):
         self._picture = Picture(stdout, console, self._table)
 
     def started(self, callback: Callback, number: str) -> None:
-        """Print a line, and start drawing below it."""
         super().started(callback, number)
         self._picture.show()
 
     def status(self, outcome: Outcome) -> None:
-        """Change the picture."""
         if not self._picture.is_shown:
             super().status(outcome)
             return
@@ -141,24 +132,22 @@ class LiveOutput(LinesOutput):
                 self._legs[name] = (text, time.monotonic())
 
     def outcome(self, outcome: Outcome) -> None:
-        """Print a sentence below the last picture."""
         self.close()
         super().outcome(outcome)
 
     def close(self) -> None:
-        """Stop drawing and leave the last picture."""
         self._picture.close()
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
         for name, (text, since) in self._legs.items():
             duration = "" if text in _WITHOUT_SECONDS else f"{time.monotonic() - since:.0f} s"
-            # Not a str, which may have markup in it.
+            # A str could contain markup.
             table.add_row(name, Text(text, style=_STYLES.get(text, "")), duration)
         return table
 
 
 def live_output(stdout: SafeStream) -> LiveOutput | None:
-    """Return what draws a call at this terminal; None if it cannot be drawn there."""
+    """Return the live output for this terminal; None if it cannot redraw."""
     console = console_for(stdout, min_height=_MIN_HEIGHT)
     return None if console is None else LiveOutput(stdout, console)

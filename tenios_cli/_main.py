@@ -1,7 +1,4 @@
-"""
-The command's group. Imports a command's module only when that command is used, so that ``tenios
---help`` starts fast.
-"""
+"""The group of all commands, which imports a command on use so that ``tenios --help`` is fast."""
 
 from __future__ import annotations
 
@@ -13,39 +10,34 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._exit_codes import EPILOG
+from ._exit_codes import LIST
 from ._run import Run
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-#: The short help of each command, in the order of ``tenios --help``. A command is the function of
-#: this name in the module of this name in ``tenios_cli.commands``.
+#: The short help of each command. The command ``x`` is the function ``x`` in
+#: ``tenios_cli.commands.x``.
 COMMANDS = {
-    "call": "Start a callback to NUMBER and show its progress.",
-    "status": "Print the current status of callback ID.",
-    "watch": "Show the progress of callbacks until all have ended.",
-    "campaign": "Call the customers of a list back, a few at a time.",
-    "numbers": "List the magic numbers and what the simulator does for each.",
+    "call": "Start a callback to NUMBER and follow it.",
+    "status": "Print the status of callback ID.",
+    "watch": "Follow callbacks until all have ended.",
+    "campaign": "Call a list of customers, a few at a time.",
+    "numbers": "List the simulator's magic numbers and what each one does.",
     "contract": "Print the OpenAPI description of the TENIOS Callback API.",
-    "doctor": "Check the settings and whether TENIOS can be reached.",
-    "ledger": "Look at a ledger, resolve outcomes, and block or forget numbers.",
-    "simulate": "Serve a simulator of TENIOS on this machine until Ctrl-C.",
+    "doctor": "Check the settings and the connection to TENIOS.",
+    "ledger": "List keys, resolve unknown outcomes and block numbers.",
+    "simulate": "Run a simulator of TENIOS until Ctrl-C.",
 }
 
 
 class LazyGroup(click.Group):
-    """
-    A group that imports the modules of its commands on use
-    (https://click.palletsprojects.com/en/stable/complex/).
-    """
+    """See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
         return [*COMMANDS, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command; None if there is no such command."""
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         command: click.Command = getattr(
@@ -54,7 +46,7 @@ class LazyGroup(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete the name of a command without importing any, or an option."""
+        """Complete options, and names of commands without importing the commands."""
         from click.shell_completion import CompletionItem
 
         names = [name for name in COMMANDS if name.startswith(incomplete)]
@@ -62,7 +54,7 @@ class LazyGroup(click.Group):
         return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing them."""
+        """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
@@ -80,15 +72,19 @@ class LazyGroup(click.Group):
         return ctx.obj.guard(invoke, ctx) if isinstance(ctx.obj, Run) else invoke(ctx)
 
 
-@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, epilog=LIST, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tenios-callback", prog_name="tenios")
 def main() -> None:
     """
-    Have TENIOS call two people and connect them.
+    Start TENIOS callbacks and follow them.
 
-    Settings come from the environment: TENIOS_ACCESS_KEY (or TENIOS_ACCESS_KEY_FILE, the name of a
-    file with the key in it), TENIOS_CALLBACK_CONFIG_ID, and optionally TENIOS_BASE_URL,
-    TENIOS_REGION, TENIOS_ALLOWED_NUMBERS, TENIOS_ALLOWED_REGIONS, TENIOS_ALLOW_SPECIAL_NUMBERS,
-    TENIOS_INSECURE_HOSTS, TENIOS_LEDGER and TENIOS_OFFLINE. Check them with `tenios doctor`.
-    Without an account, add --simulator.
+    TENIOS calls an agent, then a customer, and connects them. To try a command without an account,
+    add --simulator.
+
+    With an account, set the environment variables TENIOS_ACCESS_KEY (or TENIOS_ACCESS_KEY_FILE, a
+    file that contains the key) and TENIOS_CALLBACK_CONFIG_ID, and check them with `tenios doctor`.
+
+    Optional variables: TENIOS_ALLOWED_NUMBERS, TENIOS_ALLOWED_REGIONS,
+    TENIOS_ALLOW_SPECIAL_NUMBERS, TENIOS_BASE_URL, TENIOS_INSECURE_HOSTS, TENIOS_LEDGER,
+    TENIOS_OFFLINE, TENIOS_ONE_CALL_PER_NUMBER and TENIOS_REGION.
     """

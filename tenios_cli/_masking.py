@@ -1,4 +1,4 @@
-"""Masks the access keys that the environment names. Imported only if it names one."""
+"""Masks access keys from the environment. Imported only if there is one."""
 
 from __future__ import annotations
 
@@ -14,23 +14,18 @@ if TYPE_CHECKING:
     from tenios_ext.shared import Secret
 
 _MASK = "***"
-# Shorter keys are masked only where they are words: a test's "KEY" is not what TENIOS_ACCESS_KEY
-# ends with.
+# Shorter keys are masked as whole words only, or a test's "KEY" would mask part of
+# TENIOS_ACCESS_KEY.
 _LONG = 8
 _MAX_FILE = 65536
 
 
 class Mask:
-    """
-    Masks access keys in a text, in each of their spellings.
-
-    Args:
-        keys: The access keys.
-    """
+    """Masks these access keys in texts, in each of their spellings."""
 
     def __init__(self, *keys: str) -> None:
         self._keys = [key for key in keys if key]
-        # Most keys are written in one way only, and need nothing of the client.
+        # Most keys have one spelling only, so the client is not imported.
         self._unusual: list[Secret] = []
         for key in self._keys:
             if not re.fullmatch(r"[A-Za-z0-9_-]+", key) and len(key) >= _LONG:
@@ -40,7 +35,7 @@ class Mask:
 
     @classmethod
     def from_environment(cls) -> Mask:
-        """Return a mask of the keys that the environment names."""
+        """Return a mask for TENIOS_ACCESS_KEY and the content of TENIOS_ACCESS_KEY_FILE."""
         names = ("TENIOS_ACCESS_KEY", "TENIOS_ACCESS_KEY_FILE")
         key, file = (os.environ.get(name, "") for name in names)
         return cls(key, _key_in(file))
@@ -55,10 +50,10 @@ class Mask:
 
 
 def _key_in(file: str) -> str:
-    # It cannot be read, or has no text. The client says so.
+    # If it cannot be read, the client reports it.
     with suppress(OSError, RuntimeError, ValueError):
         path = Path(file).expanduser()
-        # What is read from a pipe would be missing when the client reads it.
+        # Reading a pipe would take its content away from the client.
         if stat.S_ISREG(path.stat().st_mode):
             with path.open(encoding="utf-8-sig") as opened:
                 return opened.read(_MAX_FILE).strip()
@@ -69,7 +64,7 @@ def _masked(text: str, secret: str) -> str:
     if len(secret) < _LONG:
         could_be_an_id = secret.isdecimal()
         return text if could_be_an_id else re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _MASK, text)
-    # An error may quote the rest of a value from the first wrong character on.
+    # An error may quote a value from its first invalid character to its end.
     head, tail = secret[:-_LONG], secret[-_LONG:]
     *parts, last = text.split(tail)
     return _MASK.join([*(part[: len(part) - _common_end(part, head)] for part in parts), last])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-#: The type of an id: as many digits as the client accepts.
+#: The ids that the client accepts.
 CALLBACK_ID = click.IntRange(0, 10**19 - 1)
 #: The value of a bare ``--simulator``.
 IN_PROCESS = "in process"
@@ -37,7 +37,8 @@ def _listed(value: str) -> list[str]:
 def _check_simulator(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     if value is not None and value != IN_PROCESS and not value.startswith(("http://", "https://")):
         raise click.UsageError(
-            f"--simulator expects an http(s) URL, got {value!r}. Put a bare --simulator last."
+            f"--simulator takes a URL that begins with http:// or https://, got {value!r}. To use "
+            "it without a URL, put it last."
         )
     return value
 
@@ -45,24 +46,25 @@ def _check_simulator(_: click.Context, __: click.Parameter, value: str | None) -
 def _refuse_access_key(_: click.Context, __: click.Parameter, value: str | None) -> None:
     if value is not None:
         raise click.UsageError(
-            "An access key on the command line can be read in the list of processes and in the "
-            "shell's history. Set TENIOS_ACCESS_KEY, or TENIOS_ACCESS_KEY_FILE to the name of a "
-            "file with the key in it."
+            "There is no option for the access key, because the list of processes and the shell's "
+            "history would show it. Set TENIOS_ACCESS_KEY, or TENIOS_ACCESS_KEY_FILE to a file "
+            "that contains the key."
         )
 
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per line."
 )
+yes_option = click.option("--yes", is_flag=True, help="Do not ask before real phones ring.")
 ledger_option = click.option(
     "--ledger",
     metavar="URL",
-    help="The ledger's database, such as sqlite:///callbacks.db. [default: TENIOS_LEDGER]",
+    help="Database of the ledger, such as sqlite:///callbacks.db.  [env var: TENIOS_LEDGER]",
 )
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Return the file of a SQLite database; None for another one."""
+    """Return the file of a SQLite database; None for other databases."""
     scheme, _, path = url.partition(":///")
     return Path(path).expanduser() if scheme == "sqlite" and path else None
 
@@ -74,24 +76,22 @@ def _check_ledger(
     path = sqlite_path(url or "")
     if source is click.core.ParameterSource.ENVIRONMENT and path and not path.is_absolute():
         raise click.BadParameter(
-            f"TENIOS_LEDGER must name an absolute path, such as sqlite:///{path.absolute()}: else "
-            "it is another ledger in each directory."
+            f"TENIOS_LEDGER must name an absolute path, such as sqlite:///{path.absolute()}. A "
+            "relative path is a different ledger in each directory."
         )
     return url
 
 
 def database_option(*names: str, **options: Any) -> Callable[[F], F]:
-    """Return the option of a command that works on a ledger."""
+    """Return ``--ledger`` for a command that reads or changes a ledger."""
     return click.option(
         "--ledger",
         *names,
         envvar="TENIOS_LEDGER",
         callback=_check_ledger,
+        show_envvar=True,
         metavar="URL",
-        help=(
-            "The database, such as sqlite:///callbacks.db or postgresql://host/database. [env var: "
-            "TENIOS_LEDGER]"
-        ),
+        help="Database, such as sqlite:///callbacks.db or postgresql://host/database.",
         **options,
     )
 
@@ -108,21 +108,23 @@ region_option = click.option(
     "--region",
     metavar="CODE",
     envvar="TENIOS_REGION",
-    help="The country of numbers without a country code, such as DE. [default: TENIOS_REGION]",
+    show_envvar=True,
+    help="Country of numbers without a country code, such as DE.",
 )
 _allowed_regions_option = click.option(
     "--allowed-regions",
     type=_listed,
     metavar="CODES",
     envvar="TENIOS_ALLOWED_REGIONS",
-    help="Call only numbers of these countries, such as DE,AT,CH. [default: "
-    "TENIOS_ALLOWED_REGIONS]",
+    show_envvar=True,
+    help="Allow only numbers of these countries, such as DE,AT,CH.",
 )
 _allow_special_numbers_option = click.option(
     "--allow-special-numbers",
     is_flag=True,
     envvar="TENIOS_ALLOW_SPECIAL_NUMBERS",
-    help="Do not refuse premium-rate, shared-cost, personal, pager and satellite numbers.",
+    show_envvar=True,
+    help="Allow premium-rate, shared-cost, personal, pager and satellite numbers.",
 )
 _simulator_option = click.option(
     "--simulator",
@@ -130,7 +132,7 @@ _simulator_option = click.option(
     is_flag=False,
     flag_value=IN_PROCESS,
     metavar="[URL]",
-    help="Use the simulator at URL instead of TENIOS, or without URL one in this process.",
+    help="Use the simulator at URL instead of TENIOS; without URL, run one inside the command.",
 )
 _access_key_option = click.option(
     "--access-key", hidden=True, expose_value=False, callback=_refuse_access_key, is_eager=True
@@ -141,7 +143,7 @@ _answer_timeout_option = click.option(
     metavar="TIME",
     default="5m",
     show_default=True,
-    help="Exit with code 7 unless both have answered within this time.",
+    help="Exit with code 7 if agent and customer have not both answered within this time.",
 )
 _end_timeout_option = click.option(
     "--end-timeout",
@@ -149,28 +151,25 @@ _end_timeout_option = click.option(
     metavar="TIME",
     default="4h",
     show_default=True,
-    help="Exit with code 7 unless the call has ended within this time.",
+    help="Exit with code 7 if the call has not ended within this time.",
 )
 
 
 def client_options(command: F) -> F:
-    """Add the options of each command that uses a client: ``simulator`` and ``as_json``."""
+    """Add the options of commands that use a client: ``simulator`` and ``as_json``."""
     return _simulator_option(json_option(_access_key_option(command)))
 
 
 def price_options(command: F) -> F:
-    """Add the limits of a call's price: ``allowed_regions`` and ``allow_special_numbers``."""
+    """Add the options that limit costs: ``allowed_regions`` and ``allow_special_numbers``."""
     return _allowed_regions_option(_allow_special_numbers_option(command))
 
 
 def number_options(command: F) -> F:
-    """Add the same and ``region`` to a command that reads numbers."""
+    """Add the options of commands that read numbers: those of price_options and ``region``."""
     return region_option(price_options(command))
 
 
 def timeout_options(command: F) -> F:
-    """
-    Add the limits of each command that watches callbacks: ``answer_timeout`` and ``end_timeout``,
-    in seconds.
-    """
+    """Add the limits of following a callback (seconds): ``answer_timeout``, ``end_timeout``."""
     return _answer_timeout_option(_end_timeout_option(command))

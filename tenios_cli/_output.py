@@ -1,7 +1,4 @@
-"""
-What the commands print: lines for people, JSON objects for programs. The live picture for terminals
-is in ``_live``.
-"""
+"""The output of the commands: lines, or JSON objects. The live picture is in ``_live``."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 
 _MAX_LINE = 1000
 
-# In this order.
+# Replaced in this order.
 _IN_OPTIONS = {
     r"\w+ \(or (TENIOS_\w+)\)": r"\1",
     r"Pass \w+=\.\.\., or set": "Set",
@@ -58,7 +55,7 @@ _DESCRIPTIONS = {
 
 
 def one_line(text: object) -> str:
-    """Return a text from a server, or with one in it, as a single line of limited length."""
+    """Return a text that a server may have written as a single line of limited length."""
     line = escape_controls(str(text))
     return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}..."
 
@@ -72,17 +69,14 @@ def describe_status(status: CallbackStatus | None) -> str:
 
 
 def describe_newest_status(outcome: Outcome) -> str:
-    """
-    Return the same for a callback's newest status. A call that was connected has not failed,
-    whatever its last status.
-    """
+    """Return the newest status and its meaning. A connected call has not failed at its end."""
     if outcome.connected and outcome.ended:
         return f"{outcome.status}: {_DESCRIPTIONS['DISCONNECTED']}"
     return describe_status(outcome.status)
 
 
 def describe_outcome(outcome: Outcome) -> str:
-    """Return a sentence that says how a callback ended."""
+    """Return the outcome of a callback as a sentence."""
     if not outcome.ended:
         return "The callback is still running."
     if outcome.connected:
@@ -96,10 +90,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def in_options(text: str) -> str:
-    """
-    Return a message of the library with the command's options, and the variables of its settings,
-    in place of the library's arguments and methods.
-    """
+    """Return a message of the library in the terms of the command: its options and variables."""
     for pattern, replacement in _IN_OPTIONS.items():
         text = re.sub(pattern, replacement, text)
     return text
@@ -130,7 +121,7 @@ class Output(Protocol):
         """Something went wrong."""
 
     def close(self) -> None:
-        """Release the terminal. Calling it again does nothing."""
+        """Release the terminal. May be called again."""
 
 
 class LinesOutput:
@@ -145,26 +136,24 @@ class LinesOutput:
         self._several = several
 
     def started(self, callback: Callback, number: str) -> None:
-        """Print the callback's id and number."""
+        """Print the id and the number of the callback."""
         click.echo(f"Callback {callback.id} to {number} started.")
 
     def status(self, outcome: Outcome) -> None:
-        """Print the status, and the seconds since the callback was started or picked up."""
+        """Print the status and the seconds since the start of the callback, or of following it."""
         name = f"callback {outcome.handle.id}  " if self._several else ""
         click.echo(f"{_elapsed(outcome):6.1f} s  {name}{describe_newest_status(outcome)}")
 
     def outcome(self, outcome: Outcome) -> None:
-        """Print a sentence."""
         name = f"Callback {outcome.handle.id}: " if self._several else ""
         click.echo(f"{name}{describe_outcome(outcome)}")
 
     def error(self, error: BaseException, callback_id: int | None = None) -> None:
-        """Print the error to stderr."""
         name = f"Callback {callback_id}: " if self._several and callback_id is not None else ""
         click.echo(f"{name}{describe_error(error)}", err=True)
 
     def close(self) -> None:
-        """Do nothing."""
+        pass
 
 
 class JsonOutput:
@@ -172,7 +161,7 @@ class JsonOutput:
     Prints one JSON object per line. Fields are only ever added.
 
     Args:
-        stdout: Says whether anything could be written.
+        stdout: Knows whether output could be written.
     """
 
     def __init__(self, stdout: SafeStream) -> None:
@@ -198,7 +187,7 @@ class JsonOutput:
         print_json({"event": "outcome", "id": outcome.handle.id, **fields})
 
     def error(self, error: BaseException, callback_id: int | None = None) -> None:
-        """Print ``error``; to stderr, as a line for people, if stdout cannot be written."""
+        """Print ``error``; as a line to stderr if stdout cannot be written."""
         details = {
             name: getattr(error, name, None)
             for name in ("http_status", "error_code", "retry_after")
@@ -214,7 +203,7 @@ class JsonOutput:
             LinesOutput(several=True).error(error, callback_id)
 
     def close(self) -> None:
-        """Do nothing."""
+        pass
 
 
 def _elapsed(outcome: Outcome) -> float:
@@ -222,12 +211,5 @@ def _elapsed(outcome: Outcome) -> float:
 
 
 def make_output(stdout: SafeStream, *, as_json: bool, several: bool = False) -> Output:
-    """
-    Return what a command prints with.
-
-    Args:
-        stdout: Stands in for sys.stdout.
-        as_json: Whether to print JSON objects.
-        several: Whether each line names its callback.
-    """
+    """Return the output of a command; see LinesOutput for *several*."""
     return JsonOutput(stdout) if as_json else LinesOutput(several=several)

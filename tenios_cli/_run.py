@@ -1,7 +1,4 @@
-"""
-One run of the command: its streams, its signals, the callbacks that it must not lose, and the way
-to its exit code.
-"""
+"""One run of the command: its streams, signals, callbacks and exit code."""
 
 from __future__ import annotations
 
@@ -26,9 +23,7 @@ if TYPE_CHECKING:
 
     from ._output import Output
 
-_PHONES_MAY_RING = (
-    "Phones may be ringing: do not simply call again, or the same person may be called twice."
-)
+_PHONES_MAY_RING = "Phones may be ringing. Do not call again, or the customer may be called twice."
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
@@ -36,15 +31,15 @@ _SIGNALS = [
 
 class Run:
     """
-    What is known while a command runs. Commands get it with ``click.pass_obj``.
+    The state of a running command, which gets it with ``click.pass_obj``.
 
     Attributes:
-        stdout: Stands in for sys.stdout.
-        stderr: Stands in for sys.stderr.
-        output: What errors are printed with; None for lines.
+        stdout: Replaces sys.stdout.
+        stderr: Replaces sys.stderr.
+        output: Prints errors; None to print lines.
         simulator: The value of ``--simulator``; None for TENIOS.
-        callback_ids: The callbacks that the command is about.
-        is_calling: Whether a callback may have been started whose id is not known.
+        callback_ids: The callbacks that the command has started or follows.
+        is_calling: Whether a callback with an unknown id may have been started.
     """
 
     def __init__(self) -> None:
@@ -59,7 +54,7 @@ class Run:
         self._signal = signal.SIGINT
 
     def execute(self, main: Callable[[], Any]) -> int:
-        """Return the exit code of *main*, whatever happens in it."""
+        """Return the exit code of *main*, also if it raises."""
         with redirect_stdout(self.stdout), redirect_stderr(self.stderr), self._handling_signals():
             result = self.guard(main)
         if isinstance(result, ExitCode):
@@ -68,16 +63,16 @@ class Run:
 
     def guard(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """
-        Return the result of *function*, or the exit code for what it raises, which is printed.
+        Return the result of *function*, or print its error and return the exit code.
 
-        Used for each command and for all of the program: a second signal may interrupt the report
-        of the first.
+        Used for each command and again for the whole program, because a second signal may interrupt
+        the report of the first.
         """
         try:
             return function(*arguments)
         except click.exceptions.Exit as end:
             return end.exit_code
-        except BaseException as error:  # noqa: BLE001 - no callback may be lost in a traceback
+        except BaseException as error:  # noqa: BLE001 - a traceback would hide the id of the callback
             return self._report(error)
 
     def started(self, callback_id: int) -> None:
@@ -114,14 +109,16 @@ class Run:
         output.error(error, self.callback_ids[0] if len(self.callback_ids) == 1 else None)
         if self._has_started_one:
             click.echo(
-                f"Callback {self.callback_ids[0]} was started. {self._how_to_watch()}", err=True
+                f"Callback {self.callback_ids[0]} was started. {self._how_to_follow()}", err=True
             )
         return code
 
     def _report_interruption(self, notes: Sequence[str] = ()) -> int:
         if self.callback_ids:
-            goes_on = "" if self.simulator == IN_PROCESS else "This does not stop a callback. "
-            text = goes_on + self._how_to_watch()
+            text = self._how_to_follow()
+            if self.simulator != IN_PROCESS:
+                one = len(self.callback_ids) == 1
+                text = f"The {'callback continues' if one else 'callbacks continue'}. {text}"
         else:
             text = " ".join(notes) or (_PHONES_MAY_RING if self.is_calling else "")
         click.echo(f"Interrupted. {text}".rstrip(), err=True)
@@ -132,24 +129,25 @@ class Run:
     def _report_lost_output(self) -> None:
         if self._has_started_one:
             text = (
-                f"Callback {self.callback_ids[0]} was started, but its output could not be "
-                f"written. {self._how_to_watch()}"
+                f"Callback {self.callback_ids[0]} was started, but the output could not be "
+                f"written. {self._how_to_follow()}"
             )
         elif isinstance(self.stdout.failure, BrokenPipeError):
-            return  # The reader has read enough, as head does.
+            return  # The reader has closed the pipe, as head does.
         else:
             text = f"The output could not be written: {self.stdout.failure}"
         click.echo(text, err=True)
 
-    def _how_to_watch(self) -> str:
+    def _how_to_follow(self) -> str:
         if self.simulator == IN_PROCESS:
-            return "The simulator ends with this command, and its callbacks with it."
+            return "The simulator and its callbacks end with this command."
         option = ["--simulator", shlex.quote(self.simulator)] if self.simulator else []
-        return f"Watch it with: {' '.join(['tenios watch', *map(str, self.callback_ids), *option])}"
+        command = " ".join(["tenios watch", *map(str, self.callback_ids), *option])
+        return f"Follow {'it' if len(self.callback_ids) == 1 else 'them'} with: {command}"
 
     def _handling_signals(self) -> ExitStack:
         stack = ExitStack()
-        with suppress(ValueError):  # This is not the main thread.
+        with suppress(ValueError):  # if this is not the main thread
             for number in _SIGNALS:
                 if signal.getsignal(number) is signal.SIG_DFL:
                     stack.callback(signal.signal, number, signal.signal(number, self._interrupt))
@@ -165,7 +163,7 @@ class Run:
 
 
 def _restore_default_handlers() -> None:
-    with suppress(ValueError):  # This is not the main thread.
+    with suppress(ValueError):  # if this is not the main thread
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
 

@@ -1,9 +1,9 @@
 """
-The standard streams as the commands write to them.
+Standard output and standard error of the commands.
 
-Once a callback has been started, its id and the exit code must not be lost over a letter that the
-terminal cannot show, a full disk or a closed pipe. So writing never fails, whatever the stream is,
-and no text is shown that could control the terminal or that holds the access key.
+Writing never fails: after the start of a callback, a letter that the terminal cannot show, a full
+disk or a closed pipe must not hide its id or change the exit code. The text contains no control
+characters and no access key.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _NOT_ASCII = re.compile(r"[^ -~\n]+")
 
 class SafeStream(io.TextIOBase):
     """
-    Stands in for stdout or stderr. Writing raises nothing: text that cannot be written is dropped.
+    Replaces stdout or stderr. Writing never raises; text that cannot be written is dropped.
 
     Args:
-        stream: The stream; None if it was closed when the command began.
+        stream: The stream; None if it is closed.
         mask: Masks the access key in a text.
-        on_failure: Called when a text cannot be written, the first time only.
+        on_failure: Called at the first text that cannot be written.
 
     Attributes:
-        failure: Why a text could not be written; None if all could.
+        failure: Why a text could not be written; None if all were written.
         mask: As the argument.
-        shows_controls: Whether control characters are written as they are. Only rich needs that.
+        shows_controls: Whether to write control characters unchanged, for rich.
     """
 
     # Read by rich, and by input() for a prompt.
@@ -54,7 +54,7 @@ class SafeStream(io.TextIOBase):
         self._stream = stream
         self._on_failure = on_failure
         if isinstance(stream, io.TextIOWrapper):
-            # PYTHONUNBUFFERED, which drops what cannot be written at once.
+            # With PYTHONUNBUFFERED, a text that is written in part only would lose its rest.
             if isinstance(stream.buffer, io.RawIOBase):
                 self._stream = stream = _buffered(stream)
             stream.reconfigure(errors="backslashreplace")
@@ -63,32 +63,27 @@ class SafeStream(io.TextIOBase):
         return True
 
     def isatty(self) -> bool:
-        """Return whether this is a terminal."""
         try:
             return self._stream is not None and self._stream.isatty()
-        except ValueError:  # It is closed.
+        except ValueError:  # closed
             return False
 
     def fileno(self) -> int:
-        """Return the stream's file descriptor. Raises OSError if it has none."""
+        """Return the file descriptor. Raises OSError if there is none."""
         return self._open_stream().fileno()
 
     def write(self, text: str) -> int:
-        """Write *text* at once."""
-        if not isinstance(text, str):  # click tries whether bytes can be written.
+        if not isinstance(text, str):  # click tests whether this takes bytes
             raise TypeError(f"Only text can be written, not {type(text).__name__}.")
         shown = self.mask(text)
         self._send(shown if self.shows_controls else escape_controls(shown, newlines=False))
         return len(text)
 
     def flush(self) -> None:
-        """Do nothing: each text is written at once."""
+        """Do nothing, because write() flushes."""
 
     def discard(self) -> None:
-        """
-        Write nothing from now on, so that the end of the process neither waits for this stream nor
-        fails over it.
-        """
+        """Drop all further text, so that the process can exit if the stream blocks or fails."""
         with suppress(OSError, ValueError):
             descriptor = self.fileno()
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -119,16 +114,13 @@ def _buffered(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 
 def escape_controls(text: str, *, newlines: bool = True) -> str:
-    """
-    Return *text* with characters that could control a terminal, or hide text, written as escape
-    sequences.
-    """
+    """Return *text* with escape sequences for characters that control a terminal or hide text."""
     escaped = _NOT_ASCII.sub(lambda match: "".join(map(_escape, match[0])), text)
     return escaped.replace("\n", "\\n") if newlines else escaped
 
 
 def _escape(character: str) -> str:
-    is_space = unicodedata.category(character) == "Zs"  # such as one that does not break
+    is_space = unicodedata.category(character) == "Zs"  # such as a no-break space
     return (
         character
         if character.isprintable() or is_space

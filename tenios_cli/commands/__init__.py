@@ -1,1 +1,1 @@
-"""One module for each command, which has its name."""
+"""One module for each command, with its name."""

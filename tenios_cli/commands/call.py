@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from tenios_cli._clients import make_client
-from tenios_cli._exit_codes import EPILOG, code_of_outcome
+from tenios_cli._exit_codes import SEE_LIST, code_of_outcome
 from tenios_cli._options import (
     client_options,
     ledger_option,
     number_options,
     seconds,
     timeout_options,
+    yes_option,
 )
 from tenios_cli._output import make_output
 
@@ -27,39 +28,39 @@ if TYPE_CHECKING:
     from tenios_ext import AsyncTenios, Tenios
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=SEE_LIST)
 @click.argument("number")
 @click.option(
     "--delay",
     type=seconds,
     metavar="TIME",
     default="0",
-    help="Wait before calling the agent: 30s, 5m.",
+    help="Time before TENIOS calls the agent, such as 30s or 5m.",
 )
 @click.option("--agent-announcement", metavar="TEXT", help="Read TEXT to the agent first.")
 @click.option(
     "--dtmf-key",
     metavar="KEY",
-    help="Call the customer only after the agent has pressed KEY: 0 to 9, * or #.",
+    help="Call the customer only after the agent has pressed KEY (0 to 9, * or #).",
 )
 @number_options
 @click.option(
     "--key",
     metavar="KEY",
-    help="Start one callback for KEY, however often this command is repeated. Needs a ledger.",
+    help="Start at most one callback for KEY, however often you run the command. Needs a ledger.",
 )
 @ledger_option
 @click.option(
     "--one-call-per-number",
     is_flag=True,
-    help="Do not call while a callback for another key may be in progress to NUMBER.",
+    help="Refuse to call while a callback to NUMBER with another key may be in progress.",
 )
 @click.option(
     "--no-wait",
     is_flag=True,
-    help="Exit once the callback has started; `tenios watch` shows its progress.",
+    help="Exit after the start. Follow the callback with `tenios watch ID`.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask before real phones ring.")
+@yes_option
 @timeout_options
 @client_options
 @click.pass_obj
@@ -84,7 +85,7 @@ def call(
     as_json: bool,
 ) -> ExitCode | None:
     """
-    Start a callback to NUMBER and show its progress.
+    Start a callback to NUMBER and follow it.
 
     TENIOS calls the agent, then NUMBER, and connects them. Write NUMBER in any usual spelling.
     """
@@ -125,9 +126,9 @@ def call(
 
 
 def _make_output(stdout: SafeStream, *, as_json: bool, live: bool) -> Output:
-    """Return what to print with: a live picture, if the terminal can show one."""
+    """Return the output: a live picture if the terminal can show one."""
     if live and not as_json and stdout.isatty():
-        with suppress(Exception):  # No rich; or COLUMNS, which may be anything. Lines are as good.
+        with suppress(Exception):  # rich is not installed, or COLUMNS is invalid
             from tenios_cli._live import live_output
 
             if output := live_output(stdout):
@@ -150,12 +151,11 @@ def _to_e164(number: str, tenios: Tenios) -> str:
 
 
 def rings_real_phones(tenios: Tenios | AsyncTenios) -> bool:
-    """Return whether a client is one of TENIOS's, and not of a simulator."""
-    # Plain HTTP is accepted only to this machine and to TENIOS_INSECURE_HOSTS, where no more than a
-    # simulator is.
+    """Return whether a client uses TENIOS, not a simulator."""
+    # Plain HTTP is allowed for this machine and TENIOS_INSECURE_HOSTS only, never for TENIOS.
     return tenios.base_url.startswith("https://")
 
 
 def is_at_terminal() -> bool:
-    """Return whether a question can be asked."""
+    """Return whether the command can ask for confirmation."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()

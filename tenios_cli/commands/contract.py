@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     type=click.Choice(["yaml", "json", "3.0"]),
     default="yaml",
     show_default=True,
-    help="YAML as it was written, the same as JSON, or a JSON copy in OpenAPI 3.0.",
+    help="The original YAML, the same as JSON, or JSON converted to OpenAPI 3.0.",
 )
 def contract(contract_format: ContractFormat) -> None:
     """Print the OpenAPI description of the TENIOS Callback API."""
@@ -29,5 +29,5 @@ def contract(contract_format: ContractFormat) -> None:
         click.echo(contract_text(contract_format), nl=False)
     except FileNotFoundError as error:
         raise CommandError(
-            f"{error.filename} does not exist. In a checkout, run `make artefacts` first."
+            f"{error.filename} does not exist. In a checkout, run `make artefacts`."
         ) from None

@@ -36,13 +36,13 @@ _PACKAGES = (
     "rich",
 )
 _NO_CONFIG_ID = (
-    "not set. Set TENIOS_CALLBACK_CONFIG_ID; you find the id in the TENIOS portal on the page "
-    "Callback Configurations."
+    "not set. Set TENIOS_CALLBACK_CONFIG_ID. The id is in the TENIOS portal on the page Callback "
+    "Configurations."
 )
 
 
 class Check(NamedTuple):
-    """A check, whether it has passed, and what was found."""
+    """A check, whether it has passed, and what it found."""
 
     check: str
     ok: bool
@@ -53,9 +53,9 @@ class Check(NamedTuple):
 @client_options
 def doctor(*, simulator: str | None, as_json: bool) -> ExitCode | None:
     """
-    Check the settings and whether TENIOS can be reached.
+    Check the settings and the connection to TENIOS.
 
-    Starts no callback, and neither sends nor prints the access key. Exits with 1 if a check fails.
+    Starts no callback and never sends or prints the access key. Exits with 1 if a check fails.
     """
     checks = list(_checks(client_arguments(simulator)))
     for check in checks:
@@ -100,7 +100,7 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
             text = ", ".join(sorted(tenios.allowed_regions)) or "none, so no number can be called"
             yield Check("allowed regions", ok=True, text=text)
         if tenios.allow_special_numbers:
-            yield Check("special numbers", ok=True, text="allowed, whatever a call costs")
+            yield Check("special numbers", ok=True, text="allowed, including premium-rate numbers")
         if tenios.one_call_per_number:
             yield Check("one call per number", ok=True, text="on, for calls with a key")
         if hosts := os.environ.get("TENIOS_INSECURE_HOSTS"):
@@ -117,7 +117,7 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
 
 
 def _simulator(tenios: Tenios, *, in_process: bool) -> Check:
-    """Check that the API responds. No callback has the id 0, and the simulator's key is public."""
+    """Check that the simulator responds, by the status of callback 0, which does not exist."""
     from tenios_ext import StatusUnavailableError
 
     place = "in this process" if in_process else tenios.base_url
@@ -125,7 +125,7 @@ def _simulator(tenios: Tenios, *, in_process: bool) -> Check:
         tenios.callback(0).status()
     except StatusUnavailableError as error:
         if error.error_code is None:
-            text = f"{place} does not respond as a simulator does: {describe_error(error)}"
+            text = f"{place} does not respond like a simulator: {describe_error(error)}"
             return Check("simulator", ok=False, text=text)
     return Check("simulator", ok=True, text=f"{place} responds")
 
@@ -142,10 +142,9 @@ def _ledger() -> Iterator[Check]:
         except LedgerUnavailableError as error:
             yield Check("ledger", ok=False, text=f"{ledger}: {error}")
             return
-        hint = "; see `tenios ledger list --state unknown`" if count else ""
-        yield Check(
-            "ledger", ok=True, text=f"{ledger}, keys whose outcome is unknown: {count}{hint}"
-        )
+        outcomes = "1 unknown outcome" if count == 1 else f"{count or 'no'} unknown outcomes"
+        hint = ". List them with `tenios ledger list --state unknown`" if count else ""
+        yield Check("ledger", ok=True, text=f"{ledger}, {outcomes}{hint}")
 
 
 def _access_key_file() -> Iterator[Check]:
@@ -155,7 +154,7 @@ def _access_key_file() -> Iterator[Check]:
     try:
         mode = stat.S_IMODE(Path(name).expanduser().stat().st_mode)
     except (OSError, RuntimeError, ValueError):
-        return  # The client says what is wrong with it.
+        return  # The client reports it.
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         text = f"other users of this machine can read it (mode {mode:04o})"
         yield Check("access key file", ok=True, text=text)
@@ -174,7 +173,7 @@ def _connection(base_url: str) -> Iterator[Check]:
         yield Check("offline", ok=not is_tenios(host), text=text)
         if is_tenios(host):
             return
-    # Not an operation of the API, so that no callback is started and no access key is sent.
+    # No operation of the API: starts no callback and sends no access key.
     try:
         with (
             httpx.Client(
@@ -188,7 +187,7 @@ def _connection(base_url: str) -> Iterator[Check]:
             yield Check(
                 "base URL", ok=True, text=f"{base_url} responds (HTTP {response.status_code})"
             )
-    except Exception as error:  # noqa: BLE001 - whatever the proxy, the certificates or the network raise is a line
+    except Exception as error:  # noqa: BLE001 - proxies and certificates raise many types
         yield Check(
             "base URL", ok=False, text=f"{base_url} cannot be reached: {describe_error(error)}"
         )

@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from tenios_ext.ledger import Ledger, LedgerEntry, LedgerState
 
 _MEANINGS = {
-    "dialling": "a request is being sent",
-    "placed": "the key returns this callback",
-    "not_placed": "no phone has rung; the key may dial again",
-    "unknown": "phones may have rung; the key does not dial again until it is resolved",
+    "dialling": "the request is being sent",
+    "placed": "the callback was started, and the key returns it",
+    "not_placed": "no phone has rung, and the key can be used again",
+    "unknown": "phones may have rung; use `tenios ledger resolve`",
 }
 
 
 @click.group()
 def ledger() -> None:
     """
-    Look at a ledger, resolve outcomes, and block or forget numbers.
+    List keys, resolve unknown outcomes and block numbers.
 
     A ledger records the callbacks that were started with a key, such as `tenios call NUMBER --key
-    order-4711`. It is named by --ledger or TENIOS_LEDGER.
+    order-4711`. Name its database with --ledger or TENIOS_LEDGER.
     """
 
 
@@ -54,11 +54,11 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     "--state",
     type=click.Choice(list(_MEANINGS)),
     metavar="STATE",
-    help=f"List only the keys in this state: {', '.join(_MEANINGS)}.",
+    help=f"List only keys in this state: {', '.join(_MEANINGS)}.",
 )
 @_options
 def list_entries(run: Run, *, state: LedgerState | None, ledger: str | None, as_json: bool) -> None:
-    """List the keys, the oldest first."""
+    """List the keys, oldest first."""
     with _open(run, ledger, as_json=as_json) as opened:
         for entry in opened.entries(state=state):
             if as_json:
@@ -71,24 +71,24 @@ def list_entries(run: Run, *, state: LedgerState | None, ledger: str | None, as_
 @click.argument("key")
 @_options
 def show(run: Run, key: str, *, ledger: str | None, as_json: bool) -> None:
-    """Show what is known of KEY."""
+    """Show the entry of KEY."""
     with _open(run, ledger, as_json=as_json) as opened:
         entry = opened.get(key)
     if entry is None:
-        raise CommandError(f"The ledger has no key {key!r}.")
+        raise CommandError(f"The ledger has no key {key!r}. `tenios ledger list` lists its keys.")
     _print(entry, as_json=as_json)
 
 
 @ledger.command()
 @click.argument("key")
-@click.option("--placed", is_flag=True, help="There was a call: KEY never dials again.")
-@click.option("--not-placed", is_flag=True, help="There was no call: KEY may dial again.")
+@click.option("--placed", is_flag=True, help="There was a call. KEY never starts another.")
+@click.option("--not-placed", is_flag=True, help="There was no call. KEY can be used again.")
 @click.option(
     "--id",
     "callback_id",
     type=CALLBACK_ID,
     metavar="ID",
-    help="The id of the callback, if it is known.",
+    help="Id of the callback, if you know it.",
 )
 @_options
 def resolve(
@@ -102,12 +102,12 @@ def resolve(
     as_json: bool,
 ) -> None:
     """
-    Record whether KEY, whose outcome is unknown, was called.
+    Record whether there was a call for KEY, whose outcome is unknown.
 
-    Ask the agent or the customer first: no program can find it out.
+    Ask the agent or the customer first. The API cannot tell you.
     """
     if placed == not_placed:
-        raise click.UsageError("Say either --placed or --not-placed.")
+        raise click.UsageError("Pass either --placed or --not-placed.")
     if callback_id is not None and not placed:
         raise click.UsageError("--id needs --placed.")
     with _open(run, ledger, as_json=as_json) as opened, _explained():
@@ -117,7 +117,7 @@ def resolve(
 
 @ledger.command()
 @click.argument("number")
-@click.option("--reason", metavar="TEXT", help="Why, for whoever looks at the list.")
+@click.option("--reason", metavar="TEXT", help="Note that `tenios ledger blocked` shows.")
 @region_option
 @_options
 def block(
@@ -130,9 +130,9 @@ def block(
     as_json: bool,
 ) -> None:
     """
-    Let no key and no campaign of this ledger call NUMBER any more.
+    Block NUMBER for all keys and campaigns of this ledger.
 
-    Use it if a person asks not to be called. What is in progress goes on.
+    Use this if someone asks not to be called. Callbacks in progress continue.
     """
     with _open(run, ledger, as_json=as_json) as opened, _explained():
         blocked = opened.block(number, reason=reason, region=region)
@@ -149,7 +149,7 @@ def block(
 def unblock(
     run: Run, number: str, *, region: str | None, ledger: str | None, as_json: bool
 ) -> None:
-    """Let NUMBER be called again."""
+    """Allow calls to a blocked NUMBER again."""
     with _open(run, ledger, as_json=as_json) as opened, _explained():
         from tenios_ext import to_e164
 
@@ -159,13 +159,13 @@ def unblock(
     if as_json:
         print_json({"event": "unblocked", "number": number})
     else:
-        click.echo(f"{number} may be called again.")
+        click.echo(f"{number} can be called again.")
 
 
 @ledger.command()
 @_options
 def blocked(run: Run, *, ledger: str | None, as_json: bool) -> None:
-    """List the numbers that are blocked, the newest last."""
+    """List the blocked numbers, oldest first."""
     with _open(run, ledger, as_json=as_json) as opened:
         for each in opened.blocked():
             if as_json:
@@ -177,7 +177,7 @@ def blocked(run: Run, *, ledger: str | None, as_json: bool) -> None:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Let a wrong argument end the command."""
+    """Report an invalid argument as an error of the command."""
     try:
         yield
     except (LookupError, ValueError) as error:
@@ -190,21 +190,21 @@ def _explained() -> Iterator[None]:
     type=days,
     required=True,
     metavar="DAYS",
-    help="Forget keys that have not changed for so many days: 90d.",
+    help="Erase the data of keys that have not changed for this time, such as 90d.",
 )
 @_options
 def forget(run: Run, *, older_than: timedelta, ledger: str | None, as_json: bool) -> None:
     """
-    Erase the numbers and announcements of old keys.
+    Erase the numbers, announcements and errors of old keys.
 
-    The keys and their states stay, so that none is called again by accident.
+    Keys and states stay, so that no key starts another callback by accident.
     """
     with _open(run, ledger, as_json=as_json) as opened:
         count = opened.forget(older_than=older_than)
     if as_json:
         print_json({"event": "forgotten", "entries": count})
     else:
-        click.echo(f"{count} {'key has' if count == 1 else 'keys have'} been forgotten.")
+        click.echo(f"Erased the data of {'1 key' if count == 1 else f'{count} keys'}.")
 
 
 def _open(run: Run, url: str | None, *, as_json: bool) -> Ledger:
@@ -214,10 +214,10 @@ def _open(run: Run, url: str | None, *, as_json: bool) -> Ledger:
     run.output = make_output(run.stdout, as_json=as_json)
     if not url:
         raise ConfigurationError(
-            "No ledger is named. Set TENIOS_LEDGER or use --ledger, as in sqlite:///callbacks.db."
+            "No ledger is set. Use --ledger, such as sqlite:///callbacks.db, or set TENIOS_LEDGER."
         )
     if (path := sqlite_path(url)) and not path.exists():  # Ledger would create it.
-        raise ConfigurationError(f"There is no ledger {path.absolute()}.")
+        raise ConfigurationError(f"The ledger {path.absolute()} does not exist.")
     return Ledger(url)
 
 
@@ -230,7 +230,7 @@ def _line(entry: LedgerEntry) -> str:
         _time(entry.dialled_at),
         f"{entry.state:10}",
         one_line(entry.key),
-        entry.number or "(forgotten)",
+        entry.number or "(erased)",
     ]
     texts += [f"callback {entry.handle.id}"] if entry.handle else []
     return "  ".join([*texts, *([one_line(entry.status)] if entry.status else [])])
@@ -243,7 +243,7 @@ def _print(entry: LedgerEntry, *, as_json: bool) -> None:
     lines = {
         "key": one_line(entry.key),
         "state": f"{entry.state}: {_MEANINGS[entry.state]}",
-        "number": entry.number or "(forgotten)",
+        "number": entry.number or "(erased)",
         "attempts": entry.attempts,
         "callback": entry.handle and entry.handle.id,
         "status": entry.status and describe_status(entry.status),

@@ -12,9 +12,9 @@ from tenios_cli._output import print_json
 @json_option
 def numbers(*, as_json: bool) -> None:
     """
-    List the magic numbers and what the simulator does for each.
+    List the simulator's magic numbers and what each one does.
 
-    They are in a range that is reserved for films and books, so no real phone has one.
+    These numbers are reserved for films and books and belong to no one.
     """
     from tenios_simulator import MAGIC_NUMBERS
 

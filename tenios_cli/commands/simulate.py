@@ -20,29 +20,30 @@ _MAX_FIRST_ID = 1_000_000_000
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="HOST", help="Address to listen on."
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8311,
     show_default=True,
-    help="The port to listen on; 0 for any free one.",
+    metavar="PORT",
+    help="Port to listen on; 0 picks a free one.",
 )
 @click.option(
     "--speed",
     default=1.0,
     show_default=True,
-    help="How many times as fast as in reality time passes in the simulator.",
+    metavar="FACTOR",
+    help="Speed of simulated time; 10 is ten times faster than real time.",
 )
 @click.option(
     "--allow-host",
     "allowed_hosts",
     multiple=True,
     metavar="NAME",
-    help=(
-        "Also serve the console and the control API to requests for this host name. Can be "
-        "repeated."
-    ),
+    help="Also serve the console and the control API under this host name. Can be repeated.",
 )
 @json_option
 @click.pass_obj
@@ -50,11 +51,11 @@ def simulate(
     run: Run, *, host: str, port: int, speed: float, allowed_hosts: tuple[str, ...], as_json: bool
 ) -> None:
     """
-    Serve a simulator of TENIOS on this machine until Ctrl-C.
+    Run a simulator of TENIOS until Ctrl-C.
 
-    It needs no account, no phone and no internet. Prints the environment variables that make a
-    client use it. At the same address, a browser shows the callbacks and lets you act as the agent
-    and the customer.
+    It needs no account, phone or internet connection. The command prints the environment variables
+    that make a client use it. Open the same address in a browser to see the callbacks and to act as
+    the agent and the customer.
     """
     from tenios_ext.shared import requires_extra
 
@@ -74,10 +75,9 @@ def simulate(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
-        hint = " Try --port 0 for a free one." if error.errno == errno.EADDRINUSE else ""
-        raise CommandError(
-            f"Cannot listen on {host}, port {port}: {error.strerror}.{hint}"
-        ) from None
+        hint = " Use --port 0 to pick a free one." if error.errno == errno.EADDRINUSE else ""
+        reason = str(error.strerror).partition(" (")[0]  # asyncio adds the address
+        raise CommandError(f"Cannot listen on {host}, port {port}: {reason}.{hint}") from None
     variables = {
         "TENIOS_BASE_URL": server.address,
         "TENIOS_ACCESS_KEY": ACCESS_KEY,
@@ -91,7 +91,7 @@ def simulate(
             for name, value in variables.items():
                 click.echo(f"export {name}={value}")
         if run.stdout.failure is not None:
-            return  # Nothing could use a server whose address is not known.
+            return  # Nobody knows the server's address.
         if not as_json:
             click.echo(f"The console is at {server.address}/", err=True)
         server.serve_forever()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tenios_cli._clients import make_client
-from tenios_cli._exit_codes import EPILOG
+from tenios_cli._exit_codes import SEE_LIST
 from tenios_cli._options import CALLBACK_ID, client_options
 from tenios_cli._output import describe_status, make_output, print_json
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from tenios_cli._run import Run
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=SEE_LIST)
 @click.argument("callback_id", metavar="ID", type=CALLBACK_ID)
 @client_options
 @click.pass_obj
 def status(run: Run, callback_id: int, *, simulator: str | None, as_json: bool) -> None:
-    """Print the current status of callback ID."""
+    """Print the status of callback ID."""
     run.simulator = simulator
     run.output = make_output(run.stdout, as_json=as_json, several=True)
     with make_client(simulator) as tenios:

@@ -89,15 +89,15 @@ def test_add_tells_what_was_added_and_what_was_known(offline: Folder) -> None:
     assert dry.stdout == (
         f"There is no campaign yet in {offline.url}.\n"
         "a and c share a number. It will be called twice.\n"
-        "Would add 3 customers; 0 were known already.\n"
+        "Would add 3 customers.\n"
     )
     assert not (offline.path / "campaign.db").exists()
-    assert offline("add", file).stdout.endswith("\nAdded 3 customers; 0 were known already.\n")
+    assert offline("add", file).stdout.endswith("\nAdded 3 customers.\n")
     repeated = offline("add", offline.file(TALK, DECLINE))
-    assert repeated.stdout == "Added 0 customers; 2 were known already.\n"
+    assert repeated.stdout == "Added 0 customers. Already in the campaign: 2.\n"
     assert offline.states() == {"a": "waiting", "b": "waiting", "c": "waiting"}
     other = offline("add", file, "--campaign", "spring")
-    assert other.stdout == "Added 2 customers; 0 were known already.\n"
+    assert other.stdout == "Added 2 customers.\n"
 
 
 def test_add_reports_each_wrong_row_and_adds_nothing(offline: Folder) -> None:
@@ -107,7 +107,7 @@ def test_add_reports_each_wrong_row_and_adds_nothing(offline: Folder) -> None:
     first, second = result.stdout.splitlines()
     assert first.startswith("line 3: 'soon' is not a phone number")
     assert second.startswith("line 4: '030 23125 100' has no country code")
-    assert result.stderr == f"Nothing was added: 2 rows of {file} cannot be added.\n"
+    assert result.stderr == f"Nothing was added, because 2 rows of {file} are invalid.\n"
     assert offline.states() == {}
     assert offline("add", file, "--region", "DE").stdout.count("line ") == 1
     many = offline("add", offline.file(*["soon"] * 60))
@@ -141,9 +141,9 @@ def test_add_refuses_other_numbers_and_known_numbers_under_new_keys(offline: Fol
     again = offline.file(TALK, TALK)
     result = offline("add", again)
     assert (result.returncode, result.stdout) == (
-        1, "b has the number of a, which is in the campaign already.\n",
+        1, "b has the same number as a, which is already in the campaign.\n",
     )  # fmt: skip
-    assert "Use --allow-same-number if that is meant." in result.stderr
+    assert "use --allow-same-number." in result.stderr
     assert offline.states() == {"a": "waiting"}
     assert offline("add", again, "--allow-same-number").returncode == 0
     assert offline.states() == {"a": "waiting", "b": "waiting"}
@@ -155,7 +155,7 @@ def test_columns_are_found_and_shown_or_named(offline: Folder) -> None:
     added = offline("add", str(file))
     assert added.stdout == (
         "Columns: key is Auftrag, number is Telefon. Not used: Telefon 2, Name.\n"
-        "Added 1 customer; 0 were known already.\n"
+        "Added 1 customer.\n"
     )
     wrong = offline("add", str(file), "--column", "number=Telefon 2", "--dry-run")
     assert "The number is missing (column 'Telefon 2')." in wrong.stdout
@@ -172,7 +172,7 @@ def test_columns_are_found_and_shown_or_named(offline: Folder) -> None:
         (["add", "missing.csv"], 2, "'missing.csv' does not exist"),
         (["add", __file__, "--timezone", "Europe/Atlantis"], 1, "no time zone 'Europe/Atlantis'"),
         (["add", __file__, "--attempts", "0"], 2, "--attempts"),
-        (["add", __file__, "--column", "number"], 2, "Write it like number=Telefon"),
+        (["add", __file__, "--column", "number"], 2, "'number' is not NAME=HEADER"),
         (["add", __file__, "--column", "name=x"], 1, "There is no column 'name'"),
         (["run", "--max-active", "1", "--rate", "10"], 2, "Write it like 1/s, 10/m or 300/h"),
         (["run", "--max-active", "1", "--rate", "0/m"], 2, "Write it like 1/s, 10/m or 300/h"),
@@ -181,10 +181,10 @@ def test_columns_are_found_and_shown_or_named(offline: Folder) -> None:
         (["run", "--timezone", "Europe/Berlin"], 2, "need --between"),
         (["run"], 5, "has no limit of callbacks in progress"),
         (["cancel", "other"], 1, "The campaign 'default' has no key 'other'."),
-        (["retry"], 2, "Name KEYS or a --state."),
+        (["retry"], 2, "Pass KEYS or --state."),
         (["status", "--ledger", "redis://host"], 5, "must look like sqlite:///"),
         (["status", "--ledger", "sqlite:///mistyped.db"], 1, "mistyped.db does not exist"),
-        (["status", "--campaign", "other"], 1, "There is no campaign 'other' in this ledger"),
+        (["status", "--campaign", "other"], 1, "The ledger has no campaign 'other'."),
         (["export", "/missing/results.csv"], 1, "/missing/results.csv cannot be written"),
     ],
 )
@@ -271,7 +271,7 @@ def test_exit_code_says_that_an_outcome_is_unknown_or_a_customer_rejected(folder
     assert folder("run", "--max-active", "1", "--campaign", "other").returncode == 5
     del folder.settings["TENIOS_ALLOWED_NUMBERS"]
     put_back = folder("retry", "--state", "rejected", "--campaign", "other")
-    assert put_back.stdout == "Put 1 customer back.\n"
+    assert put_back.stdout == "1 customer will be called again.\n"
     assert folder("run", "--campaign", "other").returncode == 0
 
 
@@ -297,7 +297,7 @@ def test_limits_are_set_by_the_first_run_and_changed_for_all(folder: Folder) -> 
     assert again.returncode == 1
     assert "has another limit (--max-active is 1)" in again.stderr
     changed = folder("set", "--max-active", "2", "--rate", "1/s")
-    limits = "Limits: at most 2 at a time, 60 starts per minute, Mon-Sun 00:00-00:00"
+    limits = "Limits: at most 2 at a time, 60 per minute, Mon-Sun 00:00-00:00"
     assert changed.stdout == f"{limits} (Europe/Berlin).\n"
     assert folder("status").stdout.endswith(changed.stdout)
     assert folder("run", "--max-active", "2").returncode == 0
@@ -327,17 +327,17 @@ def test_results_are_exported(folder: Folder) -> None:
 
 def test_paused_resumed_cancelled_and_forgotten(offline: Folder) -> None:
     offline("add", offline.file(TALK, DECLINE))
-    assert offline("pause").stdout == "Paused. Callbacks that are running continue.\n"
-    assert "Paused: run `tenios campaign resume` to continue.\n" in offline("status").stdout
+    assert offline("pause").stdout == "Paused. Callbacks in progress continue.\n"
+    assert "Paused. Run `tenios campaign resume` to continue.\n" in offline("status").stdout
     assert offline("resume").stdout == "Resumed.\n"
     assert "Paused" not in offline("status").stdout
-    assert offline("cancel", "a").stdout == "a will not be called.\n"
+    assert offline("cancel", "a").stdout == "Cancelled a.\n"
     assert offline.states() == {"a": "cancelled", "b": "waiting"}
     again = offline("cancel", "a")
     assert (again.returncode, again.stderr) == (
         1, "'a' is not waiting: its state is cancelled. Nothing was changed.\n",
     )  # fmt: skip
-    assert offline("forget", "--older-than", "0d").stdout == "Forgot 2 customers.\n"
+    assert offline("forget", "--older-than", "0d").stdout == "Erased the data of 2 customers.\n"
     assert offline.states() == {"a": "cancelled", "b": "cancelled"}
 
 

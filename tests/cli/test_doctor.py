@@ -68,7 +68,7 @@ def test_doctor_prints_ok_for_each_check_that_passes(simulator: dict[str, str]) 
         "ok   callback config id: SIMULATOR-CONFIG",
         "ok   allowed numbers: +492214710123",
         "ok   allowed regions: AT, DE",
-        "ok   special numbers: allowed, whatever a call costs",
+        "ok   special numbers: allowed, including premium-rate numbers",
         "ok   one call per number: on, for calls with a key",
         f"ok   base URL: {simulator['TENIOS_BASE_URL']} responds (HTTP 200)",
     ]
@@ -163,7 +163,7 @@ def test_doctor_checks_that_a_simulator_responds(simulator: dict[str, str]) -> N
     with recording() as (url, received):
         result = tenios("doctor", "--simulator", url)
     assert result.returncode == 1
-    assert f"FAIL simulator: {url} does not respond as a simulator does: " in result.stdout
+    assert f"FAIL simulator: {url} does not respond like a simulator: " in result.stdout
     assert received == [], "it was asked for a status, which it has not"
 
 
@@ -258,7 +258,7 @@ def test_doctor_says_how_many_keys_have_an_unknown_outcome(tmp_path: Path) -> No
         )
         checked = tenios("doctor", settings=settings).stdout
         assert (
-            f"ok   ledger: {ledger}, keys whose outcome is unknown: 1; see `tenios ledger list"
+            f"ok   ledger: {ledger}, 1 unknown outcome. List them with `tenios ledger list"
             in checked
         )
         with ledger.database._begin() as connection:

@@ -198,14 +198,14 @@ def test_unexpected_error_after_the_start_names_the_callback(options: list[str])
     with server_of("CALLING_A") as server:
         result = tenios("call", NUMBER, *options, settings=settings_of(server))
     assert result.returncode == 1
-    assert result.stderr.endswith("Callback 10 was started. Watch it with: tenios watch 10\n")
+    assert result.stderr.endswith("Callback 10 was started. Follow it with: tenios watch 10\n")
     assert "Traceback" not in result.stderr
     if options:
         error = objects(result)[-1]
         assert (error["event"], error["id"], error["error"]) == ("error", 10, "ZeroDivisionError")
     else:
         assert (
-            "ZeroDivisionError: division by zero [red] This is unexpected; please report it"
+            "ZeroDivisionError: division by zero [red] This error is unexpected. Please report it"
             in result.stderr
         )
 

@@ -8,6 +8,7 @@ import pytest
 from cli.command import ROOT, python, tenios
 
 from tenios_cli import main
+from tenios_cli._exit_codes import ExitCode
 from tenios_cli._main import COMMANDS
 
 USAGES = {
@@ -95,13 +96,12 @@ def test_help_of_a_command_has_its_usage_and_describes_each_option(name: str) ->
             assert option.help.split()[0] in text.partition(option.opts[0])[2].splitlines()[0]
 
 
-def test_help_of_commands_that_use_a_callback_has_the_exit_codes() -> None:
-    for arguments in ([], ["call"], ["status"], ["watch"]):
-        text = " ".join(tenios(*arguments, "--help").stdout.split())
-        assert (
-            "5 no callback was started or a setting is missing or wrong, 6 the outcome is unknown"
-            in text
-        )
+def test_help_lists_each_exit_code() -> None:
+    lines = tenios("--help").stdout.splitlines()
+    first = lines.index("  Exit codes:") + 1
+    assert [int(line.split()[0]) for line in lines[first : lines.index("", first)]] == [*ExitCode]
+    for name in ("call", "status", "watch"):
+        assert tenios(name, "--help").stdout.endswith("\n  Exit codes: see `tenios --help`.\n")
 
 
 def test_version_is_that_of_the_distribution() -> None:

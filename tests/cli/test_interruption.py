@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
-WATCH = "Watch it with: tenios watch 10\n"
+FOLLOW = "Follow it with: tenios watch 10\n"
 
 
 def interrupted(
@@ -89,7 +89,7 @@ def test_signal_during_the_init_request_says_that_phones_may_ring(
         )
         assert server.paths == ["/callback/init"]
     assert (code, output) == (CODES[number], "")
-    assert errors.startswith("Interrupted. Phones may be ringing: do not simply call again")
+    assert errors.startswith("Interrupted. Phones may be ringing")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_signal_during_a_status_request_names_the_callback(
         code, _, errors = interrupted(
             number, *arguments, settings=settings_of(server), moment=arrival.wait
         )
-    assert (code, errors) == (CODES[number], f"Interrupted. This does not stop a callback. {WATCH}")
+    assert (code, errors) == (CODES[number], f"Interrupted. The callback continues. {FOLLOW}")
 
 
 def test_signal_just_after_the_response_says_that_phones_may_ring(
@@ -130,9 +130,7 @@ def test_signal_just_after_the_response_says_that_phones_may_ring(
     finally:
         for number, handler in zip(CODES, handlers, strict=True):
             signal.signal(number, handler)
-    assert capsys.readouterr().err.startswith(
-        "Interrupted. Phones may be ringing: do not simply call again"
-    )
+    assert capsys.readouterr().err.startswith("Interrupted. Phones may be ringing")
 
 
 def test_second_signal_does_not_take_the_message_away() -> None:
@@ -150,7 +148,7 @@ def test_second_signal_does_not_take_the_message_away() -> None:
             _, errors = process.communicate()
     # The second may come when the message has been printed.
     assert process.returncode in {129, 143, -signal.SIGHUP}
-    assert errors.endswith(WATCH)
+    assert errors.endswith(FOLLOW)
     assert "Traceback" not in errors
 
 
@@ -165,7 +163,7 @@ def test_sigint_that_a_shell_ignores_for_background_jobs_does_not_keep_sigterm_a
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate()
     assert process.returncode == 143
-    assert errors.endswith(WATCH)
+    assert errors.endswith(FOLLOW)
 
 
 def test_ignored_sighup_stays_ignored() -> None:

@@ -136,7 +136,7 @@ def test_list_as_json_has_what_the_entry_has(settings: dict[str, str]) -> None:
 
 def test_show_prints_what_is_known(settings: dict[str, str]) -> None:
     placed = run("show", PLACED, settings=settings).stdout
-    assert "state       placed: the key returns this callback\n" in placed
+    assert "state       placed: the callback was started, and the key returns it\n" in placed
     assert "callback    10\n" in placed
     assert "status      CALL_A_FAILED: the agent could not be reached\n" in placed
     assert "last error" not in placed
@@ -149,7 +149,9 @@ def test_show_prints_what_is_known(settings: dict[str, str]) -> None:
 
 def test_show_of_a_key_that_was_never_used_exits_with_1(settings: dict[str, str]) -> None:
     result = run("show", "missing", settings=settings)
-    assert (result.returncode, result.stderr) == (1, "The ledger has no key 'missing'.\n")
+    assert (result.returncode, result.stderr) == (
+        1, "The ledger has no key 'missing'. `tenios ledger list` lists its keys.\n",
+    )  # fmt: skip
 
 
 # Resolve and forget.
@@ -204,7 +206,7 @@ def test_resolve_of_another_key_exits_with_1(settings: dict[str, str]) -> None:
 def test_forget_erases_the_number_and_keeps_the_key(settings: dict[str, str]) -> None:
     assert (
         run("forget", "--older-than", "90d", settings=settings).stdout
-        == "0 keys have been forgotten.\n"
+        == "Erased the data of 0 keys.\n"
     )
     assert objects(run("forget", "--older-than", "0d", "--json", settings=settings)) == [
         {"event": "forgotten", "entries": 2}
@@ -212,7 +214,7 @@ def test_forget_erases_the_number_and_keeps_the_key(settings: dict[str, str]) ->
     for arguments in (["list"], ["list", "--json"], ["show", UNKNOWN], ["show", PLACED, "--json"]):
         result = run(*arguments, settings=settings)
         assert NUMBER not in result.stdout
-        assert ("(forgotten)" in result.stdout) == ("--json" not in arguments)
+        assert ("(erased)" in result.stdout) == ("--json" not in arguments)
     with server_of() as server:
         assert (
             tenios(
@@ -252,7 +254,7 @@ def test_blocked_number_is_not_called_until_it_is_unblocked(url: str) -> None:
         listed = run("blocked", settings=settings).stdout
         assert listed.endswith(f" UTC  {NUMBER}  asked by phone\n")
         unblocked = run("unblock", "0221 4710 123", settings=settings)
-        assert unblocked.stdout == f"{NUMBER} may be called again.\n"
+        assert unblocked.stdout == f"{NUMBER} can be called again.\n"
         assert run("blocked", settings=settings).stdout == ""
         assert tenios("call", NUMBER, "--key", PLACED, settings=settings).returncode == 3
 
@@ -326,7 +328,7 @@ def test_ledger_that_does_not_exist_is_not_created(arguments: list[str], tmp_pat
     """A wrong path would otherwise show that nothing is unknown."""
     [error] = objects(run(*arguments, "--ledger", f"sqlite:///{tmp_path}/missing.db", "--json"))
     assert (error["event"], error["error"]) == ("error", "ConfigurationError")
-    assert error["message"] == f"There is no ledger {tmp_path}/missing.db."
+    assert error["message"] == f"The ledger {tmp_path}/missing.db does not exist."
     assert list(tmp_path.iterdir()) == []
 
 
@@ -334,7 +336,7 @@ def test_ledger_must_be_named() -> None:
     result = run("list")
     assert result.returncode == 5
     assert result.stderr.startswith(
-        "ConfigurationError: No ledger is named. Set TENIOS_LEDGER or use --ledger"
+        "ConfigurationError: No ledger is set. Use --ledger, such as sqlite:///callbacks.db"
     )
 
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 #: The sentence on stderr that no script can do without.
 LOST = (
-    "Callback 10 was started, but its output could not be written. Watch it with: tenios watch 10\n"
+    "Callback 10 was started, but the output could not be written. Follow it with: tenios watch "
+    "10\n"
 )
 #: For each exit code of a callback that was started, what its status request returns.
 RESULTS: dict[int, str | Fault] = {

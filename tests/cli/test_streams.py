@@ -88,7 +88,7 @@ def test_no_error_after_a_start_means_that_no_callback_was_started(
     run.started(10)
     assert run.guard(fail) == 1
     assert capsys.readouterr().err.endswith(
-        "Callback 10 was started. Watch it with: tenios watch 10\n"
+        "Callback 10 was started. Follow it with: tenios watch 10\n"
     )
 
 

@@ -72,5 +72,5 @@ def test_ctrl_c_leaves_the_callback_running_and_says_how_to_watch_it() -> None:
 def test_ctrl_c_ends_a_simulator_in_the_same_process() -> None:
     code, drawn = terminal("call", NUMBER, "--simulator", typed={"Agent": "\x03"})
     assert code == 130
-    assert "The simulator ends with this command" in drawn
+    assert "The simulator and its callbacks end with this command" in drawn
     assert "tenios watch" not in drawn

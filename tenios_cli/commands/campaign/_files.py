@@ -1,4 +1,4 @@
-"""``tenios campaign add`` and ``export``: files of customers and results."""
+"""``tenios campaign add`` and ``export``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     pairs = [value.partition("=") for value in values]
     if wrong := [name for name, equals, column in pairs if not (name and equals and column)]:
-        raise click.BadParameter(f"{wrong[0]!r} names no column. Write it like number=Telefon.")
+        raise click.BadParameter(f"{wrong[0]!r} is not NAME=HEADER, such as number=Telefon.")
     return {name: column for name, _, column in pairs}
 
 
@@ -37,6 +37,7 @@ def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
         type=click.IntRange(1),
         default=1,
         show_default=True,
+        metavar="N",
         help="Maximum attempts for each customer.",
     ),
     click.option(
@@ -45,7 +46,7 @@ def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
         metavar="TIME",
         default="10m",
         show_default=True,
-        help="Try again after this time if the customer was not reached.",
+        help="Wait after an attempt that did not reach the customer.",
     ),
     click.option(
         "--agent-retry-after",
@@ -53,7 +54,7 @@ def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
         metavar="TIME",
         default="1m",
         show_default=True,
-        help="Try again after this time if no agent was reached.",
+        help="Wait after an attempt that did not reach an agent.",
     ),
     number_options,
     click.option(
@@ -62,15 +63,15 @@ def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
         multiple=True,
         callback=_column,
         metavar="NAME=HEADER",
-        help="The header of a column, such as number=Telefon.",
+        help="Header of a column, such as number=Telefon. Can be repeated.",
     ),
-    zone_option,
+    zone_option("times in not_before"),
     click.option(
         "--allow-same-number",
         is_flag=True,
-        help="Add new keys whose numbers the campaign knows under other keys.",
+        help="Also add new keys with a number that the campaign already has.",
     ),
-    click.option("--dry-run", is_flag=True, help="Check the file and change nothing."),
+    click.option("--dry-run", is_flag=True, help="Check the file without adding anything."),
     json_option,
 )
 def add(
@@ -87,11 +88,12 @@ def add(
     **options: Any,
 ) -> None:
     """
-    Add the customers in a CSV FILE to the campaign.
+    Add the customers in a CSV FILE.
 
     The first row names the columns: key, number, and optionally delay (seconds), not_before,
-    agent_announcement and callback_config_id, or usual English and German names. The whole file is
-    checked before anything is added. A key that is in the campaign already stays as it is.
+    agent_announcement and callback_config_id. Common English and German names are recognized.
+
+    If a row is invalid, nothing is added. Keys that are already in the campaign are skipped.
     """
     path = sqlite_path(url)
     with ExitStack() as stack:
@@ -119,18 +121,21 @@ def add(
                 text = in_options(each.reason)
                 line = {"event": "problem", "line": each.line, "reason": text}
                 _say(as_json, f"line {each.line}: {text}", **line)
+            is_are = "is" if error.count == 1 else "are"
             raise CommandError(
-                f"Nothing was added: {_rows(error.count)} of {file} cannot be added"
+                f"Nothing was added, because {_rows(error.count)} of {file} {is_are} invalid"
                 f"{_shown(error.count, len(error.problems))}."
             ) from None
         except SameNumberError as error:
             for keys in error.pairs:
-                text = f"{keys[1]} has the number of {keys[0]}, which is in the campaign already."
+                text = (
+                    f"{keys[1]} has the same number as {keys[0]}, which is already in the campaign."
+                )
                 _say(as_json, text, event="known_number", keys=keys)
             raise CommandError(
-                f"Nothing was added: {_rows(error.count)} of {file} would call a number again "
-                f"under another key{_shown(error.count, len(error.pairs))}. "
-                "Use --allow-same-number if that is meant."
+                f"Nothing was added, because {_rows(error.count)} of {file} would call a number "
+                f"again under a new key{_shown(error.count, len(error.pairs))}. If this is "
+                "intended, use --allow-same-number."
             ) from None
         _report(added, as_json=as_json, dry_run=options["dry_run"])
 
@@ -157,9 +162,9 @@ def _report(added: Added, *, as_json: bool, dry_run: bool) -> None:
         text = f"{keys[0]} and {keys[1]} share a number. It will be called twice."
         _say(as_json, text, event="same_number", keys=keys)
     customers = "1 customer" if added.new == 1 else f"{added.new} customers"
-    done = f"{'Would add' if dry_run else 'Added'} {customers}; {added.known} were known already."
-    if added.repeated:
-        done += f" Repeated: {_rows(added.repeated)}."
+    done = f"{'Would add' if dry_run else 'Added'} {customers}."
+    done += f" Already in the campaign: {added.known}." if added.known else ""
+    done += f" Repeated in the file: {added.repeated}." if added.repeated else ""
     fields = {"new": added.new, "known": added.known, "repeated": added.repeated}
     _say(as_json, done, event="added", **fields, dry_run=dry_run)
 
@@ -174,7 +179,7 @@ def _say(as_json: bool, text: str, **fields: Any) -> None:  # noqa: FBT001 - of 
 @campaign.command()
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @campaign_options(
-    zone_option,
+    zone_option("all times", "that of --between, or this machine's"),
     click.option("--force", is_flag=True, help="Replace FILE if it exists."),
     json_option,
 )
@@ -182,12 +187,12 @@ def export(
     file: str, *, url: str, name: str, timezone: str | None, force: bool, as_json: bool
 ) -> None:
     """
-    Write the results to a CSV FILE, or to standard output if it is -.
+    Write the results to a CSV FILE; - is standard output.
 
-    The file has the columns and the delimiter of the one that was added, and how the calls went.
+    The results have the columns and the delimiter of the file that you added, and more columns.
     """
     is_file = file != "-"
-    encoding = "utf-8" if as_json else "utf-8-sig"  # Excel knows UTF-8 by its mark.
+    encoding = "utf-8" if as_json else "utf-8-sig"  # Excel needs the byte order mark.
     with open_campaign(url, name) as opened:
         try:
             mode = "w" if force else "x"

@@ -1,4 +1,4 @@
-"""The other commands: the limits of a campaign, its state, and what becomes of its customers."""
+"""The other campaign commands: limits, status, and changes of customers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RETRIED = ("rejected", "customer_failed", "agent_failed", "cancelled")
 @campaign.command("set")
 @campaign_options(*limit_options)
 def set_limits(*, url: str, name: str, **limits: Any) -> None:
-    """Change the campaign's limits, for all processes and at once."""
+    """Change the limits of a campaign, also during a run."""
     with open_campaign(url, name) as opened:
         opened.set(**limits_of(**limits))
         click.echo(_describe_limits(opened.summary()))
@@ -31,10 +31,10 @@ def set_limits(*, url: str, name: str, **limits: Any) -> None:
 def _describe_limits(summary: CampaignSummary) -> str:
     texts = [f"at most {summary.max_active} at a time" if summary.max_active else ""]
     rate = summary.max_starts_per_minute
-    texts += [f"{rate:g} starts per minute" if rate else ""]
+    texts += [f"{rate:g} per minute" if rate else ""]
     if hours := summary.hours:
         texts.append(f"{hours.between} ({hours.zone})")
-        texts += [f"not on holidays of {hours.holidays}" if hours.holidays else ""]
+        texts += [f"not on holidays in {hours.holidays}" if hours.holidays else ""]
     return f"Limits: {', '.join(filter(None, texts)) or 'none'}."
 
 
@@ -42,7 +42,7 @@ def _describe_limits(summary: CampaignSummary) -> str:
 @campaign_options(json_option)
 @click.pass_obj
 def status(run: Run, *, url: str, name: str, as_json: bool) -> None:
-    """Print how many customers are in each state, and the limits."""
+    """Print the number of customers in each state, and the limits."""
     with open_campaign(url, name) as opened:
         summary = opened.summary()
     (CampaignJson(run.stdout) if as_json else CampaignLines()).summary(summary)
@@ -53,16 +53,16 @@ def status(run: Run, *, url: str, name: str, as_json: bool) -> None:
 @campaign.command()
 @campaign_options()
 def pause(*, url: str, name: str) -> None:
-    """Start no more callbacks, in any process, until `tenios campaign resume`."""
+    """Stop new callbacks in all processes until `campaign resume`."""
     with open_campaign(url, name) as opened:
         opened.pause()
-    click.echo("Paused. Callbacks that are running continue.")
+    click.echo("Paused. Callbacks in progress continue.")
 
 
 @campaign.command()
 @campaign_options()
 def resume(*, url: str, name: str) -> None:
-    """Start callbacks again after `tenios campaign pause`."""
+    """Start callbacks again after `campaign pause`."""
     with open_campaign(url, name) as opened:
         opened.resume()
     click.echo("Resumed.")
@@ -72,10 +72,10 @@ def resume(*, url: str, name: str) -> None:
 @click.argument("key")
 @campaign_options()
 def cancel(key: str, *, url: str, name: str) -> None:
-    """Do not call the customer with this KEY, who must be waiting."""
+    """Cancel the customer with this KEY, who must be waiting."""
     with open_campaign(url, name) as opened:
         opened.cancel(key)
-    click.echo(f"{one_line(key)} will not be called.")
+    click.echo(f"Cancelled {one_line(key)}.")
 
 
 @campaign.command()
@@ -85,20 +85,21 @@ def cancel(key: str, *, url: str, name: str) -> None:
         "--state",
         type=click.Choice(_RETRIED),
         metavar="STATE",
-        help=f"Put all customers in this state back: {', '.join(_RETRIED)}.",
+        help=f"Call all customers in this state again: {', '.join(_RETRIED)}.",
     )
 )
 def retry(keys: tuple[str, ...], *, url: str, name: str, state: Any) -> None:
     """
-    Put customers back, for at least one more attempt each.
+    Call customers again who were not reached, rejected or cancelled.
 
-    Those whose outcome is unknown must be resolved first: `tenios ledger resolve`.
+    Each of them gets at least one more attempt. Customers with an unknown outcome need `tenios
+    ledger resolve` instead.
     """
     if not keys and state is None:
-        raise click.UsageError("Name KEYS or a --state.")
+        raise click.UsageError("Pass KEYS or --state.")
     with open_campaign(url, name) as opened:
         count = opened.retry(*keys, state=state)
-    click.echo(f"Put {'1 customer' if count == 1 else f'{count} customers'} back.")
+    click.echo(f"{'1 customer' if count == 1 else f'{count} customers'} will be called again.")
 
 
 @campaign.command()
@@ -108,15 +109,16 @@ def retry(keys: tuple[str, ...], *, url: str, name: str, state: Any) -> None:
         type=days,
         required=True,
         metavar="DAYS",
-        help="Forget customers that have not changed for this number of days: 90d.",
+        help="Erase the data of customers that have not changed for this time, such as 90d.",
     )
 )
 def forget(*, url: str, name: str, older_than: Any) -> None:
     """
-    Erase the numbers and other data of old customers, also of those who wait.
+    Erase the numbers and other data of old customers.
 
-    Their keys and states stay, here and in the ledger, so that none is called again by accident.
+    Customers who are still waiting are cancelled. Keys and states stay, so that nobody is called
+    again by accident.
     """
     with open_campaign(url, name) as opened:
         count = opened.forget(older_than=older_than)
-    click.echo(f"Forgot {'1 customer' if count == 1 else f'{count} customers'}.")
+    click.echo(f"Erased the data of {'1 customer' if count == 1 else f'{count} customers'}.")

@@ -1,4 +1,4 @@
-"""``tenios campaign run`` and ``worker``: calling customers back until a signal comes."""
+"""``tenios campaign run`` and ``worker``, with their signals."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenios_cli._campaign_output import CampaignJson, CampaignLines
-from tenios_cli._exit_codes import EPILOG, ExitCode
-from tenios_cli._options import client_options, price_options, seconds
+from tenios_cli._exit_codes import CAMPAIGN_LIST, ExitCode
+from tenios_cli._options import client_options, price_options, seconds, yes_option
 
 from ._shared import campaign, campaign_options, limit_options, limits_of, open_campaign
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
-#: The pause before a worker looks again for a database that is away (seconds).
+#: The pause before a worker tries again to open its database (seconds).
 _DATABASE_PAUSE = 5.0
 
 logger = logging.getLogger("tenios_campaign")
@@ -38,16 +38,16 @@ _run_options = [
         "--max-unknown",
         type=click.IntRange(1),
         metavar="N",
-        help="End when the outcomes of N callbacks are unknown.",
+        help="End the run when N outcomes are unknown.",
     ),
-    click.option("--yes", is_flag=True, help="Do not ask before real phones ring."),
+    yes_option,
     click.option(
         "--answer-timeout",
         type=seconds,
         metavar="TIME",
         default="5m",
         show_default=True,
-        help="A callback counts as unknown unless both have answered within this time.",
+        help="Time for agent and customer to answer; later, the outcome counts as unknown.",
     ),
     click.option(
         "--end-timeout",
@@ -55,36 +55,37 @@ _run_options = [
         metavar="TIME",
         default="4h",
         show_default=True,
-        help="A call is not followed any longer than this.",
+        help="Stop following a call after this time.",
     ),
     price_options,
     client_options,
 ]
 
 
-@campaign.command(epilog=EPILOG)
+@campaign.command(epilog=CAMPAIGN_LIST)
 @campaign_options(*_run_options)
 @click.pass_obj
 def run(run: Run, /, **options: Any) -> ExitCode:
     """
-    Call the customers back until none is waiting.
+    Call the customers until none is waiting.
 
-    The first run sets the campaign's limits; `tenios campaign set` changes them. Ctrl-C starts no
-    more callbacks and follows those that are running; Ctrl-C again leaves them. Run the command
-    again to resume, also after a crash. Exits with 6 if the outcome of a callback is unknown.
+    The first run sets the limits. Later, change them with `tenios campaign set`.
+
+    Ctrl-C stops new callbacks and follows those in progress to their end. A second Ctrl-C exits at
+    once. Run the command again to resume, also after a crash.
     """
     return _call(run, **options)
 
 
-@campaign.command(epilog=EPILOG)
+@campaign.command(epilog=CAMPAIGN_LIST)
 @campaign_options(*_run_options)
 @click.pass_obj
 def worker(run: Run, /, **options: Any) -> ExitCode:
     """
-    Call the customers back together with workers on other machines.
+    Call the customers together with workers on other machines.
 
-    Needs PostgreSQL. Start it on each machine and let a supervisor such as systemd restart it. It
-    works until SIGTERM or Ctrl-C; the callbacks that it follows are then left to the other workers.
+    Needs PostgreSQL. Run a worker on each machine, under a supervisor such as systemd that restarts
+    it. After SIGTERM or Ctrl-C, other workers follow its callbacks.
     """
     return _call(run, is_worker=True, **options)
 
@@ -121,7 +122,8 @@ def _call(
         waiting = opened.summary().waiting
         asks = (waiting or is_worker) and not yes and not as_json
         if asks and rings_real_phones(tenios) and is_at_terminal():
-            customers = "customers" if is_worker else f"{waiting} customers"
+            customers = "1 customer" if waiting == 1 else f"{waiting} customers"
+            customers = "customers" if is_worker else customers
             text = f"This will ring real phones: your agents', then those of {customers}. Continue?"
             if not click.confirm(text):
                 asyncio.run(tenios.aclose())
@@ -131,7 +133,7 @@ def _call(
             "end_timeout": end_timeout,
             "max_unknown": max_unknown,
         }
-        if is_worker:  # It says itself that the database is away.
+        if is_worker:  # which logs itself that its database is unreachable
             logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
         start = opened.work if is_worker else opened.run
         return asyncio.run(
@@ -141,7 +143,7 @@ def _call(
 
 @contextmanager
 def _waiting(url: str, name: str) -> Iterator[Campaign]:
-    """Open a campaign, as soon as its database can be used."""
+    """Open a campaign, and wait for its database."""
     from tenios_ext import ConfigurationError, LedgerUnavailableError
 
     with ExitStack() as stack:
@@ -150,19 +152,19 @@ def _waiting(url: str, name: str) -> Iterator[Campaign]:
             try:
                 opened = stack.enter_context(open_campaign(url, name, create=True))
             except (ConfigurationError, LedgerUnavailableError) as error:
-                if error.reason is None:  # It is not the database that says so.
+                if error.reason is None:  # not an error of the database
                     raise
-                logger.warning("%s It is tried again.", error)
+                logger.warning("%s Trying again.", error)
                 time.sleep(_DATABASE_PAUSE)
         yield opened
 
 
 def _make_output(run: Run, *, as_json: bool, live: bool) -> CampaignOutput:
-    """Return what to print with: a live picture, if the terminal can show one."""
+    """Return the output: a live picture if the terminal can show one."""
     if as_json:
         return CampaignJson(run.stdout)
     if live and run.stdout.isatty():
-        with suppress(Exception):  # No rich; or COLUMNS, which may be anything. Lines are as good.
+        with suppress(Exception):  # rich is not installed, or COLUMNS is invalid
             from tenios_cli._campaign_live import live_output
 
             if output := live_output(run.stdout):
@@ -197,7 +199,7 @@ async def _follow(
     if not task.cancelled():
         task.result()
     output.summary(summary)
-    if received == [signal.SIGTERM] and not stops_first:  # It is how a supervisor ends a worker.
+    if received == [signal.SIGTERM] and not stops_first:  # from a supervisor
         return ExitCode.OK
     if received:
         click.echo(
@@ -215,7 +217,7 @@ def _running(count: int) -> str:
 
 
 async def _note(campaign: Campaign, output: CampaignOutput) -> None:
-    """Tell what the first Ctrl-C has done."""
+    """Explain what a second Ctrl-C does."""
     if active := (await asyncio.to_thread(campaign.summary)).active:
         output.note(
             f"{_running(active)}Press Ctrl-C again to stop following; run the command again to "
@@ -224,10 +226,9 @@ async def _note(campaign: Campaign, output: CampaignOutput) -> None:
 
 
 async def _count(campaign: Campaign, output: CampaignOutput) -> None:
-    """Keep the counts that are shown up to date."""
     while output.shows_counts:
         began = time.monotonic()
-        with suppress(Exception):  # They are only shown.
+        with suppress(Exception):  # a count must not end the run
             output.counts(await asyncio.to_thread(campaign.summary))
         await asyncio.sleep(max(1.0, 20 * (time.monotonic() - began)))
 
@@ -239,8 +240,8 @@ def _signals(
     note: Callable[[], Coroutine[Any, Any, None]] | None,
 ) -> Iterator[list[int]]:
     """
-    Stop on the first Ctrl-C if there is a note for it, and cancel on other signals. Yield the
-    signals that have come.
+    Stop on the first Ctrl-C, after its *note*, and cancel on other signals. Yield the signals that
+    were received.
     """
     received: list[int] = []
     notes: list[asyncio.Task[None]] = []
@@ -255,7 +256,7 @@ def _signals(
 
     def handle(number: int, _: object) -> None:
         received.append(number)
-        if len(received) > 2:  # noqa: PLR2004 - it was asked for twice
+        if len(received) > 2:  # noqa: PLR2004 - two were ignored
             raise KeyboardInterrupt
         loop.call_soon_threadsafe(act, number)
 

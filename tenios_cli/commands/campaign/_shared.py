@@ -1,4 +1,4 @@
-"""What the commands of a campaign have in common: its options, and how it is opened."""
+"""Options that several campaign commands share, and opening a campaign."""
 
 from __future__ import annotations
 
@@ -23,17 +23,23 @@ _PER_MINUTE = {"s": 60.0, "m": 1.0, "h": 1 / 60}
 
 _database_option = database_option("url", required=True)
 _name_option = click.option(
-    "--campaign", "name", default="default", show_default=True, metavar="NAME", help="The campaign."
+    "--campaign",
+    "name",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="Name of the campaign.",
 )
-zone_option = click.option(
-    "--timezone",
-    metavar="ZONE",
-    help="The time zone of times, such as Europe/Berlin. [default: this machine's, unless UTC]",
-)
+
+
+def zone_option(use: str, default: str = "this machine's, unless it is UTC") -> Callable[..., Any]:
+    """Return ``--timezone`` for the times in *use*."""
+    text = f"Time zone of {use}, such as Europe/Berlin.  [default: {default}]"
+    return click.option("--timezone", metavar="ZONE", help=text)
 
 
 def _rate(value: str) -> float:
-    """Return the starts per minute in a text such as "10/m"."""
+    """Return the starts per minute of a rate such as "10/m"."""
     found = re.fullmatch(r"(\d{1,6})/([smh])", value.strip())
     if not found or not int(found[1]):
         raise click.BadParameter(
@@ -44,27 +50,27 @@ def _rate(value: str) -> float:
 
 @contextmanager
 def open_campaign(url: str, name: str, *, create: bool = False) -> Iterator[Campaign]:
-    """Open a campaign. Raises CommandError if there is none, unless it may be created."""
+    """Open a campaign. Raises CommandError if it does not exist, unless *create*."""
     if not create and (path := sqlite_path(url)) is not None and not path.exists():
-        raise CommandError(f"There is no campaign: {path.absolute()} does not exist.")
+        raise CommandError(f"The ledger {path.absolute()} does not exist.")
     from tenios_campaign import Campaign
     from tenios_ext.ledger import Ledger
     from tenios_ext.shared import requires_extra
 
     with requires_extra("campaign", CommandError):
-        import_module("sqlalchemy")  # Ledger would name its own extra, which is not enough.
+        import_module("sqlalchemy")  # Ledger would name the extra ledger.
     with Ledger(url) as ledger, _as_usage():
         opened = Campaign(ledger, name)
         if not create and not opened.exists():
             raise CommandError(
-                f"There is no campaign {name!r} in this ledger. Add customers to it first."
+                f"The ledger has no campaign {name!r}. Add customers with `tenios campaign add`."
             )
         yield opened
 
 
 @contextmanager
 def _as_usage() -> Iterator[None]:
-    """Raise what is wrong with an argument as an error of the command."""
+    """Report an invalid argument as an error of the command."""
     from tenios_ext import TeniosError
 
     try:
@@ -78,15 +84,15 @@ def _as_usage() -> Iterator[None]:
 @click.group()
 def campaign() -> None:
     """
-    Call the customers of a list back, a few at a time.
+    Call a list of customers, a few at a time.
 
-    The list and its results are in a database, with at most one call per attempt, whatever is
-    interrupted or run again. Needs the extra `campaign`.
+    The customers and their results are stored in a ledger. You can stop a run at any time and
+    resume it; no attempt is made twice. Needs the extra `campaign`.
     """
 
 
 def campaign_options(*options: Callable[..., Any]) -> Callable[..., Any]:
-    """Add options to a command, after those that name its campaign."""
+    """Add ``--ledger``, ``--campaign`` and *options* to a command."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed([_database_option, _name_option, *options]):
@@ -97,7 +103,12 @@ def campaign_options(*options: Callable[..., Any]) -> Callable[..., Any]:
 
 
 limit_options = [
-    click.option("--max-active", type=click.IntRange(1), help="Maximum callbacks in progress."),
+    click.option(
+        "--max-active",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Maximum callbacks in progress, such as the number of agents.",
+    ),
     click.option(
         "--rate",
         type=_rate,
@@ -107,14 +118,14 @@ limit_options = [
     click.option(
         "--between",
         metavar="HOURS",
-        help=(
-            "Start callbacks only in these hours: 09:00-18:00, or 'Mon-Fri 09:00-18:00, Sat "
-            "10:00-14:00'."
-        ),
+        help="Start callbacks only in these hours, such as 09:00-18:00 or 'Mon-Fri 09:00-18:00, "
+        "Sat 10:00-14:00'.",
     ),
-    zone_option,
+    zone_option("these hours"),
     click.option(
-        "--holidays", metavar="REGION", help="Start none on public holidays, such as of DE-NW."
+        "--holidays",
+        metavar="REGION",
+        help="Start no callbacks on public holidays of REGION, such as DE or DE-NW.",
     ),
 ]
 
