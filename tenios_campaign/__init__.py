@@ -1,6 +1,5 @@
 """
-Campaigns: call the customers of a list back, a few at a time, each as often as you say and no
-attempt twice.
+Campaigns: call a list of customers, a few at a time, and retry those who were not reached.
 
 ::
 
@@ -15,8 +14,8 @@ attempt twice.
         async with AsyncTenios(ledger=ledger) as tenios:
             print(await campaign.run(tenios))
 
-Needs the extra ``campaign``. A run that was interrupted or killed is resumed by calling
-:meth:`Campaign.run` again.
+Needs the extra ``campaign``. To resume a run that was interrupted or killed, call
+:meth:`Campaign.run` again. No attempt is made twice.
 """
 
 from ._campaign import Campaign

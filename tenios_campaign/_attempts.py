@@ -1,4 +1,4 @@
-"""The attempts of a campaign: what decides on the next one, how it begins, and how it ends."""
+"""The attempts of a campaign: choosing the next one, claiming it, and recording its end."""
 
 from __future__ import annotations
 
@@ -19,12 +19,7 @@ _FINAL = ("DISCONNECTED", "CALL_A_FAILED", "CALL_B_FAILED")
 
 
 class Attempts:
-    """
-    The attempts of a campaign. Each method is a part of a transaction.
-
-    Attributes:
-        store: The campaign.
-    """
+    """The attempts of a campaign. Each method is part of a transaction."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -32,7 +27,7 @@ class Attempts:
         self._mine = c.campaign == store.name
 
     def exist(self, connection: sa.Connection) -> bool:
-        """Return whether a callback was started, or may have been."""
+        """Return whether a callback was or may have been started."""
         begun = sa.exists().where(self._mine, c.attempts > 0)
         return bool(connection.scalar(sa.select(begun)))
 
@@ -42,7 +37,7 @@ class Attempts:
         return is_open & (is_followed | (c.busy_until > now))
 
     def facts(self, connection: sa.Connection, row: Row | None = None, **known: Any) -> Facts:
-        """Return what decides on the next start; of *row* if one is given."""
+        """Return the facts for the next decision, about *row* if one is given."""
         self.store.database.check(connection)
         settings, now = self.store.settings(connection), self.store.now(connection)
         if settings is None:
@@ -74,7 +69,7 @@ class Attempts:
             trouble=settings.trouble,
             failures=settings.failures,
             blocked_until=settings.blocked_until,
-            # What was not placed is open until it is dealt with.
+            # The rest was not placed and will be put back.
             waiting=next_due is not None or count > counts["active"] + counts["unknown"],
             row=row,
             next_due=next_due,
@@ -84,8 +79,8 @@ class Attempts:
 
     def _next(self, connection: sa.Connection, now: float) -> Row | None:
         """
-        Return the customer whose turn it is: of those with a time that has come, else of the
-        others. One whose number is being called waits.
+        Return the next customer: first of those who are due at a certain time, then of the others.
+        Customers whose number is being called are skipped.
         """
         for when in (c.due_at.between(1e-9, now), c.due_at == 0):
             where = (self._mine, is_left, when, c.number.is_not(None), self._is_free(now))
@@ -96,7 +91,7 @@ class Attempts:
         return None
 
     def _unused(self, connection: sa.Connection, row: Row) -> Row:
-        """Skip keys of the ledger that are in use, because a program calls its keys like that."""
+        """Return *row* with a serial whose key is not in the ledger, where programs add keys."""
         key = self._ledger.c.key
         while connection.scalar(sa.select(key).where(key == row.next_key)) is not None:
             row = evolve(row, serial=row.serial + 1)
@@ -110,10 +105,10 @@ class Attempts:
 
     def claim(self, connection: sa.Connection, row: Row, now: float, *, seconds: float) -> bool:
         """
-        Begin an attempt. Return False if it may not begin any more, or the customer has changed
-        since *row* was read: another process may even have called them, and be done.
+        Claim an attempt. Return False if the customer has changed since *row* was read, because
+        another process may have called them.
 
-        Phones may ring for *seconds* after its delay.
+        Phones may ring for *seconds* after the delay.
         """
         a = self._ledger.c
         is_free = self._is_free(now) & ~sa.exists().where(a.key == row.next_key)
@@ -146,17 +141,17 @@ class Attempts:
         rejected: str | None = None,
     ) -> Row | None:
         """
-        Record what was seen of an attempt, and deal with it if it has ended. Return its customer;
-        None if it was dealt with before.
+        Record what was seen of an attempt, and close it if it has ended. Return the customer, or
+        None if the attempt was closed before.
 
         Args:
-            connection: The connection.
-            attempt: Its key in the ledger.
-            status: The newest status, which the ledger has unless its database was away.
+            connection: The database connection.
+            attempt: The attempt's key in the ledger.
+            status: The newest status, which the ledger misses if its database was unreachable.
             answered: When customer and agent were connected; None if they were not.
-            ended: When it has ended; None if it has not.
-            lost: Why it is not followed any more; None if it is.
-            rejected: Why the customer is not called again if it was not placed.
+            ended: When the attempt ended; None if it has not.
+            lost: Why it is no longer followed; None if it is.
+            rejected: Why the customer is not called again if the attempt was not placed.
         """
         now = self.store.now(connection)
         mine = (c.attempt_key == attempt, is_open)
@@ -165,7 +160,7 @@ class Attempts:
         ledger, a = self._ledger, self._ledger.c
         if status in _FINAL:
             is_older = a.status.is_(None) | a.status.not_in(_FINAL)
-            # Another process may have given it up.
+            # Another process may have stopped following it.
             state = sa.case((a.state == "unknown", "placed"), else_=a.state)
             final = sa.update(ledger).where(a.key == attempt, is_older)
             connection.execute(final.values(status=status, state=state))
@@ -181,31 +176,31 @@ class Attempts:
             if rejected is not None and row.ledger_state == "not_placed":
                 changes |= {"due_at": None, "result": "rejected", "error": rejected}
             if not self.store.update(connection, *mine, **changes | {"ended_at": ended or now}):
-                return None  # Another process has dealt with it since.
+                return None  # Another process has closed it since.
             [row] = self.store.rows(connection, c.attempt_key == attempt)
         return row
 
     def attempt(self, connection: sa.Connection, key: str) -> Row | None:
-        """Return the customer of an attempt; None if it is dealt with."""
+        """Return the customer of an attempt; None if it is closed."""
         found = self.store.rows(connection, c.attempt_key == key, is_open)
         return found[0] if found else None
 
     def reject(self, connection: sa.Connection, row: Row, error: str) -> Row | None:
-        """Record that a customer cannot be called. Return it; None if it has changed."""
+        """Record that a customer cannot be called. Return the customer; None if it has changed."""
         where = self._as_read(row)
         if not self.store.update(connection, *where, result="rejected", error=error):
             return None
         return self.store.rows(connection, self._mine, c.key == row.key)[0]
 
     def postpone(self, connection: sa.Connection, row: Row, seconds: float) -> None:
-        """Let a customer wait whose number is in another call."""
+        """Let a customer wait for *seconds*, because their number is in another call."""
         due_at = self.store.now(connection) + seconds
         self.store.update(connection, *self._as_read(row), due_at=due_at)
 
     def note(
         self, connection: sa.Connection, trouble: str | None, retry_after: float | None = None
     ) -> None:
-        """Record whether a start has failed, and how."""
+        """Record a failure to start a callback; None for success."""
         if trouble is None:
             self.store.set(connection, trouble=None, failures=0, blocked_until=0.0)
             return
@@ -213,10 +208,10 @@ class Attempts:
         self.store.set(connection, **after_failure(self.facts(connection), trouble, retry_after))
 
     def open_rows(self, connection: sa.Connection) -> tuple[float, list[Row]]:
-        """Return the time, and the customers whose newest attempts are not dealt with."""
+        """Return the time, and the customers with an open attempt."""
         now = self.store.now(connection)
         mine = (self._mine, is_open)
-        # What is much later was written before the clock was set back.
+        # Times in the future were written before the clock was set back.
         ahead = c.claimed_at > now + 1
         busy_until = now + (c.busy_until - c.claimed_at)
         self.store.update(connection, *mine, ahead, claimed_at=now, busy_until=busy_until)

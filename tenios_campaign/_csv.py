@@ -1,4 +1,4 @@
-"""Reads customers from a CSV file, as spreadsheets write it."""
+"""Reads customers from a CSV file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import TextIO
 
-#: Other names of the columns, as spreadsheets have them; without case, spaces and punctuation.
+#: Recognized names of the columns, without case, spaces and punctuation.
 _NAMES = {
     "key": "key id order orderid ordernumber orderno reference customerid auftrag auftragsnummer "
     "auftragsnr bestellung bestellnummer bestellnr vorgang vorgangsnummer kundennummer kundennr",
@@ -36,7 +36,7 @@ _NAMES = {
 }
 _REQUIRED = ("key", "number")
 _DELIMITERS = (",", ";", "\t")
-#: The columns with the results in an exported file, which are not read.
+#: The result columns of an exported file, which are not read.
 RESULTS = (
     *("call_state", "call_attempts", "call_started", "call_answered", "call_ended", "call_zone"),
     *("call_seconds", "call_next", "call_id", "call_status", "call_error"),
@@ -46,19 +46,19 @@ RESULTS = (
 @frozen
 class CustomerFile:
     """
-    A CSV file of customers. Iterate over it to read it: it yields a :class:`Customer` for each
-    good row, and a :class:`RowProblem` for each other one, for :meth:`Campaign.add`.
+    A CSV file of customers, for :meth:`Campaign.add`. Iterating over it yields a
+    :class:`Customer` for each valid row and a :class:`RowProblem` for each invalid one.
 
     Attributes:
         path: The file.
         encoding: Its encoding.
-        delimiter: What separates its cells.
-        skipped: How many lines come before the header.
+        delimiter: Its delimiter.
+        skipped: Number of lines before the header.
         headers: The names of its columns.
-        columns: The names of those that are used, by what they are used for.
-        problem: Why it cannot be read at all; None if it can.
+        columns: The names of the used columns, by their use, such as ``{"number": "Telefon"}``.
+        problem: Why the file cannot be read; None if it can.
         read_number: Returns a number as E.164.
-        zone: The name of the time zone of times without one; None to refuse them.
+        zone: Time zone of times without one; None to refuse them.
     """
 
     path: Path
@@ -73,7 +73,7 @@ class CustomerFile:
 
     @property
     def unused(self) -> list[str]:
-        """The columns that mean nothing here. Their cells are exported with the results."""
+        """The columns that are only exported with the results."""
         used = self.columns.values()
         return [each for each in self.headers if each and each not in {*used, *RESULTS}]
 
@@ -91,7 +91,8 @@ class CustomerFile:
                     line = reader.line_num
             except (csv.Error, UnicodeError) as error:
                 yield RowProblem(
-                    line + 1, f"The row is not valid CSV, so the rest was not read: {error}."
+                    line + 1,
+                    f"The row is not valid CSV ({error}). The rest of the file was not read.",
                 )
 
     def _open(self) -> TextIO:
@@ -100,7 +101,8 @@ class CustomerFile:
     def _read(self, row: list[str], line: int) -> Customer | RowProblem:
         if any(map(str.strip, row[len(self.headers) :])):
             return RowProblem(
-                line, f"The row has {len(row)} cells, but there are {len(self.headers)} columns."
+                line,
+                f"The row has {len(row)} cells, but the first row has {len(self.headers)} columns.",
             )
         if any("\0" in cell for cell in row):
             return RowProblem(line, "The row contains a NUL character.")
@@ -119,7 +121,7 @@ class CustomerFile:
         given = {name: cells[column] for name, column in self.columns.items() if cells.get(column)}
         for name in _REQUIRED:
             if name not in given:
-                raise ValueError(f"The {name} is missing (column {self.columns[name]!r}).")
+                raise ValueError(f"The {name} is missing in column {self.columns[name]!r}.")
         delay = given.get("delay", "0")
         if not (delay.isascii() and delay.isdecimal()):
             raise ValueError(f"delay must be a whole number of seconds, got {delay!r}.")
@@ -145,29 +147,29 @@ def read_customers(
     columns: Mapping[str, str] | None = None,
 ) -> CustomerFile:
     """
-    Look at a CSV file: find its encoding (UTF-8, UTF-16 or Windows-1252), its delimiter (commas,
-    semicolons or tabs) and its columns. Iterate over the result to read the rows.
+    Return a CSV file whose encoding (UTF-8, UTF-16 or Windows-1252), delimiter (comma, semicolon or
+    tab) and columns are detected. Iterate over it to read the rows.
 
-    The first row has the names of the columns: ``key``, ``number``, and optionally ``delay`` (whole
-    seconds), ``not_before`` (such as 2026-11-25 14:00 or 25.11.2026 14:00),
-    ``agent_announcement`` and ``callback_config_id``, in any order, or usual English and German
-    names. Empty cells are not set.
+    The first row names the columns in any order: ``key``, ``number``, and optionally ``delay``
+    (whole seconds), ``not_before`` (such as 2026-11-25 14:00 or 25.11.2026 14:00),
+    ``agent_announcement`` and ``callback_config_id``. Common English and German names are
+    recognized. Empty cells are ignored.
 
     Args:
         path: The file.
-        region: The country of numbers without a country code, such as "DE"; None to refuse them.
-        allowed_regions: The only countries whose numbers are accepted; None for all.
-        allow_special_numbers: Whether to accept premium-rate numbers and the like, which the client
-            must allow as well.
-        zone: The time zone of times that have none; None for this machine's.
-        columns: The names of columns that have other names, such as ``{"number": "Telefon 2"}``.
+        region: Country of numbers without a country code, such as "DE"; None to refuse them.
+        allowed_regions: Countries whose numbers are accepted; None for all.
+        allow_special_numbers: Whether to accept premium-rate and other special numbers, which the
+            client must also allow.
+        zone: Time zone of times without one; None for this machine's.
+        columns: Other names of columns, such as ``{"number": "Telefon 2"}``.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: There is no such time zone, or *columns* names something that is not read.
+        ValueError: The time zone or a key of *columns* does not exist.
     """
     if unknown := sorted(set(columns or ()) - set(_NAMES)):
-        raise ValueError(f"There is no column {unknown[0]!r}, only {', '.join(_NAMES)}.")
+        raise ValueError(f"There is no column {unknown[0]!r}. Columns are {', '.join(_NAMES)}.")
     if zone is not None:
         find_zone(zone)
     encoding, problem = _encoding(Path(path))
@@ -191,7 +193,7 @@ def read_customers(
             # The names may contain line breaks.
             row = next(csv.reader(chain([header], lines), delimiter=delimiter, strict=True), [])
         except csv.Error as error:
-            row, problem = [], RowProblem(1, f"The first row is not valid CSV: {error}.")
+            row, problem = [], RowProblem(1, f"The first row is not valid CSV ({error}).")
     headers = [name.strip() for name in row]
     found, problem = ({}, problem) if problem else _find(headers, columns or {})
     return evolve(
@@ -205,7 +207,7 @@ def read_customers(
 
 
 def _encoding(path: Path) -> tuple[str, RowProblem | None]:
-    """Return the encoding of a file, and the first line that is not in it."""
+    """Return the encoding of a file, and a problem if a line is not in it."""
     with path.open("rb") as file:
         first = file.readline()
         if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -219,18 +221,18 @@ def _encoding(path: Path) -> tuple[str, RowProblem | None]:
                     is_utf_8 = True
                 except UnicodeDecodeError:
                     wrong = wrong or number
-                    # Windows calls this ANSI: Latin-1, with more where that has control characters.
+                    # These bytes are not used in Windows-1252.
                     if any(byte in line for byte in b"\x81\x8d\x8f\x90\x9d"):
                         is_utf_8 = True
     if wrong and is_utf_8:
         return "utf-8", RowProblem(
-            wrong, "The line is not valid UTF-8. Export the file as UTF-8 again."
+            wrong, "The line is not valid UTF-8. Save the file as UTF-8 again."
         )
     return "cp1252" if wrong else "utf-8-sig", None
 
 
 def _find(headers: list[str], named: Mapping[str, str]) -> tuple[dict[str, str], RowProblem | None]:
-    """Return the names of the columns by what they are used for, or why some are not found."""
+    """Return the names of the columns by their use, and a problem if some are not found."""
     found: dict[str, str] = {}
     for column, names in _NAMES.items():
         wanted = [named[column]] if column in named else names.split()
@@ -243,16 +245,16 @@ def _find(headers: list[str], named: Mapping[str, str]) -> tuple[dict[str, str],
         matches = exact or matches
         if len(matches) > 1 or (matches and headers.count(matches[0]) > 1):
             reason = (
-                f"Several columns could be the {column}: {', '.join(matches)}. Name one of them: "
-                f"--column {column}={matches[0]!r}."
+                f"Several columns may be the {column}: {', '.join(matches)}. Choose one, such as "
+                f"columns={{{column!r}: {matches[0]!r}}}."
             )
             return {}, RowProblem(1, reason)
         if matches:
             found[column] = matches[0]
         elif column in _REQUIRED or column in named:
             reason = (
-                f"No column is the {column}; the first row has {', '.join(headers) or 'none'}. "
-                f"Name it: --column {column}=NAME."
+                f"There is no {column} column in the first row ({', '.join(headers) or 'empty'}). "
+                f"Choose one, such as columns={{{column!r}: 'Header'}}."
             )
             return {}, RowProblem(1, reason)
     return found, None
@@ -263,7 +265,7 @@ def _plain(name: str) -> str:
 
 
 def _unquoted(cell: str) -> str:
-    """Return a number without what makes Excel take it for text: '+49… or ="+49…"."""
+    """Return a number without the marks of a text in Excel: '+49… or ="+49…"."""
     if found := re.fullmatch(r'="([^"]*)"', cell):
         return found[1]
     return cell[1:] if re.match(r"'[+0-9(]", cell) else cell
@@ -273,7 +275,7 @@ def _time(text: str, zone: str | None) -> datetime:
     for written in (None, "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y"):
         try:
             found = (
-                datetime.strptime(text, written)  # noqa: DTZ007 - the zone follows
+                datetime.strptime(text, written)  # noqa: DTZ007 - the zone is set below
                 if written
                 else datetime.fromisoformat(text)
             )
@@ -282,7 +284,7 @@ def _time(text: str, zone: str | None) -> datetime:
         if found.tzinfo is not None:
             return found
         if zone is None:
-            raise ValueError(f"not_before has no time zone, got {text!r}. Name it: --timezone.")
+            raise ValueError(f"The time {text!r} has no time zone. Use zone='Europe/Berlin'.")
         return found.replace(tzinfo=find_zone(zone))
     raise ValueError(
         f"not_before must be a time such as 2026-11-25 14:00 or 25.11.2026 14:00, got {text!r}."

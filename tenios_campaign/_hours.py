@@ -21,12 +21,12 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NAMES = "|".join(_DAYS)
 _PART = re.compile(rf"(?:({_NAMES})(?:-({_NAMES}))?\s+)?(\d\d):(\d\d)-(\d\d):(\d\d)", re.IGNORECASE)
 _DAY = timedelta(days=1)
-#: How many days are searched for the next opening.
+#: Maximum days to search for the next opening.
 _HORIZON = 60
 
 
 def machine_zone() -> str | None:
-    """Return the name of this machine's time zone; None if it has none, or it is UTC."""
+    """Return the name of this machine's time zone; None if it is UTC or unknown."""
     try:
         path = os.environ.get("TZ") or str(Path("/etc/localtime").readlink())
     except OSError:
@@ -43,7 +43,9 @@ def find_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, LookupError, OSError):
-        raise ValueError(f"There is no time zone {name!r}. Write it like Europe/Berlin.") from None
+        raise ValueError(
+            f"There is no time zone {name!r}. Use one such as Europe/Berlin."
+        ) from None
 
 
 def _to_zone(zone: str | None) -> str:
@@ -57,14 +59,14 @@ class OpeningHours:
 
     Args:
         between: The hours of each day, such as "09:00-18:00", or of some days of the week, such as
-            "Mon-Fri 09:00-18:00, Sat 10:00-14:00". Hours that end when they begin, or
-            earlier, end on the next day: "00:00-00:00" is always.
+            "Mon-Fri 09:00-18:00, Sat 10:00-14:00". Hours whose end is not after their start end on
+            the next day: "00:00-00:00" means always.
         zone: The name of the time zone, such as "Europe/Berlin"; None for this machine's.
-        holidays: The country or part of a country on whose public holidays nobody is called, such
-            as "DE" or "DE-NW"; None to call on holidays.
+        holidays: The country or part of a country on whose public holidays no callbacks are
+            started, such as "DE" or "DE-NW"; None to ignore holidays.
 
     Raises:
-        ValueError: One of them is not valid.
+        ValueError: An argument is invalid.
     """
 
     between: str = field()
@@ -74,7 +76,7 @@ class OpeningHours:
     def __attrs_post_init__(self) -> None:
         if not self.zone:
             raise ValueError(
-                "Opening hours need a time zone, such as Europe/Berlin: this machine has none."
+                "The hours need a time zone such as Europe/Berlin, because this machine has none."
             )
         _ = self._clock, self._weekly
 
@@ -84,7 +86,7 @@ class OpeningHours:
 
     @cached_property
     def _weekly(self) -> list[list[tuple[time, time]]]:
-        """When it is open on each day of the week."""
+        """The hours of each day of the week."""
         weekly: list[list[tuple[time, time]]] = [[] for _ in _DAYS]
         for part in self.between.split(","):
             found = _PART.fullmatch(part.strip())
@@ -94,7 +96,7 @@ class OpeningHours:
                 opens, closes = time(hour, minute), time(last_hour, last_minute)
             except ValueError:
                 raise ValueError(
-                    f"{part.strip()!r} are no hours. Write them like 09:00-18:00 or "
+                    f"{part.strip()!r} is not a valid time range. Write it like 09:00-18:00 or "
                     "Mon-Fri 09:00-18:00, Sat 10:00-14:00."
                 ) from None
             begin = _DAYS.index(first.lower()) if first else 0
@@ -114,14 +116,14 @@ class OpeningHours:
             return library.country_holidays(country, subdiv=part or None)
         except NotImplementedError:
             raise ValueError(
-                f"There are no holidays for {self.holidays!r}. Write them like DE or DE-NW."
+                f"There are no holidays for {self.holidays!r}. Use a code such as DE or DE-NW."
             ) from None
 
     def _of(self, day: date) -> list[tuple[time, time]]:
         return [] if day in self._days_off else self._weekly[day.weekday()]
 
     def is_open(self, now: float) -> bool:
-        """Return whether callbacks may be started at this time, in seconds since the epoch."""
+        """Return whether callbacks may be started at *now* (seconds since the epoch)."""
         local = datetime.fromtimestamp(now, UTC).astimezone(self._clock)
         day, clock = local.date(), local.time()
         return any(
@@ -130,9 +132,9 @@ class OpeningHours:
         ) or any(clock < closes <= opens for opens, closes in self._of(day - _DAY))
 
     def next_opening(self, now: float) -> float:
-        """Return when callbacks may be started again, if they may not be now."""
+        """Return the next time at which callbacks may be started, if they may not be at *now*."""
         today = datetime.fromtimestamp(now, self._clock).date()
-        # Where clocks change, it may open at a whole hour, since the hour before is left out.
+        # When the clocks change, an opening in the skipped hour is at the next full hour.
         hours = [time(hour) for hour in range(24)]
         for day in (today + _DAY * number for number in range(_HORIZON)):
             times = [*hours, *(opens for opens, _ in self._of(day))]
@@ -142,6 +144,6 @@ class OpeningHours:
         return now + _HORIZON * _DAY.total_seconds()
 
     def describe(self, at: float) -> str:
-        """Return a time as people read it, such as "Mon 09:00 (Europe/Berlin)"."""
+        """Return a time such as "Mon 2026-11-30 09:00 (Europe/Berlin)"."""
         local = datetime.fromtimestamp(at, self._clock)
         return f"{local:%a %Y-%m-%d %H:%M} ({self.zone})"

@@ -1,4 +1,4 @@
-"""Writes the results of a campaign to a CSV file that a spreadsheet opens."""
+"""Writes the results of a campaign to a CSV file."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def write_results(
     Write the results.
 
     Args:
-        file: The file, such as one opened with ``newline=""``.
+        file: The file, opened with ``newline=""``.
         entries: The entries.
-        zone: The time zone of all times.
-        delimiter: What separates the cells.
-        headers: The columns of the file that the customers come from.
-        columns: Which of them are the key and the number.
+        zone: Time zone of all times.
+        delimiter: The delimiter.
+        headers: The columns of the customers' file.
+        columns: The names of its key and number columns.
     """
     key, number = columns.get("key", "key"), columns.get("number", "number")
     own = [name for name in dict.fromkeys([*headers, key, number]) if name not in {"", *RESULTS}]
@@ -58,5 +58,5 @@ def write_results(
 
 
 def harmless(cell: str) -> str:
-    """Return a cell with which a spreadsheet does not calculate."""
+    """Return a cell that a spreadsheet does not evaluate."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -1,6 +1,4 @@
-"""
-What to do next, as pure functions of what one transaction has read: no clock, no loop, no database.
-"""
+"""Decisions of a campaign, as pure functions of what one transaction has read."""
 
 from __future__ import annotations
 
@@ -12,11 +10,11 @@ from attrs import field, frozen
 if TYPE_CHECKING:
     from ._hours import OpeningHours
 
-#: The most init requests at the same time, so that trouble is noticed before many have it.
+#: Maximum simultaneous init requests, so that a failure is noticed before many are sent.
 MAX_STARTING = 10
-#: After this number of failures in a row that look alike, starts pause.
+#: Starts pause after this number of similar failures in a row.
 TROUBLE = 3
-#: The first pause, which doubles with each further failure, and the longest (seconds).
+#: The first pause, which doubles with each failure, and the longest (seconds).
 FIRST_PAUSE, LAST_PAUSE = 5.0, 600.0
 #: The longest pause that TENIOS can ask for (seconds).
 LONGEST_RETRY_AFTER = 3600.0
@@ -25,12 +23,12 @@ LONGEST_RETRY_AFTER = 3600.0
 @frozen(kw_only=True)
 class Row:
     """
-    A customer as the campaign knows it, and the newest attempt as the ledger knows it.
+    A customer in the campaign, with the newest attempt in the ledger.
 
     Attributes:
-        serial: How many keys of the ledger were used for this customer.
-        due_at: When the next attempt may begin, 0 for as soon as possible; None if none is planned.
-        result: How it has ended for the customer; None if it has not.
+        serial: Number of the newest key in the ledger for this customer.
+        due_at: When the next attempt is due, 0 for as soon as possible; None if none is planned.
+        result: The final state of the customer; None if it is not final.
         ledger_state: The state of the newest attempt in the ledger; None if there is none.
     """
 
@@ -72,27 +70,27 @@ class Row:
 @frozen(kw_only=True)
 class Facts:
     """
-    What one transaction has read of a campaign. Times are in seconds since the epoch.
+    The state of a campaign, read in one transaction. Times are in seconds since the epoch.
 
     Attributes:
         now: The time.
         is_paused: Whether the campaign is paused.
-        max_active: The most callbacks in progress.
-        gap: The least number of seconds from one start to the next.
+        max_active: Maximum callbacks in progress.
+        gap: Minimum seconds from one start to the next.
         hours: When callbacks may be started; None for always.
         last_start: When the newest attempt began.
-        trouble: What the newest failures have in common; None if the newest start did not fail.
-        failures: How many of them there were in a row.
-        blocked_until: No callback is started earlier because of them.
-        waiting: Whether customers wait for an attempt.
-        starting: How many init requests are being sent.
-        in_progress: How many callbacks are or may be in progress.
-        active: How many attempts have neither ended nor an unknown outcome.
-        unknown: How many outcomes are unknown.
-        row: The customer whose turn it is; None if nobody is due who may be called.
+        trouble: What the newest failures have in common; None if the newest start succeeded.
+        failures: Number of these failures in a row.
+        blocked_until: When starts may resume after these failures.
+        waiting: Whether customers are waiting for an attempt.
+        starting: Number of init requests in progress.
+        in_progress: Number of callbacks that are or may be in progress.
+        active: Number of attempts that have not ended and whose outcome is not unknown.
+        unknown: Number of unknown outcomes.
+        row: The next customer; None if none can be called now.
         next_due: When the next customer is due; None if none is.
-        max_unknown: How many unknown outcomes end the run; None for no limit.
-        is_stopping: Whether no more callbacks are to be started.
+        max_unknown: Number of unknown outcomes that ends the run; None for no limit.
+        is_stopping: Whether to start no more callbacks.
     """
 
     now: float
@@ -121,10 +119,10 @@ class Decision:
     What to do next.
 
     Attributes:
-        action: ``start`` a callback, ``wait``, ``drain``: start no more and end when those in
-            progress have ended, or ``done``: there is nothing to do any more.
-        reason: Why not to start a callback, for people.
-        until: Until when to wait, as far as that is a matter of time.
+        action: ``start`` a callback; ``wait``; ``drain``: start no more, and end after those in
+            progress; ``done``: all customers were called.
+        reason: Why no callback is started, as shown to users.
+        until: Until when to wait; infinity if it does not depend on time.
     """
 
     action: Literal["start", "wait", "drain", "done"]
@@ -137,7 +135,8 @@ def decide(facts: Facts) -> Decision:  # noqa: C901, PLR0911 - one return per ru
     if facts.is_stopping:
         return Decision("drain", "stopping")
     if facts.max_unknown is not None and facts.unknown >= facts.max_unknown:
-        return Decision("drain", f"the outcomes of {facts.unknown} callbacks are unknown")
+        are = "outcome is" if facts.unknown == 1 else "outcomes are"
+        return Decision("drain", f"stopping, because {facts.unknown} {are} unknown")
     if not facts.waiting:
         return Decision("wait") if facts.active else Decision("done")
     if facts.is_paused:
@@ -145,15 +144,15 @@ def decide(facts: Facts) -> Decision:  # noqa: C901, PLR0911 - one return per ru
     if facts.hours is not None and not facts.hours.is_open(facts.now):
         opens = facts.hours.next_opening(facts.now)
         return Decision("wait", f"closed until {facts.hours.describe(opens)}", opens)
-    # Much later than that, the clock has been set back.
+    # If it is even later, the clock was set back.
     if facts.now < facts.blocked_until <= facts.now + LONGEST_RETRY_AFTER:
         seconds = facts.blocked_until - facts.now
         return Decision(
-            "wait", f"trying again in {seconds:.0f} s: {facts.trouble}", facts.blocked_until
+            "wait", f"retrying in {seconds:.0f} s: {facts.trouble}", facts.blocked_until
         )
     is_troubled = facts.failures >= TROUBLE
     if facts.starting >= (1 if is_troubled else MAX_STARTING):
-        return Decision("wait", f"trying one: {facts.trouble}" if is_troubled else "")
+        return Decision("wait", f"trying one callback: {facts.trouble}" if is_troubled else "")
     if facts.in_progress >= facts.max_active:
         return Decision("wait")
     if 0 <= facts.now - facts.last_start < facts.gap:
@@ -164,7 +163,7 @@ def decide(facts: Facts) -> Decision:  # noqa: C901, PLR0911 - one return per ru
 
 
 def ending(row: Row, now: float) -> dict[str, Any] | None:
-    """Return what changes for a customer whose attempt has ended; None if it has not."""
+    """Return the changes of a customer whose attempt has ended; None if it has not."""
     changes: dict[str, Any] = {"busy_until": 0.0, "error": None}
     if row.ledger_state == "not_placed" and row.number is None:
         return changes | {"attempts": row.attempts - 1, "result": "cancelled"}
@@ -178,14 +177,14 @@ def ending(row: Row, now: float) -> dict[str, Any] | None:
             return changes | {"result": f"{party}_failed"}
         pause = row.retry_after if party == "customer" else row.agent_retry_after
         return changes | {"due_at": now + pause}
-    # One that was given up, or has no id, is placed because an operator has resolved it.
+    # If it is no longer followed or has no id, an operator has resolved it as placed.
     is_over = row.status == "DISCONNECTED" or row.ended_at is not None or row.callback_id is None
     return changes | {"result": "talked"} if is_over or party is not None else None
 
 
 def after_failure(facts: Facts, trouble: str, retry_after: float | None) -> dict[str, Any]:
     """
-    Return what changes after a start has failed: after a few failures that look alike, starts
+    Return the changes of the campaign after a failed start. After a few similar failures, starts
     pause, longer each time. Failures of requests that were sent before the pause do not count.
     """
     is_same = facts.trouble == trouble

@@ -1,7 +1,4 @@
-"""
-Adds customers: keeps them in a temporary file until all were checked, so that memory does not grow
-with their number.
-"""
+"""Adds customers. A temporary file holds them until all are checked, which saves memory."""
 
 from __future__ import annotations
 
@@ -36,7 +33,6 @@ class Stage:
         self._count = self._repeated = 0
 
     def close(self) -> None:
-        """Delete the file."""
         self._file.close()
 
     def read(self, rows: Iterable[Customer | RowProblem]) -> None:
@@ -74,10 +70,10 @@ class Stage:
             if json.loads(known)[0] == data:
                 self._repeated += 1
             else:
-                where = "" if line is None else f"in line {line} "
+                where = "given " if line is None else f"in line {line} "
                 self._reject(
                     customer.line,
-                    f"The key {customer.key!r} is {where}already, with other values.",
+                    f"The key {customer.key!r} is already {where}with other values.",
                 )
 
     def _batches(self) -> Iterator[list[Any]]:
@@ -99,7 +95,7 @@ class Stage:
                     if keys[key] not in {number, None}:
                         self._reject(
                             line,
-                            f"The key {key!r} is in the campaign already, with another number.",
+                            f"The key {key!r} is already in the campaign with another number.",
                         )
                 elif number in numbers:
                     count += 1
@@ -123,7 +119,7 @@ class Stage:
     def _known(
         self, connection: sa.Connection, batch: list[Any]
     ) -> tuple[dict[str, str | None], dict[str | None, str]]:
-        """Return what the campaign knows of these keys, and the keys of these numbers."""
+        """Return the known keys of *batch* with their numbers, and its known numbers with keys."""
         selected = sa.select(c.key, c.number).where(c.campaign == self._store.name)
         by_key = selected.where(c.key.in_([each[0] for each in batch]))
         by_number = selected.where(c.number.in_([each[1] for each in batch]))
@@ -133,7 +129,7 @@ class Stage:
         )
 
     def write(self, **values: Any) -> None:
-        """Add the customers, some in each transaction, so that other processes need not wait."""
+        """Add the customers in batches, so that other processes do not have to wait."""
         for batch in self._batches():
             self._store.change(self._write, batch, values)
 

@@ -1,4 +1,4 @@
-"""The customers of a campaign in the database, and the statements on them (SQLAlchemy)."""
+"""A campaign in the database (SQLAlchemy)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ._models import CampaignState
 
-#: How many rows are read or written in a transaction.
+#: Rows that are read or written in one transaction.
 BATCH = 1000
 
 
@@ -32,7 +32,7 @@ class Store:
     A campaign in the database.
 
     Raises:
-        ConfigurationError: Another release has made the tables.
+        ConfigurationError: Another release has changed the tables.
 
     Attributes:
         database: The ledger's database.
@@ -83,7 +83,7 @@ class Store:
         ).one_or_none()
 
     def set(self, connection: sa.Connection, **values: Any) -> None:
-        """Change the row of the campaign, which is made if it is missing."""
+        """Change the row of the campaign; create it if it does not exist."""
         where = campaigns.c.name == self.name
         if (
             not values
@@ -94,22 +94,22 @@ class Store:
                 connection.execute(sa.insert(campaigns).values(name=self.name, **values))
 
     def limit(self, connection: sa.Connection, *, replace: bool, **values: Any) -> None:
-        """Set limits. Raises ValueError if there are others that are not to be replaced."""
+        """Set limits. Raises ValueError if others are set, unless *replace*."""
         lock(connection)
         settings = self.settings(connection)
         for name, value in values.items():
             known = getattr(settings, name, None)
             if known not in {None, value} and not replace:
                 raise ValueError(
-                    f"The campaign {self.name!r} has another limit ({name} is {known}). "
-                    "Change it for all processes with `tenios campaign set`."
+                    f"The campaign {self.name!r} already has another limit: {name} is {known}. "
+                    "Change it with `tenios campaign set` or campaign.set()."
                 )
         self.set(connection, **values)
 
     def update(
         self, connection: sa.Connection, *where: sa.ColumnElement[bool], **values: Any
     ) -> int:
-        """Change customers; return how many."""
+        """Change customers. Return their number."""
         changed = sa.update(customers).where(*where)
         return connection.execute(changed.values(updated_at=self.database.now, **values)).rowcount
 
@@ -117,8 +117,8 @@ class Store:
         self, connection: sa.Connection, key: str, states: Collection[str], **values: Any
     ) -> None:
         """
-        Change a customer who is in one of these states. Raises LookupError or ValueError if there
-        is none.
+        Change a customer who is in one of *states*. Raises ValueError for other states, LookupError
+        for an unknown key.
         """
         lock(connection)
         where = (c.campaign == self.name, c.key == key)
@@ -126,10 +126,11 @@ class Store:
         if not found:
             raise LookupError(f"The campaign {self.name!r} has no key {key!r}.")
         if (state := found[0].state) not in states:
-            resolve = f" Resolve {found[0].attempt_key} first." if state == "unknown" else ""
+            resolve = f"`tenios ledger resolve {found[0].attempt_key}` or ledger.resolve()"
+            hint = f" Use {resolve} instead." if state == "unknown" else ""
             raise ValueError(
-                f"{key!r} is not {' or '.join(states)}: its state is {state}.{resolve} Nothing was "
-                "changed."
+                f"Nothing was changed, because the state of {key!r} is {state} (expected: "
+                f"{', '.join(states)}).{hint}"
             )
         self.update(connection, *where, **values)
 
@@ -140,7 +141,7 @@ class Store:
         state: str | None,
         states: Collection[str],
     ) -> int:
-        """Put customers back. Return how many."""
+        """Put customers back. Return their number."""
         most = sa.case((c.attempts >= c.max_attempts, c.attempts + 1), else_=c.max_attempts)
         values = {"result": None, "error": None, "due_at": 0.0, "max_attempts": most}
         for key in keys:
@@ -184,7 +185,7 @@ class Store:
         )
 
     def pages(self) -> Iterator[CampaignEntry]:
-        """Yield all customers, some in each transaction, so that none of them is long."""
+        """Yield all customers, read in short transactions."""
         last = -1
         while True:
             rows = self.run(self.rows, c.campaign == self.name, c.position > last, limit=BATCH)
@@ -202,7 +203,7 @@ class Store:
         return self.database.run(lambda each: work(each, *arguments, **named))
 
     def forget(self, connection: sa.Connection, seconds: float) -> int:
-        """Erase what is personal of customers that have not changed; return how many."""
+        """Erase personal data of customers that have not changed. Return their number."""
         before = self.database.now - seconds
         a = self.database.entries.c
         is_mine = sa.func.substr(a.key, 1, len(self.name) + 1) == f"{self.name}/"
@@ -228,7 +229,7 @@ def hours_of(settings: Any) -> OpeningHours | None:
 
 
 def to_entry(row: Row) -> CampaignEntry:
-    """Return what the campaign tells of a customer."""
+    """Return the public entry of a customer."""
     same = {each.name for each in fields(CampaignEntry)}
     values = {name: value for name, value in asdict(row).items() if name in same}
     state: CampaignState = row.state  # type: ignore[assignment] # as the SQL expression has it

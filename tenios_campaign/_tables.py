@@ -6,9 +6,9 @@ import sqlalchemy as sa
 
 from tenios_ext.ledger.shared import Schema
 
-#: How long a process may stop in the middle of a transaction that others wait for.
+#: How long a process may hang in a transaction that others wait for.
 _IDLE = "5s"
-#: Any number that other programs are unlikely to use.
+#: A number that other programs are unlikely to use.
 _LOCK = 4_826_353_072
 
 schema = Schema("campaign", 1)
@@ -35,7 +35,7 @@ customers = sa.Table(
     sa.Column("campaign", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("position", sa.Integer, nullable=False),
-    sa.Column("number", sa.Text),  # None once it was forgotten
+    sa.Column("number", sa.Text),  # None after it was erased
     sa.Column("delay", sa.Integer, nullable=False),
     sa.Column("agent_announcement", sa.Text),
     sa.Column("callback_config_id", sa.Text),
@@ -43,15 +43,15 @@ customers = sa.Table(
     sa.Column("max_attempts", sa.Integer, nullable=False),
     sa.Column("retry_after", sa.Double, nullable=False),
     sa.Column("agent_retry_after", sa.Double, nullable=False),
-    # that were placed, may have been, or are being made
+    # attempts that were or may have been placed, and the current one
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("serial", sa.Integer, nullable=False, default=0),  # each attempt gets a new key
+    sa.Column("serial", sa.Integer, nullable=False, default=0),  # of the newest key in the ledger
     sa.Column("attempt_key", sa.Text, index=True),
-    # If neither of these is set, what the ledger says of the newest attempt is not dealt with yet.
+    # If neither of these is set, the newest attempt is open.
     sa.Column("due_at", sa.Double),
     sa.Column("result", sa.Text),
     sa.Column("error", sa.Text),
-    # In seconds since the epoch, by the clock of the database.
+    # Seconds since the epoch, by the clock of the database.
     sa.Column("claimed_at", sa.Double, nullable=False, default=0.0),
     sa.Column("busy_until", sa.Double, nullable=False, default=0.0),
     sa.Column("answered_at", sa.Double),
@@ -74,8 +74,8 @@ for name, columns, where in (
 
 def lock(connection: sa.Connection) -> None:
     """
-    Let no other transaction that takes this lock run at the same time. In SQLite none does that
-    writes. PostgreSQL ends the session of a process that stops meanwhile.
+    Wait for other transactions that take this lock. SQLite has only one writer anyway. PostgreSQL
+    ends the session of a process that hangs.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE}'")

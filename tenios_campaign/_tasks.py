@@ -1,4 +1,4 @@
-"""The tasks of a run, and its calls of the database."""
+"""The tasks of a run, and its access to the database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ._store import Store
 
-#: The pause after the database could not be used (seconds).
+#: The pause after an error of the database (seconds).
 DATABASE_PAUSE = 1.0
 
 logger = logging.getLogger("tenios_campaign")
@@ -28,11 +28,11 @@ logger = logging.getLogger("tenios_campaign")
 @define(eq=False)
 class Tasks:
     """
-    What a run does at the same time.
+    The concurrent tasks of a run.
 
     Attributes:
         failure: The first error of a task, which ends the run.
-        is_closing: Whether the run ends.
+        is_closing: Whether the run is ending.
     """
 
     store: Store
@@ -41,21 +41,21 @@ class Tasks:
     is_closing: bool = field(default=False, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
     _tasks: set[asyncio.Future[Any]] = field(factory=set, init=False)
-    _calls: set[asyncio.Future[Any]] = field(factory=set, init=False)  # of the database
-    # Those of the application may all be waiting for something.
+    _calls: set[asyncio.Future[Any]] = field(factory=set, init=False)  # to the database
+    # The threads of the application may all be blocked.
     _threads: ThreadPoolExecutor = field(
         factory=partial(ThreadPoolExecutor, 4, "tenios-campaign"), init=False
     )
     _is_database_away: bool = field(default=False, init=False)
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
-        """Do *work* until it ends or the run does."""
+        """Run *work* in a task, which ends with the run."""
         task = self._keep(asyncio.create_task(work), self._tasks)
         task.add_done_callback(self._note)
         return task
 
     async def close(self) -> None:
-        """End all tasks."""
+        """Cancel all tasks, and wait for their calls to the database."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -64,11 +64,11 @@ class Tasks:
         self._threads.shutdown(wait=False)
 
     def wake(self) -> None:
-        """End a sleep."""
+        """End :meth:`sleep` early."""
         self._wake.set()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until something has happened, but no longer than *seconds*."""
+        """Wait for :meth:`wake`, at most for *seconds*."""
 
         def ring(_: object) -> None:
             self._wake.set()
@@ -92,11 +92,10 @@ class Tasks:
 
     async def _call(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """
-        Return what *work* returns in a thread. While the database cannot be used, it is tried
-        again.
+        Return what *work* returns in a thread; try again while the database is unreachable.
 
-        What is being done when the run ends is done to its end, so that the ledger can be closed
-        then.
+        When the run is cancelled, a call that has begun still completes, so that the ledger can be
+        closed afterwards.
         """
         while True:
             try:
@@ -105,8 +104,8 @@ class Tasks:
             except LedgerUnavailableError as error:
                 if self.is_closing:
                     raise
-                if not self._is_database_away:  # Else each attempt would say it, every second.
-                    logger.warning("%s It is tried again.", error)
+                if not self._is_database_away:  # once, not every second
+                    logger.warning("%s Trying again.", error)
                 self._is_database_away = True
             else:
                 self._is_database_away = False
@@ -119,19 +118,18 @@ class Tasks:
         def forget(_: object) -> None:
             tasks.discard(task)
             if not task.cancelled():
-                task.exception()  # Else asyncio would report one that nobody waits for any more.
+                task.exception()  # so that asyncio does not report it as never retrieved
 
         tasks.add(task)
         task.add_done_callback(forget)
         return task
 
     def _note(self, task: asyncio.Future[Any]) -> None:
-        """Take note of an error, which ends the run."""
         error = None if task.cancelled() else task.exception()
         self.failure = self.failure or error
         self._wake.set()
 
 
 def in_thread(threads: ThreadPoolExecutor, work: Callable[[], Any]) -> asyncio.Future[Any]:
-    """Return what *work* will return in one of the threads."""
+    """Run *work* in one of the threads. Return its future."""
     return asyncio.get_running_loop().run_in_executor(threads, work)

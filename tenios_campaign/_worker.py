@@ -1,9 +1,9 @@
 """
-Gives the attempts of a campaign to workers on any number of machines, with procrastinate.
+Distributes the attempts of a campaign to workers on several machines, with procrastinate.
 
-Each worker claims attempts as a run does, and sends the init request. In the transaction of the
-claim, it puts a job into the queue, with which one of the workers follows the callback. If that
-worker dies, another one gets the job.
+Each worker claims attempts like a run and sends the init request. The transaction of the claim also
+queues a job, with which one of the workers follows the callback. If that worker dies, another one
+gets the job.
 """
 
 from __future__ import annotations
@@ -29,12 +29,11 @@ if TYPE_CHECKING:
 
 _ATTEMPT = "attempt"
 _LOOK_AFTER = "look after jobs"
-#: procrastinate's tables have a schema of their own, so that they are not those of another program
-#: in the same database.
+#: A separate schema, because another program may use procrastinate in the same database.
 _SEARCH_PATH = "tenios_jobs"
-#: How often attempts are looked for that no worker follows, as a cron expression.
+#: How often to look for attempts that no worker follows, as a cron expression.
 _EVERY_TEN_SECONDS = "* * * * * */10"
-#: How many attempts a worker follows at most. They are limited by the campaign.
+#: Maximum jobs of a worker. The limit of the campaign is lower.
 _CONCURRENCY = 100_000
 _PAUSE = 1
 
@@ -53,18 +52,18 @@ class Queue:
         database = ledger.database
         if not database.is_postgresql:
             raise ConfigurationError(
-                "Workers need a ledger in PostgreSQL. Use run for SQLite, which is for one machine."
+                "Workers need a ledger in PostgreSQL. With SQLite, use run instead."
             )
         self._name = campaign
         self._create_jobs: Callable[[], None] = lambda: database.run(_create_jobs)
         conninfo = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
         options = {"options": f"-c search_path={_SEARCH_PATH}"}
         self._app = App(connector=PsycopgConnector(conninfo=conninfo, min_size=1, kwargs=options))
-        # only for jobs in the ledger's transactions
+        # defers jobs in transactions of the ledger
         self._deferring = App(connector=SyncPsycopgConnector())
 
     def defer(self, connection: sa.Connection, key: str) -> None:
-        """Let a worker follow an attempt that is claimed in this transaction."""
+        """Queue a job for an attempt that this transaction claims."""
         _use_jobs(connection)
         driver = connection.connection.driver_connection
         task = self._deferring.configure_task(_ATTEMPT, queue=self._name, connection=driver)
@@ -81,15 +80,15 @@ class Queue:
         orphans: Callable[[], Awaitable[list[str]]],
     ) -> None:
         """
-        Follow attempts, again after the database was away, until it is cancelled.
+        Follow attempts until cancelled, also after errors of the database.
 
         Args:
             follow: Follows the attempt with this key.
-            orphans: Returns the attempts that nobody may be following.
+            orphans: Returns the keys of attempts that no process may be following.
         """
         await asyncio.to_thread(self._create_jobs)
 
-        async def look_after(timestamp: int) -> None:  # noqa: ARG001 - procrastinate gives it to periodic tasks
+        async def look_after(timestamp: int) -> None:  # noqa: ARG001 - procrastinate passes it
             manager = self._app.job_manager
             for job in await manager.get_stalled_jobs(queue=self._name):
                 await manager.retry_job(job)
@@ -116,30 +115,28 @@ class Queue:
                         fetch_job_polling_interval=_PAUSE,  # if a notification was missed
                         delete_jobs="always",
                         install_signal_handlers=False,
-                        shutdown_graceful_timeout=0,  # Other workers get the jobs.
+                        shutdown_graceful_timeout=0,  # other workers get the jobs
                     )
                 except ConnectorException as error:
                     reason = str(error.__cause__ or error).strip().partition("\n")[0]
-                    logger.warning(
-                        "The workers' tables cannot be used (%s). They are tried again.", reason
-                    )
+                    logger.warning("The workers' tables cannot be used (%s). Trying again.", reason)
                 await asyncio.sleep(_PAUSE)
 
 
 def _create_jobs(connection: sa.Connection) -> None:
-    """Create procrastinate's tables if they are missing."""
+    """Create procrastinate's tables if they do not exist."""
     lock(connection)
     if connection.scalar(sa.select(sa.func.to_regclass(f"{_SEARCH_PATH}.procrastinate_jobs"))):
         return
     connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {_SEARCH_PATH}")
     _use_jobs(connection)
-    # since it executes several statements at once
+    # SQLAlchemy would not execute several statements at once.
     driver: Any = connection.connection.driver_connection
     driver.execute(SchemaManager.get_schema())
 
 
 def _use_jobs(connection: sa.Connection) -> None:
-    """Let procrastinate's statements find its tables until the end of the transaction."""
+    """Put procrastinate's schema into the search path of this transaction."""
     connection.exec_driver_sql(
         f"SELECT set_config('search_path', '{_SEARCH_PATH},' || current_setting('search_path'), "
         "true)"

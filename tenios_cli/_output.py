@@ -36,6 +36,8 @@ _IN_OPTIONS = {
     r" of seconds(.*), or a timedelta of such": r" of seconds\1",
     r"^(delay|key|reason)\b(?= (?:is|has|must|contains)\b)": r"--\1",
     r"region='([A-Z]{2})'": r"--region \1",
+    r"zone='([^']+)'": r"--timezone \1",
+    r"columns=\{'(\w+)': (.+?)\}": r"--column \1=\2",
     r"allow_special_numbers=True": "--allow-special-numbers (or TENIOS_ALLOW_SPECIAL_NUMBERS=1)",
     r"campaign\.set\(.*?\), or ": "",
     r"(`tenios [^`]+`) or (?:ledger|campaign)\.\w+\(\)": r"\1",

@@ -58,7 +58,7 @@ def test_known_key_stays_as_it_is_also_in_another_campaign(ledger: Ledger) -> No
 def test_key_with_another_number_is_refused_and_nothing_added(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     campaign.add([ONE])
-    with pytest.raises(InvalidRowsError, match="'one' is in the campaign already, with another"):
+    with pytest.raises(InvalidRowsError, match="'one' is already in the campaign with another"):
         campaign.add([TWO, Customer("one", "+492214710009")])
     assert [entry.key for entry in campaign.entries()] == ["one"]
 
@@ -87,7 +87,7 @@ def test_rows_with_problems_are_all_counted_and_the_first_are_shown(ledger: Ledg
 def test_repeated_key_must_have_the_same_values(ledger: Ledger) -> None:
     rows = [Customer("k", f"+49221471000{number}", line=number) for number in (1, 1, 2)]
     with pytest.raises(
-        InvalidRowsError, match="'k' is in line 1 already, with other values"
+        InvalidRowsError, match="'k' is already in line 1 with other values"
     ) as refused:
         Campaign(ledger).add(rows)
     assert refused.value.problems[0].line == 2

@@ -163,8 +163,8 @@ def test_number_without_a_country_needs_a_region(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (f",{NUMBER}", "The key is missing (column 'key')."),
-        ("k,", "The number is missing (column 'number')."),
+        (f",{NUMBER}", "The key is missing in column 'key'."),
+        ("k,", "The number is missing in column 'number'."),
         ("k,4.92214710001E+11", "is not a phone number"),  # as Excel shows long numbers
         ("k,soon", "is not a phone number"),
         (f"{'k' * 161},{NUMBER}", "key must have 1 to 160 printable characters"),
@@ -175,8 +175,8 @@ def test_number_without_a_country_needs_a_region(tmp_path: Path) -> None:
         (f"k,{NUMBER},5m", "delay must be a whole number of seconds, got '5m'"),
         (f"k,{NUMBER},{'9' * 5000}", "delay must be a whole number"),
         (f"k,{NUMBER},,11/25/2026", "not_before must be a time such as 2026-11-25 14:00 or"),
-        (f"k,{NUMBER},,,too,many", "The row has 6 cells, but there are 4 columns."),
-        ('k,"open', "The row is not valid CSV, so the rest was not read"),
+        (f"k,{NUMBER},,,too,many", "The row has 6 cells, but the first row has 4 columns."),
+        ('k,"open', "The rest of the file was not read."),
     ],
 )  # fmt: skip
 def test_bad_row_is_reported_with_its_line(row: str, reason: str, tmp_path: Path) -> None:
@@ -198,11 +198,11 @@ def test_line_of_a_row_counts_the_lines_within_cells(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        ("", "No column is the key; the first row has none. Name it: --column key=NAME."),
-        ("k,+492214710001\n", "No column is the key; the first row has k, +492214710001."),
-        ("key;Festnetz\n", "No column is the number; the first row has key, Festnetz."),
-        ("key,number,number\n", "Several columns could be the number: number, number."),
-        ("key;Telefon;Mobil\n", "Telefon, Mobil. Name one of them: --column number='Telefon'"),
+        ("", "There is no key column in the first row (empty). Choose one, such as"),
+        ("k,+492214710001\n", "There is no key column in the first row (k, +492214710001)."),
+        ("key;Festnetz\n", "There is no number column in the first row (key, Festnetz)."),
+        ("key,number,number\n", "Several columns may be the number: number, number."),
+        ("key;Telefon;Mobil\n", "Mobil. Choose one, such as columns={'number': 'Telefon'}"),
         ('key,"number\n', "The first row is not valid CSV"),
     ],
 )  # fmt: skip

@@ -13,7 +13,8 @@ from tenios_campaign._rules import Facts, Row, after_failure, decide, ending
 
 NOW = 1_796_000_000.0  # 2026-11-30 00:53:20 UTC, a Monday
 ILL = "ill"
-UNKNOWN = "the outcomes of 2 callbacks are unknown"
+UNKNOWN = "stopping, because 2 outcomes are unknown"
+ONE = "trying one callback: ill"
 UNTIL = "closed until Mon 2026-11-30 09:00 (Europe/Berlin)"
 NOT_PLACED = {"ledger_state": "not_placed", "last_error": "No."}
 PLACED = {"ledger_state": "placed"}
@@ -47,10 +48,10 @@ def row(**values: Any) -> Row:
         ({"is_paused": True, "hours": CLOSED}, "wait", "paused", math.inf),
         ({"hours": CLOSED, "blocked_until": NOW + 5}, "wait", UNTIL, OPENS),
         ({"hours": OpeningHours("00:00-00:00", "UTC")}, "start", "", math.inf),
-        ({"trouble": ILL, "blocked_until": NOW + 5}, "wait", "trying again in 5 s: ill", NOW + 5),
+        ({"trouble": ILL, "blocked_until": NOW + 5}, "wait", "retrying in 5 s: ill", NOW + 5),
         ({"blocked_until": NOW}, "start", "", math.inf),
         ({"blocked_until": NOW + 1e6}, "start", "", math.inf),  # The clock was set back.
-        ({"trouble": ILL, "failures": 3, "starting": 1}, "wait", "trying one: ill", math.inf),
+        ({"trouble": ILL, "failures": 3, "starting": 1}, "wait", ONE, math.inf),
         ({"trouble": ILL, "failures": 2, "starting": 1}, "start", "", math.inf),
         ({"starting": 9, "max_active": 99}, "start", "", math.inf),
         ({"starting": 10, "max_active": 99}, "wait", "", math.inf),

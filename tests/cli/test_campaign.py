@@ -136,7 +136,7 @@ def test_add_refuses_other_numbers_and_known_numbers_under_new_keys(offline: Fol
     offline("add", offline.file(TALK))
     result = offline("add", offline.file(DECLINE))
     assert (result.returncode, result.stdout) == (
-        1, "line 2: The key 'a' is in the campaign already, with another number.\n",
+        1, "line 2: The key 'a' is already in the campaign with another number.\n",
     )  # fmt: skip
     again = offline.file(TALK, TALK)
     result = offline("add", again)
@@ -158,10 +158,10 @@ def test_columns_are_found_and_shown_or_named(offline: Folder) -> None:
         "Added 1 customer.\n"
     )
     wrong = offline("add", str(file), "--column", "number=Telefon 2", "--dry-run")
-    assert "The number is missing (column 'Telefon 2')." in wrong.stdout
+    assert "The number is missing in column 'Telefon 2'." in wrong.stdout
     file.write_text("Telefon;Mobil;Auftrag\n")
     assert offline("add", str(file)).stdout == (
-        "line 1: Several columns could be the number: Telefon, Mobil. Name one of them: --column "
+        "line 1: Several columns may be the number: Telefon, Mobil. Choose one, such as --column "
         "number='Telefon'.\n"
     )
 
@@ -176,7 +176,7 @@ def test_columns_are_found_and_shown_or_named(offline: Folder) -> None:
         (["add", __file__, "--column", "name=x"], 1, "There is no column 'name'"),
         (["run", "--max-active", "1", "--rate", "10"], 2, "Write it like 1/s, 10/m or 300/h"),
         (["run", "--max-active", "1", "--rate", "0/m"], 2, "Write it like 1/s, 10/m or 300/h"),
-        (["run", "--between", "9-18", "--timezone", "UTC"], 2, "'9-18' are no hours."),
+        (["run", "--between", "9-18", "--timezone", "UTC"], 2, "'9-18' is not a valid time range."),
         (["run", "--between", "09:00-18:00"], 2, "need a time zone"),
         (["run", "--timezone", "Europe/Berlin"], 2, "need --between"),
         (["run"], 5, "has no limit of callbacks in progress"),
@@ -295,7 +295,7 @@ def test_limits_are_set_by_the_first_run_and_changed_for_all(folder: Folder) -> 
     assert folder("run", "--max-active", "1", *hours).returncode == 0
     again = folder("run", "--max-active", "2")
     assert again.returncode == 1
-    assert "has another limit (--max-active is 1)" in again.stderr
+    assert "already has another limit: --max-active is 1." in again.stderr
     changed = folder("set", "--max-active", "2", "--rate", "1/s")
     limits = "Limits: at most 2 at a time, 60 per minute, Mon-Sun 00:00-00:00"
     assert changed.stdout == f"{limits} (Europe/Berlin).\n"
@@ -335,7 +335,7 @@ def test_paused_resumed_cancelled_and_forgotten(offline: Folder) -> None:
     assert offline.states() == {"a": "cancelled", "b": "waiting"}
     again = offline("cancel", "a")
     assert (again.returncode, again.stderr) == (
-        1, "'a' is not waiting: its state is cancelled. Nothing was changed.\n",
+        1, "Nothing was changed, because the state of 'a' is cancelled (expected: waiting).\n",
     )  # fmt: skip
     assert offline("forget", "--older-than", "0d").stdout == "Erased the data of 2 customers.\n"
     assert offline.states() == {"a": "cancelled", "b": "cancelled"}
