@@ -1,4 +1,4 @@
-"""A campaign: what it contains, and how it is changed."""
+"""The public class of a campaign."""
 
 from __future__ import annotations
 
@@ -37,31 +37,30 @@ RETRY_AFTER = 600.0
 AGENT_RETRY_AFTER = 60.0
 ANSWER_TIMEOUT = 300.0
 END_TIMEOUT = 4 * 3600.0
-#: The states from which a customer can be put back.
+#: The states that :meth:`Campaign.retry` accepts.
 _RETRIED = ("rejected", "customer_failed", "agent_failed", "cancelled")
 
 
 class Campaign:
     """
-    A list of customers to call back, in a ledger's database.
+    A list of customers to call, in the database of a ledger.
 
-    Each attempt is recorded in the ledger under a key of its own, such as
-    ``spring/order-4711/1``; what the ledger says of it is how it ended.
+    Each attempt has its own key in the ledger, such as ``spring/order-4711/1``.
 
     Args:
         ledger: The ledger.
         name: The campaign's name: 1 to 30 printable characters without a slash. Campaigns in one
-            database have separate customers, limits and pauses, but none of them calls a number
-            that another one is calling.
+            database have separate customers, limits and pauses, but no two of them call a number
+            at the same time.
         clock: Replaces the clocks of the database and the system in tests.
 
     Attributes:
         ledger: The ledger.
 
     Raises:
-        ConfigurationError: *ledger* is not a Ledger, or another release has made the campaign.
+        ConfigurationError: *ledger* is not a Ledger, or another release has changed the tables.
         LedgerUnavailableError: The database cannot be used.
-        ValueError: *name* is not valid.
+        ValueError: *name* is invalid.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Campaign:
         check_name(name, what="name", longest=MAX_NAME)
         if "/" in name:
             raise ValueError(f"name must not contain a slash, got {name!r}.")
-        from ._store import Store  # imports SQLAlchemy, which takes long
+        from ._store import Store  # imports SQLAlchemy, which is slow
 
         self.ledger = ledger
         self._store = Store(ledger, name, clock)
@@ -85,7 +84,7 @@ class Campaign:
 
     def exists(self) -> bool:
         """
-        Return whether customers were added, or limits set.
+        Return whether customers were added or limits were set.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
@@ -103,27 +102,25 @@ class Campaign:
         dry_run: bool = False,
     ) -> Added:
         """
-        Add customers, also while the campaign runs. Those whose keys are in it already stay as they
-        are.
+        Add customers, also during a run. Keys that are already in the campaign are skipped.
 
-        All are checked before the first is added. They are added in batches: if that is
-        interrupted, add them again.
+        All customers are checked before the first one is added. If adding is interrupted, add them
+        again.
 
         Args:
             customers: The customers, such as those of :func:`read_customers`.
-            attempts: Maximum attempts for each, until the customer has talked to an agent.
-            retry_after: Seconds from the end of an attempt in which the customer was not reached to
-                the next one.
-            agent_retry_after: The same if no agent was reached.
-            allow_same_number: Whether a new key may have a number that the campaign knows under
-                another key. Both are called, one after the other.
-            dry_run: Change nothing, and return what would be done.
+            attempts: Maximum attempts for each customer.
+            retry_after: Seconds to wait after an attempt that did not reach the customer.
+            agent_retry_after: Seconds to wait after an attempt that did not reach an agent.
+            allow_same_number: Whether to add new keys with a number that the campaign already has.
+                Both are called, one after the other.
+            dry_run: Check the customers and return the result without adding them.
 
         Raises:
-            InvalidRowsError: Rows have problems, or a key is known with another number.
+            InvalidRowsError: Rows are invalid, or the campaign has a key with another number.
             LedgerUnavailableError: The database cannot be used.
-            SameNumberError: New keys have numbers that are known under other keys.
-            ValueError: An argument is not valid.
+            SameNumberError: New keys have a number that the campaign already has.
+            ValueError: An argument is invalid.
         """
         if type(attempts) is not int or attempts < 1:
             raise ValueError(f"attempts must be a whole number greater than 0, got {attempts!r}.")
@@ -161,18 +158,18 @@ class Campaign:
         replace: bool = True,
     ) -> None:
         """
-        Set limits, which hold for all processes together and at once. What is None stays as it is.
+        Set limits, which apply to all processes together, also during a run. None changes nothing.
 
         Args:
-            max_active: Maximum callbacks in progress, such as the number of agents. One whose
-                outcome is unknown counts until its phones cannot be ringing any more.
-            max_starts_per_minute: Maximum starts in a minute, evenly spread; infinity for no limit.
+            max_active: Maximum callbacks in progress, such as the number of agents. A callback with
+                an unknown outcome counts as long as its phones may be ringing.
+            max_starts_per_minute: Maximum rate of starts, evenly spread; infinity for no limit.
             hours: When callbacks may be started.
-            replace: Whether to replace limits that were set before. If not, other ones are refused.
+            replace: Whether to replace other limits that were set before, or to refuse.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
-            ValueError: A limit is not valid, or another one is set.
+            ValueError: A limit is invalid, or another one is set.
         """
         if max_active is not None and (type(max_active) is not int or max_active < 1):
             raise ValueError(f"max_active must be a whole number from 1, got {max_active!r}.")
@@ -181,7 +178,7 @@ class Campaign:
                 f"max_starts_per_minute must be greater than 0, got {max_starts_per_minute!r}."
             )
         if hours is not None:
-            hours.is_open(0.0)  # Else wrong holidays would be noticed by the run.
+            hours.is_open(0.0)  # raises if the holidays do not exist
         values = {
             "max_active": max_active,
             "gap": max_starts_per_minute and 60 / max_starts_per_minute,
@@ -202,35 +199,33 @@ class Campaign:
         stop: asyncio.Event | None = None,
     ) -> CampaignSummary:
         """
-        Call the customers back and follow each callback, until no customer is waiting. Return the
-        summary.
+        Call the customers and follow their callbacks until none is waiting. Return the summary.
 
-        If it is cancelled, callbacks continue, and the next run follows them. It waits for
-        callbacks that are being started, so that their outcome is known; cancel it again to leave
-        those as well.
+        If the run is cancelled, callbacks continue, and the next run follows them. It first waits
+        for the responses to callbacks that it is just starting; cancel it again to skip this.
 
-        After three failures in a row that look alike, starts pause, then one at a time is tried
-        after a growing pause.
+        After three similar failures in a row, starts pause. Then one callback at a time is tried,
+        after growing pauses.
 
         Args:
-            tenios: The client. Its ledger must be that of the campaign.
-            answer_timeout: Seconds from the end of the delay until both must have answered.
-            end_timeout: Seconds from the end of the delay until the call must have ended.
-            max_unknown: How many unknown outcomes end the run; None for no limit.
-            on_update: Called with an entry whenever its state, or the status of its callback, has
+            tenios: The client, with the same ledger as the campaign.
+            answer_timeout: Seconds after the delay in which agent and customer must answer. Later,
+                the outcome counts as unknown.
+            end_timeout: Seconds after the delay in which a call is followed.
+            max_unknown: Number of unknown outcomes that ends the run; None for no limit.
+            on_update: Called with an entry whenever its state or the status of its callback has
                 changed.
-            on_wait: Called with the reason whenever no callback can be started: a pause, the
-                opening hours or trouble; an empty text if there is no special reason.
-            stop: Once it is set, no callback is started any more, and the run ends when those that
-                it follows have ended.
+            on_wait: Called with a reason whenever no callback can be started, such as a pause,
+                the opening hours or failures. The reason may be empty.
+            stop: When set, no more callbacks are started, and the run ends after those in progress.
 
         Raises:
             ConfigurationError: *tenios* has another ledger, ``max_active`` is not set, or the
-                campaign's attempts were made on a simulator and this is none, or the reverse.
-            NotPlacedError: TENIOS refuses each callback, because of the credentials or the base
-                URL. No customer is lost.
-            StatusUnavailableError: The same for the statuses.
-            ValueError: An argument is not valid.
+                campaign has run on a simulator and *tenios* uses TENIOS, or vice versa.
+            NotPlacedError: TENIOS rejects all callbacks because of the credentials or the base
+                URL. No customer is rejected.
+            StatusUnavailableError: TENIOS rejects all status requests for the same reason.
+            ValueError: An argument is invalid.
         """
         options = Options(
             answer_timeout=to_seconds(answer_timeout, "answer_timeout"),
@@ -254,25 +249,24 @@ class Campaign:
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
         """
-        Call the customers back together with other workers, on any number of machines, until it is
-        cancelled. Needs PostgreSQL.
+        Call the customers together with workers on other machines, until cancelled. Needs
+        PostgreSQL.
 
-        When a worker ends, the others follow its callbacks; if it was killed, half a minute later.
+        When a worker ends, others follow its callbacks; if it was killed, after half a minute.
 
         Args:
-            tenios: See :meth:`run`, as for the others.
-            answer_timeout: Seconds from the end of the delay until both must have answered.
-            end_timeout: Seconds from the end of the delay until the call must have ended.
-            max_unknown: How many unknown outcomes end the worker; None for no limit.
-            on_update: Called with an entry whenever this worker has changed it, or seen another
-                status of its callback.
+            tenios: As for :meth:`run`.
+            answer_timeout: As for :meth:`run`.
+            end_timeout: As for :meth:`run`.
+            max_unknown: Number of unknown outcomes that ends the worker; None for no limit.
+            on_update: As for :meth:`run`, for changes that this worker has made or seen.
             on_wait: As for :meth:`run`.
 
         Raises:
             ConfigurationError: As for :meth:`run`, or the ledger is not in PostgreSQL.
             NotPlacedError: As for :meth:`run`.
             StatusUnavailableError: As for :meth:`run`.
-            ValueError: An argument is not valid.
+            ValueError: An argument is invalid.
         """
         with requires_extra("campaign", ConfigurationError):
             from ._worker import Queue  # imports procrastinate
@@ -289,7 +283,7 @@ class Campaign:
     async def _run(self, tenios: AsyncTenios, options: Options) -> None:
         if tenios.ledger is not self.ledger:
             raise ConfigurationError(
-                "tenios must have the campaign's ledger: AsyncTenios(ledger=ledger)."
+                "tenios must have the same ledger as the campaign: AsyncTenios(ledger=ledger)."
             )
         from tenios_ext.shared import SYSTEM_CLOCK
 
@@ -305,7 +299,7 @@ class Campaign:
 
     def summary(self) -> CampaignSummary:
         """
-        Return how many customers are in each state.
+        Return the number of customers in each state.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
@@ -315,7 +309,7 @@ class Campaign:
 
     def entries(self) -> Iterator[CampaignEntry]:
         """
-        Yield all entries, in the order in which they were added.
+        Yield all entries in the order in which they were added.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
@@ -324,13 +318,11 @@ class Campaign:
 
     def export(self, file: TextIO, *, zone: str | None = None) -> None:
         """
-        Write the results as CSV: the columns of the file that the customers come from, and how the
-        calls went.
+        Write the results as CSV: the columns of the customers' file and those of the results.
 
         Args:
-            file: The file, such as one opened with ``newline=""``.
-            zone: The time zone of all times; None for that of the opening hours, else this
-                machine's.
+            file: The file, opened with ``newline=""``.
+            zone: Time zone of all times; None for that of the opening hours, else this machine's.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
@@ -348,7 +340,7 @@ class Campaign:
 
     def pause(self) -> None:
         """
-        Start no more callbacks, in any process, until :meth:`resume`. Those in progress continue.
+        Stop new callbacks in all processes until :meth:`resume`. Those in progress continue.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
@@ -366,29 +358,29 @@ class Campaign:
 
     def cancel(self, key: str) -> None:
         """
-        Do not call a customer who is waiting for an attempt.
+        Cancel a customer who is waiting.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
-            LookupError: There is no such key.
-            ValueError: The customer is not waiting: a phone may be ringing, or it is over.
+            LookupError: The campaign does not have this key.
+            ValueError: The customer is not waiting.
         """
         self._store.change(self._store.move, key, ["waiting"], result="cancelled", due_at=None)
 
     def retry(self, *keys: str, state: CampaignState | None = None) -> int:
         """
-        Put customers back who were not reached, rejected or cancelled: each gets at least one more
-        attempt. Return how many.
+        Call customers again who were not reached, rejected or cancelled. Each of them gets at least
+        one more attempt. Return their number.
 
         Args:
-            keys: Their keys.
-            state: All customers in this state.
+            keys: The keys of these customers.
+            state: A state, for all customers in it.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
-            LookupError: There is no such key.
-            ValueError: One of them is in another state, such as ``unknown``: resolve its attempt in
-                the ledger first.
+            LookupError: The campaign does not have one of the keys.
+            ValueError: A customer is in another state. If it is ``unknown``, use
+                :meth:`.Ledger.resolve`.
         """
         if state is not None and state not in _RETRIED:
             raise ValueError(f"state must be one of {', '.join(_RETRIED)}, got {state!r}.")
@@ -396,9 +388,8 @@ class Campaign:
 
     def forget(self, *, older_than: timedelta) -> int:
         """
-        Erase the number, the announcement, the error and the cells of customers that have not
-        changed for this long, here and in the ledger. Those that wait are cancelled. Return how
-        many.
+        Erase the numbers, announcements, errors and cells of customers that have not changed for
+        this time, also in the ledger. Cancel those who are waiting. Return their number.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.

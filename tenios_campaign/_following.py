@@ -1,4 +1,4 @@
-"""Follows the callbacks of a run to their ends."""
+"""Follows the callbacks of a run."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from ._rules import Row
     from ._tasks import Tasks
 
-#: How often the database is looked at for what other processes have done (seconds).
+#: How often to read changes of other processes from the database (seconds).
 LOOK = 2.0
-#: Responses that mean that the base URL is not TENIOS's.
+#: HTTP statuses of a wrong base URL.
 _NOT_THERE = {404, 405}
 
 
@@ -51,11 +51,11 @@ class Following:
         return len(self._rows)
 
     def keys(self) -> set[str | None]:
-        """Return the keys of the attempts that are followed."""
+        """Return the keys of the followed attempts."""
         return {row.attempt_key for row in self._rows.values()}
 
     async def run(self) -> None:
-        """Follow callbacks until it is cancelled."""
+        """Follow callbacks until cancelled."""
 
         async def handles() -> AsyncIterator[CallbackHandle]:
             while True:
@@ -71,7 +71,7 @@ class Following:
                 await self._see(update)
 
     def watch(self, row: Row, handle: CallbackHandle | None = None) -> None:
-        """Follow the callback of an attempt, by default the one in the ledger."""
+        """Follow the callback of an attempt; None for the one in the ledger."""
         handle = handle or _handle(row)
         if handle.id not in self._rows:
             self._rows[handle.id] = row
@@ -79,14 +79,14 @@ class Following:
             self._show(row, handle)
 
     async def job(self, key: str) -> None:
-        """Follow an attempt to its end, as the job of a worker."""
+        """Follow an attempt to its end, as a job of a worker."""
         pause = 0.1
         while row := await self.tasks.read(self.attempts.attempt, key):
             if row.ledger_state == "dialling":
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LOOK)
             elif row.ledger_state != "placed":
-                return  # Whoever has sent the request deals with it, or finds it later.
+                return  # The sender closes it, or finds it later.
             elif ending(row, 0.0) is not None:
                 await self.record(key)
             else:
@@ -99,10 +99,10 @@ class Following:
         self.options.on_update(evolve(entry, callback_id=handle.id, status=status or entry.status))
 
     async def _see(self, update: StatusUpdate) -> None:
-        """Record what was seen of a callback."""
+        """Record an update of a callback."""
         outcome, error = update.outcome, update.error
         if (row := self._rows.get(outcome.handle.id)) is None:
-            return  # A job has found that it is over.
+            return  # A job has already seen its end.
         key = str(row.attempt_key)
         seen = {str(each.status): each.observed_at for each in outcome.history}
         answered = seen.get("CONNECTED", row.answered_at)
@@ -132,8 +132,8 @@ class Following:
         self, key: str, handle: CallbackHandle, error: CallbackTimeoutError
     ) -> None:
         """
-        Give up a callback that was not answered in time, unless that was not seen because TENIOS
-        did not respond.
+        Stop following a callback that was not answered in time, unless TENIOS does not respond and
+        it may have been.
         """
         try:
             status = await self.tenios.callback(handle).status()
@@ -145,8 +145,8 @@ class Following:
 
     async def record(self, key: str, *, is_over: bool = True, **seen: Any) -> Row | None:
         """
-        Record what was seen of an attempt; let go of it if it is over. Return its customer, unless
-        that was done before.
+        Record what was seen of an attempt, and stop following it if it is over. Return the customer
+        if this has changed it.
         """
         row: Row | None = await self.tasks.change(self.attempts.record, key, **seen)
         if is_over:
@@ -168,8 +168,8 @@ def _handle(row: Row) -> CallbackHandle:
 
 def is_for_all(error: Exception) -> bool:
     """
-    Whether TENIOS refuses each request: because of the credentials, or because something else is at
-    the base URL.
+    Return whether all requests would fail like this, because the credentials or the base URL are
+    wrong.
     """
     if isinstance(error, BadCredentialsError) or getattr(error, "credentials_refused", False):
         return True

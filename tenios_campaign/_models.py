@@ -1,4 +1,4 @@
-"""Customers, entries of a campaign, and what is counted."""
+"""The data types of campaigns."""
 
 from __future__ import annotations
 
@@ -34,26 +34,25 @@ CampaignState = Literal[
     "cancelled",
 ]
 
-#: An attempt's key in the ledger has the campaign's name, the customer's key and a number, with
-#: slashes between them, and at most 200 characters.
+#: An attempt's key in the ledger, such as default/order-1/1, has at most 200 characters.
 MAX_NAME, MAX_KEY = 30, 160
 #: The longest delay and pause (seconds).
 MAX_SECONDS = 2**31 - 1
-#: How many faults are named, such as rows of a file.
+#: Maximum problems in an error, such as rows of a file.
 MAX_SHOWN = 50
 
 
 def check_name(name: object, *, what: str, longest: int) -> None:
-    """Raise ValueError unless this is the name of a campaign or the key of a customer."""
+    """Raise ValueError unless *name* is a valid campaign name or customer key."""
     if not is_one_line(name) or len(name) > longest:
         raise ValueError(
-            f"{what} must have 1 to {longest} printable characters and no space around them, got "
+            f"{what} must have 1 to {longest} printable characters without surrounding spaces, got "
             f"{name!r}."
         )
 
 
 def _to_e164(number: str) -> str:
-    # What a call may cost is decided by the file that is read, and by the client that calls.
+    # read_customers() and the client check whether special numbers are allowed.
     return to_e164(number, allow_special_numbers=True)
 
 
@@ -63,9 +62,7 @@ def _check_key(_: object, __: Attribute[str], key: str) -> None:
 
 def _check_text(_: object, attribute: Attribute[Any], text: object) -> None:
     if text is not None and (not isinstance(text, str) or not text.strip() or "\0" in text):
-        raise ValueError(
-            f"{attribute.name} must be a text that is not empty, or None, got {text!r}."
-        )
+        raise ValueError(f"{attribute.name} must be a non-empty text or None, got {text!r}.")
 
 
 def _check_delay(_: object, __: Attribute[int], delay: object) -> None:
@@ -76,7 +73,7 @@ def _check_delay(_: object, __: Attribute[int], delay: object) -> None:
 
 
 def _check_time(_: object, __: Attribute[Any], when: datetime | None) -> None:
-    # A spreadsheet writes an empty time as one of 1899, and "for ever" as 9999.
+    # Spreadsheets write an empty time as 1899, and people write "never" as 9999.
     first, last = datetime(1970, 1, 2, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
     if when is not None and not (
         first.year <= when.year <= last.year and first <= when.astimezone(UTC) < last
@@ -87,22 +84,21 @@ def _check_time(_: object, __: Attribute[Any], when: datetime | None) -> None:
 @frozen
 class Customer:
     """
-    A customer to call back.
+    A customer to call.
 
     Args:
-        key: What the callback is for, such as an order: 1 to 160 printable characters.
+        key: What the call is for, such as an order: 1 to 160 printable characters.
         number: The phone number with its country code, in any usual spelling. The attribute is
             E.164.
-        delay: Seconds TENIOS waits before it calls the agent.
-        not_before: The first attempt is not started earlier; None for as soon as possible.
+        delay: Seconds before TENIOS calls the agent.
+        not_before: The earliest start of the first attempt; None for as soon as possible.
         agent_announcement: A text that is read to the agent first.
-        callback_config_id: Use this callback configuration instead of the client's.
-        cells: Other data, such as the cells of the file that the customer comes from. It is
-            exported with the results.
-        line: The line of that file.
+        callback_config_id: Another callback configuration than the client's.
+        cells: Other data to export with the results, such as the cells of the customer's row.
+        line: The line of this row.
 
     Raises:
-        ValueError: One of them is not valid.
+        ValueError: An argument is invalid.
     """
 
     key: str = field(validator=_check_key)
@@ -120,11 +116,11 @@ class Customer:
 @frozen
 class RowProblem:
     """
-    What is wrong with a row of a file.
+    An invalid row of a file.
 
     Attributes:
-        line: The line of the file in which the row begins, counted from 1.
-        reason: What is wrong, in a sentence.
+        line: The line in which the row begins, counted from 1.
+        reason: What is wrong, as a sentence.
     """
 
     line: int
@@ -133,32 +129,33 @@ class RowProblem:
 
 class InvalidRowsError(ValueError):
     """
-    Rows cannot be added, so none was.
+    Rows are invalid, so nothing was added.
 
     Attributes:
         problems: The first 50 problems.
-        count: How many there are.
+        count: The number of all problems.
     """
 
     def __init__(self, problems: list[RowProblem], count: int) -> None:
-        super().__init__(f"{count} rows cannot be added, so none was: {problems[0].reason}")
+        rows = "1 row is" if count == 1 else f"{count} rows are"
+        super().__init__(f"Nothing was added, because {rows} invalid: {problems[0].reason}")
         self.problems = problems
         self.count = count
 
 
 class SameNumberError(ValueError):
     """
-    New keys have numbers that the campaign knows under other keys, so nothing was added.
+    New keys have a number that the campaign already has, so nothing was added.
 
     Attributes:
-        pairs: The first 50 pairs of a known key and a new one.
-        count: How many there are.
+        pairs: The first 50 pairs of a known key and a new key.
+        count: The number of all pairs.
     """
 
     def __init__(self, pairs: list[tuple[str, str]], count: int) -> None:
         super().__init__(
-            f"{count} new keys have numbers that the campaign knows under other keys, such as "
-            f"{pairs[0][1]!r} and {pairs[0][0]!r}. Nothing was added. Allow it with "
+            f"Nothing was added, because {count} of the new keys would call a number again, such "
+            f"as {pairs[0][1]!r} with the number of {pairs[0][0]!r}. If this is intended, pass "
             "allow_same_number=True."
         )
         self.pairs = pairs
@@ -168,13 +165,13 @@ class SameNumberError(ValueError):
 @frozen(kw_only=True)
 class Added:
     """
-    What :meth:`Campaign.add` has done.
+    The result of :meth:`Campaign.add`.
 
     Attributes:
-        new: How many customers were added.
-        known: How many were in the campaign already. They stay as they are.
-        repeated: How many were repeated among those given.
-        same_number: Pairs of keys among those given that share a number; the first 50.
+        new: Number of added customers.
+        known: Number of skipped customers, who were already in the campaign.
+        repeated: Number of repetitions among the given customers.
+        same_number: The first 50 pairs of given keys that share a number.
     """
 
     new: int
@@ -186,26 +183,26 @@ class Added:
 @frozen(kw_only=True)
 class CampaignEntry:
     """
-    A customer of a campaign and what has happened. Times are in seconds since the epoch.
+    A customer of a campaign, with the newest attempt. Times are in seconds since the epoch.
 
     Attributes:
         key: The customer's key.
-        number: The phone number, as E.164; None once it was forgotten.
-        state: ``waiting`` for the next attempt; ``ringing``: an attempt is being made; ``talking``
-            to an agent; or how it ended: ``talked`` to an agent, ``agent_failed`` or
-            ``customer_failed`` in the last attempt, ``rejected`` by TENIOS, ``unknown``: phones may
-            have rung, so it is never tried again until :meth:`.Ledger.resolve`, or ``cancelled``.
-        attempts: How many callbacks were started, or may have been.
-        due_at: When the next attempt may begin; None unless waiting for that time.
-        attempt_key: The key of the newest attempt in the ledger; None if there is none.
-        callback_id: The id of the newest attempt's callback; None if there is none.
-        status: The newest status of that callback; None if none was seen.
-        error: Why the newest attempt returned no callback, or its outcome is unknown.
-        started_at: When the newest attempt began; None if there is none.
-        answered_at: When customer and agent were seen to be connected in it; None if they were not.
-        ended_at: When it was seen to have ended; None if it was not.
-        cells: The cells of the customer's row by the names of their columns; None if there are
-            none, or they were forgotten.
+        number: The phone number, as E.164; None if it was erased.
+        state: ``waiting`` for an attempt, ``ringing`` or ``talking`` in one, or how it ended:
+            ``talked`` to an agent, ``agent_failed`` or ``customer_failed`` (not reached in the last
+            attempt), ``rejected``, ``unknown`` (phones may have rung; not called again before
+            :meth:`.Ledger.resolve`) or ``cancelled``.
+        attempts: Number of callbacks that were or may have been started.
+        due_at: When the next attempt is due; None if it is not waiting for a time.
+        attempt_key: The attempt's key in the ledger; None without an attempt.
+        callback_id: The id of the callback; None if it is not known.
+        status: The newest status of the callback; None if it is not known.
+        error: Why the callback was not started, or its outcome is unknown.
+        started_at: When the attempt began; None without an attempt.
+        answered_at: When agent and customer were connected; None if they were not.
+        ended_at: When the end of the callback was seen; None if it was not.
+        cells: The cells of the customer's row by column name; None if there are none, or they were
+            erased.
     """
 
     key: str
@@ -226,23 +223,23 @@ class CampaignEntry:
 @frozen(kw_only=True)
 class CampaignSummary:
     """
-    How many customers of a campaign are in each state, which adds up to all of them.
+    The number of customers in each state, and the limits of a campaign.
 
     Attributes:
-        waiting: Wait for an attempt.
-        ringing: An attempt is being made, and the two are not connected yet.
-        talking: Customer and agent are connected.
-        talked: Were connected to an agent.
-        agent_failed: No agent was reached in the last attempt.
-        customer_failed: Were not reached in the last attempt.
-        rejected: TENIOS refused to call them, or an argument was wrong.
-        unknown: Were perhaps called; see :meth:`.Ledger.resolve`.
-        cancelled: Are not to be called any more.
-        paused: Whether no new attempt is started until :meth:`Campaign.resume`.
+        waiting: Customers who wait for an attempt.
+        ringing: Customers with an attempt in progress, not connected yet.
+        talking: Customers who are connected to an agent.
+        talked: Customers who were connected to an agent.
+        agent_failed: Customers for whom no agent was reached in the last attempt.
+        customer_failed: Customers who were not reached in the last attempt.
+        rejected: Customers whom TENIOS rejected, or whose data are invalid or number is blocked.
+        unknown: Customers who may have been called; see :meth:`.Ledger.resolve`.
+        cancelled: Customers who were cancelled.
+        paused: Whether starts are paused until :meth:`Campaign.resume`.
         max_active: Maximum callbacks in progress; None if it is not set.
-        max_starts_per_minute: Maximum starts in a minute; None for no limit.
+        max_starts_per_minute: Maximum rate of starts; None for no limit.
         hours: When callbacks may be started; None for always.
-        trouble: What the newest failures have in common; None if the newest start did not fail.
+        trouble: What the newest failures have in common; None if the newest start succeeded.
     """
 
     waiting: int = 0
@@ -262,28 +259,28 @@ class CampaignSummary:
 
     @property
     def active(self) -> int:
-        """How many attempts are being made."""
+        """Number of attempts in progress."""
         return self.ringing + self.talking
 
     @property
     def done(self) -> int:
-        """How many customers will not be called again."""
+        """Number of customers who will not be called again."""
         return self.total - self.waiting - self.active
 
     @property
     def total(self) -> int:
-        """How many customers there are."""
+        """Number of all customers."""
         failed = self.agent_failed + self.customer_failed + self.rejected
         return self.waiting + self.active + self.talked + failed + self.unknown + self.cancelled
 
 
 def ignore(_: object) -> None:
-    """Do nothing with what is reported."""
+    """Ignore an update or a reason."""
 
 
 @frozen(kw_only=True)
 class Options:
-    """How a campaign is run; see :meth:`Campaign.run`. Only workers have a queue."""
+    """The options of :meth:`Campaign.run`. Only workers have a queue."""
 
     answer_timeout: float
     end_timeout: float
@@ -295,7 +292,7 @@ class Options:
 
 
 def to_seconds(value: object, name: str) -> float:
-    """Return a duration in seconds. Raises ValueError if it is negative, or no duration."""
+    """Return a duration in seconds. Raises ValueError if it is invalid."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if not is_number(seconds) or not 0 <= seconds <= MAX_SECONDS:
         raise ValueError(

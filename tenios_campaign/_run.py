@@ -1,4 +1,4 @@
-"""One run of a campaign: starts callbacks one after the other, and has them followed."""
+"""One run of a campaign, which starts its callbacks."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from ._rules import Decision, Facts, Row
     from ._tasks import Tasks
 
-#: An attempt that began so long ago is also followed by other processes (seconds).
+#: Other processes follow an attempt after this time (seconds).
 _ORPHANED = 30.0
 _MOMENT = 0.01
 _TOO_MANY_REQUESTS = 429
 
 
 class _NotNowError(Exception):
-    """An attempt may not begin any more."""
+    """The attempt may no longer be started."""
 
 
 @define(eq=False)
@@ -58,7 +58,7 @@ class Run:
     _has_looked: bool = field(default=False, init=False)
 
     async def run(self) -> None:
-        """Run until there is nothing to do any more."""
+        """Run until all customers were called."""
         self.tasks.start(self.following.run())
         self.tasks.start(self.options.stop.wait())
         try:
@@ -70,40 +70,39 @@ class Run:
         finally:
             self.tasks.is_closing = True
             try:
-                if self._starting:  # so that the outcome of each is known
+                if self._starting:  # Their outcomes would be unknown.
                     await asyncio.wait(self._starting.values())
             finally:
                 await self.tasks.close()
 
     def _check_kind(self, connection: sa.Connection) -> None:
-        """Keep a practice run from consuming the list. Raises ConfigurationError."""
+        """Raise ConfigurationError if a practice run and real calls would be mixed."""
         store = self.attempts.store
         settings = store.settings(connection)
         is_simulated = not self.following.tenios.base_url.startswith("https://")
         if settings is None or settings.max_active is None:
             raise ConfigurationError(
-                f"The campaign {store.name!r} has no limit of callbacks in progress. Set it "
-                "first: campaign.set(max_active=5), or --max-active 5."
+                f"The campaign {store.name!r} has no maximum of callbacks in progress. Set one, "
+                "such as campaign.set(max_active=5), or --max-active 5."
             )
         if settings.is_simulated == is_simulated:
             return
         if self.attempts.exist(connection):
             was, use = ("TENIOS", "a simulator") if is_simulated else ("a simulator", "TENIOS")
             raise ConfigurationError(
-                f"The campaign {store.name!r} has been run with {was}, so its customers count "
-                f"as called. To run it with {use}, add the file to another campaign: "
-                f"tenios campaign add FILE --campaign NAME."
+                f"The campaign {store.name!r} has run on {was}, so it cannot run on {use}. Add "
+                f"the file to another campaign: `tenios campaign add FILE --campaign NAME`."
             )
         store.set(connection, is_simulated=is_simulated)
 
     async def _step(self) -> bool:
-        """Start a callback, or wait until that may be possible. Return whether the run goes on."""
+        """Start a callback, or wait until one may be started. Return whether to continue."""
         if self.tasks.failure is not None:
             raise self.tasks.failure
         await self._look()
         facts, decision = await self.tasks.read(self._decide)
         if decision.action == "start":
-            if facts.row.next_key in self._starting:  # Its claim is not committed yet.
+            if facts.row.next_key in self._starting:  # The claim is not committed yet.
                 await asyncio.sleep(_MOMENT)
             else:
                 await self._begin(facts.row)
@@ -126,7 +125,7 @@ class Run:
         return facts, decide(facts)
 
     async def _look(self) -> None:
-        """Deal with attempts that have ended, and follow those that nobody may be following."""
+        """Close attempts that have ended, and follow those that no process may be following."""
         now = self.tasks.clock.monotonic()
         if now < self._next_look:
             return
@@ -139,8 +138,8 @@ class Run:
         self._has_looked = True
 
     async def _lost_rows(self, *, also_young: bool = False) -> list[Row]:
-        """Return the customers of attempts that this process does not follow, nor maybe others."""
-        known = self.following.keys()  # Some end meanwhile.
+        """Return the customers of attempts that no process may be following."""
+        known = self.following.keys()  # before and after, because some end meanwhile
         now, rows = await self.tasks.change(self.attempts.open_rows)
         known |= {*self._starting, *self.following.keys()}
         return [
@@ -151,12 +150,12 @@ class Run:
         ]
 
     async def _orphans(self) -> list[str]:
-        """Return the attempts that no worker may be following."""
+        """Return the keys of attempts that no worker may be following."""
         rows = await self._lost_rows()
         return [str(row.attempt_key) for row in rows if row.ledger_state == "placed"]
 
     async def _begin(self, row: Row) -> None:
-        """Start a callback, and return as soon as its attempt is claimed, or cannot be."""
+        """Start a callback. Return when its attempt is claimed, or cannot be."""
         claimed = asyncio.Event()
         task = self.tasks.start(self._start(row, claimed))
         self._starting[row.next_key] = task
@@ -169,7 +168,7 @@ class Run:
         claims: list[Facts] = []
 
         def claim(connection: sa.Connection) -> None:
-            """Decide again, with what is true now, in the transaction that claims the key."""
+            """Decide again in the transaction that claims the key."""
             lock(connection)
             self._check_kind(connection)
             facts, decision = self._decide(connection, row)
@@ -205,13 +204,13 @@ class Run:
             self.following.watch(begun, callback.handle)
 
     async def _fail(self, row: Row, error: TeniosError, *, is_claimed: bool) -> None:
-        """Deal with a callback that was not placed, or may have been."""
+        """Handle an error of start_callback."""
         # The first two undo the claim.
         if isinstance(error, NumberInUseError):
             await self.tasks.change(self.attempts.postpone, row, FIRST_PAUSE)
         elif isinstance(error, InvalidArgumentError | BlockedNumberError):
             await self._refuse(row, error)
-        elif not is_claimed:  # The ledger cannot be used, as the next look at it will say.
+        elif not is_claimed:  # The ledger cannot be used. The next read waits for it.
             await asyncio.sleep(DATABASE_PAUSE)
         else:
             is_refused = self._is_refused(row, error)
@@ -223,7 +222,7 @@ class Run:
                 raise error
 
     async def _refuse(self, row: Row, error: NotPlacedError) -> None:
-        """Deal with an argument that the client does not accept, or a blocked number."""
+        """Reject a customer with an invalid argument or a blocked number."""
         if not self._is_refused(row, error):
             raise error
         if isinstance(error, InvalidArgumentError):
@@ -233,9 +232,7 @@ class Run:
             self.options.on_update(to_entry(rejected))
 
     def _is_refused(self, row: Row, error: TeniosError) -> bool:
-        """
-        Whether a callback is refused for what is in its row, and not for how or when it was sent.
-        """
+        """Return whether this customer's data were rejected, so that a retry is pointless."""
         if isinstance(error, InvalidArgumentError):
             return bool(row.callback_config_id or self.following.tenios.callback_config_id)
         if isinstance(error, BadCredentialsError) and row.callback_config_id is not None:
@@ -248,9 +245,11 @@ class Run:
 
 
 def _signature(error: TeniosError) -> str:
-    """Return what failures that look alike have in common."""
+    """Return what similar failures have in common, as shown to users."""
     if isinstance(error, OutcomeUnknownError):
-        return "the outcomes of callbacks are unknown"
+        return "outcomes of callbacks are unknown"
     if error.http_status is not None:
-        return f"TENIOS refused callbacks with {error.http_status} {error.error_code or ''}".strip()
-    return f"callbacks were not sent ({type(error).__name__})"
+        return (
+            f"TENIOS rejected callbacks with {error.http_status} {error.error_code or ''}".strip()
+        )
+    return f"callbacks could not be started ({type(error).__name__})"
