@@ -95,7 +95,8 @@ class Stage:
                     if keys[key] not in {number, None}:
                         self._reject(
                             line,
-                            f"The key {key!r} is already in the campaign with another number.",
+                            f"The key {key!r} is already in the campaign with another number. Use "
+                            "a new key to call the new number.",
                         )
                 elif number in numbers:
                     count += 1

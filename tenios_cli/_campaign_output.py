@@ -54,7 +54,7 @@ def _describe(entry: CampaignEntry) -> str:
     if entry.state in {"ringing", "talking"}:
         if entry.status is not None:
             return describe_status(entry.status)
-        return f"callback {entry.callback_id}"
+        return f"following callback {entry.callback_id}"
     text = STATES[entry.state]
     if entry.state == "waiting":
         reason = "" if entry.status is None else f"{describe_status(entry.status)}; "

@@ -69,6 +69,11 @@ def sqlite_path(url: str) -> Path | None:
     return Path(path).expanduser() if scheme == "sqlite" and path else None
 
 
+def missing_ledger(path: Path) -> str:
+    """Return the message for a ledger that does not exist."""
+    return f"The ledger {path.absolute()} does not exist. Check --ledger or TENIOS_LEDGER."
+
+
 def _check_ledger(
     context: click.Context, parameter: click.Parameter, url: str | None
 ) -> str | None:

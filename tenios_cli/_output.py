@@ -34,7 +34,7 @@ _IN_OPTIONS = {
     r"^name (?=must)": "--campaign ",
     r"\bmax_active\b": "--max-active",
     r" of seconds(.*), or a timedelta of such": r" of seconds\1",
-    r"^(delay|key|reason)\b(?= (?:is|has|must|contains)\b)": r"--\1",
+    r"^(delay|key|reason|speed)\b(?= (?:is|has|must|contains)\b)": r"--\1",
     r"region='([A-Z]{2})'": r"--region \1",
     r"zone='([^']+)'": r"--timezone \1",
     r"columns=\{'(\w+)': (.+?)\}": r"--column \1=\2",

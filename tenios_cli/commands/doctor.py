@@ -120,14 +120,14 @@ def _simulator(tenios: Tenios, *, in_process: bool) -> Check:
     """Check that the simulator responds, by the status of callback 0, which does not exist."""
     from tenios_ext import StatusUnavailableError
 
-    place = "in this process" if in_process else tenios.base_url
     try:
         tenios.callback(0).status()
     except StatusUnavailableError as error:
         if error.error_code is None:
-            text = f"{place} does not respond like a simulator: {describe_error(error)}"
+            text = f"{tenios.base_url} does not respond like a simulator: {describe_error(error)}"
             return Check("simulator", ok=False, text=text)
-    return Check("simulator", ok=True, text=f"{place} responds")
+    text = "responds" if in_process else f"{tenios.base_url} responds"
+    return Check("simulator", ok=True, text=text)
 
 
 def _ledger() -> Iterator[Check]:

@@ -15,6 +15,7 @@ from tenios_cli._options import (
     database_option,
     days,
     json_option,
+    missing_ledger,
     region_option,
     sqlite_path,
 )
@@ -217,7 +218,7 @@ def _open(run: Run, url: str | None, *, as_json: bool) -> Ledger:
             "No ledger is set. Use --ledger, such as sqlite:///callbacks.db, or set TENIOS_LEDGER."
         )
     if (path := sqlite_path(url)) and not path.exists():  # Ledger would create it.
-        raise ConfigurationError(f"The ledger {path.absolute()} does not exist.")
+        raise ConfigurationError(missing_ledger(path))
     return Ledger(url)
 
 

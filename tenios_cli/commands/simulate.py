@@ -11,7 +11,7 @@ import click
 
 from tenios_cli._errors import CommandError
 from tenios_cli._options import json_option
-from tenios_cli._output import print_json
+from tenios_cli._output import in_options, print_json
 
 if TYPE_CHECKING:
     from tenios_cli._run import Run
@@ -73,7 +73,7 @@ def simulate(
         simulator = Simulator(clock=ScaledClock(speed), first_id=first_id)
         server = Server(simulator, host=host, port=port, allowed_hosts=allowed_hosts)
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(in_options(str(error))) from None
     except OSError as error:
         hint = " Use --port 0 to pick a free one." if error.errno == errno.EADDRINUSE else ""
         reason = str(error.strerror).partition(" (")[0]  # asyncio adds the address

@@ -38,7 +38,7 @@ def watch(
     """
     Follow callbacks until all have ended.
 
-    The exit code is the highest one of the callbacks.
+    Exits with the highest of their exit codes.
     """
     run.simulator = simulator
     run.output = make_output(run.stdout, as_json=as_json, several=True)

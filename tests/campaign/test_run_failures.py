@@ -156,7 +156,7 @@ def test_trouble_for_all_costs_few_customers(
     failed = getattr(summary, state)
     assert 3 <= failed <= 15
     assert summary.talked == 30 - failed
-    assert any("trying again in" in each for each in reasons)
+    assert any("retrying in" in each for each in reasons)
 
 
 def test_unknown_outcomes_are_never_tried_again_and_end_the_run_if_asked(sqlite: Ledger) -> None:

@@ -214,7 +214,7 @@ def test_database_that_is_away_for_a_while_loses_nothing_and_is_logged_once(
     assert summary.done == 10
     assert len(simulator.callbacks) == 10
     assert Counter(simulator.dialled).most_common(1)[0][1] == 1
-    said = [each for each in caplog.messages if each.endswith("(away). It is tried again.")]
+    said = [each for each in caplog.messages if each.endswith("(away). Trying again.")]
     assert said
     ids = {entry.callback_id: entry.state for entry in campaign.entries()}
     assert "customer_failed" not in ids.values()

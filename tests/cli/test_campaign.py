@@ -130,14 +130,17 @@ def test_add_as_json(offline: Folder) -> None:
 def test_reason_as_json_is_in_terms_of_the_command(offline: Folder) -> None:
     problem, *_ = objects(offline("add", offline.file("030 23125100"), "--json"))
     assert "--region DE" in problem["reason"]
+    file = offline.path / "customers.csv"
+    file.write_text(f"key,number,delay\na,{TALK},soon\n")
+    [problem] = objects(offline("add", str(file), "--json"))
+    assert problem["reason"].startswith("delay must be"), "add has no option --delay"
 
 
 def test_add_refuses_other_numbers_and_known_numbers_under_new_keys(offline: Folder) -> None:
     offline("add", offline.file(TALK))
     result = offline("add", offline.file(DECLINE))
-    assert (result.returncode, result.stdout) == (
-        1, "line 2: The key 'a' is already in the campaign with another number.\n",
-    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stdout.startswith("line 2: The key 'a' is already in the campaign with another ")
     again = offline.file(TALK, TALK)
     result = offline("add", again)
     assert (result.returncode, result.stdout) == (
@@ -179,7 +182,7 @@ def test_columns_are_found_and_shown_or_named(offline: Folder) -> None:
         (["run", "--between", "9-18", "--timezone", "UTC"], 2, "'9-18' is not a valid time range."),
         (["run", "--between", "09:00-18:00"], 2, "need a time zone"),
         (["run", "--timezone", "Europe/Berlin"], 2, "need --between"),
-        (["run"], 5, "has no maximum of callbacks in progress"),
+        (["run"], 5, "needs a maximum of callbacks in progress"),
         (["cancel", "other"], 1, "The campaign 'default' has no key 'other'."),
         (["retry"], 2, "Pass KEYS or --state."),
         (["status", "--ledger", "redis://host"], 5, "must look like sqlite:///"),

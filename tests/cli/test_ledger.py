@@ -328,7 +328,10 @@ def test_ledger_that_does_not_exist_is_not_created(arguments: list[str], tmp_pat
     """A wrong path would otherwise show that nothing is unknown."""
     [error] = objects(run(*arguments, "--ledger", f"sqlite:///{tmp_path}/missing.db", "--json"))
     assert (error["event"], error["error"]) == ("error", "ConfigurationError")
-    assert error["message"] == f"The ledger {tmp_path}/missing.db does not exist."
+    assert (
+        error["message"]
+        == f"The ledger {tmp_path}/missing.db does not exist. Check --ledger or TENIOS_LEDGER."
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -63,7 +63,7 @@ def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
         multiple=True,
         callback=_column,
         metavar="NAME=HEADER",
-        help="Header of a column, such as number=Telefon. Can be repeated.",
+        help="Header of the column for NAME, such as number=Telefon. Can be repeated.",
     ),
     zone_option("times in not_before"),
     click.option(
@@ -118,9 +118,10 @@ def add(
             raise CommandError(f"{file} cannot be read: {error.strerror}") from None
         except InvalidRowsError as error:
             for each in error.problems:
-                text = in_options(each.reason)
-                line = {"event": "problem", "line": each.line, "reason": text}
-                _say(as_json, f"line {each.line}: {text}", **line)
+                # With the line first, the name of a column is not taken for that of an option.
+                text = in_options(f"line {each.line}: {each.reason}")
+                reason = text.partition(": ")[2]
+                _say(as_json, text, event="problem", line=each.line, reason=reason)
             is_are = "is" if error.count == 1 else "are"
             raise CommandError(
                 f"Nothing was added, because {_rows(error.count)} of {file} {is_are} invalid"
@@ -189,7 +190,8 @@ def export(
     """
     Write the results to a CSV FILE; - is standard output.
 
-    The results have the columns and the delimiter of the file that you added, and more columns.
+    The results have all columns of the file that you added, and call_state, call_attempts,
+    call_started and others.
     """
     is_file = file != "-"
     encoding = "utf-8" if as_json else "utf-8-sig"  # Excel needs the byte order mark.

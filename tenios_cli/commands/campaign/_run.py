@@ -220,7 +220,7 @@ async def _note(campaign: Campaign, output: CampaignOutput) -> None:
     """Explain what a second Ctrl-C does."""
     if active := (await asyncio.to_thread(campaign.summary)).active:
         output.note(
-            f"{_running(active)}Press Ctrl-C again to stop following; run the command again to "
+            f"{_running(active)}Press Ctrl-C again to exit at once. Run the command again to "
             "resume."
         )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenios_cli._errors import CommandError
-from tenios_cli._options import database_option, sqlite_path
+from tenios_cli._options import database_option, missing_ledger, sqlite_path
 from tenios_cli._output import in_options, one_line
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _rate(value: str) -> float:
 def open_campaign(url: str, name: str, *, create: bool = False) -> Iterator[Campaign]:
     """Open a campaign. Raises CommandError if it does not exist, unless *create*."""
     if not create and (path := sqlite_path(url)) is not None and not path.exists():
-        raise CommandError(f"The ledger {path.absolute()} does not exist.")
+        raise CommandError(missing_ledger(path))
     from tenios_campaign import Campaign
     from tenios_ext.ledger import Ledger
     from tenios_ext.shared import requires_extra
@@ -146,5 +146,5 @@ def limits_of(
         hours = between and OpeningHours(between, timezone, holidays)
     except ValueError as error:
         hint = "" if timezone else " Use --timezone."
-        raise click.BadParameter(f"{error}{hint}") from None
+        raise click.UsageError(f"{error}{hint}") from None
     return {"max_active": max_active, "max_starts_per_minute": rate, "hours": hours or None}
