@@ -1,4 +1,4 @@
-"""Fixtures of the campaigns' tests: a new ledger in each database, and time that stands still."""
+"""Fixtures: a new ledger in each database, and a clock that does not run on its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["_watchdog", "ledger", "server", "sqlite", "url"]
 
 @pytest.fixture
 def sqlite() -> Iterator[Ledger]:
-    """A new ledger in SQLite, in memory if this system has such a folder: each commit is slow."""
+    """A new ledger in SQLite, in memory if possible, because commits to a disk are slow."""
     memory = Path("/dev/shm")
     with (
         tempfile.TemporaryDirectory(dir=memory if memory.exists() else None) as folder,
@@ -36,8 +36,7 @@ def sqlite() -> Iterator[Ledger]:
 @pytest.fixture
 def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Let the database work in the event loop: virtual time passes while a thread works, and a busy
-    machine makes that long.
+    Run database calls in the event loop, because virtual time passes while a thread works.
     """
 
     async def call(work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -46,7 +46,7 @@ def test_customers_wait_in_the_order_in_which_they_were_added(ledger: Ledger) ->
     assert campaign.summary() == CampaignSummary(waiting=3)
 
 
-def test_known_key_stays_as_it_is_also_in_another_campaign(ledger: Ledger) -> None:
+def test_known_key_is_skipped_and_other_campaigns_are_separate(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     campaign.add([ONE])
     before = list(campaign.entries())
@@ -55,7 +55,7 @@ def test_known_key_stays_as_it_is_also_in_another_campaign(ledger: Ledger) -> No
     assert Campaign(ledger, "other").add([ONE]) == added(1)
 
 
-def test_key_with_another_number_is_refused_and_nothing_added(ledger: Ledger) -> None:
+def test_known_key_with_another_number_is_refused(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     campaign.add([ONE])
     with pytest.raises(InvalidRowsError, match="'one' is already in the campaign with another"):
@@ -63,8 +63,8 @@ def test_key_with_another_number_is_refused_and_nothing_added(ledger: Ledger) ->
     assert [entry.key for entry in campaign.entries()] == ["one"]
 
 
-def test_known_number_under_a_new_key_is_refused_unless_it_is_meant(ledger: Ledger) -> None:
-    """As in a file that a spreadsheet has saved again, with 471 for 00471."""
+def test_known_number_with_a_new_key_is_refused_unless_allowed(ledger: Ledger) -> None:
+    """A spreadsheet may have changed the keys, such as 00471 to 471."""
     campaign = Campaign(ledger)
     campaign.add([ONE])
     again = [Customer("a", TWO.number), Customer("b", ONE.number), TWO]
@@ -75,7 +75,7 @@ def test_known_number_under_a_new_key_is_refused_unless_it_is_meant(ledger: Ledg
     assert campaign.add(again, allow_same_number=True) == added(3, 0, 0, ("a", "two"))
 
 
-def test_rows_with_problems_are_all_counted_and_the_first_are_shown(ledger: Ledger) -> None:
+def test_invalid_rows_are_counted_and_the_first_are_shown(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     problems = [RowProblem(line, "Wrong.") for line in range(2, 62)]
     with pytest.raises(InvalidRowsError) as refused:
@@ -140,7 +140,7 @@ def test_time_of_the_first_attempt_is_kept(ledger: Ledger) -> None:
     ],
     ids=repr,
 )
-def test_wrong_customer_is_refused(values: dict[str, Any]) -> None:
+def test_invalid_customer_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
         Customer(**{"key": "k", "number": "+492214710001", **values})
 
@@ -159,22 +159,22 @@ def test_wrong_customer_is_refused(values: dict[str, Any]) -> None:
     ],
     ids=repr,
 )
-def test_wrong_arguments_are_refused(values: dict[str, Any], sqlite: Ledger) -> None:
+def test_invalid_arguments_are_refused(values: dict[str, Any], sqlite: Ledger) -> None:
     campaign = Campaign(sqlite)
     with pytest.raises(ValueError, match=next(iter(values))):
         campaign.add([ONE], **values)
     assert campaign.summary().total == 0
 
 
-def test_what_is_not_a_ledger_is_refused() -> None:
+def test_campaign_needs_a_ledger() -> None:
     with pytest.raises(ConfigurationError, match="ledger must be a Ledger, got str"):
-        Campaign("sqlite:///campaign.db")  # type: ignore[arg-type] # wrong on purpose
+        Campaign("sqlite:///campaign.db")  # type: ignore[arg-type] # the subject of the test
 
 
 @pytest.mark.parametrize(
     "limits", [{"max_active": 0}, {"max_active": True}, {"max_starts_per_minute": 0}], ids=repr
 )
-def test_wrong_limits_are_refused(limits: dict[str, Any], sqlite: Ledger) -> None:
+def test_invalid_limits_are_refused(limits: dict[str, Any], sqlite: Ledger) -> None:
     with pytest.raises(ValueError, match=next(iter(limits))):
         Campaign(sqlite).set(**limits)
 

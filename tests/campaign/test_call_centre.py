@@ -1,4 +1,4 @@
-"""From a spreadsheet of a call centre to its results, with what happens on the way."""
+"""A call centre's spreadsheet, from the file to the results, with interruptions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("exact_time")
 
-#: What Excel in Germany writes, with a number that it has rounded, a date and two numbers in one.
+#: As written by a German Excel, with a rounded number, a word and two numbers in one cell.
 FILE = """sep=;
 Auftragsnr.;Rufnummer;Name;Ansage;Bemerkung
 Ä-001;0221 4710001;Müller;Für Müller;"ruft zurück; nachmittags"
@@ -48,7 +48,7 @@ def write(path: Path, wrong: str = "") -> Path:
     return path
 
 
-def test_list_of_a_spreadsheet_becomes_results_over_weekends_and_interruptions(
+def test_spreadsheet_is_called_over_weekends_and_interruptions(
     sqlite: Ledger, tmp_path: Path
 ) -> None:
     clock = VirtualClock()  # It is Sunday, 2001-09-09.

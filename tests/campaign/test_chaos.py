@@ -1,9 +1,8 @@
 """
-Processes are killed and stopped at random while one request in five fails, clocks are moved, and
-the database is stopped: nobody is called twice.
+Nobody is called twice when processes are killed and suspended at random, one request in five fails,
+clocks are changed and the database is stopped.
 
-What must be true is checked by each way to hurt a campaign itself. ``benchmarks/chaos.py`` does the
-same with more customers.
+Each function checks this itself. ``benchmarks/chaos.py`` does the same with more customers.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_run_that_is_killed_again_and_again_resumes_with_sqlite(tmp_path: Path) -> None:
+def test_killed_runs_resume_with_sqlite(tmp_path: Path) -> None:
     report = kill_runs(f"sqlite:///{tmp_path}/campaign.db", 40, kills=6)
     assert (report.states.total(), report.kills) == (40, 6)
 
 
-def test_run_that_is_stopped_for_long_calls_nobody_twice_with_sqlite(tmp_path: Path) -> None:
+def test_suspended_run_calls_nobody_twice_with_sqlite(tmp_path: Path) -> None:
     report = stop_runs(f"sqlite:///{tmp_path}/campaign.db", 40, stops=1)
     assert (report.states.total(), report.stops) == (40, 1)
 
@@ -34,7 +33,7 @@ def test_workers_that_are_killed_continue_and_one_that_stays_away_loses_nothing(
     assert (report.states.total(), report.kills) == (40, 5)
 
 
-def test_worker_that_is_stopped_for_long_calls_nobody_twice(server: str) -> None:
+def test_suspended_worker_calls_nobody_twice(server: str) -> None:
     report = stop_workers(new_database(server), 40, stops=1)
     assert (report.states.total(), report.stops) == (40, 1)
 

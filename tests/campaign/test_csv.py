@@ -1,4 +1,4 @@
-"""Reading customers from CSV files, as spreadsheets write them."""
+"""Reading customers from CSV files."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_file_of_a_spreadsheet_is_read(data: bytes, tmp_path: Path) -> None:
     ],
     ids=["one wrong byte", "after a byte order mark", "neither"],
 )
-def test_wrong_byte_is_reported_with_its_line(data: bytes, line: int, tmp_path: Path) -> None:
+def test_invalid_byte_is_reported_with_its_line(data: bytes, line: int, tmp_path: Path) -> None:
     problem = problem_of(tmp_path, data)
     assert (problem.line, "not valid UTF-8" in problem.reason) == (line, True)
 
@@ -111,7 +111,7 @@ def test_columns_may_be_in_any_order_and_have_any_case(tmp_path: Path) -> None:
         ("number;key", {"key": "number", "number": "key"}, ("number", "key")),
     ],
 )
-def test_usual_headers_are_found_and_others_can_be_named(
+def test_common_headers_are_recognized_and_others_can_be_chosen(
     header: str, columns: dict[str, str], found: tuple[str, str], tmp_path: Path
 ) -> None:
     file, _ = read(tmp_path, f"{header}\n", columns=columns)
@@ -128,7 +128,7 @@ def test_line_with_the_delimiter_is_read(tmp_path: Path) -> None:
     "text",
     ["2026-11-25 14:00", "2026-11-25T14:00", "20261125T140000", "25.11.2026 14:00"],
 )
-def test_time_without_a_zone_is_in_the_one_given(
+def test_time_without_a_zone_is_in_the_given_zone(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = f"key,number,not_before\nk,{NUMBER},{text}\n"
@@ -148,9 +148,7 @@ def test_empty_rows_and_cells_are_skipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", ["'+492214710001", '"=""+492214710001"""'])
-def test_number_that_a_spreadsheet_must_not_calculate_with_is_read(
-    cell: str, tmp_path: Path
-) -> None:
+def test_number_marked_as_text_is_read(cell: str, tmp_path: Path) -> None:
     assert customer_of(tmp_path, f"key,number\nk,{cell}\n").number == NUMBER
 
 
@@ -165,7 +163,7 @@ def test_number_without_a_country_needs_a_region(tmp_path: Path) -> None:
     [
         (f",{NUMBER}", "The key is missing in column 'key'."),
         ("k,", "The number is missing in column 'number'."),
-        ("k,4.92214710001E+11", "is not a phone number"),  # as Excel shows long numbers
+        ("k,4.92214710001E+11", "is not a phone number"),  # a long number in Excel
         ("k,soon", "is not a phone number"),
         (f"{'k' * 161},{NUMBER}", "key must have 1 to 160 printable characters"),
         (f"k\0,{NUMBER}", "contains a NUL character"),
@@ -179,7 +177,7 @@ def test_number_without_a_country_needs_a_region(tmp_path: Path) -> None:
         ('k,"open', "The rest of the file was not read."),
     ],
 )  # fmt: skip
-def test_bad_row_is_reported_with_its_line(row: str, reason: str, tmp_path: Path) -> None:
+def test_invalid_row_is_reported_with_its_line(row: str, reason: str, tmp_path: Path) -> None:
     data = f'key,number,delay,not_before\n"a\n",{NUMBER}\ngood,{NUMBER}\n{row}\n'.replace(
         '"a\n"', '"a"'
     )
@@ -190,7 +188,7 @@ def test_bad_row_is_reported_with_its_line(row: str, reason: str, tmp_path: Path
     assert reason in problem.reason
 
 
-def test_line_of_a_row_counts_the_lines_within_cells(tmp_path: Path) -> None:
+def test_line_of_a_row_counts_line_breaks_in_cells(tmp_path: Path) -> None:
     data = f'key,number,agent_announcement\nk,{NUMBER},"two\nlines"\nl,soon,\n'
     assert problem_of(tmp_path, data).line == 4
 
@@ -206,7 +204,7 @@ def test_line_of_a_row_counts_the_lines_within_cells(tmp_path: Path) -> None:
         ('key,"number\n', "The first row is not valid CSV"),
     ],
 )  # fmt: skip
-def test_header_that_is_wrong_is_reported(data: str, reason: str, tmp_path: Path) -> None:
+def test_invalid_header_is_reported(data: str, reason: str, tmp_path: Path) -> None:
     problem = problem_of(tmp_path, data)
     assert problem.line == 1
     assert reason in problem.reason

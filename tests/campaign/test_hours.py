@@ -47,19 +47,19 @@ def at(text: str) -> float:
         ("sat-mon 09:00-10:00", "2026-11-30 10:00", "2026-12-05 09:00"),
         ("Fri 22:00-06:00", "2026-11-28 05:59", None),
         ("Fri 22:00-06:00", "2026-11-27 05:59", "2026-11-27 22:00"),
-        # The clocks go forward: 02:00 to 03:00 is left out.
+        # The clocks go forward: there is no 02:00 to 03:00.
         ("02:30-05:00", "2026-03-29 01:59", "2026-03-29 03:00"),
         ("00:00-02:30", "2026-03-29 01:59", None),
         ("00:00-02:30", "2026-03-29 03:00", "2026-03-30 00:00"),
         (DAY, "2026-03-28 18:00", "2026-03-29 09:00"),
-        # They go back: 02:00 to 03:00 comes twice.
+        # They go back: 02:00 to 03:00 happens twice.
         ("02:30-05:00", "2026-10-25 02:30", None),
         ("02:30-05:00", "2026-10-25 02:30b", None),
         ("00:00-02:30", "2026-10-25 02:30b", "2026-10-26 00:00"),
         (DAY, "2026-10-24 18:00", "2026-10-25 09:00"),
     ],
 )
-def test_hours_are_by_the_clocks_of_the_zone(between: str, now: str, opens: str | None) -> None:
+def test_hours_are_in_local_time(between: str, now: str, opens: str | None) -> None:
     hours = OpeningHours(between, "Europe/Berlin")
     assert hours.is_open(at(now)) is (opens is None)
     if opens is not None:
@@ -77,7 +77,7 @@ def test_hours_are_by_the_clocks_of_the_zone(between: str, now: str, opens: str 
         ("DE-NW", "2026-12-24 18:00", "2026-12-27 09:00"),
     ],
 )
-def test_nobody_is_called_on_holidays(holidays: str | None, now: str, opens: str | None) -> None:
+def test_hours_exclude_holidays(holidays: str | None, now: str, opens: str | None) -> None:
     hours = OpeningHours(DAY, "Europe/Berlin", holidays)
     assert hours.is_open(at(now)) is (opens is None)
     if opens is not None:
@@ -93,12 +93,12 @@ def test_times_are_described_with_their_zone() -> None:
     "text",
     ["9-18", "09:00", "09:00-24:00", "09:60-10:00", "", "09:00-18:00h", "Mon-Foo 09:00-10:00"],
 )  # fmt: skip
-def test_wrong_text_is_refused(text: str) -> None:
+def test_invalid_hours_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a valid time range"):
         OpeningHours(text, "Europe/Berlin")
 
 
-def test_zone_and_holidays_that_do_not_exist_are_refused() -> None:
+def test_unknown_zone_and_holidays_are_refused() -> None:
     with pytest.raises(ValueError, match="no time zone 'Europe/Atlantis'"):
         OpeningHours(DAY, "Europe/Atlantis")
     with pytest.raises(ValueError, match="no holidays for 'DE-XX'"):
@@ -124,7 +124,7 @@ def test_holidays_without_the_extra_say_what_to_install(monkeypatch: pytest.Monk
         ("CET-1CEST", None, None),
     ],
 )
-def test_zone_of_this_machine_counts_if_it_has_a_name(
+def test_zone_of_this_machine_is_used_if_it_has_a_name(
     variable: str | None, link: str | None, zone: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def readlink(_: Path) -> Path:

@@ -38,7 +38,7 @@ def entry(**values: object) -> CampaignEntry:
 
 
 def written(each: CampaignEntry, *headers: str, **columns: str) -> dict[str, str]:
-    """Return the row of one entry."""
+    """Return the row of an entry."""
     file = io.StringIO(newline="")
     write_results(
         file, [each], zone="Europe/Berlin", delimiter=";", headers=headers, columns=columns
@@ -68,7 +68,7 @@ def test_results_have_times_in_the_zone_and_seconds_talked() -> None:
     }
 
 
-def test_columns_of_the_file_are_kept_and_forgotten_cells_are_empty() -> None:
+def test_columns_of_the_file_are_kept_and_erased_cells_are_empty() -> None:
     cells = {"Auftrag": "k", "Telefon": "0221 4710001", "Name": "=1+1"}
     row = written(entry(cells=cells), "Auftrag", "Telefon", "Name", key="Auftrag", number="Telefon")
     assert [*row][:3] == ["Auftrag", "Telefon", "Name"]
@@ -79,7 +79,7 @@ def test_columns_of_the_file_are_kept_and_forgotten_cells_are_empty() -> None:
 
 
 @pytest.mark.parametrize("cell", ["=1", "+49", "-1", "@a", "\t=1"])
-def test_cells_that_a_spreadsheet_would_calculate_are_harmless(cell: str) -> None:
+def test_cells_that_a_spreadsheet_would_evaluate_are_quoted(cell: str) -> None:
     assert harmless(cell) == f"'{cell}"
     assert harmless(f" {cell}") == f" {cell}"
 

@@ -1,4 +1,4 @@
-"""What is done next, as tables: neither a database nor a clock is needed."""
+"""Decisions as tables, without a database or a clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPENS = 1_796_025_600.0
 
 
 def row(**values: Any) -> Row:
-    """Return a customer whose first attempt is being made."""
+    """Return a customer in the first attempt."""
     known: dict[str, Any] = dict.fromkeys(each.name for each in fields(Row))
     attempt = {
         "number": "+492214710001",
@@ -39,7 +39,7 @@ def row(**values: Any) -> Row:
     ("facts", "action", "reason", "until"),
     [
         ({}, "start", "", math.inf),
-        # Each rule, and that it goes before those below it.
+        # Each rule, and its precedence over those below.
         ({"is_stopping": True, "is_paused": True}, "drain", "stopping", math.inf),
         ({"max_unknown": 2, "unknown": 2}, "drain", UNKNOWN, math.inf),
         ({"max_unknown": 2, "unknown": 1}, "start", "", math.inf),
@@ -87,7 +87,7 @@ TALKED = {"result": "talked"}
         (PLACED | {"status": "CALL_B_FAILED", "attempts": 2}, {"result": "customer_failed"}),
         (PLACED | {"status": "CALL_A_FAILED", "attempts": 2}, {"result": "agent_failed"}),
         (PLACED | {"status": "CALL_B_FAILED", "answered_at": NOW - 9}, TALKED),
-        # An operator has resolved it: given up before, or its id is not known.
+        # An operator has resolved it: no longer followed, or with an unknown id.
         (PLACED | {"status": "CALLING_B", "ended_at": NOW - 9}, TALKED),
         (PLACED | {"callback_id": None}, TALKED),
         (NOT_PLACED | {"number": None}, {"attempts": 0, "result": "cancelled"}),
@@ -113,12 +113,12 @@ def test_ending_of_an_attempt_follows_from_the_ledger(
         ({"trouble": "ill", "failures": 99}, None, 100, 600),
         ({"trouble": "ill", "failures": 2}, 60.0, 3, 60),
         ({"trouble": "other", "failures": 9}, None, 1, 0),
-        # It was sent before the pause began.
+        # The request was sent before the pause.
         ({"trouble": "ill", "failures": 3, "blocked_until": NOW + 3}, None, 3, 3),
         ({"trouble": "ill", "failures": 3, "blocked_until": NOW + 3}, 60.0, 3, 60),
     ],
 )
-def test_failures_that_look_alike_pause_the_starts_longer_and_longer(
+def test_similar_failures_pause_starts_longer_each_time(
     facts: dict[str, Any], retry_after: float | None, failures: int, pause: float
 ) -> None:
     changes = after_failure(Facts(now=NOW, **facts), "ill", retry_after)

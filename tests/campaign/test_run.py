@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("exact_time")
 TALK = Scenario.answered(talking=20)
 
 
-def test_each_customer_is_called_until_it_was_reached(sqlite: Ledger) -> None:
+def test_each_customer_is_called_until_reached(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     simulator.set_scenario([Scenario.customer_busy(), TALK], number="+492214710001")
     simulator.set_scenario(
@@ -52,7 +52,7 @@ def test_each_customer_is_called_until_it_was_reached(sqlite: Ledger) -> None:
         assert entry.status == simulator.status(entry.callback_id)
 
 
-def test_customer_is_tried_again_later_and_an_agent_sooner(sqlite: Ledger) -> None:
+def test_retry_waits_longer_for_a_customer_than_for_an_agent(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     simulator.set_scenario([Scenario.customer_busy(), TALK], number="+492214710001")
     simulator.set_scenario([Scenario.agent_busy(), TALK], number="+492214710002")
@@ -65,8 +65,8 @@ def test_customer_is_tried_again_later_and_an_agent_sooner(sqlite: Ledger) -> No
         assert pause <= second.started_at - first.timeline[-1][0] < pause + 50
 
 
-def test_no_more_are_in_progress_than_allowed_by_two_runs_together(sqlite: Ledger) -> None:
-    """As two machines, or a second window: neither starts what the other has started."""
+def test_two_runs_share_max_active(sqlite: Ledger) -> None:
+    """Two machines or terminals do not start the same attempt."""
     simulator = Simulator(scenario=Scenario.random(2))
     campaign = Campaign(sqlite, clock=simulator.clock)
     campaign.add(customers(20), attempts=2, retry_after=10)
@@ -85,7 +85,7 @@ def test_no_more_are_in_progress_than_allowed_by_two_runs_together(sqlite: Ledge
     }
 
 
-def test_rate_spreads_the_starts_also_over_runs(sqlite: Ledger) -> None:
+def test_rate_applies_across_runs(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=Scenario.agent_busy())
     Campaign(sqlite).add(customers(3))
     run(simulator, sqlite, max_starts_per_minute=2)
@@ -93,7 +93,7 @@ def test_rate_spreads_the_starts_also_over_runs(sqlite: Ledger) -> None:
     run(simulator, sqlite)
     times = starts(simulator)
     assert len(times) == 5
-    # A start comes a moment after it was counted, so that two may be a little closer.
+    # A start is a moment after its claim, so two may be slightly closer.
     assert all(later - earlier >= 25 for earlier, later in itertools.pairwise(times))
 
 
@@ -101,7 +101,7 @@ def test_callbacks_are_started_in_the_opening_hours_only(
     sqlite: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tenios_campaign._run.LOOK", 10000.0)
-    simulator = Simulator(scenario=TALK)  # Its time begins on a Sunday at 01:46:40 UTC.
+    simulator = Simulator(scenario=TALK)  # Its clock begins on a Sunday at 01:46:40 UTC.
     Campaign(sqlite).add(customers(3))
     hours = OpeningHours("Sun-Mon 06:00-06:01", "Europe/Berlin")
     reasons: set[str] = set()
@@ -112,7 +112,7 @@ def test_callbacks_are_started_in_the_opening_hours_only(
     assert "closed until Mon 2001-09-10 06:00 (Europe/Berlin)" in reasons
 
 
-def test_customer_is_not_called_before_its_time_and_then_before_the_others(sqlite: Ledger) -> None:
+def test_customer_with_not_before_is_called_at_that_time_before_others(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=Scenario.agent_busy(after=30))
     when = datetime.fromtimestamp(simulator.clock.now() + 100, UTC)
     late = Customer("late", "+492214710100", not_before=when)
@@ -133,7 +133,7 @@ def test_delay_announcement_and_configuration_reach_tenios(sqlite: Ledger) -> No
     assert {name: getattr(callback, name) for name in texts} == texts
 
 
-def test_updates_tell_each_change(sqlite: Ledger) -> None:
+def test_on_update_reports_each_change(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=[Scenario.customer_busy(), TALK])
     updates: list[CampaignEntry] = []
     campaign = Campaign(sqlite)
@@ -154,7 +154,7 @@ def test_updates_tell_each_change(sqlite: Ledger) -> None:
     assert entry.started_at < entry.answered_at
 
 
-def test_error_in_the_callers_function_ends_the_run_and_loses_nothing(sqlite: Ledger) -> None:
+def test_error_in_on_update_ends_the_run_and_loses_nothing(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     Campaign(sqlite).add(customers(3))
 
@@ -208,7 +208,9 @@ def test_key_of_a_program_is_not_taken_for_an_attempt(sqlite: Ledger) -> None:
 
 
 @pytest.mark.parametrize("order", [("http://localhost", None), (None, "http://localhost")])
-def test_practice_does_not_consume_the_list(order: list[str | None], sqlite: Ledger) -> None:
+def test_campaign_that_ran_on_a_simulator_does_not_run_on_tenios(
+    order: list[str | None], sqlite: Ledger
+) -> None:
     simulator = Simulator(scenario=TALK)
     Campaign(sqlite).add(customers(1))
     first, second = ({"base_url": each} if each else {} for each in order)
@@ -221,7 +223,7 @@ def test_practice_does_not_consume_the_list(order: list[str | None], sqlite: Led
     assert len(simulator.callbacks) == 1
 
 
-def test_run_that_waited_while_others_practised_ends(
+def test_waiting_run_ends_if_another_runs_on_a_simulator(
     sqlite: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulator = Simulator(scenario=TALK)
@@ -247,7 +249,7 @@ def test_run_that_waited_while_others_practised_ends(
     assert counts(campaign.summary()) == {"talked": 1, "waiting": 1}
 
 
-def test_wrong_client_limits_and_times_are_refused(sqlite: Ledger, tmp_path: Any) -> None:
+def test_invalid_client_limits_and_times_are_refused(sqlite: Ledger, tmp_path: Any) -> None:
     Campaign(sqlite).add(customers(1))
     campaign = Campaign(sqlite)
 

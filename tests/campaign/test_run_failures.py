@@ -1,4 +1,4 @@
-"""Running a campaign when callbacks are refused, outcomes are unknown or TENIOS has trouble."""
+"""Running a campaign with rejections, unknown outcomes and failures of TENIOS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("exact_time")
 TALK = Scenario.answered(talking=20)
 
 
-def test_number_that_tenios_refuses_is_rejected_and_no_other(sqlite: Ledger) -> None:
+def test_only_the_number_that_tenios_rejects_is_rejected(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     simulator.inject(faults.HttpError(400), on="init", number="+492214710002")
     campaign = Campaign(sqlite)
@@ -39,7 +39,7 @@ def test_number_that_tenios_refuses_is_rejected_and_no_other(sqlite: Ledger) -> 
     assert counts(run(simulator, sqlite)) == {"talked": 3}
 
 
-def test_numbers_that_the_client_does_not_allow_are_rejected_until_they_are_put_back(
+def test_numbers_that_the_client_does_not_allow_are_rejected_until_retry(
     sqlite: Ledger,
 ) -> None:
     simulator = Simulator(scenario=TALK)
@@ -53,13 +53,10 @@ def test_numbers_that_the_client_does_not_allow_are_rejected_until_they_are_put_
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_what_is_refused_for_all_ends_the_run_and_rejects_nobody(
+def test_rejection_of_all_callbacks_ends_the_run_and_rejects_nobody(
     status: int, sqlite: Ledger
 ) -> None:
-    """
-    As with a wrong access key, or another server at the base URL. With the right one, the campaign
-    continues.
-    """
+    """With a wrong access key or base URL, for example. With the right one, the run resumes."""
     simulator = Simulator(scenario=TALK)
     simulator.inject(faults.HttpError(status), on="init", times=None)
     Campaign(sqlite).add(customers(3), attempts=1)
@@ -71,7 +68,7 @@ def test_what_is_refused_for_all_ends_the_run_and_rejects_nobody(
     assert {entry.attempts for entry in Campaign(sqlite).entries()} == {1}
 
 
-def test_client_with_a_wrong_configuration_ends_the_run_and_the_right_one_continues(
+def test_invalid_callback_config_id_ends_the_run_and_a_valid_one_resumes(
     sqlite: Ledger,
 ) -> None:
     simulator = Simulator(scenario=TALK)
@@ -85,7 +82,7 @@ def test_client_with_a_wrong_configuration_ends_the_run_and_the_right_one_contin
     assert sorted(simulator.dialled) == ["+492214710001", "+492214710002"]
 
 
-def test_blocked_number_is_not_called_and_stops_no_other(sqlite: Ledger) -> None:
+def test_blocked_number_is_not_called_and_others_are(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     campaign = Campaign(sqlite)
     campaign.add(customers(5))
@@ -98,7 +95,7 @@ def test_blocked_number_is_not_called_and_stops_no_other(sqlite: Ledger) -> None
     assert simulator.dialled == ["+492214710005"]
 
 
-def test_number_in_a_call_of_a_program_waits(sqlite: Ledger) -> None:
+def test_number_in_another_call_waits(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     Campaign(sqlite).add(customers(2))
 
@@ -116,14 +113,16 @@ def test_number_in_a_call_of_a_program_waits(sqlite: Ledger) -> None:
     assert simulator.dialled == ["+492214710001", "+492214710002", "+492214710001"]
 
 
-def test_configuration_of_one_customer_stops_no_other(sqlite: Ledger) -> None:
+def test_invalid_callback_config_id_of_a_customer_rejects_only_that_customer(
+    sqlite: Ledger,
+) -> None:
     simulator = Simulator(scenario=TALK)
     wrong = Customer("wrong", "+492214710009", callback_config_id="WRONG")
     Campaign(sqlite).add([wrong, *customers(2)])
     assert counts(run(simulator, sqlite, max_active=1)) == {"talked": 2, "rejected": 1}
 
 
-def test_busy_tenios_is_tried_again_after_its_pause(sqlite: Ledger) -> None:
+def test_rate_limit_of_tenios_is_retried_after_its_pause(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     simulator.inject(faults.HttpError(429, retry_after=100), on="init", times=2)
     Campaign(sqlite).add(customers(1))
@@ -137,10 +136,10 @@ def test_busy_tenios_is_tried_again_after_its_pause(sqlite: Ledger) -> None:
 @pytest.mark.parametrize(
     ("fault", "state"), [(faults.HttpError(500), "unknown"), (faults.HttpError(400), "rejected")]
 )
-def test_trouble_for_all_costs_few_customers(
+def test_repeated_failures_affect_few_customers(
     fault: faults.Fault, state: str, sqlite: Ledger
 ) -> None:
-    """An hour in which TENIOS or a gateway fails in the same way each time."""
+    """TENIOS or a gateway fails for an hour."""
     simulator = Simulator(scenario=TALK)
     simulator.inject(fault, on="init", times=None)
     Campaign(sqlite).add(customers(30))
@@ -159,7 +158,7 @@ def test_trouble_for_all_costs_few_customers(
     assert any("retrying in" in each for each in reasons)
 
 
-def test_unknown_outcomes_are_never_tried_again_and_end_the_run_if_asked(sqlite: Ledger) -> None:
+def test_unknown_outcomes_are_not_retried_and_max_unknown_ends_the_run(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     simulator.inject(faults.Drop(), on="init", number="+492214710002")
     campaign = Campaign(sqlite)
@@ -175,7 +174,7 @@ def test_unknown_outcomes_are_never_tried_again_and_end_the_run_if_asked(sqlite:
     assert [entry.key for entry in sqlite.entries(state="unknown")] == [unknown.attempt_key]
 
 
-def test_unknown_outcome_counts_as_in_progress_until_no_phone_can_ring(sqlite: Ledger) -> None:
+def test_unknown_outcome_counts_as_in_progress_while_phones_may_ring(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=Scenario.answered(talking=60))
     simulator.inject(faults.Drop(), on="init", times=2)
     Campaign(sqlite).add(customers(4))
@@ -185,7 +184,7 @@ def test_unknown_outcome_counts_as_in_progress_until_no_phone_can_ring(sqlite: L
     assert most_in_progress(simulator.callbacks) == 2
 
 
-def test_callback_that_nobody_answers_in_time_is_unknown_also_in_the_ledger(
+def test_callback_not_answered_in_time_is_unknown_also_in_the_ledger(
     sqlite: Ledger,
 ) -> None:
     simulator = Simulator(scenario=[Scenario.manual(), TALK])
@@ -200,7 +199,7 @@ def test_callback_that_nobody_answers_in_time_is_unknown_also_in_the_ledger(
     assert counts(run(simulator, sqlite)) == {"talked": 2}
 
 
-def test_operator_who_finds_that_no_phone_rang_lets_the_customer_be_called(sqlite: Ledger) -> None:
+def test_customer_resolved_as_not_placed_is_called_again(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     simulator.inject(faults.HttpError(500), on="init")
     campaign = Campaign(sqlite)
@@ -212,14 +211,14 @@ def test_operator_who_finds_that_no_phone_rang_lets_the_customer_be_called(sqlit
     assert [entry.attempts for entry in campaign.entries()] == [1]
 
 
-def test_callback_is_followed_after_statuses_were_not_available(sqlite: Ledger) -> None:
+def test_callback_is_followed_again_after_unavailable_statuses(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     simulator.inject(faults.HttpError(500), on="status", times=20)
     Campaign(sqlite).add(customers(1))
     assert counts(run(simulator, sqlite, answer_timeout=100)) == {"talked": 1}
 
 
-def test_refused_statuses_end_the_run_and_the_next_one_resumes(sqlite: Ledger) -> None:
+def test_rejected_status_requests_end_the_run_and_the_next_one_resumes(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     simulator.inject(faults.HttpError(403), on="status", times=None)
     Campaign(sqlite).add(customers(2))
@@ -230,7 +229,7 @@ def test_refused_statuses_end_the_run_and_the_next_one_resumes(sqlite: Ledger) -
     assert len(simulator.callbacks) == 2
 
 
-def test_callback_that_tenios_does_not_know_is_unknown(sqlite: Ledger) -> None:
+def test_outcome_of_a_callback_unknown_to_tenios_is_unknown(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     Campaign(sqlite).add(customers(1), attempts=2)
     simulator.inject(faults.HttpError(400), on="status", times=None)

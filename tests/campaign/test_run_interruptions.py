@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("exact_time")
 TALK = Scenario.answered(talking=20)
 
 
-def test_stop_starts_no_more_and_follows_those_that_run(sqlite: Ledger) -> None:
+def test_stop_follows_callbacks_in_progress_and_starts_no_more(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     campaign = Campaign(sqlite, clock=simulator.clock)
     campaign.add(customers(10))
@@ -57,10 +57,10 @@ def test_stop_starts_no_more_and_follows_those_that_run(sqlite: Ledger) -> None:
 
 
 @pytest.mark.parametrize("change", ["pause", "stop", "close"])
-def test_what_has_changed_before_the_claim_is_seen_in_the_claim(
+def test_claim_sees_changes_since_the_decision(
     change: str, sqlite: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when the database was away between the decision and the claim."""
+    """The database may be unreachable between the decision and the claim."""
     simulator = Simulator(scenario=TALK)
     campaign = Campaign(sqlite, clock=simulator.clock)
     campaign.add(customers(1))
@@ -90,10 +90,10 @@ def test_what_has_changed_before_the_claim_is_seen_in_the_claim(
     assert counts(campaign.summary()) == {"waiting": 1}
 
 
-def test_callback_that_a_job_finds_over_is_let_go(
+def test_callback_whose_end_a_job_has_seen_is_no_longer_followed(
     sqlite: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when another worker has recorded its end before this one has seen it."""
+    """Another worker may record its end first."""
     simulator = Simulator(scenario=TALK)
     Campaign(sqlite).add(customers(2))
     watch = Following.watch
@@ -109,7 +109,7 @@ def test_callback_that_a_job_finds_over_is_let_go(
     assert counts(run(simulator, sqlite)) == {"talked": 2}
 
 
-def test_cancelled_run_waits_for_the_response_and_the_next_one_follows(sqlite: Ledger) -> None:
+def test_cancelled_run_waits_for_the_response_and_the_next_one_resumes(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
     campaign = Campaign(sqlite)
     campaign.add(customers(2))
@@ -164,7 +164,7 @@ def test_paused_campaign_starts_nothing_until_it_is_resumed(sqlite: Ledger) -> N
     assert counts(asyncio.run(run_it())) == {"talked": 3}
 
 
-def test_customers_that_are_added_and_limits_that_are_set_while_it_runs_count(
+def test_customers_and_limits_can_be_changed_during_a_run(
     sqlite: Ledger,
 ) -> None:
     simulator = Simulator(scenario=TALK)
@@ -193,7 +193,7 @@ def away(times: Callable[[int], bool]) -> Callable[..., Any]:
     return sometimes
 
 
-def test_database_that_is_away_for_a_while_loses_nothing_and_is_logged_once(
+def test_unreachable_database_loses_nothing_and_is_logged_once(
     sqlite: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("tenios_campaign._tasks.DATABASE_PAUSE", 0.0)
@@ -220,10 +220,10 @@ def test_database_that_is_away_for_a_while_loses_nothing_and_is_logged_once(
     assert "customer_failed" not in ids.values()
 
 
-def test_error_of_the_database_ends_no_other_task_and_is_not_reported_twice(
+def test_database_error_does_not_end_other_tasks_and_is_reported_once(
     sqlite: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A run that is cancelled while the database is away."""
+    """A run is cancelled while the database is unreachable."""
     simulator = Simulator(scenario=TALK)
     campaign = Campaign(sqlite, clock=simulator.clock)
     campaign.add(customers(1))
@@ -236,7 +236,7 @@ def test_error_of_the_database_ends_no_other_task_and_is_not_reported_twice(
         loop.set_exception_handler(lambda _, context: reported.append(context))
         async with client(simulator, sqlite) as tenios, asyncio.timeout(60):
             task = asyncio.create_task(campaign.run(tenios))
-            while not caplog.messages:  # noqa: ASYNC110 - logging tells nobody
+            while not caplog.messages:  # noqa: ASYNC110 - logging has no event to wait for
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait([task])

@@ -1,4 +1,4 @@
-"""The statements on a campaign's tables, in each database."""
+"""A campaign's statements in each database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOURS = OpeningHours("Mon-Fri 09:00-18:00", "Europe/Berlin", "DE-NW")
 
 class Attempts:
     """
-    A campaign whose attempts are made by hand, with a clock of its own.
+    A campaign with its own clock, whose attempts the test makes.
 
     Attributes:
         campaign: The campaign.
@@ -45,12 +45,12 @@ class Attempts:
         self.statements = Statements(self._store)
 
     def facts(self) -> Facts:
-        """Return what decides on the next start."""
+        """Return the facts for the next decision."""
         facts: Facts = self._store.run(self.statements.facts)
         return facts
 
     def claim(self, *, seconds: float = 100) -> Row | None:
-        """Begin the attempt that is due; return its customer."""
+        """Claim the attempt that is due. Return its customer."""
         facts = self.facts()
         row = facts.row
         if decide(facts).action != "start" or row is None:
@@ -88,7 +88,7 @@ class Attempts:
         return [entry.state for entry in self.campaign.entries()]
 
 
-def test_attempt_is_ringing_talking_and_over(ledger: Ledger) -> None:
+def test_states_of_an_attempt(ledger: Ledger) -> None:
     attempts = Attempts(ledger, 2)
     row = attempts.claim()
     assert row is not None
@@ -107,7 +107,7 @@ def test_attempt_is_ringing_talking_and_over(ledger: Ledger) -> None:
     assert record.status == "DISCONNECTED", "also if it could not be recorded when it was seen"
 
 
-def test_customer_who_was_called_since_the_row_was_read_is_not_called_again(ledger: Ledger) -> None:
+def test_customer_called_since_the_row_was_read_is_not_called_again(ledger: Ledger) -> None:
     attempts = Attempts(ledger, 1, attempts=2, retry_after=0)
     facts = attempts.facts()
     row = attempts.claim()
@@ -116,7 +116,7 @@ def test_customer_who_was_called_since_the_row_was_read_is_not_called_again(ledg
     attempts.place(row)
     attempts.record(row, status="CALL_B_FAILED")
     assert attempts.states() == ["waiting"]
-    # As if the key of the other process's attempt had been seen already.
+    # As if this process had already seen the key of the other process.
     late = evolve(facts.row, serial=1)
     claim = partial(attempts.statements.claim, row=late, now=facts.now, seconds=100)
     assert not attempts.campaign._store.change(claim)
@@ -124,9 +124,7 @@ def test_customer_who_was_called_since_the_row_was_read_is_not_called_again(ledg
 
 
 @pytest.mark.parametrize("change", ["reject", "postpone"])
-def test_what_was_found_of_a_row_that_has_changed_is_not_recorded(
-    change: str, ledger: Ledger
-) -> None:
+def test_result_for_an_outdated_row_is_not_recorded(change: str, ledger: Ledger) -> None:
     attempts = Attempts(ledger, 1, attempts=2, retry_after=600)
     late = attempts.facts().row
     row = attempts.claim()
@@ -138,7 +136,7 @@ def test_what_was_found_of_a_row_that_has_changed_is_not_recorded(
     assert list(attempts.campaign.entries()) == before
 
 
-def test_end_that_one_process_has_seen_is_true_whatever_another_one_has_missed(
+def test_end_seen_by_one_process_wins_over_others(
     ledger: Ledger,
 ) -> None:
     attempts = Attempts(ledger, 2)
@@ -193,7 +191,7 @@ def test_customer_is_claimed_once(ledger: Ledger) -> None:
     assert not store.change(attempts.statements.claim, row, 1.0, seconds=1)
 
 
-def test_number_that_another_campaign_is_calling_waits(ledger: Ledger) -> None:
+def test_number_in_a_call_of_another_campaign_waits(ledger: Ledger) -> None:
     first, second = Attempts(ledger, 1, "first"), Attempts(ledger, 2, "second")
     late = first.facts().row
     row = second.claim()
@@ -209,7 +207,7 @@ def test_number_that_another_campaign_is_calling_waits(ledger: Ledger) -> None:
     assert first.claim() is not None
 
 
-def test_unknown_outcome_counts_until_phones_have_rung(ledger: Ledger) -> None:
+def test_unknown_outcome_counts_while_phones_may_ring(ledger: Ledger) -> None:
     attempts = Attempts(ledger, 2)
     row = attempts.claim(seconds=100)
     assert row is not None
@@ -221,7 +219,7 @@ def test_unknown_outcome_counts_until_phones_have_rung(ledger: Ledger) -> None:
     assert (entry.state, entry.error) == ("unknown", "Lost.")
 
 
-def test_late_answer_corrects_an_unknown_outcome(ledger: Ledger) -> None:
+def test_late_response_corrects_an_unknown_outcome(ledger: Ledger) -> None:
     attempts = Attempts(ledger, 1)
     row = attempts.claim()
     assert row is not None
@@ -232,7 +230,7 @@ def test_late_answer_corrects_an_unknown_outcome(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(("placed", "state"), [(True, "talked"), (False, "waiting")])
 @pytest.mark.parametrize("is_given_up", [False, True])
-def test_resolving_in_the_ledger_closes_it_here(
+def test_resolving_in_the_ledger_closes_the_attempt(
     *, placed: bool, state: str, is_given_up: bool, ledger: Ledger
 ) -> None:
     attempts = Attempts(ledger, 1)
@@ -255,7 +253,7 @@ def test_resolving_in_the_ledger_closes_it_here(
     assert (entry.state, entry.attempts) == (state, int(placed))
 
 
-def test_clock_that_was_set_back_keeps_nobody_waiting(ledger: Ledger) -> None:
+def test_clock_set_back_does_not_delay_customers(ledger: Ledger) -> None:
     attempts = Attempts(ledger, 3, attempts=2, retry_after=60, agent_retry_after=10)
     store = attempts.campaign._store
     first, second = attempts.claim(seconds=100), attempts.claim(seconds=100)
@@ -274,7 +272,7 @@ def test_clock_that_was_set_back_keeps_nobody_waiting(ledger: Ledger) -> None:
     assert [rows[0].busy_until, rows[1].due_at, rows[2].due_at] == [now + 100, now + 60, 0]
 
 
-def test_trouble_is_noted_and_forgotten(ledger: Ledger) -> None:
+def test_failures_are_recorded_and_cleared(ledger: Ledger) -> None:
     attempts = Attempts(ledger, 1)
     store = attempts.campaign._store
     for _ in range(3):
@@ -288,7 +286,7 @@ def test_trouble_is_noted_and_forgotten(ledger: Ledger) -> None:
     assert attempts.claim() is not None
 
 
-def test_cancelled_customer_is_not_called_until_it_is_put_back(ledger: Ledger) -> None:
+def test_cancelled_customer_is_not_called_until_retry(ledger: Ledger) -> None:
     simulator = Simulator(scenario=Scenario.customer_busy())
     campaign = Campaign(ledger)
     campaign.add(customers(2))
@@ -310,7 +308,7 @@ def rows_of(selected: sa.TextClause, connection: sa.Connection) -> list[str]:
     return list(map(str, connection.execute(selected)))
 
 
-def test_forgetting_erases_what_is_personal_here_and_in_the_ledger(ledger: Ledger) -> None:
+def test_forget_erases_personal_data_also_in_the_ledger(ledger: Ledger) -> None:
     simulator = Simulator(scenario=Scenario.answered(talking=20))
     simulator.inject(faults.HttpError(500), on="init", nth=2)
     campaign, other = Campaign(ledger), Campaign(ledger, "other")
@@ -334,7 +332,7 @@ def test_forgetting_erases_what_is_personal_here_and_in_the_ledger(ledger: Ledge
 
 
 @pytest.mark.parametrize("name", ["campaign", "ledger"])
-def test_campaign_that_another_release_has_changed_is_refused_also_while_it_runs(
+def test_campaign_of_another_release_is_refused_also_during_a_run(
     name: str, ledger: Ledger
 ) -> None:
     attempts = Attempts(ledger, 1)
@@ -350,7 +348,7 @@ def test_campaign_that_another_release_has_changed_is_refused_also_while_it_runs
         Campaign(ledger)
 
 
-def test_summary_does_not_wait_for_a_process_that_was_stopped_while_it_had_the_lock(
+def test_summary_does_not_wait_for_a_suspended_process_with_the_lock(
     server: str,
 ) -> None:
     with Ledger(new_database(server)) as ledger:
@@ -365,6 +363,6 @@ def test_summary_does_not_wait_for_a_process_that_was_stopped_while_it_had_the_l
 
 
 @pytest.mark.parametrize("name", ["", "a/b", " a", "x" * 31, 1])
-def test_wrong_names_are_refused(name: Any, ledger: Ledger) -> None:
+def test_invalid_names_are_refused(name: Any, ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="name must"):
         Campaign(ledger, name)

@@ -1,7 +1,4 @@
-"""
-Workers: several of them call the customers of one campaign, and follow the callbacks of one that
-has died.
-"""
+"""Several workers share a campaign and follow the callbacks of one that has died."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from tenios_simulator import ScaledClock, Scenario, Simulator, faults
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-#: How much faster phones ring and people talk than in reality.
+#: Speed of the simulated calls.
 SPEED = 40
 TALK = Scenario.answered(talking=20)
 
@@ -53,7 +50,7 @@ def campaign_of(ledger: Ledger, simulator: Simulator, count: int, **values: Any)
 async def worker(
     simulator: Simulator, ledger: Ledger, **arguments: Any
 ) -> AsyncIterator[asyncio.Task[Any]]:
-    """A worker, which is cancelled at the end."""
+    """Run a worker, and cancel it at the end."""
     async with client(simulator, ledger) as tenios:
         campaign = Campaign(ledger, clock=simulator.clock)
         task = asyncio.create_task(campaign.work(tenios, **arguments))
@@ -67,12 +64,12 @@ async def worker(
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition is met."""
     async with asyncio.timeout(120):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - other processes do not tell
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - other processes have no event to wait for
             await asyncio.sleep(0.05)
 
 
 def is_done(campaign: Campaign) -> bool:
-    """Return whether no customer is to be called any more."""
+    """Return whether no customer will be called again."""
     summary = campaign.summary()
     return summary.done == summary.total
 
@@ -100,7 +97,7 @@ def test_workers_share_a_campaign_within_its_limit(ledger: Ledger) -> None:
     assert sum(bool(keys) for keys in made) > 1
 
 
-def test_worker_that_stops_leaves_its_callbacks_to_the_others(ledger: Ledger) -> None:
+def test_other_workers_follow_the_callbacks_of_a_stopped_worker(ledger: Ledger) -> None:
     simulator = Simulator(scenario=Scenario.answered(talking=100), clock=ScaledClock(SPEED))
     campaign = campaign_of(ledger, simulator, 3)
 
@@ -116,7 +113,7 @@ def test_worker_that_stops_leaves_its_callbacks_to_the_others(ledger: Ledger) ->
     assert len(simulator.callbacks) == 3
 
 
-def test_run_beside_a_worker_is_followed_by_it_after_it_was_interrupted(ledger: Ledger) -> None:
+def test_worker_follows_the_callbacks_of_an_interrupted_run_beside_it(ledger: Ledger) -> None:
     simulator = Simulator(scenario=TALK, clock=ScaledClock(SPEED))
     campaign = campaign_of(ledger, simulator, 3)
 
@@ -135,7 +132,7 @@ def test_run_beside_a_worker_is_followed_by_it_after_it_was_interrupted(ledger: 
     assert len(simulator.callbacks) == 3
 
 
-def test_worker_takes_over_what_an_interrupted_run_has_begun(ledger: Ledger) -> None:
+def test_worker_follows_the_callbacks_of_an_earlier_interrupted_run(ledger: Ledger) -> None:
     simulator = Simulator(scenario=TALK, clock=ScaledClock(SPEED))
     campaign = campaign_of(ledger, simulator, 3)
 
@@ -171,7 +168,7 @@ def test_jobs_contain_keys_and_no_numbers(ledger: Ledger) -> None:
     assert jobs == [('{"key": "default/order-1/1"}',)]
 
 
-def test_refused_credentials_end_a_worker_and_reject_nobody(ledger: Ledger) -> None:
+def test_rejected_credentials_end_a_worker_and_reject_nobody(ledger: Ledger) -> None:
     simulator = Simulator(scenario=TALK, clock=ScaledClock(SPEED))
     simulator.inject(faults.HttpError(403), on="init", times=None)
     campaign = campaign_of(ledger, simulator, 2)

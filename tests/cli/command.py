@@ -1,9 +1,9 @@
 """
 Runs the ``tenios`` command.
 
-In this process, where time passes at once: :func:`tenios`, and :func:`screen` at a terminal. In a
-process of its own, which takes a hundred times as long, and only where the process is the subject,
-as with signals, encodings and imports: :func:`process`, and :func:`terminal` at a terminal.
+:func:`tenios`, and :func:`screen` for a terminal, run it in this process, with virtual time.
+:func:`process`, and :func:`terminal` for a terminal, start a separate process, which is a hundred
+times slower. Use them only for signals, encodings, imports and the like.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TENIOS = Path(sys.executable).with_name("tenios")
 NUMBER = "+492214710123"
 ACCESS_KEY = "SECRET-KEY-1234"
-#: The time of all commands in this process, and of the simulators that they use.
+#: The clock of all commands in this process, and of their simulators.
 CLOCK = VirtualClock()
 CLOCK.advance_to(time.time())
 _TERMINAL = {"TERM": "xterm", "COLUMNS": "120", "LINES": "25"}
@@ -46,8 +46,7 @@ def tenios(
     Args:
         arguments: The command's arguments.
         settings: Variables for its environment.
-        streams: Its stdin, stdout and stderr; None for one that is closed. What it writes is
-            captured otherwise.
+        streams: Its stdin, stdout and stderr; None for a closed one. Others are captured.
     """
     captured = {
         name: io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for name in ("stdout", "stderr")
@@ -82,7 +81,7 @@ def screen(
     *arguments: str, typed: str = "", settings: dict[str, str] | None = None
 ) -> tuple[int, str]:
     """
-    Run the command in this process at a terminal; return its exit code and everything it has drawn.
+    Run the command in this process at a terminal. Return its exit code and everything it has drawn.
 
     Args:
         arguments: The command's arguments.
@@ -102,8 +101,7 @@ def screen(
 
 def environment(settings: dict[str, str] | None = None) -> dict[str, str]:
     """
-    Return the environment of a command with *settings*, and with a buffered stdout unless they say
-    otherwise.
+    Return the environment of a command with *settings*, by default with a buffered stdout.
     """
     return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | (
         settings or {}
@@ -114,13 +112,13 @@ def process(
     *arguments: str, settings: dict[str, str] | None = None, redirect: str = "", **streams: Any
 ) -> Result:
     """
-    Run the command in a process of its own.
+    Run the command in a separate process.
 
     Args:
         arguments: The command's arguments.
         settings: Variables for its environment.
         redirect: Where a shell sends its output, such as ``> /dev/full``.
-        streams: Arguments of ``subprocess.run`` for its streams, which are captured otherwise.
+        streams: Arguments of ``subprocess.run`` for streams. Others are captured.
     """
     command: list[str | Path] = [TENIOS, *arguments]
     if redirect:
@@ -137,7 +135,7 @@ def process(
 
 
 def python(code: str, settings: dict[str, str] | None = None, **streams: Any) -> Result:
-    """Run *code* in a fresh interpreter. The other arguments are those of :func:`process`."""
+    """Run *code* in a new interpreter. For other arguments, see :func:`process`."""
     captured = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
     return subprocess.run(
         [sys.executable, "-c", code], env=environment(settings), text=True, check=False, **captured
@@ -145,18 +143,17 @@ def python(code: str, settings: dict[str, str] | None = None, **streams: Any) ->
 
 
 def objects(result: Result) -> list[dict[str, Any]]:
-    """Return what a command with ``--json`` has printed."""
+    """Return the objects that a command with ``--json`` has printed."""
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def server_of(*statuses: str | Fault, start: Fault | None = None) -> FaultServer:
     """
-    Return a server that starts callback 10 and then returns these statuses, the last one
-    repeatedly.
+    Return a server that starts callback 10 and returns these statuses, the last one repeatedly.
 
     Args:
-        statuses: Each is a status, or what else happens to a status request.
-        start: What happens to the init request.
+        statuses: Statuses, or faults of status requests.
+        start: A fault of the init request.
     """
     faults = [
         respond("200 OK", {"status": status}) if isinstance(status, str) else status
@@ -178,12 +175,12 @@ def terminal(
     *arguments: str, typed: dict[str, str] | None = None, settings: dict[str, str] | None = None
 ) -> tuple[int, str]:
     """
-    Run the command in a process of its own at a terminal; return its exit code and everything it
-    has drawn.
+    Run the command in a separate process at a terminal. Return its exit code and everything it has
+    drawn.
 
     Args:
         arguments: The command's arguments.
-        typed: What the user types as soon as a text has appeared.
+        typed: What the user types, by the text after which they do.
         settings: Variables for its environment.
     """
     pid, screen = pty.fork()
@@ -198,7 +195,7 @@ def terminal(
     while True:
         try:
             drawn += os.read(screen, 65536).decode(errors="backslashreplace")
-        except OSError:  # The other end is closed.
+        except OSError:  # the other end is closed
             break
         for text, keys in list(waiting.items()):
             if text in drawn:

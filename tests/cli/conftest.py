@@ -26,16 +26,11 @@ def _served(clock: Clock) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def simulator() -> Iterator[dict[str, str]]:
-    """
-    The settings of a simulator that is served, for commands in this process: they share its time.
-    """
+    """The settings for a simulator, for commands in this process, which share its clock."""
     yield from _served(CLOCK)
 
 
 @pytest.fixture
 def fast_simulator() -> Iterator[dict[str, str]]:
-    """
-    The settings of a simulator that is served, for commands in processes of their own: its time
-    passes ten times as fast as theirs.
-    """
+    """The settings for a simulator that is ten times faster than real time."""
     yield from _served(ScaledClock(10))

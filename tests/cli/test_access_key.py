@@ -1,4 +1,4 @@
-"""An access key that was given in a wrong place is not repeated, neither whole nor in part."""
+"""An access key in a wrong place is not printed, not even in part."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WRONG_PLACES = [
     (ACCESS_KEY,),
     ("--access-key", ACCESS_KEY),
 ]
-#: As an error may show it: the end is long enough to be of use.
+#: An error may quote this end, which is long enough to be useful.
 PART = ACCESS_KEY[-8:]
 
 

@@ -70,7 +70,7 @@ def test_call_exits_with_the_code_of_the_outcome(
         ([NUMBER, "--key", "a"], "Use --ledger sqlite:///callbacks.db, or set TENIOS_LEDGER."),
     ],
 )
-def test_call_with_a_wrong_argument_sends_nothing(
+def test_call_with_an_invalid_argument_sends_nothing(
     simulator: dict[str, str], arguments: list[str], text: str
 ) -> None:
     result = tenios("call", *arguments, settings=simulator)
@@ -101,7 +101,7 @@ def test_call_sends_its_options(simulator: dict[str, str]) -> None:
     assert [callback[field] for field in fields] == ["+492214710123", 60, "Hello", "1"]
 
 
-def test_call_with_a_time_that_is_none_is_wrong_usage() -> None:
+def test_call_with_an_invalid_time_is_wrong_usage() -> None:
     result = tenios("call", NUMBER, "--delay", "soon")
     assert result.returncode == 2
     assert (
@@ -139,7 +139,7 @@ def test_call_as_json_prints_errors_to_stdout(simulator: dict[str, str]) -> None
 
 
 def test_call_as_json_names_the_callback_after_a_timeout(simulator: dict[str, str]) -> None:
-    """The program that called needs the id to pick the callback up again."""
+    """A program needs the id to follow the callback later."""
     error = objects(
         tenios("call", "+49 30 23125 300", "--answer-timeout", "1s", "--json", settings=simulator)
     )[-1]
@@ -175,7 +175,7 @@ def test_access_key_as_an_argument_is_refused_and_not_repeated() -> None:
 def test_access_key_file_may_be_readable_by_others(
     simulator: dict[str, str], tmp_path: Path
 ) -> None:
-    """Docker and Kubernetes mount secrets like that."""
+    """Docker and Kubernetes mount secrets with these modes."""
     path = tmp_path / "key"
     path.write_text(simulator.pop("TENIOS_ACCESS_KEY") + "\n")
     path.chmod(0o444)

@@ -1,4 +1,4 @@
-"""`tenios campaign`: from a CSV file to the results, on a simulator that is served."""
+"""`tenios campaign`, from a CSV file to the results."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from tenios_ext.ledger import Ledger
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Both talk; the customer declines; the agent is busy; TENIOS responds with 500; phones ring without
-# end.
+# Talking; the customer declines; the agent is busy; TENIOS responds with 500; ringing forever.
 TALK, DECLINE, BUSY, UNKNOWN, RING = (
     f"+49 30 23125 {number}" for number in (100, 202, 101, 500, 300)
 )
@@ -34,8 +33,7 @@ class Folder:
     A folder with a customers' file and a campaign.
 
     Attributes:
-        settings: Variables for the command's environment, which make it use the simulator and the
-            campaign.
+        settings: Environment variables for the command.
     """
 
     def __init__(self, path: Path, simulator: dict[str, str]) -> None:
@@ -44,7 +42,7 @@ class Folder:
         self.settings = {**simulator, "TENIOS_LEDGER": self.url}
 
     def file(self, *numbers: str) -> str:
-        """Return the name of a new file, with the keys a, b and so on."""
+        """Return the name of a new file with the keys a, b and so on."""
         rows = [f"{chr(ord('a') + index)};{number}\n" for index, number in enumerate(numbers)]
         (self.path / "customers.csv").write_text("key;number\n" + "".join(rows))
         return str(self.path / "customers.csv")
@@ -61,7 +59,7 @@ class Folder:
 
 @pytest.fixture
 def memory() -> Iterator[Path]:
-    """A folder in memory, if this system has one: each commit is slow."""
+    """A folder in memory if possible, because commits to a disk are slow."""
     shared = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared if shared.exists() else None) as folder:
         yield Path(folder)
@@ -82,7 +80,7 @@ def offline(memory: Path) -> Folder:
     return Folder(memory, {})
 
 
-def test_add_tells_what_was_added_and_what_was_known(offline: Folder) -> None:
+def test_add_reports_new_and_known_customers(offline: Folder) -> None:
     file = offline.file(TALK, DECLINE, TALK)
     dry = offline("add", file, "--dry-run")
     assert (dry.returncode, dry.stderr) == (0, "")
@@ -100,7 +98,7 @@ def test_add_tells_what_was_added_and_what_was_known(offline: Folder) -> None:
     assert other.stdout == "Added 2 customers.\n"
 
 
-def test_add_reports_each_wrong_row_and_adds_nothing(offline: Folder) -> None:
+def test_add_reports_each_invalid_row_and_adds_nothing(offline: Folder) -> None:
     file = offline.file(TALK, "soon", "030 23125 100")
     result = offline("add", file)
     assert result.returncode == 1
@@ -136,7 +134,9 @@ def test_reason_as_json_is_in_terms_of_the_command(offline: Folder) -> None:
     assert problem["reason"].startswith("delay must be"), "add has no option --delay"
 
 
-def test_add_refuses_other_numbers_and_known_numbers_under_new_keys(offline: Folder) -> None:
+def test_add_refuses_known_keys_with_other_numbers_and_known_numbers_with_new_keys(
+    offline: Folder,
+) -> None:
     offline("add", offline.file(TALK))
     result = offline("add", offline.file(DECLINE))
     assert result.returncode == 1
@@ -152,7 +152,7 @@ def test_add_refuses_other_numbers_and_known_numbers_under_new_keys(offline: Fol
     assert offline.states() == {"a": "waiting", "b": "waiting"}
 
 
-def test_columns_are_found_and_shown_or_named(offline: Folder) -> None:
+def test_columns_are_detected_or_chosen(offline: Folder) -> None:
     file = offline.path / "kunden.csv"
     file.write_text(f"Auftrag;Telefon;Telefon 2;Name\nä1;{TALK};;Müller\n", encoding="cp1252")
     added = offline("add", str(file))
@@ -191,7 +191,7 @@ def test_columns_are_found_and_shown_or_named(offline: Folder) -> None:
         (["export", "/missing/results.csv"], 1, "/missing/results.csv cannot be written"),
     ],
 )
-def test_wrong_usage_is_told(
+def test_wrong_usage_is_explained(
     arguments: list[str], code: int, message: str, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "UTC")
@@ -201,7 +201,7 @@ def test_wrong_usage_is_told(
     assert message in " ".join(result.stderr.replace("│", "").split())
 
 
-def test_ledger_must_be_named_and_the_variable_must_be_absolute(offline: Folder) -> None:
+def test_ledger_is_required_and_the_variable_must_be_absolute(offline: Folder) -> None:
     result = tenios("campaign", "status")
     assert result.returncode == 2
     assert "Missing option '--ledger'" in result.stderr
@@ -264,7 +264,7 @@ def test_run_as_json_prints_each_change_and_the_counts(folder: Folder) -> None:
     assert objects(folder("status", "--json")) == [summary]
 
 
-def test_exit_code_says_that_an_outcome_is_unknown_or_a_customer_rejected(folder: Folder) -> None:
+def test_exit_code_reports_unknown_outcomes_and_rejected_customers(folder: Folder) -> None:
     folder("add", folder.file(UNKNOWN))
     result = folder("run", "--max-active", "1")
     assert result.returncode == 6
@@ -278,7 +278,7 @@ def test_exit_code_says_that_an_outcome_is_unknown_or_a_customer_rejected(folder
     assert folder("run", "--campaign", "other").returncode == 0
 
 
-def test_run_with_wrong_credentials_exits_with_5_and_loses_nothing(folder: Folder) -> None:
+def test_run_with_wrong_credentials_exits_with_5_and_rejects_nobody(folder: Folder) -> None:
     folder("add", folder.file(TALK, TALK))
     right = folder.settings
     folder.settings = {**right, "TENIOS_ACCESS_KEY": "WRONG-ACCESS-KEY"}
@@ -292,7 +292,7 @@ def test_run_with_wrong_credentials_exits_with_5_and_loses_nothing(folder: Folde
     assert folder.states() == {"a": "talked", "b": "talked"}
 
 
-def test_limits_are_set_by_the_first_run_and_changed_for_all(folder: Folder) -> None:
+def test_first_run_sets_the_limits_and_set_changes_them(folder: Folder) -> None:
     folder("add", folder.file(BUSY))
     hours = ["--between", "Mon-Sun 00:00-00:00", "--timezone", "Europe/Berlin"]
     assert folder("run", "--max-active", "1", *hours).returncode == 0
@@ -328,7 +328,7 @@ def test_results_are_exported(folder: Folder) -> None:
     assert states == ["talked", "unknown"]
 
 
-def test_paused_resumed_cancelled_and_forgotten(offline: Folder) -> None:
+def test_pause_resume_cancel_and_forget(offline: Folder) -> None:
     offline("add", offline.file(TALK, DECLINE))
     assert offline("pause").stdout == "Paused. Callbacks in progress continue.\n"
     assert "Paused. Run `tenios campaign resume` to continue.\n" in offline("status").stdout
@@ -344,7 +344,7 @@ def test_paused_resumed_cancelled_and_forgotten(offline: Folder) -> None:
     assert offline.states() == {"a": "cancelled", "b": "cancelled"}
 
 
-def test_worker_waits_for_a_database_that_is_away(
+def test_worker_waits_for_an_unreachable_database(
     offline: Folder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pauses: list[float] = []
@@ -385,19 +385,19 @@ def test_run_asks_before_real_phones_ring(folder: Folder) -> None:
     assert folder.states() == {"a": "waiting", "b": "waiting"}
 
 
-def test_ctrl_c_starts_no_more_and_follows_the_running_ones(fast: Folder) -> None:
+def test_ctrl_c_stops_starts_and_follows_callbacks_in_progress(fast: Folder) -> None:
     fast("add", fast.file(TALK, DECLINE, BUSY))
     code, errors = interrupted(fast, signal.SIGINT)
     assert code == 130, errors
     assert errors == (
-        "1 call is still running. Press Ctrl-C again to stop following; run the command again to "
+        "1 call is still running. Press Ctrl-C again to exit at once. Run the command again to "
         "resume.\nInterrupted. Run the command again to resume.\n"
     )
     assert sorted(fast.states().values()) == ["talked", "waiting", "waiting"]
 
 
 def interrupted(folder: Folder, *numbers: signal.Signals) -> tuple[int, str]:
-    """Run the campaign, send it signals once a phone rings, and return its exit code and stderr."""
+    """Run the campaign, send signals once a phone rings, and return its exit code and stderr."""
     command = [str(TENIOS), "campaign", "run", "--max-active", "1", "--json"]
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -423,9 +423,7 @@ def interrupted(folder: Folder, *numbers: signal.Signals) -> tuple[int, str]:
     [([signal.SIGINT, signal.SIGINT], 130), ([signal.SIGTERM], 143)],
     ids=["twice Ctrl-C", "SIGTERM"],
 )
-def test_other_signals_leave_the_running_ones(
-    signals: list[signal.Signals], code: int, fast: Folder
-) -> None:
+def test_other_signals_exit_at_once(signals: list[signal.Signals], code: int, fast: Folder) -> None:
     fast("add", fast.file(RING, TALK))
     ended, errors = interrupted(fast, *signals)
     assert ended == code

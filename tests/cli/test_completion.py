@@ -1,4 +1,4 @@
-"""Completion in bash, zsh and fish, installed as the documents say, in shells at a terminal."""
+"""Completion in bash, zsh and fish, installed as documented."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SHELLS = {"bash": ".bashrc", "zsh": ".zshrc", "fish": ""}
 DOCUMENT = (ROOT / "docs/command-line.md").read_text()
-# Completes with the command, and records with which arguments it is run otherwise.
+# Runs the command for completion only; otherwise it records its arguments.
 WRAPPER = f"""#!/bin/sh
 [ "$_TENIOS_COMPLETE" ] && exec {shlex.quote(str(TENIOS))} "$@"
 printf '%s\\n' "$*" >> "$HOME/ran"
@@ -38,7 +38,7 @@ def shell(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def home(shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder where completion is installed for a shell."""
+    """A home folder with completion for a shell."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/tenios").write_text(WRAPPER)
     (tmp_path / "bin/tenios").chmod(0o755)
@@ -56,7 +56,7 @@ def home(shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def typed(shell: str, keys: str, home: Path) -> str:
-    """Type into a new shell at a terminal, end it, and return everything it has drawn."""
+    """Type into a new shell at a terminal, and return everything it has drawn."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(home)
@@ -66,7 +66,7 @@ def typed(shell: str, keys: str, home: Path) -> str:
     while True:
         try:
             drawn += os.read(terminal, 65536).decode(errors="replace")
-        except OSError:  # The shell has ended.
+        except OSError:  # the shell has ended
             break
     os.close(terminal)
     os.waitpid(pid, 0)

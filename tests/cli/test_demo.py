@@ -9,7 +9,7 @@ from cli.command import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The agent is busy, which takes the least time.
+# The agent is busy, which is fastest.
 NUMBER = "+49 30 23125 101"
 
 

@@ -20,7 +20,7 @@ SETTINGS = {"TENIOS_ACCESS_KEY": "SECRET-KEY-1234", "TENIOS_CALLBACK_CONFIG_ID":
 @contextmanager
 def recording() -> Iterator[tuple[str, list[str]]]:
     """
-    Serve on this machine; give the URL and the requests that were received, with their headers.
+    Run a server on this machine. Yield its URL and the received requests with their headers.
     """
     received: list[str] = []
 
@@ -30,7 +30,7 @@ def recording() -> Iterator[tuple[str, list[str]]]:
             self.send_error(404)
 
         def log_message(self, *_: object) -> None:
-            """Print nothing."""
+            pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -126,7 +126,7 @@ def test_doctor_prints_fail_for_each_check_that_fails() -> None:
     ids=lambda each: str(each)[:60],
 )
 def test_doctor_reports_each_wrong_setting_on_a_line(settings: dict[str, str], check: str) -> None:
-    # A name that can never exist, so that nothing is sent to another machine.
+    # A name that cannot exist, so that nothing is sent to another machine.
     result = tenios(
         "doctor", settings={**SETTINGS, "TENIOS_BASE_URL": "https://tenios.invalid", **settings}
     )
@@ -206,7 +206,7 @@ def test_doctor_reports_an_access_key_file_that_others_can_read(mode: int, tmp_p
     line = f"ok   access key file: other users of this machine can read it (mode {mode:04o})\n"
     assert result.returncode == 0
     assert (line in result.stdout) == (mode not in {0o600, 0o400})
-    assert "access key file" not in with_key.stdout  # which is not read then
+    assert "access key file" not in with_key.stdout  # not read then
 
 
 def test_doctor_reports_hosts_that_may_be_reached_without_tls() -> None:

@@ -1,7 +1,4 @@
-"""
-Settings of the terminal, of Python and of the shell that must not change what the exit code and the
-output say.
-"""
+"""The exit code and the output with all settings of the terminal, of Python and of the shell."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ PYTHONS = [{"PYTHONUNBUFFERED": "1"}, {"PYTHONWARNINGS": "error", "PYTHONDEVMODE
 
 
 @pytest.mark.parametrize("settings", TERMINALS, ids=lambda each: str(each)[:40])
-def test_exit_code_and_id_hold_at_every_terminal(settings: dict[str, str]) -> None:
+def test_exit_code_and_id_are_right_at_every_terminal(settings: dict[str, str]) -> None:
     with server_of("CALL_B_FAILED") as server:
         code, drawn = screen("call", NUMBER, settings=settings_of(server) | settings)
     assert code == 4
@@ -53,7 +50,7 @@ def test_exit_code_and_id_hold_at_every_terminal(settings: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize("settings", PYTHONS, ids=str)
-def test_exit_code_and_id_hold_in_every_python(settings: dict[str, str]) -> None:
+def test_exit_code_and_id_are_right_in_every_python(settings: dict[str, str]) -> None:
     with server_of("CALL_B_FAILED") as server:
         code, drawn = terminal("call", NUMBER, settings=settings_of(server) | settings)
     assert code == 4
@@ -85,7 +82,7 @@ def fail(*_: object, **__: object) -> None:
 def test_picture_that_fails_is_replaced_by_lines(
     name: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No trouble of rich's may take the callback from sight, as in another version of it."""
+    """An error in rich, such as in another version, must not hide the callback."""
     monkeypatch.setattr(name, value)
     with server_of("CALL_B_FAILED") as server:
         code, drawn = screen("call", NUMBER, settings=settings_of(server))
@@ -103,7 +100,7 @@ def test_call_without_rich_prints_lines(monkeypatch: pytest.MonkeyPatch) -> None
     assert "CALL_B_FAILED: the customer could not be reached\n" in drawn
 
 
-def test_folder_that_was_removed_does_not_matter(tmp_path: Path) -> None:
+def test_call_works_in_a_deleted_folder(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     with server_of("CALL_A_FAILED") as server:
@@ -126,7 +123,7 @@ def test_folder_that_was_removed_does_not_matter(tmp_path: Path) -> None:
         "TENIOS_ALLOWED_NUMBERS",
     ],
 )
-def test_variables_that_are_no_text_are_reported(name: str) -> None:
+def test_variables_that_are_not_text_are_reported(name: str) -> None:
     with server_of("DISCONNECTED") as server:
         settings = settings_of(server)
         if name == "TENIOS_ACCESS_KEY_FILE":
@@ -155,7 +152,7 @@ def test_variables_that_are_no_text_are_reported(name: str) -> None:
         (["\udcff"], 2),
     ],
 )
-def test_arguments_that_are_no_text_are_reported(arguments: list[str], code: int) -> None:
+def test_arguments_that_are_not_text_are_reported(arguments: list[str], code: int) -> None:
     with server_of("DISCONNECTED") as server:
         result = tenios(*arguments, settings=settings_of(server))
         assert server.paths == []
@@ -165,7 +162,7 @@ def test_arguments_that_are_no_text_are_reported(arguments: list[str], code: int
 
 class FailingHandler(logging.Handler):
     """
-    One way in which an unexpected exception gets out of the client.
+    One way in which an unexpected exception leaves the client.
 
     Args:
         text: In the message that fails.
@@ -176,7 +173,7 @@ class FailingHandler(logging.Handler):
         self._text = text
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Fail."""
+        """Raise an error."""
         if self._text in record.getMessage():
             raise ZeroDivisionError("division by zero [red]")
 

@@ -28,8 +28,7 @@ def interrupted(
     number: signal.Signals, *arguments: str, settings: dict[str, str], moment: Callable[[], object]
 ) -> tuple[int, str, str]:
     """
-    Run the command, send it a signal when *moment* has returned, and return its exit code, stdout
-    and stderr.
+    Run the command and send a signal when *moment* returns. Return exit code, stdout and stderr.
     """
     command = [str(TENIOS), *arguments]
     pipe = subprocess.PIPE
@@ -44,16 +43,16 @@ def interrupted(
 
 
 class Arrival(threading.Event):
-    """A request has arrived, to which there is no response."""
+    """Set when a request has arrived. There is no response."""
 
     def __call__(self, connection: Connection) -> None:
-        """Be a fault."""
+        """Handle a connection, as a fault."""
         self.set()
         never_respond(connection)
 
 
-def test_signal_before_the_init_request_says_nothing_of_phones(tmp_path: Path) -> None:
-    """The command is reading its access key when the signal comes."""
+def test_signal_before_the_init_request_does_not_mention_phones(tmp_path: Path) -> None:
+    """The signal arrives while the command reads its access key."""
     path = tmp_path / "key"
     os.mkfifo(path)
     with server_of() as server:
@@ -97,7 +96,7 @@ def test_signal_during_the_init_request_says_that_phones_may_ring(
     [
         (signal.SIGHUP, ["call", NUMBER]),
         (signal.SIGINT, ["call", NUMBER, "--json"]),
-        (signal.SIGINT, ["watch", "10"]),  # in asyncio, which has a handler of its own for SIGINT
+        (signal.SIGINT, ["watch", "10"]),  # asyncio has its own handler of SIGINT
         (signal.SIGTERM, ["watch", "10"]),
         (signal.SIGTERM, ["status", "10"]),
     ],
@@ -117,7 +116,7 @@ def test_signal_during_a_status_request_names_the_callback(
 def test_signal_just_after_the_response_says_that_phones_may_ring(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The client has returned, and its caller does not know the id yet."""
+    """The client has returned, but its caller does not have the id yet."""
 
     def interrupt() -> None:
         raise KeyboardInterrupt
@@ -133,8 +132,8 @@ def test_signal_just_after_the_response_says_that_phones_may_ring(
     assert capsys.readouterr().err.startswith("Interrupted. Phones may be ringing")
 
 
-def test_second_signal_does_not_take_the_message_away() -> None:
-    """A terminal that is closed sends SIGHUP, and systemd sends SIGHUP after SIGTERM."""
+def test_second_signal_does_not_suppress_the_message() -> None:
+    """Closing a terminal sends SIGHUP, and systemd may send SIGHUP after SIGTERM."""
     arrival = Arrival()
     with server_of(arrival) as server:
         command = [str(TENIOS), "call", NUMBER]
@@ -146,13 +145,13 @@ def test_second_signal_does_not_take_the_message_away() -> None:
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGHUP)
             _, errors = process.communicate()
-    # The second may come when the message has been printed.
+    # The second may arrive after the message.
     assert process.returncode in {129, 143, -signal.SIGHUP}
     assert errors.endswith(FOLLOW)
     assert "Traceback" not in errors
 
 
-def test_sigint_that_a_shell_ignores_for_background_jobs_does_not_keep_sigterm_away() -> None:
+def test_sigterm_works_if_a_shell_ignores_sigint_for_background_jobs() -> None:
     arrival = Arrival()
     with server_of(arrival) as server:
         command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", str(TENIOS), "call", NUMBER]
@@ -167,7 +166,7 @@ def test_sigint_that_a_shell_ignores_for_background_jobs_does_not_keep_sigterm_a
 
 
 def test_ignored_sighup_stays_ignored() -> None:
-    """As `nohup tenios call ...` needs it."""
+    """`nohup tenios call ...` relies on this."""
     hung_up = threading.Event()
 
     def wait_and_respond(connection: Connection) -> None:
@@ -217,8 +216,8 @@ def test_signal_ends_a_command_that_waits_for_its_reader() -> None:
     assert (process.returncode, errors) == (143, "Interrupted.\n")
 
 
-def test_signal_keeps_the_command_to_watch_with_in_one_piece() -> None:
-    """The URL of a simulator may have characters that mean something to a shell."""
+def test_watch_command_in_the_message_is_quoted_for_a_shell() -> None:
+    """The URL of a simulator may contain special characters of a shell."""
     arrival = Arrival()
     with server_of(arrival) as server:
         url = f"{server.url}/a;b"

@@ -27,8 +27,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def settings(url: str) -> dict[str, str]:
     """
-    The settings of a ledger with a key whose outcome is unknown, and one whose agent could not be
-    reached.
+    The settings for a ledger with an unknown outcome and a callback that did not reach its agent.
     """
     with (
         Ledger(url) as ledger,
@@ -73,7 +72,7 @@ def test_call_with_a_key_whose_outcome_is_unknown_sends_nothing(url: str) -> Non
         assert server.paths == ["/callback/init"]
 
 
-def test_call_with_a_key_and_no_ledger_says_how_to_name_one() -> None:
+def test_call_with_a_key_and_no_ledger_says_how_to_set_one() -> None:
     with server_of() as server:
         result = tenios("call", NUMBER, "--key", PLACED, settings=settings_of(server))
         assert server.paths == []
@@ -82,7 +81,7 @@ def test_call_with_a_key_and_no_ledger_says_how_to_name_one() -> None:
 
 
 def test_simulator_does_not_use_the_ledger_of_real_callbacks(settings: dict[str, str]) -> None:
-    """Its ids begin at 10, too, so it would change the status of another callback."""
+    """Its ids also begin at 10, so it would change the status of another callback."""
     before = objects(run("list", "--json", settings=settings))
     assert tenios("call", "+49 30 23125 201", "--simulator", settings=settings).returncode == 4
     refused = tenios("call", NUMBER, "--key", "new", "--simulator", settings=settings)
@@ -107,7 +106,7 @@ def test_list_prints_a_line_for_each_key(settings: dict[str, str]) -> None:
     assert placed.endswith(f" UTC  placed      {PLACED}  {NUMBER}  callback 10  CALL_A_FAILED")
 
 
-def test_list_of_a_state_has_only_the_keys_in_it(settings: dict[str, str]) -> None:
+def test_list_of_a_state_has_only_keys_in_it(settings: dict[str, str]) -> None:
     for state, keys in {
         "unknown": [UNKNOWN],
         "placed": [PLACED],
@@ -119,7 +118,7 @@ def test_list_of_a_state_has_only_the_keys_in_it(settings: dict[str, str]) -> No
     assert run("list", "--state", "lost", settings=settings).returncode == 2
 
 
-def test_list_as_json_has_what_the_entry_has(settings: dict[str, str]) -> None:
+def test_list_as_json_has_all_fields_of_the_entry(settings: dict[str, str]) -> None:
     with Ledger(settings["TENIOS_LEDGER"]) as ledger:
         entry = ledger.get(PLACED)
     assert entry is not None
@@ -134,7 +133,7 @@ def test_list_as_json_has_what_the_entry_has(settings: dict[str, str]) -> None:
     assert objects(run("show", PLACED, "--json", settings=settings)) == [printed]
 
 
-def test_show_prints_what_is_known(settings: dict[str, str]) -> None:
+def test_show_prints_the_entry(settings: dict[str, str]) -> None:
     placed = run("show", PLACED, settings=settings).stdout
     assert "state       placed: the callback was started, and the key returns it\n" in placed
     assert "callback    10\n" in placed
@@ -157,7 +156,7 @@ def test_show_of_a_key_that_was_never_used_exits_with_1(settings: dict[str, str]
 # Resolve and forget.
 
 
-def test_resolve_as_not_placed_lets_the_key_dial_again(settings: dict[str, str]) -> None:
+def test_key_resolved_as_not_placed_can_be_used_again(settings: dict[str, str]) -> None:
     result = run("resolve", UNKNOWN, "--not-placed", settings=settings)
     assert result.returncode == 0, result.stderr
     assert "state       not_placed: " in result.stdout
@@ -170,7 +169,7 @@ def test_resolve_as_not_placed_lets_the_key_dial_again(settings: dict[str, str])
         )
 
 
-def test_resolve_as_placed_returns_the_callback_with_this_id(settings: dict[str, str]) -> None:
+def test_key_resolved_as_placed_returns_the_callback_with_this_id(settings: dict[str, str]) -> None:
     [entry] = objects(
         run("resolve", UNKNOWN, "--placed", "--id", "77", "--json", settings=settings)
     )
@@ -184,7 +183,7 @@ def test_resolve_as_placed_returns_the_callback_with_this_id(settings: dict[str,
 @pytest.mark.parametrize(
     "arguments", [[], ["--placed", "--not-placed"], ["--not-placed", "--id", "77"]]
 )
-def test_resolve_without_one_decision_changes_nothing(
+def test_resolve_without_one_answer_changes_nothing(
     settings: dict[str, str], arguments: list[str]
 ) -> None:
     result = run("resolve", UNKNOWN, *arguments, settings=settings)
@@ -227,7 +226,7 @@ def test_forget_erases_the_number_and_keeps_the_key(settings: dict[str, str]) ->
 
 @pytest.mark.parametrize("age", ["90", "90s", "-1d", "d", "\N{SUPERSCRIPT TWO}d", "1000000d"])
 def test_forget_takes_only_whole_days(age: str) -> None:
-    """A person who leaves out the unit means days."""
+    """Without its unit, a number may mean days or seconds."""
     with pytest.raises(click.BadParameter, match=r"is not a number of days\. Write it like 90d\."):
         days(age)
 
@@ -278,7 +277,7 @@ def test_blocked_as_json_has_what_block_prints(settings: dict[str, str]) -> None
     ],
     ids=str,
 )
-def test_wrong_change_of_blocked_numbers_exits_with_1(
+def test_invalid_change_of_blocked_numbers_exits_with_1(
     arguments: list[str], text: str, settings: dict[str, str]
 ) -> None:
     result = run(*arguments, settings=settings)
@@ -325,7 +324,7 @@ def test_one_call_per_number_needs_a_key() -> None:
     ids=lambda arguments: arguments[0],
 )
 def test_ledger_that_does_not_exist_is_not_created(arguments: list[str], tmp_path: Path) -> None:
-    """A wrong path would otherwise show that nothing is unknown."""
+    """Otherwise, a wrong path would look like a ledger without unknown outcomes."""
     [error] = objects(run(*arguments, "--ledger", f"sqlite:///{tmp_path}/missing.db", "--json"))
     assert (error["event"], error["error"]) == ("error", "ConfigurationError")
     assert (

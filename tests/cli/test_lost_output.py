@@ -1,7 +1,4 @@
-"""
-Output that cannot be written: after a callback was started, neither the exit code nor the
-callback's id may be lost.
-"""
+"""Output that cannot be written must not change the exit code or hide the id of a callback."""
 
 from __future__ import annotations
 
@@ -32,12 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-#: The sentence on stderr that no script can do without.
+#: The sentence on stderr that scripts need.
 LOST = (
     "Callback 10 was started, but the output could not be written. Follow it with: tenios watch "
     "10\n"
 )
-#: For each exit code of a callback that was started, what its status request returns.
+#: The responses to status requests, by the exit code that they cause.
 RESULTS: dict[int, str | Fault] = {
     0: "DISCONNECTED",
     3: "CALL_A_FAILED",
@@ -51,7 +48,7 @@ as_lines_and_as_json = pytest.mark.parametrize("options", [[], ["--json"]], ids=
 
 @contextmanager
 def full_disk() -> Iterator[int]:
-    """Yield a file on a disk that is full."""
+    """Yield a file on a full disk."""
     file = os.open("/dev/full", os.O_WRONLY)
     yield file
     os.close(file)
@@ -59,7 +56,7 @@ def full_disk() -> Iterator[int]:
 
 @contextmanager
 def closed_pipe() -> Iterator[int]:
-    """Yield the end of a pipe whose reader has gone."""
+    """Yield the end of a pipe without a reader."""
     reader, writer = os.pipe()
     os.close(reader)
     yield writer
@@ -68,7 +65,7 @@ def closed_pipe() -> Iterator[int]:
 
 @contextmanager
 def closed_terminal() -> Iterator[int]:
-    """Yield a terminal whose window was closed."""
+    """Yield a closed terminal."""
     window, side = os.openpty()
     os.close(window)
     yield side
@@ -77,7 +74,7 @@ def closed_terminal() -> Iterator[int]:
 
 @contextmanager
 def full_pipe() -> Iterator[int]:
-    """Yield the end of a pipe that is full and does not wait for its reader."""
+    """Yield the end of a full pipe that does not block."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with suppress(BlockingIOError):
@@ -125,7 +122,7 @@ def call(
 
 @as_lines_and_as_json
 @pytest.mark.parametrize("code", RESULTS)
-def test_exit_code_and_id_of_a_started_callback_hold(code: int, options: list[str]) -> None:
+def test_exit_code_and_id_survive_lost_output(code: int, options: list[str]) -> None:
     with stream(full_disk) as stdout:
         result = call(*options, status=RESULTS[code], stdout=stdout)
     assert result.returncode == code
@@ -135,16 +132,14 @@ def test_exit_code_and_id_of_a_started_callback_hold(code: int, options: list[st
 
 @every_broken
 @as_lines_and_as_json
-def test_exit_code_and_id_hold_whatever_has_become_of_stdout(
-    broken: Any, options: list[str]
-) -> None:
+def test_exit_code_and_id_survive_every_broken_stdout(broken: Any, options: list[str]) -> None:
     with stream(broken) as stdout:
         result = call(*options, status="CALL_B_FAILED", stdout=stdout)
     assert (result.returncode, result.stderr) == (4, LOST)
 
 
 @as_lines_and_as_json
-def test_exit_code_and_id_hold_without_stdout(options: list[str]) -> None:
+def test_exit_code_and_id_survive_without_stdout(options: list[str]) -> None:
     result = call(*options, status="CALL_B_FAILED", stdout=None)
     assert (result.returncode, result.stderr) == (4, LOST)
 
@@ -157,7 +152,7 @@ def test_end_of_the_process_does_not_change_its_exit_code(broken: Any) -> None:
 
 
 @pytest.mark.parametrize("broken", [closed_pipe, full_pipe])
-def test_exit_code_and_id_hold_if_stdout_is_unbuffered(broken: Any) -> None:
+def test_exit_code_and_id_survive_an_unbuffered_stdout(broken: Any) -> None:
     settings = {"PYTHONUNBUFFERED": "1"}
     with broken() as stdout:
         result = call(run=process, status="CALL_B_FAILED", settings=settings, stdout=stdout)
@@ -173,10 +168,10 @@ def test_exit_code_and_id_hold_if_stdout_is_unbuffered(broken: Any) -> None:
         ("2> /dev/full", 8, None, RESULTS[8]),
     ],
 )
-def test_exit_code_holds_without_stderr(
+def test_exit_code_is_right_without_stderr(
     redirect: str, code: int, start: Fault | None, status: str | Fault
 ) -> None:
-    """In a process, where another file may get the number of a stream that is closed."""
+    """In a process, where another file may get the number of a closed stream."""
     assert call(run=process, start=start, status=status, redirect=redirect).returncode == code
     assert call(start=start, status=status, stdout=None, stderr=None).returncode == code
 
@@ -189,7 +184,7 @@ def test_exit_code_holds_without_stderr(
         (6, drop, "OutcomeUnknownError: "),
     ],
 )
-def test_exit_code_and_error_hold_without_a_callback(
+def test_exit_code_and_error_are_right_without_a_callback(
     code: int, start: Fault, error: str, options: list[str]
 ) -> None:
     with stream(full_disk) as stdout:
@@ -208,7 +203,7 @@ def test_no_wait_exits_with_1_if_the_id_could_not_be_printed() -> None:
 def test_call_without_stdin_is_not_affected() -> None:
     result = call(run=process, redirect="<&-")
     assert (result.returncode, result.stderr) == (0, "")
-    # With the URL of a real service, the command looks for a terminal to ask at.
+    # With the URL of TENIOS, the command checks whether it is at a terminal.
     settings = {
         "TENIOS_ACCESS_KEY": "KEY",
         "TENIOS_CALLBACK_CONFIG_ID": "CONFIG",
@@ -260,7 +255,7 @@ def call_until_first_line(
     return process.returncode, errors, received
 
 
-def test_call_goes_on_if_the_reader_leaves_after_the_first_line() -> None:
+def test_call_continues_if_the_reader_leaves_after_the_first_line() -> None:
     """As `tenios call ... | head -1` does."""
     reader, writer = os.pipe()
     code, errors, received = call_until_first_line(writer, reader, threading.Event())
@@ -268,7 +263,7 @@ def test_call_goes_on_if_the_reader_leaves_after_the_first_line() -> None:
     assert b"10" in received
 
 
-def test_call_goes_on_if_its_terminal_is_closed_while_it_draws() -> None:
+def test_call_continues_if_its_terminal_is_closed_while_it_draws() -> None:
     window, side = os.openpty()
     code, errors, received = call_until_first_line(side, window, threading.Event())
     assert (code, errors) == (3, LOST)
@@ -284,10 +279,10 @@ def test_watch_keeps_its_exit_code_without_output() -> None:
     assert (result.returncode, result.stderr) == (4, FULL)
 
 
-def test_lost_output_names_the_simulator_in_the_command_to_watch_with() -> None:
+def test_watch_command_after_lost_output_names_the_simulator() -> None:
     with server_of("DISCONNECTED") as server, stream(full_disk) as stdout:
         result = tenios("call", NUMBER, "--simulator", f"{server.url}/a b", stdout=stdout)
-        assert result.returncode == 5  # The client accepts no such URL, ...
+        assert result.returncode == 5  # The client rejects this URL, ...
         result = tenios("call", NUMBER, "--simulator", server.url, stdout=stdout)
     assert result.stderr == LOST.replace("watch 10", f"watch 10 --simulator {server.url}")
 
@@ -317,7 +312,7 @@ def test_status_without_output_exits_with_1() -> None:
         assert tenios("status", "10", settings=settings_of(server), stdout=None).returncode == 1
 
 
-def test_stderr_that_cannot_be_written_does_not_disturb_stdout() -> None:
+def test_broken_stderr_does_not_affect_stdout() -> None:
     with stream(full_disk) as stderr:
         started, status, outcome = objects(call("--json", status="CALL_B_FAILED", stderr=stderr))
     assert (started["id"], status["status"], outcome["failed_party"]) == (

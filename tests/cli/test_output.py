@@ -22,14 +22,14 @@ HANDLE = CallbackHandle(10, started_at=0)
         (["CONNECTED", "CALL_B_FAILED"], "The call was connected and has ended."),
     ],
 )
-def test_outcome_in_words(statuses: list[str], sentence: str) -> None:
+def test_outcome_is_described(statuses: list[str], sentence: str) -> None:
     history = tuple(
         StatusChange(CallbackStatus(status), float(time)) for time, status in enumerate(statuses)
     )
     assert describe_outcome(Outcome(HANDLE, history)) == sentence
 
 
-def test_each_status_has_words() -> None:
+def test_each_status_is_described() -> None:
     unknown = describe_status(CallbackStatus("ON_HOLD"))
     assert unknown == "ON_HOLD: unknown to this version; the callback is still running"
     for status in CallbackStatus:

@@ -1,7 +1,4 @@
-"""
-Text from a server at a terminal, in pipes and as JSON: it is shown as it is, or escaped, and never
-interpreted.
-"""
+"""Text from a server is printed unchanged or escaped, and never interpreted."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from support.faults import respond
 
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 MARKUP = "[red]HOLD[/red] [link=a]X :smiley: [@click=a.b]X[/] [bold"
-#: What a terminal would obey, and what it cannot encode.
+#: Text that would control a terminal, or that it cannot encode.
 HOSTILE = "\x1b]0;title\x07\x1b[2J\r\x08\x9b31m\x00\u202eHOLD\u2028\x85é…😀\ud83d"
 STATUS = "WARTEN_AUF_GRÜN_😀"
 
@@ -63,7 +60,7 @@ def test_controls_in_an_error_reach_no_stream(options: list[str]) -> None:
 
 
 def check_call(code: int, output: str, errors: str) -> None:
-    """Check a call with an unknown status in its output and in its error."""
+    """Check a call with an unknown status and an error."""
     first, status = output.splitlines()
     assert code == 7
     assert first == f"Callback 10 to {NUMBER} started."
@@ -114,7 +111,7 @@ def test_json_is_ascii_and_has_each_text_as_it_was() -> None:
     ]
 
 
-def test_very_long_texts_make_lines_of_bounded_length() -> None:
+def test_long_texts_are_cut() -> None:
     refusal = respond(
         "400 Bad Request",
         {"error_code": "X" * 100_000, "error_message": "Y" * 100_000, "fields": []},

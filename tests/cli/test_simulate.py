@@ -37,7 +37,7 @@ def test_simulate_as_json_prints_the_variables_and_ends_on_ctrl_c() -> None:
 
 
 def test_simulate_prints_its_access_key_in_a_shell_that_has_it() -> None:
-    """It is no secret, so it is not masked."""
+    """It is not secret."""
     command: list[str | Path] = [TENIOS, "simulate", "--port", "0"]
     with subprocess.Popen(
         command,
@@ -53,7 +53,7 @@ def test_simulate_prints_its_access_key_in_a_shell_that_has_it() -> None:
 
 
 def test_simulate_gives_other_ids_after_a_restart() -> None:
-    """An id that a client has stored must not become that of another callback."""
+    """A stored id must not refer to another callback."""
     ids = []
     for _ in range(2):
         command: list[str | Path] = [TENIOS, "simulate", "--port", "0", "--json"]
@@ -86,7 +86,7 @@ def test_simulate_on_an_address_of_another_machine_does_not_suggest_another_port
     assert "--port 0 for" not in result.stderr
 
 
-def test_simulate_with_an_impossible_speed_is_wrong_usage() -> None:
+def test_simulate_with_an_invalid_speed_is_wrong_usage() -> None:
     result = tenios("simulate", "--port", "0", "--speed", "0")
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("Error: --speed must be")

@@ -6,9 +6,7 @@ from cli.command import objects, tenios
 
 @pytest.fixture
 def callbacks(simulator: dict[str, str]) -> dict[str, str]:
-    """
-    The settings of a simulator with callback 10, whose customer is busy, and 11, which connects.
-    """
+    """The settings for a simulator with callbacks 10 (the customer is busy) and 11 (connected)."""
     for number in ("+49 30 23125 201", "+49 30 23125 100"):
         assert tenios("call", number, "--no-wait", settings=simulator).returncode == 0
     return simulator
@@ -40,7 +38,9 @@ def test_watch_follows_several_callbacks_and_exits_with_the_highest_code(
     assert any(line.endswith(" s  callback 11  DISCONNECTED: the call has ended") for line in lines)
 
 
-def test_watch_reports_an_unknown_id_and_goes_on_with_the_others(callbacks: dict[str, str]) -> None:
+def test_watch_reports_an_unknown_id_and_continues_with_the_others(
+    callbacks: dict[str, str],
+) -> None:
     result = tenios("watch", "10", "999", "--json", settings=callbacks)
     assert result.returncode == 8
     events = objects(result)

@@ -74,10 +74,10 @@ def test_status_is_one_line_of_bounded_length() -> None:
 
 def test_bytes_are_refused_so_that_click_writes_text() -> None:
     with pytest.raises(TypeError, match="not bytes"):
-        SafeStream(io.StringIO()).write(b"")  # type: ignore[arg-type] # as click tries it
+        SafeStream(io.StringIO()).write(b"")  # type: ignore[arg-type] # as click does
 
 
-def test_no_error_after_a_start_means_that_no_callback_was_started(
+def test_error_after_a_start_never_means_that_no_callback_was_started(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fail() -> None:
@@ -92,7 +92,7 @@ def test_no_error_after_a_start_means_that_no_callback_was_started(
     )
 
 
-def test_each_documented_error_has_a_code_of_its_own_branch() -> None:
+def test_each_documented_error_has_the_exit_code_of_its_branch() -> None:
     for name in _CODES:
         assert issubclass(getattr(tenios_ext, name), tenios_ext.TeniosError)
     assert code_of_error(tenios_ext.BadCredentialsError("")) == 5

@@ -1,4 +1,4 @@
-"""`tenios` at a terminal: the live picture, the question before real phones ring, and Ctrl-C."""
+"""`tenios` at a terminal: live picture, confirmation and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from cli.command import NUMBER, screen, server_of, settings_of, terminal
 REAL = {
     "TENIOS_ACCESS_KEY": "KEY",
     "TENIOS_CALLBACK_CONFIG_ID": "CONFIG",
-    # A name that can never exist, so that no one is called after a yes either.
+    # A name that cannot exist, so that nobody is called even after a yes.
     "TENIOS_BASE_URL": "https://tenios.invalid",
 }
 
@@ -48,13 +48,13 @@ def test_call_does_not_ask_before_it_calls_on_the_simulator(simulator: dict[str,
 
 
 def test_ctrl_c_at_the_question_ends_the_command_with_130() -> None:
-    # The newline wakes readline if the signal has come just before it began to wait.
+    # The newline wakes readline if the signal arrives just before it waits.
     code, drawn = terminal("call", NUMBER, typed={"Continue?": "\x03\n"}, settings=REAL)
     assert code == 130
     assert drawn.endswith("Interrupted.\r\n")
 
 
-def test_ctrl_c_leaves_the_callback_running_and_says_how_to_watch_it() -> None:
+def test_ctrl_c_leaves_the_callback_running_and_says_how_to_follow_it() -> None:
     with server_of("CALLING_A") as server:
         settings = settings_of(server)
         code, drawn = terminal(
