@@ -1,6 +1,5 @@
 """
-A simulator of the TENIOS Callback API, for tests and demos without an account, a phone or the
-internet.
+A simulator of the TENIOS Callback API, for tests and demos without an account or a network.
 
 ::
 
@@ -13,10 +12,10 @@ internet.
     # The next callback is started, but the response is lost.
     simulator.inject(faults.Drop(), on="init")
 
-Time is virtual by default: a call of ten minutes is over at once. ``Simulator(real_time=True)``
-uses the system's clock instead, and ``tenios simulate`` serves the simulator over HTTP. The package
-needs the extra ``simulator``. In pytest, use the fixtures ``tenios_simulator``, ``tenios`` and
-``async_tenios``.
+Time is virtual by default, so a call of ten minutes ends at once. ``Simulator(real_time=True)``
+uses the system's clock instead. ``tenios simulate`` serves the simulator over HTTP. In pytest, use
+the fixtures ``tenios_simulator``, ``tenios`` and ``async_tenios``. The package needs the extra
+``simulator``.
 """
 
 from importlib import import_module
@@ -62,8 +61,8 @@ __all__ = [
     "faults",
 ]
 
-# Everything is imported on first use (PEP 562): this package contains the pytest plugin, which is
-# loaded in each test run on a machine where the distribution is installed, also without the extra.
+# Everything is imported on first use (PEP 562), because pytest loads the plugin in this package
+# wherever the distribution is installed, even without the extra.
 _MODULES = {
     "._clocks": ["ScaledClock", "VirtualClock"],
     "._engine": ["ImpossibleActionError", "SimulatedCallback", "UnknownCallbackError"],

@@ -1,9 +1,4 @@
-"""
-TENIOS's HTTP API without HTTP: a request is passed in as values, and the response is returned as
-one.
-
-Requests are validated against the contract itself, so there is no second description of them.
-"""
+"""TENIOS's API without HTTP. Requests are validated against the contract itself."""
 
 from __future__ import annotations
 
@@ -28,14 +23,14 @@ if TYPE_CHECKING:
     from ._engine import CallbackStore
     from .faults import Fault, Injection, Operation
 
-#: Bytes. The body of a valid request has a few hundred.
+#: Bytes; a valid body has a few hundred.
 LARGEST_BODY = 1 << 16
 _MAX_LEVELS = 100
-# The codes and messages that TENIOS documents for this and its other APIs, and for what it does not
-# document our own: BODY_TOO_LARGE, INVALID_CONTENT_TYPE and UNKNOWN_FIELD.
+# As TENIOS documents them for this and its other APIs. BODY_TOO_LARGE, INVALID_CONTENT_TYPE and
+# UNKNOWN_FIELD are the simulator's own.
 _MESSAGES = {
     "BAD_CREDENTIALS": "Bad credentials",
-    "BODY_TOO_LARGE": f"The body has more than {LARGEST_BODY} bytes",
+    "BODY_TOO_LARGE": f"The body is larger than {LARGEST_BODY} bytes",
     "FIELD_IS_REQUIRED": "Field is required",
     "INVALID_CONTENT_TYPE": "The content type is not application/json",
     "INVALID_JSON": "Invalid JSON",
@@ -50,8 +45,6 @@ _OPERATIONS: dict[str, Operation] = {"/callback/init": "init", "/callback/status
 
 @frozen
 class _Result:
-    """A response with what the record says about it."""
-
     response: Response
     fault: Fault | None = None
     callback_id: int | None = None
@@ -59,15 +52,12 @@ class _Result:
 
 class ApiHandler:
     """
-    Handles requests.
+    Responds to requests, and records them in ``log``.
 
     Args:
         store: Starts the callbacks.
         faults: The injected faults.
-        faults_of: Returns the faults that belong to a number.
-
-    Attributes:
-        log: The last requests to either operation.
+        faults_of: Returns the faults of a magic number.
     """
 
     def __init__(
@@ -81,7 +71,7 @@ class ApiHandler:
     def handle(
         self, method: str, path: str, body: bytes, *, content_type: str = "application/json"
     ) -> Response:
-        """Return the response to a request, and record both."""
+        """Return the response to a request and record both."""
         operation = _OPERATIONS.get(path)
         if operation is None:
             return _not_found(path)
@@ -185,14 +175,12 @@ def _not_found(path: str) -> Response:
     intended = "/" + "/".join(part for part in path.split("/") if part)
     if intended not in _OPERATIONS:
         return _error(404, "NOT_FOUND")
-    message = (
-        f"Unknown method: the path is {intended}, not {path}. Does the base URL end with a slash?"
-    )
+    message = f"Unknown method: {path}. Use {intended}, and a base URL without a slash at the end."
     return _error(404, "NOT_FOUND", message=message)
 
 
 def _parse(body: bytes, content_type: str) -> dict[str, Any] | Response:
-    """Return the JSON object in *body*, or the error response if there is none."""
+    """Return the JSON object in *body*, or an error response if it is anything else."""
     if len(body) > LARGEST_BODY:
         return _error(413, "BODY_TOO_LARGE", Connection="close")
     if body and content_type.partition(";")[0].strip().lower() != "application/json":
@@ -205,9 +193,8 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     """
     Return the JSON object in *body*; None if it is anything else.
 
-    Stricter than Python's parser, so that whatever is accepted can be written as JSON again: the
-    encoding is UTF-8 without lone surrogates, numbers fit into a float, names are unique, and
-    nesting is limited to 100 levels.
+    Stricter than Python's parser, so that the result can always be encoded as JSON again: UTF-8
+    without lone surrogates, finite numbers, unique names, and at most 100 levels of nesting.
     """
     try:
         text = body.decode()
@@ -228,14 +215,14 @@ def _reject_constant(constant: str) -> None:
 def _finite_float(text: str) -> float:
     value = float(text)
     if isinf(value):
-        raise ValueError(f"{text} does not fit into a float.")
+        raise ValueError(f"{text} is too large for a float.")
     return value
 
 
 def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) < len(pairs):
-        raise ValueError("An object has the same name twice.")
+        raise ValueError("An object has duplicate names.")
     return document
 
 

@@ -1,14 +1,12 @@
 """
-Clocks for the simulator: one that runs faster than the system's, and one whose time passes only by
-sleeping.
+The simulator's clocks: a scaled one and a virtual one.
 
-With a virtual clock, sleeping in a thread is simple: it advances the time and returns. With asyncio
-it is not. If the first task that sleeps for ten seconds advanced the time at once, another task
-that is about to sleep for one second would wake nine seconds late. So the sleeping tasks of an
-event loop wait in a queue, ordered by the time at which they wake, and the time advances only when
-all other tasks are waiting, too. An event loop does not say when that is so. The queue therefore
-counts the loop's iterations: when three have passed in which no task went to sleep, it advances the
-time to that of the first task and wakes it.
+A thread that sleeps on the virtual clock advances it and returns. With asyncio this would be wrong:
+if a task that sleeps for ten seconds advanced the clock at once, another task that is about to
+sleep for one second would wake nine seconds late. So the sleeping tasks of an event loop wait in a
+queue, ordered by wake time, and the clock advances only when all other tasks are waiting as well.
+An event loop does not report this. The queue assumes it after three iterations of the loop in which
+no task went to sleep. It then advances the clock to the first wake time and wakes that task.
 """
 
 from __future__ import annotations
@@ -24,28 +22,25 @@ from tenios_ext.shared import SYSTEM_CLOCK
 _MAX_SPEED = 1_000_000
 # A round number that is easy to recognise: 2001-09-09 01:46:40 UTC.
 _START = 1_000_000_000.0
-# 2286-11-20. Neighbouring floats are two microseconds apart there; much later, short sleeps would
-# no longer advance the time.
+# 2286-11-20. Floats are two microseconds apart there; with larger ones, short sleeps would no
+# longer advance the clock.
 _END = 10_000_000_000.0
-# How many iterations of an event loop without a new sleep show that all other tasks are waiting.
+# After this number of iterations without a new sleep, all other tasks are assumed to be waiting.
 _QUIET_ITERATIONS = 3
-# After so many the first task wakes anyway. Otherwise a task that repeatedly starts and cancels a
-# sleep would stop the time.
+# After this number, the first task wakes anyway. Otherwise a task that repeatedly starts and
+# cancels a sleep would stop the clock.
 _MAX_ITERATIONS = 1000
 
 
 class ScaledClock:
     """
-    The system's clock, but faster or slower, and unaffected when the system's clock is set.
+    A clock that runs faster or slower than the system's, and never goes back.
 
     Args:
-        speed: How many of its seconds pass in one second.
-
-    Attributes:
-        speed: The same.
+        speed: 10 is ten times faster than real time.
 
     Raises:
-        ValueError: *speed* is not greater than 0, or it is greater than a million.
+        ValueError: *speed* is not greater than 0, or is greater than a million.
     """
 
     def __init__(self, speed: float) -> None:
@@ -58,31 +53,29 @@ class ScaledClock:
         self._start = time.monotonic()
 
     def now(self) -> float:
-        """
-        Return the seconds since the epoch. They were right when the clock was made, and never go
-        back.
-        """
+        """Return the seconds since the epoch, counted from the real time at its creation."""
         return self._wall_start + self.monotonic()
 
     def monotonic(self) -> float:
-        """Return the seconds since the clock was made, which never go back."""
+        """Return the seconds of this clock since its creation."""
         return (time.monotonic() - self._start) * self.speed
 
     def sleep(self, seconds: float) -> None:
-        """Wait for so many seconds of this clock."""
+        """Wait for *seconds* of this clock."""
         SYSTEM_CLOCK.sleep(seconds / self.speed)
 
     async def async_sleep(self, seconds: float) -> None:
-        """Wait for so many seconds of this clock, and let other tasks run meanwhile."""
+        """Wait for *seconds* of this clock while other tasks run."""
         await SYSTEM_CLOCK.async_sleep(seconds / self.speed)
 
 
 class VirtualClock:
     """
-    A clock whose time passes only by sleeping, and then at once. It starts on 2001-09-09.
+    A clock that advances only when a thread or task sleeps, without real waiting. It starts on
+    2001-09-09.
 
-    Use it from threads or from asyncio: tasks that sleep at the same time wake in the right order,
-    each exactly on time.
+    Threads and asyncio tasks can use it. Concurrent tasks wake in the right order and exactly on
+    time.
     """
 
     def __init__(self) -> None:
@@ -95,34 +88,34 @@ class VirtualClock:
         return self._now
 
     def monotonic(self) -> float:
-        """Return the same as :meth:`now`, which never goes back."""
+        """Return the same as :meth:`now`."""
         return self._now
 
     def advance(self, seconds: float) -> None:
         """
-        Advance the time. Raises ValueError if *seconds* is negative or leads beyond the year 2286.
+        Advance the clock. Raises ValueError if *seconds* is negative or leads beyond the year 2286.
         """
         if not seconds >= 0:
-            raise ValueError(f"A clock cannot be advanced by {seconds} seconds. Give 0 or more.")
+            raise ValueError(f"The clock cannot advance by {seconds} seconds. Use 0 or more.")
         with self._lock:
             self._now = _checked(self._now + seconds)
 
     def advance_to(self, time: float) -> None:
         """
-        Advance the time to *time*, if that is later than now. Raises ValueError if it is beyond the
+        Advance the clock to *time* if that is later than now. Raises ValueError if it is beyond the
         year 2286.
         """
         with self._lock:
             self._now = max(self._now, _checked(time))
 
     def sleep(self, seconds: float) -> None:
-        """Advance the time; the same as :meth:`advance`."""
+        """Do the same as :meth:`advance`."""
         self.advance(seconds)
 
     async def async_sleep(self, seconds: float) -> None:
         """
-        Wait until this clock has advanced by *seconds*, which it does when no task has anything
-        else to do.
+        Wait until the clock has advanced by *seconds*. It advances when all other tasks are
+        waiting.
 
         A negative number counts as 0. Raises ValueError if *seconds* leads beyond the year 2286.
         """
@@ -143,8 +136,8 @@ class VirtualClock:
 def _checked(time: float) -> float:
     if not time <= _END:
         raise ValueError(
-            f"A virtual clock cannot be advanced beyond {_END:.0f} (the year 2286), got {time}. "
-            "Sleep for less."
+            f"The clock cannot advance to {time}: it ends at {_END:.0f}, in the year 2286. Sleep "
+            "for less."
         )
     return time
 
@@ -155,15 +148,14 @@ class _SleepQueue:
     def __init__(self, clock: VirtualClock, loop: asyncio.AbstractEventLoop) -> None:
         self._clock = clock
         self._loop = loop
-        # The number in the middle keeps tasks that wake at the same time in the order in which they
-        # went to sleep.
+        # The number in the middle keeps tasks with the same wake time in order.
         self._sleeps: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = count()
         self._iterations = 0  # since a task was last woken
         self._wake_at_iteration = 0
 
     def add(self, wake_at: float) -> asyncio.Future[None]:
-        """Return a future that is done when the clock has reached *wake_at*."""
+        """Return a future that is done when the clock reaches *wake_at*."""
         future = self._loop.create_future()
         was_empty = not self._sleeps
         heappush(self._sleeps, (wake_at, next(self._order), future))
@@ -176,7 +168,7 @@ class _SleepQueue:
         self._wake_at_iteration = min(self._iterations + _QUIET_ITERATIONS, _MAX_ITERATIONS)
 
     def _on_iteration(self) -> None:
-        """Run once in each iteration of the event loop, as long as a task is sleeping."""
+        """Run in each iteration of the event loop while a task is sleeping."""
         while self._sleeps and self._sleeps[0][-1].done():  # cancelled
             heappop(self._sleeps)
         if self._iterations < self._wake_at_iteration:

@@ -1,7 +1,4 @@
-"""
-The simulated callbacks and their current status. Apart from the clock that it is given, this module
-is pure.
-"""
+"""The simulated callbacks and their current status."""
 
 from __future__ import annotations
 
@@ -20,27 +17,25 @@ if TYPE_CHECKING:
 
     from .scenario import Action, Scenario
 
-# So many callbacks are kept, so that a server that runs for months needs a bounded amount of
-# memory, and so many bytes of their text. If one is exceeded, callbacks are forgotten until nine
-# tenths are left.
+# The limits of what is kept, so that a server can run for months. If one is exceeded, callbacks
+# are deleted until nine tenths are left.
 _MAX_CALLBACKS = 100_000
 _MAX_BYTES = 32 << 20
 _KEPT = 0.9
-# Sums of seconds differ in their last bits with the order of adding: a status that begins within
-# this time has begun.
+# Seconds by which a status may begin early, because sums of floats depend on their order.
 _TOLERANCE = 1e-6
 
 
 class UnknownCredentialsError(Exception):
-    """There is no such account, or the account has no such callback configuration."""
+    """The account does not exist or does not have this callback configuration."""
 
 
 class UnknownCallbackError(LookupError):
-    """There is no such callback."""
+    """The callback does not exist."""
 
 
 class ImpossibleActionError(ValueError):
-    """The action is impossible with the callback's current status."""
+    """The action is not possible with the current status of the callback."""
 
 
 @frozen
@@ -50,20 +45,19 @@ class SimulatedCallback:
 
     Attributes:
         id: The id in the response to the init request.
-        access_key: The access key that was used.
-        callback_config_id: The callback configuration that was used.
-        number: The customer's number, as E.164.
-        delay: Seconds to wait before the agent is called.
-        agent_announcement: The text that is read to the agent, with access keys masked; None if
-            there is none.
-        dtmf_key: The key that the agent must press first; None if there is none.
-        started_at: The time of the init request, in seconds by the simulator's clock.
+        access_key: The access key in the init request.
+        callback_config_id: The callback configuration in the init request.
+        number: The customer's number in E.164 format.
+        delay: Seconds before the agent is called.
+        agent_announcement: The text that is read to the agent, with access keys masked, or None.
+        dtmf_key: The key that the agent must press before the customer is called, or None.
+        started_at: When the init request arrived, in seconds by the simulator's clock.
         scenario: What happens.
     """
 
     id: int
     access_key: str = field(repr=False)
-    # may contain the access key if a test has named one after the other
+    # may contain the access key if a test names one after the other
     callback_config_id: str = field(repr=False)
     number: str
     delay: float
@@ -75,8 +69,8 @@ class SimulatedCallback:
     @property
     def timeline(self) -> list[tuple[float, CallbackStatus]]:
         """
-        Each status, past and future, with the time at which it begins, in seconds by the
-        simulator's clock.
+        Each past and future status with the time at which it begins, in seconds by the simulator's
+        clock.
         """
         return [
             (self.started_at + begins, status)
@@ -85,7 +79,7 @@ class SimulatedCallback:
 
     @property
     def size(self) -> int:
-        """How much memory its text takes, in bytes."""
+        """Bytes of memory that its text takes."""
         texts = (
             self.access_key,
             self.callback_config_id,
@@ -96,10 +90,7 @@ class SimulatedCallback:
         return sum(map(getsizeof, texts))
 
     def history(self, now: float) -> list[tuple[float, CallbackStatus]]:
-        """
-        Return the part of the timeline that has begun, at least the first status. The last one is
-        the current status.
-        """
+        """Return the timeline up to *now*. Its last entry is the current status."""
         first, *others = self.timeline
         return [
             first,
@@ -110,7 +101,7 @@ class SimulatedCallback:
 @define
 class CallbackStore:
     """
-    Starts callbacks and knows their current status.
+    Starts callbacks and returns their current status.
 
     Attributes:
         accounts: The callback config ids of each access key.
@@ -118,7 +109,7 @@ class CallbackStore:
         now: Returns the time of the simulator's clock, in seconds.
         ids: The ids of new callbacks.
         callbacks: The callbacks by id, oldest first.
-        size: How much memory their text takes, in bytes.
+        size: Bytes of memory that their text takes.
     """
 
     accounts: Mapping[str, frozenset[str]] = field(repr=False)
@@ -131,8 +122,7 @@ class CallbackStore:
 
     def authenticate(self, access_key: str, callback_config_id: str | None = None) -> None:
         """
-        Raise UnknownCredentialsError unless there is such an account, with such a callback
-        configuration.
+        Raise UnknownCredentialsError unless the account exists and has the callback configuration.
         """
         config_ids = self.accounts.get(access_key)
         if config_ids is None or (
@@ -151,7 +141,7 @@ class CallbackStore:
         dtmf_key: str | None,
     ) -> SimulatedCallback:
         with self._lock:
-            # The scenario comes first: if a caller's iterator raises an error, no id is used up.
+            # First, because a caller's iterator may raise an error, and that must use up no id.
             scenario = self.scenario_for(number)
             callback = SimulatedCallback(
                 next(self.ids),
@@ -170,10 +160,9 @@ class CallbackStore:
 
     def forget_surplus(self) -> set[int]:
         """
-        Remove callbacks if there are too many or they are too large, and return their ids.
+        Delete callbacks if the limits are exceeded, and return their ids.
 
-        Those that have ended are removed first, in the order of their ends, and then those that
-        were started first.
+        Those that have ended are deleted first, in the order in which they ended, then the oldest.
         """
         with self._lock:
             if not self._exceeds(1):
@@ -193,7 +182,6 @@ class CallbackStore:
         return forgotten
 
     def _exceeds(self, share: float) -> bool:
-        """Return whether the callbacks take more than this share of what they may."""
         return len(self.callbacks) > _MAX_CALLBACKS * share or self.size > _MAX_BYTES * share
 
     def find(self, access_key: str, callback_id: int) -> SimulatedCallback:
@@ -219,12 +207,11 @@ class CallbackStore:
 
     def perform(self, callback_id: int, action: Action) -> CallbackStatus:
         """
-        Perform an action now, and return the status that it leads to. Afterwards the scenario
-        continues.
+        Perform an action now and return the new status. The rest of the scenario follows.
 
         Raises:
-            UnknownCallbackError: There is no such callback.
-            ImpossibleActionError: The action is impossible with the current status.
+            UnknownCallbackError: The callback does not exist.
+            ImpossibleActionError: The action is not possible with the current status.
         """
         with self._lock:
             callback = self.get(callback_id)
@@ -233,17 +220,17 @@ class CallbackStore:
             scenario = callback.scenario.after(action, status, max(now - since, 0))
             if scenario is None:
                 raise ImpossibleActionError(
-                    f"{action} is impossible: callback {callback_id} has the status {status}."
+                    f"{action} is not possible: the status of callback {callback_id} is {status}."
                 )
             self.callbacks[callback_id] = evolve(callback, scenario=scenario)
         return self.status(callback_id)
 
     def reset(self) -> None:
-        """Remove all callbacks. Ids are not reused."""
+        """Delete all callbacks. Ids are not reused."""
         with self._lock:
             self.callbacks.clear()
             self.size = 0
 
 
 def _unknown(callback_id: int) -> UnknownCallbackError:
-    return UnknownCallbackError(f"There is no callback {callback_id}.")
+    return UnknownCallbackError(f"Callback {callback_id} does not exist.")

@@ -1,9 +1,8 @@
 """
-Phone numbers with a scenario or fault of their own, so that a client in any language can choose one
-by calling its number.
+Phone numbers with a fixed scenario or fault, for clients in any language.
 
-The numbers are from the range +49 30 23125 000 to 999, which Germany's regulator reserves for films
-and books.
+They are from the range +49 30 23125 000 to 999, which the German regulator reserves for films and
+books.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ _RANGE = "+493023125"
 @frozen
 class MagicNumber:
     """
-    A number and what calling it leads to.
+    A number with a fixed scenario or fault.
 
     Attributes:
-        number: The number, as E.164.
-        description: What calling it leads to, in one line.
-        scenario: What happens in the call.
-        faults: What goes wrong with the requests.
+        number: The number in E.164 format.
+        description: What happens, in a few words.
+        scenario: The scenario of its callbacks.
+        faults: The faults of its requests.
     """
 
     number: str
@@ -36,7 +35,7 @@ class MagicNumber:
 
     @property
     def display(self) -> str:
-        """The number as people write it."""
+        """The number with spaces."""
         return f"+49 30 23125 {self.number[-3:]}"
 
 
@@ -60,7 +59,6 @@ _BAD_GATEWAY = faults.HttpError(502, accepted=True)
 _UNOFFICIAL = faults.HttpError(520, accepted=True)
 _RATE_LIMITED = faults.HttpError(429, retry_after=5)
 
-#: By number.
 MAGIC_NUMBERS = {
     each.number: each
     for each in (

@@ -3,17 +3,14 @@ The guard of the pytest plugin, which refuses connections to TENIOS.
 
 It has three parts:
 
-- Wrappers around the functions that resolve names, connect, send and begin TLS. They refuse before
-  anything else happens, also where a test has replaced name resolution, and where a proxy hides the
-  connection. But other code may replace these functions, as gevent's ``monkey.patch_all()`` does:
-  call :meth:`Guard.renew` repeatedly to wrap whatever is there then.
-- An audit hook, which Python's sockets call however they are reached. It sees neither proxies nor
-  native code.
-- The environment variable TENIOS_OFFLINE, with which our clients refuse to connect, also in
+- Wrappers around the functions that resolve names, connect, send and start TLS. They work even if a
+  test has replaced name resolution, and behind a proxy. Other code may replace these functions, as
+  gevent's ``monkey.patch_all()`` does, so :meth:`Guard.renew` wraps them again.
+- An audit hook, which each Python socket calls. It sees neither proxies nor native code.
+- The environment variable TENIOS_OFFLINE, which stops this package's clients, including those in
   programs that a test starts.
 
-All of them stay in the process after the test run, because threads and ``atexit`` handlers of the
-code under test may outlive it.
+All three stay active after the test run, because threads and ``atexit`` handlers may outlive it.
 """
 
 from __future__ import annotations
@@ -41,26 +38,23 @@ if TYPE_CHECKING:
 if not TYPE_CHECKING:
     Failed = pytest.fail.Exception  # the public name, which type checkers do not accept as a class
 
-#: The host of TENIOS.
 HOST = "api.tenios.com"
-#: The mark of a test that may reach it.
 MARK = "tenios_live"
 HINT = (
-    f"A test tried to reach {HOST}. Nothing was sent. Use the fixture `tenios` or `async_tenios` "
-    "(or the transport and the clock of `tenios_simulator`), or mark a test that is meant to call "
-    f"real phones with @pytest.mark.{MARK}."
+    f"A test tried to reach {HOST}. Nothing was sent. Use the fixture `tenios` or `async_tenios`, "
+    "or pass the `transport` and `clock` of `tenios_simulator` to your own client. To call real "
+    f"phones in this test, mark it with @pytest.mark.{MARK}."
 )
 _LATE_HINT = (
-    f"A thread or an atexit handler that has outlived the test run tried to reach {HOST}. Nothing "
-    "was sent: once pytest has run in a process, the process does not reach TENIOS."
+    f"A thread or an atexit handler tried to reach {HOST} after the test run. Nothing was sent. To "
+    "call real phones after pytest has run, start a new process."
 )
 _OFFLINE = "TENIOS_OFFLINE"
-# By name: some plugins load a module again, which makes another one of the same name.
+# Names, because some plugins load a module again.
 _SOCKET_MODULES = (socket.__name__, "gevent.socket")
 _TLS_MODULES = (ssl.__name__, "gevent.ssl")
 _MISSING = object()
-# How a request to a proxy begins that names a host: CONNECT and unencrypted requests over HTTP, and
-# a SOCKS5 proxy that resolves the name.
+# The start of a proxy request with a host: CONNECT, unencrypted HTTP, and SOCKS5 with a name.
 _PROXY_REQUEST = re.compile(
     rb"(?:CONNECT |[A-Z]{1,20} \w{1,10}://(?:[^/@\s]{0,500}@)?|\x05\x01\x00\x03.)([\w.-]{1,255})",
     re.DOTALL,
@@ -69,34 +63,33 @@ _PROXY_REQUEST = re.compile(
 
 class ReachedTeniosError(Failed):
     """
-    A test tried to reach TENIOS. As pytest's own failures, it passes through ``except Exception``.
+    A test tried to reach TENIOS. ``except Exception`` does not catch it, as with pytest's failures.
     """
 
     def add_note(self, note: str) -> None:
-        """Ignore the client's note that phones may be ringing: nothing was sent."""
+        """Drop the client's note that phones may be ringing, because nothing was sent."""
 
 
 class Guard:
-    """Refuses connections to TENIOS from :meth:`start` on, except during tests that are live."""
+    """Refuses connections to TENIOS once started, except during live tests."""
 
     def __init__(self) -> None:
         self._runs = 0
         self._is_open = False
-        # Shared with forked processes: what is refused there fails the test as well.
+        # Shared with forked processes, so that a refusal there also fails the test.
         self._refused = mmap(-1, 1)
-        # Weak, so that a wrapper which is no longer in use is forgotten together with what it
-        # wraps; but code that has replaced one may put it back.
+        # Weak, because code that has replaced a wrapper may put it back or drop it.
         self._wrappers: WeakSet[Callable[..., Any]] = WeakSet()
 
     def start(self) -> None:
         """
-        Begin to refuse, and exempt TENIOS from the environment's proxies, so that an unreachable
-        one hides no refusal.
+        Start to refuse connections. Exempts TENIOS from the proxies in the environment, so that an
+        unreachable proxy does not hide a refusal.
         """
         self._runs += 1
         for name in ("no_proxy", "NO_PROXY"):
             exempt = os.environ.get(name)
-            if exempt != "*":  # An asterisk means all hosts, but only if it stands alone.
+            if exempt != "*":  # means all hosts, but only on its own
                 os.environ[name] = ",".join(filter(None, [exempt, HOST]))
         with suppress(ImportError):
             import_module("uvloop")  # so that it is wrapped before a test uses it
@@ -104,13 +97,13 @@ class Guard:
         self.renew()
 
     def end(self) -> None:
-        """Take note that the test run is over. The guard still refuses."""
+        """Note that the test run has ended. The guard still refuses connections."""
         self._runs -= 1
         self.renew()
 
     @contextmanager
     def during_test(self, *, is_live: bool) -> Iterator[None]:
-        """Allow connections to TENIOS during a live test, unless it is part of another test."""
+        """Allow connections during a live test, unless another test runs it with pytester."""
         before = self._is_open
         self._is_open = is_live and (before or self._runs == 1)
         self.renew()
@@ -121,10 +114,7 @@ class Guard:
             self.renew()
 
     def renew(self) -> None:
-        """
-        Wrap the functions that are unwrapped because other code has replaced them, and set
-        TENIOS_OFFLINE again.
-        """
+        """Wrap the functions that other code has replaced, and set TENIOS_OFFLINE again."""
         if self._is_open:
             os.environ.pop(_OFFLINE, None)
         else:
@@ -162,32 +152,25 @@ class Guard:
     def _check_host(
         self, owner: object, name: str, position: int, *, keyword: str = "host"
     ) -> None:
-        """
-        Wrap a function of *owner* that has the host as an argument, by keyword or by position.
-        """
+
         self._wrap(owner, name, lambda args, kwargs: _argument(args, kwargs, position, keyword))
 
     def _check_address(self, owner: object, name: str, position: int) -> None:
-        """
-        Wrap a function of *owner* that has an address as an argument, which begins with the host.
-        """
+
         self._wrap(
             owner, name, lambda args, kwargs: _host_in(_argument(args, kwargs, position, "address"))
         )
 
     def _check_data(self, owner: object, name: str) -> None:
-        """Wrap a method of *owner* that sends data, which may ask a proxy for a host."""
+
         self._wrap(owner, name, lambda args, _: _host_asked_for(_argument(args, {}, 1, "")))
 
     def _wrap(
         self, owner: object, name: str, host: Callable[[tuple[Any, ...], dict[str, Any]], object]
     ) -> None:
-        """
-        Wrap a function of *owner*, unless it is wrapped already, so that it is refused for one
-        value of *host*.
-        """
+        """Wrap a function so that it refuses TENIOS; *host* returns the host in its arguments."""
         if not isinstance(owner, type | ModuleType):
-            return  # a test's own object in the place of a class
+            return  # a test has replaced a class
         current = _raw_attribute(owner, name)
         if self._is_wrapper(current) or not _is_function(current):
             return
@@ -198,7 +181,7 @@ class Guard:
             self.refuse_if_tenios(host(args, kwargs))
             return original(*args, **kwargs)
 
-        # a class in C; the audit hook sees its connections
+        # A class in C cannot be changed, but the audit hook sees its connections.
         with suppress(AttributeError, TypeError):
             setattr(owner, name, guarded)
             self._wrappers.add(guarded)
@@ -214,7 +197,7 @@ def is_tenios(host: object) -> bool:
 
 
 def _loaded(*names: str) -> Iterator[ModuleType]:
-    """Yield the modules of these names that are loaded now."""
+
     for name in names:
         module = sys.modules.get(name)
         if isinstance(module, ModuleType):
@@ -222,13 +205,13 @@ def _loaded(*names: str) -> Iterator[ModuleType]:
 
 
 def _raw_attribute(owner: type | ModuleType, name: str) -> object:
-    """Return an attribute without binding it, also if a class has inherited it."""
+    """Return an attribute without binding it, including an inherited one."""
     namespaces = map(vars, owner.__mro__) if isinstance(owner, type) else [vars(owner)]
     return next((each[name] for each in namespaces if name in each), _MISSING)
 
 
 def _is_function(value: object) -> bool:
-    """Return whether *value* is a function. A test's mock is none, and must stay what it is."""
+    """Return whether *value* is a function, and not a mock, which must stay as it is."""
     return isinstance(value, BuiltinFunctionType) or hasattr(type(value), "__get__")
 
 
@@ -237,8 +220,8 @@ def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, keyw
 
 
 def _host_asked_for(data: Any) -> object:
-    """Return the host that *data* asks a proxy for, if it is the beginning of such a request."""
-    with suppress(TypeError):  # no bytes
+    """Return the host in *data* if it is the start of a proxy request."""
+    with suppress(TypeError):  # not bytes
         if found := _PROXY_REQUEST.match(data):
             return found[1]
     return None
@@ -248,13 +231,12 @@ def _host_in(address: object) -> object:
     return address[0] if isinstance(address, tuple | list) and address else None
 
 
-#: The guard of this process.
 GUARD = Guard()
 _HOST_OF_EVENT: dict[str, Callable[[tuple[Any, ...]], object]] = {
     "socket.getaddrinfo": lambda args: args[0],
     "socket.gethostbyname": lambda args: args[0],
     "socket.connect": lambda args: _host_in(args[1]),
-    # Raised by our clients where they refuse because of TENIOS_OFFLINE.
+    # This package's clients raise it when they refuse because of TENIOS_OFFLINE.
     "tenios_ext.refused": lambda _: HOST,
 }
 

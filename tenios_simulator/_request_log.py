@@ -1,4 +1,4 @@
-"""The record of requests, in which access keys are masked wherever they stand in a request."""
+"""The recorded requests, with access keys masked wherever they occur."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class RecordedRequest:
         index: The number of the request, counted from 1. A reset does not restart it.
         timestamp: When it was received, in seconds by the simulator's clock.
         operation: "init" or "status".
-        body: The body; None if it was not a JSON object. Access keys are masked, and so are fields
-            that are not in the contract, objects and lists.
+        body: The body; None if it was not a JSON object. Access keys, fields that are not in the
+            contract, objects and lists are masked.
         response: The response, after any fault.
-        fault: The fault that was applied; None if none was.
+        fault: The fault that was applied, or None.
         callback_id: The callback that was started or polled; None if the request was rejected.
     """
 
@@ -49,11 +49,10 @@ class RecordedRequest:
 
 class RequestLog:
     """
-    The last requests. At most 10,000 are kept, and at most 32 MiB of their bodies and those of
-    their responses.
+    The last requests: at most 10,000, and at most 32 MiB of request and response bodies.
 
     Attributes:
-        size: How much memory the bodies take, in bytes.
+        size: Bytes of memory that the bodies take.
     """
 
     def __init__(self) -> None:
@@ -79,9 +78,9 @@ class RequestLog:
         fault: Fault | None,
         callback_id: int | None,
     ) -> None:
-        """Add a request. Index and time are read under one lock, so that both go up."""
+        """Add a request."""
         size = _memory(body) + _memory(response.body) + _memory(response.raw_body)
-        with self._lock:
+        with self._lock:  # index and time increase together
             index = next(self._indexes)
             self._requests.append(
                 RecordedRequest(index, now(), operation, body, response, fault, callback_id)
@@ -93,7 +92,7 @@ class RequestLog:
                 self.size -= self._sizes.popleft()
 
     def clear(self) -> None:
-        """Remove all requests. Indexes are not reused."""
+        """Delete all requests. Indexes are not reused."""
         with self._lock:
             self._requests.clear()
             self._sizes.clear()
@@ -101,10 +100,7 @@ class RequestLog:
 
 
 def _memory(value: object) -> int:
-    """
-    Return how many bytes of memory *value* takes, which for an object with many fields are far more
-    than in JSON.
-    """
+    """Return the bytes of memory that *value* takes, which can be far more than its JSON."""
     inner = (
         [*value, *value.values()]
         if isinstance(value, dict)
@@ -123,15 +119,15 @@ def redacted(
     known_fields: Collection[str],
 ) -> tuple[dict[str, Any] | None, Response]:
     """
-    Return the body of a request and its response with the access keys masked.
+    Return the body of a request and its response with access keys masked.
 
     Args:
-        document: The body. The values of fields that are not in the contract are masked, and so is
-            everything if its access key is none of *keys*: it could be any part of it.
-        response: The response. It repeats names of fields from the request.
+        document: The body. Values of fields that are not in the contract are masked. If its access
+            key is not one of *keys*, all values are.
+        response: The response. It repeats field names from the request.
         keys: The access keys of the accounts.
-        known_fields: The names of the contract's fields, which stay readable even if an access key
-            is a part of them.
+        known_fields: The fields in the contract. Their names stay readable even if they contain an
+            access key.
     """
     given = document.get("access_key") if document else None
     is_known = given is None or (isinstance(given, str) and given in keys)

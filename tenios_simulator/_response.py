@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @frozen
 class Response:
     """
-    A response, or what a fault has made of it.
+    A response, including the effects of a fault.
 
     Attributes:
         status: The HTTP status code.
@@ -22,7 +22,7 @@ class Response:
         headers: Headers besides ``Content-Length`` and ``Content-Type: application/json``.
         raw_body: Bytes to send instead of *body*; None to send *body*.
         delay: Seconds to wait before sending.
-        disconnect: Whether to end the connection instead of responding: "close", "reset" or None.
+        disconnect: "close" or "reset" to end the connection instead of responding, or None.
     """
 
     status: int

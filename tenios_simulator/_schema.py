@@ -23,9 +23,9 @@ class Violation(NamedTuple):
     What is wrong with an object.
 
     Attributes:
-        kind: A required field is missing, a field is unknown, its type or format is wrong, or its
-            value is not allowed.
-        fields: The names of the wrong fields.
+        kind: Required fields are missing, fields are unknown, a type or format is wrong, or a value
+            is not allowed.
+        fields: The names of these fields.
     """
 
     kind: Literal["missing", "unknown", "form", "value"]
@@ -34,17 +34,13 @@ class Violation(NamedTuple):
 
 @cache
 def contract() -> Mapping[str, Any]:
-    """Return the contract as data."""
+    """Return the parsed contract."""
     return cast("Mapping[str, Any]", yaml.safe_load(contract_text()))
 
 
 class RequestSchema:
     """
-    The schema of an object without additional properties.
-
-    Args:
-        document: The OpenAPI document.
-        name: The name of the schema in it.
+    A schema of an OpenAPI document, of an object without additional properties.
 
     Attributes:
         fields: The schemas of the fields, by name.
@@ -61,8 +57,8 @@ class RequestSchema:
 
     def with_numbers(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Return *document* with digits as integers where the schema has integers. TENIOS's own Java
-        client sends text there.
+        Return *document* with digits converted to integers where the schema requires integers.
+        TENIOS's own Java client sends text there.
         """
         return {
             key: _number(value) if key in self._integers else value
@@ -71,8 +67,8 @@ class RequestSchema:
 
     def with_integers(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Return *document* with floats such as 30.0, which JSON Schema accepts as integers, as
-        integers.
+        Return *document* with floats such as 30.0, which JSON Schema accepts as integers, converted
+        to integers.
         """
         return {
             key: int(value)
@@ -82,7 +78,7 @@ class RequestSchema:
         }
 
     def violation(self, document: Mapping[str, Any]) -> Violation | None:
-        """Return the first thing that is wrong with *document*; None if it is valid."""
+        """Return the first violation in *document*; None if it is valid."""
         if self._validator.is_valid(document):
             return None
         if missing := [name for name in self._required if name not in document]:
@@ -100,15 +96,14 @@ class RequestSchema:
 
 def decimal(text: str) -> int | None:
     """
-    Return the number that *text* has in decimal digits; None if it has other characters or leading
-    zeros, or is too long for 64 bits.
+    Return *text* as an int; None if it is not decimal, has leading zeros or exceeds 19 digits.
     """
     return int(text) if re.fullmatch(_DECIMAL, text) else None
 
 
 def _inlined(document: Mapping[str, Any], node: Any) -> Any:
     """
-    Return *node* with references resolved, and with the bounds of OpenAPI's integer formats, which
+    Return *node* with references resolved, and with the ranges of OpenAPI's integer formats, which
     JSON Schema ignores.
     """
     if isinstance(node, list):

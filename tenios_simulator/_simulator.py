@@ -1,4 +1,4 @@
-"""The simulator as tests use it."""
+"""The simulator's main class."""
 
 from __future__ import annotations
 
@@ -31,14 +31,12 @@ if TYPE_CHECKING:
 ACCESS_KEY = "SIMULATOR-ACCESS-KEY"
 CALLBACK_CONFIG_ID = "SIMULATOR-CONFIG"
 BASE_URL = "http://localhost"
-# How many numbers may have scenarios of their own.
-_MAX_NUMBERS = 10_000
-# How many scenarios of an iterable are kept for a restart.
-_MAX_RESTARTED = 10_000
+_MAX_NUMBERS = 10_000  # with their own scenario
+_MAX_RESTARTED = 10_000  # scenarios of an iterable
 
 
 class ClientSettings(TypedDict, total=False):
-    """The settings of a simulator's clients, which are those of :class:`.Tenios`."""
+    """Settings of :class:`.Tenios` for the clients of a simulator."""
 
     callback_config_id: str
     region: str | None
@@ -57,26 +55,25 @@ class Simulator:
     Simulates TENIOS in this process.
 
     Args:
-        scenario: What happens in each callback; by default :meth:`Scenario.answered`. A list or
-            another iterable, such as :meth:`Scenario.random`, has one scenario for each callback in
-            turn. When it is exhausted, the last one is used again.
-        real_time: Whether to use the system's clock, so that a call takes as long as on real
-            phones. By default time is virtual: it passes only when a client sleeps, and then at
-            once.
+        scenario: What happens in each callback; by default :meth:`Scenario.answered`. An iterable,
+            such as a list or :meth:`Scenario.random`, gives each callback the next scenario, and
+            the last one stays.
+        real_time: Whether to use the system's clock. By default, time is virtual: it passes only
+            when a client sleeps, and sleeping takes no real time.
         clock: Another clock.
         accounts: The callback config ids of each access key; by default one account with ACCESS_KEY
             and CALLBACK_CONFIG_ID.
         seed: The seed of faults that are injected with a probability.
-        first_id: The id of the first callback; by default that of TENIOS's examples. ``tenios
-            simulate`` begins with a random one, so that an id that was stored before a restart does
-            not become another callback's.
+        first_id: The id of the first callback; by default the id in TENIOS's examples. ``tenios
+            simulate`` starts with a random id, so that an id that was stored before a restart is
+            unknown.
 
     Attributes:
-        clock: The simulator's clock. ``clock.sleep(60)`` lets a minute pass.
+        clock: The simulator's clock. ``clock.sleep(60)`` advances it by a minute.
 
     Raises:
         ValueError: *scenario* or *accounts* is empty or of a wrong type, or both *clock* and
-            *real_time* are given.
+            *real_time* are set.
     """
 
     def __init__(
@@ -107,8 +104,8 @@ class Simulator:
     @property
     def dialled(self) -> list[str]:
         """
-        The customer's number of each of :attr:`callbacks`, as E.164. A number that was called twice
-        is there twice.
+        The customer's number of each callback in E.164 format, in order. A number that was called
+        twice is listed twice.
         """
         return [callback.number for callback in self.callbacks]
 
@@ -116,7 +113,7 @@ class Simulator:
     def rung(self) -> list[str]:
         """
         The numbers of the customers whose phones have rung so far. They do not ring if the agent
-        was not reached.
+        cannot be reached.
         """
         now = self.clock.now()
         return [
@@ -131,9 +128,8 @@ class Simulator:
         The callbacks, oldest first.
 
         At most 100,000 are kept, with at most 32 MiB of text such as announcements. If there are
-        more, a tenth of them is forgotten: first those that have ended, in the order of their ends,
-        and then those that were started first. TENIOS's API does not know a forgotten callback any
-        more.
+        more, a tenth is deleted: first those that have ended, in the order in which they ended,
+        then the oldest. Status requests for a deleted callback are rejected.
         """
         return list(self._store.callbacks.values())
 
@@ -142,18 +138,18 @@ class Simulator:
         """
         The last requests, oldest first, with their responses. Access keys are masked.
 
-        At most 10,000 are kept, and at most 32 MiB of their bodies and those of their responses.
+        At most 10,000 are kept, and at most 32 MiB of request and response bodies.
         """
         return self._handler.log.requests
 
     def callback(self, callback_id: int) -> SimulatedCallback:
-        """Return a callback. Raises UnknownCallbackError if there is none with this id."""
+        """Return a callback. Raises UnknownCallbackError if it does not exist."""
         return self._store.get(callback_id)
 
     def status(self, callback_id: int) -> CallbackStatus:
         """
-        Return the true current status of a callback, which faults do not change. Raises
-        UnknownCallbackError.
+        Return the true status of a callback, unaffected by faults. Raises UnknownCallbackError if
+        it does not exist.
         """
         return self._store.status(callback_id)
 
@@ -161,19 +157,18 @@ class Simulator:
         self, scenario: Scenario | Iterable[Scenario] | None, *, number: str | None = None
     ) -> None:
         """
-        Set what happens in callbacks that are started from now on.
+        Set the scenario of new callbacks.
 
         Args:
-            scenario: One scenario, or an iterable with one for each callback in turn. None restores
-                the scenario that the simulator was made with; with *number*, None removes what was
-                set for it.
-            number: The customer's number, in any spelling with its country code. None sets the
-                scenario of all numbers that are not magic and have none of their own.
+            scenario: A scenario, or an iterable that gives each callback the next one. None
+                restores the initial scenario, or removes the scenario of *number*.
+            number: A customer's number with its country code, in any spelling. By default, the
+                scenario applies to all numbers that are not magic and have no scenario.
 
         Raises:
             TypeError: *number* is not a str.
             ValueError: *number* is not a phone number with a country code, *scenario* is not a
-                scenario, or 10,000 numbers have scenarios already.
+                scenario, or 10,000 numbers already have a scenario.
         """
         if number is None and scenario is None:
             self._restart_scenarios()
@@ -186,11 +181,11 @@ class Simulator:
 
     def perform(self, callback_id: int, action: Action) -> CallbackStatus:
         """
-        Let the agent or the customer do something now, and return the status that it leads to.
+        Perform an action of the agent or the customer now, and return the new status.
 
         Raises:
-            UnknownCallbackError: There is no such callback.
-            ImpossibleActionError: The action is impossible with the current status.
+            UnknownCallbackError: The callback does not exist.
+            ImpossibleActionError: The action is not possible with the current status.
         """
         return self._store.perform(callback_id, action)
 
@@ -205,23 +200,23 @@ class Simulator:
         probability: float = 1.0,
     ) -> Injection:
         """
-        Inject a fault into requests that are received from now on.
+        Make requests fail from now on.
 
         Args:
-            fault: One of :mod:`tenios_simulator.faults`.
+            fault: An instance of a class in :mod:`tenios_simulator.faults`.
             on: The operation, "init" or "status".
-            number: Inject it for this customer's number only, in any spelling with its country
-                code.
-            nth: The first request to which it applies, counted from 1. Status requests are counted
-                for each callback. At most 100,000 counts are kept, those that were used last.
-            times: The number of consecutive requests to which it applies; None for all that follow.
-            probability: The probability with which it applies to each of them.
+            number: Applies the fault to this customer's number only. It has its country code, in
+                any spelling.
+            nth: The first request that fails, counted from 1. Status requests are counted for each
+                callback. The 100,000 most recently used counts are kept.
+            times: The number of consecutive requests that fail; None for all that follow.
+            probability: The probability that each of these requests fails.
 
         Raises:
             TypeError: *number* is not a str.
             ValueError: *number* is not a phone number with a country code, another argument is out
-                of range, the fault does not apply to this operation, or 1,000 faults are injected
-                already.
+                of range, the fault does not apply to this operation, or 1,000 faults are already
+                injected.
         """
         e164 = to_e164(number) if number is not None else None
         injection = Injection(
@@ -232,22 +227,20 @@ class Simulator:
 
     @property
     def injections(self) -> list[Injection]:
-        """The faults that were injected, oldest first."""
+        """The injected faults, oldest first."""
         return list(self._faults.injections)
 
     def clear_faults(self) -> None:
-        """Remove all injected faults. Those of magic numbers stay."""
+        """Remove all injected faults, but not those of magic numbers."""
         self._faults.clear()
 
     def reset(self) -> None:
         """
-        Remove callbacks, requests, faults and scenarios, and start again with the initial scenario
-        and seed.
+        Delete callbacks, requests, faults and scenarios, and restore the initial scenario and seed.
 
-        If the simulator was made with an iterable of scenarios, its first 10,000 are used again,
-        and then those that follow the last one that was used.
-        The clock, callback ids and the index of requests continue, so that an old id never means a
-        new callback.
+        The clock, callback ids and the index of requests continue, so that an old id never refers
+        to a new callback. If the initial scenario is an iterable, its first 10,000 scenarios are
+        used again, then those that have not been used.
         """
         self._store.reset()
         self._handler.log.clear()
@@ -258,28 +251,27 @@ class Simulator:
     def handle_request(
         self, method: str, path: str, body: bytes, *, content_type: str = "application/json"
     ) -> Response:
-        """Return the response to an HTTP request, for servers other than :class:`Server`."""
+        """Return the response to an HTTP request. Use it to write your own server."""
         return self._handler.handle(method, path, body, content_type=content_type)
 
     @property
     def transport(self) -> InProcessTransport:
         """
-        An httpx transport, sync and async, for clients with settings of your own. Give them
-        ``clock``, too.
+        An httpx transport, sync and async, for your own clients. Pass them ``clock`` as well.
         """
         return InProcessTransport(self.handle_request, self.clock)
 
     def client(self, **settings: Unpack[ClientSettings]) -> Tenios:
         """
-        Return a client that is connected to this simulator, with *settings* such as ``region="DE"``
-        or ``ledger=...``.
+        Return a client of this simulator, with *settings* such as ``region="DE"``.
 
-        Without the setting it has no ledger: ``TENIOS_LEDGER`` is for TENIOS's callbacks.
+        It has no ledger unless you pass ``ledger=...``: it ignores ``TENIOS_LEDGER``, which is for
+        real callbacks.
         """
         return Tenios(**self._arguments(settings))
 
     def async_client(self, **settings: Unpack[ClientSettings]) -> AsyncTenios:
-        """Return a client for asyncio; see :meth:`client`."""
+        """Return an asyncio client of this simulator; see :meth:`client`."""
         return AsyncTenios(**self._arguments(settings))
 
     def _arguments(self, settings: ClientSettings) -> dict[str, Any]:
@@ -296,7 +288,7 @@ class Simulator:
 
     @property
     def account(self) -> tuple[str, str]:
-        """The access key and the callback config id that its clients use."""
+        """The access key and the callback config id of its clients."""
         key, config_ids = next(iter(self._store.accounts.items()))
         return key, min(config_ids)
 
@@ -306,8 +298,8 @@ class Simulator:
             and len(self._scenarios_by_number) >= _MAX_NUMBERS
         ):
             raise ValueError(
-                f"{_MAX_NUMBERS} numbers have scenarios already. "
-                "Remove some with set_scenario(None, number=...) or all with reset()."
+                f"{_MAX_NUMBERS} numbers already have a scenario. Remove some with "
+                "set_scenario(None, number=...), or all with reset()."
             )
         self._scenarios_by_number[number] = scenarios
 
@@ -328,12 +320,11 @@ class Simulator:
 
 def _clock(clock: Clock | None, *, real_time: bool) -> Clock:
     if clock is None:
-        # ScaledClock never goes back; statuses must not either
+        # ScaledClock never goes back, so statuses do not either.
         return ScaledClock(1) if real_time else VirtualClock()
     if real_time:
         raise ValueError(
-            f"real_time=True uses the system's clock, but a clock is given, too: {clock!r}. Leave "
-            "one of them out."
+            f"real_time=True and clock={clock!r} cannot be combined. Pass only one of them."
         )
     return clock
 
@@ -341,9 +332,9 @@ def _clock(clock: Clock | None, *, real_time: bool) -> Clock:
 def _accounts(accounts: object) -> dict[str, frozenset[str]]:
     known = accounts if isinstance(accounts, Mapping) else {}
     if not known or not all(_is_text(key) and _are_texts(ids) for key, ids in known.items()):
-        # The value is not in the message: it has access keys in it.
+        # The value contains access keys, so it is not in the message.
         raise ValueError(
-            "accounts must have at least one access key with its callback config ids: "
+            "accounts must map at least one access key to its callback config ids, such as "
             "{'KEY': ['CONFIG']}."
         )
     return {key: frozenset(ids) for key, ids in known.items()}
@@ -366,12 +357,12 @@ def _endless(scenario: object) -> Iterator[Scenario]:
         return repeat(_checked(scenario))
     scenarios: Iterator[Scenario] = map(_checked, scenario)
     if isinstance(scenario, Collection):
-        # Check them now. Other iterables may be endless and are checked on the way.
+        # Check them now. Other iterables may be endless and are checked when they are used.
         scenarios = iter(list(scenarios))
     first = next(scenarios, None)
     if first is None:
         raise ValueError(
-            "scenario is an empty iterable. Give at least one scenario, such as "
+            "scenario is an empty iterable. Pass at least one scenario, such as "
             "Scenario.answered()."
         )
     return _InTurn(chain([first], scenarios), first)
@@ -387,9 +378,9 @@ def _checked(scenario: object) -> Scenario:
 
 class _InTurn(Iterator[Scenario]):
     """
-    Yields one scenario for each callback, then the last one again and again.
+    Yields each scenario once, then the last one forever.
 
-    Not a generator, because that would end with the first error that its source raises.
+    Not a generator, because a generator ends when its source raises an error.
     """
 
     def __init__(self, scenarios: Iterator[Scenario], first: Scenario) -> None:
@@ -402,7 +393,7 @@ class _InTurn(Iterator[Scenario]):
 
 
 class _Restartable(Iterator[Scenario]):
-    """Scenarios that can be started again; the first 10,000, since each one takes memory."""
+    """Scenarios that can be restarted. Only the first 10,000 are repeated, to limit memory."""
 
     def __init__(self, scenarios: Iterator[Scenario]) -> None:
         self._scenarios = scenarios
@@ -420,5 +411,4 @@ class _Restartable(Iterator[Scenario]):
         return scenario
 
     def restart(self) -> None:
-        """Continue with the first scenario."""
         self._index = 0

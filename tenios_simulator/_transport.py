@@ -1,4 +1,4 @@
-"""The simulator as an httpx transport: without sockets, and by the simulator's clock."""
+"""The simulator as an httpx transport, without sockets and with the simulator's clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class InProcessTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """
-    Passes requests to a simulator, and raises httpx's errors for responses that are lost or late.
+    Passes requests to a simulator. Raises httpx's errors if a response is lost or late.
 
     Args:
         handle: :meth:`Simulator.handle_request`.

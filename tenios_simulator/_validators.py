@@ -1,7 +1,7 @@
 """
-Validators for attrs, which name the argument, what it must be and the value.
+Validators for attrs whose messages name the argument, the expected value and the actual one.
 
-attrs' own validators accept True as a number, and put their whole argument list into the message.
+attrs' own validators accept True as a number, and their messages are not meant for users.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_INTEGER = 2**31 - 1
 
 
 def number(low: float, high: float = MAX_FLOAT) -> Validator:
-    """Accept numbers from *low* to *high*; by default all that are finite."""
+    """Accept finite numbers from *low* to *high*."""
 
     def validate(_: object, attribute: Attribute[Any], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= low:
@@ -47,17 +47,16 @@ def whole(low: int, high: int = MAX_INTEGER) -> Validator:
 
 
 def text(_: object, attribute: Attribute[Any], value: object) -> None:
-    """Accept text that is not empty and that UTF-8 can encode."""
+    """Accept non-empty text that UTF-8 can encode."""
     if (
         not isinstance(value, str)
         or not value
         or any("\ud800" <= character <= "\udfff" for character in value)
     ):
-        raise _error(attribute, "non-empty text that UTF-8 can encode", value)
+        raise _error(attribute, "non-empty, valid Unicode text", value)
 
 
 def kind(wanted: type) -> Validator:
-    """Accept instances of a class."""
 
     def validate(_: object, attribute: Attribute[Any], value: object) -> None:
         if not isinstance(value, wanted):
@@ -67,7 +66,6 @@ def kind(wanted: type) -> Validator:
 
 
 def one_of(*choices: str) -> Validator:
-    """Accept some words."""
 
     def validate(_: object, attribute: Attribute[Any], value: object) -> None:
         if value not in choices:

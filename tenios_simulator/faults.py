@@ -1,5 +1,5 @@
 """
-Faults of the connection and of the server, to be injected into a simulator.
+Connection and server faults to inject into a simulator.
 
 ::
 
@@ -10,8 +10,7 @@ Faults of the connection and of the server, to be injected into a simulator.
     # One status request in ten fails, indefinitely.
     simulator.inject(faults.Malformed(), times=None, probability=0.1)
 
-Faults apply only to valid requests: one that is rejected anyway, for its content or its
-credentials, uses up no fault.
+Requests with invalid fields or credentials are rejected without a fault.
 """
 
 from __future__ import annotations
@@ -37,8 +36,7 @@ if TYPE_CHECKING:
 
 Operation = Literal["init", "status"]
 _MAX_INJECTIONS = 1000
-# The counts of requests, which are dropped by the tenth, those first that were not used for
-# longest.
+# If there are more counts of requests, the least recently used tenth is deleted.
 _MAX_COUNTS = 100_000
 
 
@@ -47,7 +45,7 @@ class Fault(Protocol):
 
     def apply(self, response: Response, timeline: Sequence[CallbackStatus], /) -> Response:
         """
-        Return the response to send instead.
+        Return the faulty response.
 
         Args:
             response: The correct response.
@@ -58,7 +56,7 @@ class Fault(Protocol):
 
 @frozen
 class Drop:
-    """The request is carried out, then the connection is closed without a response."""
+    """The request is accepted, and the connection is closed without a response."""
 
     def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
         """Close the connection."""
@@ -67,7 +65,7 @@ class Drop:
 
 @frozen
 class Reset:
-    """The request is carried out, then the connection is reset without a response."""
+    """The request is accepted, and the connection is reset without a response."""
 
     def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
         """Reset the connection."""
@@ -77,10 +75,10 @@ class Reset:
 @frozen
 class Delay:
     """
-    The request is carried out, and the response is late.
+    The request is accepted, and the response is late.
 
     Attributes:
-        seconds: How late.
+        seconds: The delay.
     """
 
     seconds: float = field(validator=_validators.number(0))
@@ -93,12 +91,12 @@ class Delay:
 @frozen
 class HttpError:
     """
-    The response is an HTTP error with an HTML body, as gateways send it.
+    The response is an HTTP error with an HTML body, as from a gateway.
 
     Attributes:
         status: The HTTP status code, from 400 to 599. Unofficial ones such as 520 are allowed.
         retry_after: The ``Retry-After`` header in seconds; None for no header.
-        accepted: Whether the request is carried out nevertheless, as when a gateway times out.
+        accepted: Whether the request is accepted despite the error, as when a gateway times out.
     """
 
     status: int = field(validator=_validators.whole(400, 599))
@@ -106,7 +104,7 @@ class HttpError:
     accepted: bool = field(default=False, validator=_validators.kind(bool))
 
     def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
-        """Replace the response by the error."""
+        """Replace the response with the error."""
         headers = {"Content-Type": "text/html"}
         if self.retry_after is not None:
             headers["Retry-After"] = str(self.retry_after)
@@ -116,16 +114,16 @@ class HttpError:
 
 @frozen
 class Malformed:
-    """The request is carried out, but the body of the response is not JSON."""
+    """The request is accepted, but the response is not JSON."""
 
     def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
-        """Replace the body by something that only begins like JSON."""
+        """Replace the body with text that only begins like JSON."""
         return evolve(response, raw_body=b"{'" + response.content.lstrip(b'{"'))
 
 
 @frozen
 class Truncated:
-    """The request is carried out, but the response contains only the first half of the JSON."""
+    """The request is accepted, but the response's JSON is cut in half."""
 
     def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
         """Cut the body in half."""
@@ -153,19 +151,19 @@ class UnknownStatus:
     name: str = field(default="ON_HOLD", validator=_unknown_status)
 
     def apply(self, response: Response, _: Sequence[CallbackStatus]) -> Response:
-        """Replace the status by the unknown one."""
+        """Replace the status with the unknown one."""
         return evolve(response, body={"status": self.name})
 
 
 @frozen
 class SkippedStatus:
     """
-    The response is two statuses ahead of the callback, but never has a final status. For status
-    requests only.
+    The response has a status two ahead of the true one, but never a final one. For status requests
+    only.
     """
 
     def apply(self, response: Response, timeline: Sequence[CallbackStatus]) -> Response:
-        """Replace the status by a later one."""
+        """Replace the status with a later one."""
         current = timeline.index(response.body["status"])
         candidates = [status for status in timeline[current : current + 3] if not is_final(status)]
         return evolve(response, body={"status": str(candidates[-1])}) if candidates else response
@@ -174,11 +172,12 @@ class SkippedStatus:
 @frozen
 class StaleStatus:
     """
-    The response is one status behind the callback, as from a replica. For status requests only.
+    The response has the status before the true one, as from an out-of-date replica. For status
+    requests only.
     """
 
     def apply(self, response: Response, timeline: Sequence[CallbackStatus]) -> Response:
-        """Replace the status by the previous one."""
+        """Replace the status with the previous one."""
         current = timeline.index(response.body["status"])
         return evolve(response, body={"status": str(timeline[max(current - 1, 0)])})
 
@@ -206,7 +205,7 @@ def _fault(_: object, attribute: Attribute[Any], value: object) -> None:
         )
 
 
-@frozen(eq=False)  # two injections of the same fault count their requests separately
+@frozen(eq=False)  # Two injections of the same fault count their requests separately.
 class Injection:
     """
     A fault and the requests to which it applies.
@@ -214,11 +213,11 @@ class Injection:
     Attributes:
         fault: The fault.
         on: The operation, "init" or "status".
-        number: The customer's number, as E.164; None for all numbers.
+        number: The customer's number in E.164 format; None for all numbers.
         nth: The first request to which it applies, counted from 1. Status requests are counted for
             each callback.
         times: The number of consecutive requests to which it applies; None for all that follow.
-        probability: The probability with which it applies to each of them.
+        probability: The probability that it applies to each of these requests.
     """
 
     fault: Fault = field(validator=_fault)
@@ -231,19 +230,19 @@ class Injection:
     def __attrs_post_init__(self) -> None:
         if self.on == "init" and isinstance(self.fault, _STATUS_FAULTS):
             raise ValueError(
-                f"{type(self.fault).__name__} applies to status requests only. Inject it with "
-                "on='status', got on='init'."
+                f"{type(self.fault).__name__} applies to status requests only. Use on='status' "
+                "instead of on='init'."
             )
 
     def covers(self, count: int) -> bool:
-        """Return whether the fault may apply to the request with this count."""
+        """Return whether the fault may apply to the *count*-th request."""
         return self.nth <= count and (self.times is None or count < self.nth + self.times)
 
 
 @define
 class Faults:
     """
-    The injected faults, and how many requests each has seen.
+    The injected faults, and the number of requests that each has seen.
 
     Args:
         seed: The seed of the probabilities.
@@ -262,14 +261,14 @@ class Faults:
         self, on: Operation, number: str, callback_id: int | None, also: Sequence[Injection] = ()
     ) -> Fault | None:
         """
-        Count a request and return the fault that applies to it: of several the one that was
-        injected last.
+        Count a request and return the fault that applies to it. The fault that was injected last
+        takes precedence.
 
         Args:
             on: The operation.
             number: The customer's number.
             callback_id: The callback; None for an init request.
-            also: Faults that belong to the number itself.
+            also: The faults of a magic number.
         """
         found: Fault | None = None
         with self._lock:
@@ -282,30 +281,28 @@ class Faults:
         return found
 
     def _count(self, injection: Injection, callback_id: int | None) -> int:
-        """Count a request, and return how many there have been."""
         key = injection, callback_id
         count = self._counts.pop(key, 0) + 1
-        self._counts[key] = count  # It is the last one now, which is dropped last.
+        self._counts[key] = count  # now the most recently used
         if len(self._counts) > _MAX_COUNTS:
-            # Counts of init requests are few, and must not begin again, or a fault that is over
-            # would return.
+            # Counts of init requests are few, and deleting one would bring back a fault.
             of_callbacks = (each for each in self._counts if each[1] is not None)
             for unused in list(islice(of_callbacks, max(_MAX_COUNTS // 10, 1))):
                 del self._counts[unused]
         return count
 
     def add(self, injection: Injection) -> None:
-        """Apply a fault from now on. Raises ValueError if there are 1,000 already."""
+        """Apply a fault from now on. Raises ValueError if there are already 1,000."""
         with self._lock:
             if len(self.injections) >= _MAX_INJECTIONS:
                 raise ValueError(
-                    f"{_MAX_INJECTIONS} faults are injected already. Remove them with "
+                    f"{_MAX_INJECTIONS} faults are already injected. Remove them with "
                     "clear_faults() or reset()."
                 )
             self.injections.append(injection)
 
     def clear(self) -> None:
-        """Remove all injected faults. Those that belong to a number keep their counts."""
+        """Remove all injected faults. Those of magic numbers keep their counts."""
         with self._lock:
             removed = set(self.injections)
             self.injections.clear()
@@ -314,14 +311,14 @@ class Faults:
             }
 
     def forget(self, callback_ids: Collection[int]) -> None:
-        """Drop the counts of these callbacks."""
+        """Delete the counts of these callbacks."""
         with self._lock:
             self._counts = {
                 key: count for key, count in self._counts.items() if key[1] not in callback_ids
             }
 
     def reset(self) -> None:
-        """Remove all faults and counts, and start again from the seed."""
+        """Remove all faults and counts, and restore the seed."""
         with self._lock:
             self.injections.clear()
             self._counts.clear()

@@ -1,17 +1,11 @@
 """
-The pytest plugin: fixtures with a simulator, and a guard that keeps tests from calling real phones
-by accident.
+The pytest plugin: fixtures with a simulator, and a guard against calls to real phones.
 
-pytest finds it through its entry point. A test that tries to reach api.tenios.com fails with an
-error that names the fixture to use, unless it is marked with ``@pytest.mark.tenios_live``.
+A test that tries to reach api.tenios.com fails with an error that names the fixture to use, unless
+it is marked with ``@pytest.mark.tenios_live``. ``_pytest_guard`` describes how.
 
-The guard refuses name resolution, connections and TLS, also through a proxy, and also after a test
-or another plugin has replaced Python's functions for them, as gevent does. It stays in the process
-after the test run. It does not see libraries that connect in native code. Our own clients also
-refuse in programs that a test starts, which inherit the environment variable TENIOS_OFFLINE.
-
-The plugin is loaded in each test run on a machine where the distribution is installed, so it
-imports only what the guard needs.
+pytest loads the plugin wherever the distribution is installed, so it imports only what the guard
+needs.
 """
 
 from __future__ import annotations
@@ -43,32 +37,32 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collectstart() -> None:
-    """Renew the guard, since importing the last test module may have replaced what it wraps."""
+    """Renew the guard, because importing a test module may have replaced what it wraps."""
     GUARD.renew()
 
 
 def pytest_collection_finish() -> None:
-    """Renew the guard after the last test module."""
+    """Renew the guard after the last test module has been imported."""
     GUARD.renew()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup() -> Generator[None, object, object]:
-    """Renew the guard, since another fixture may have replaced what it wraps."""
+    """Renew the guard, because another fixture may have replaced what it wraps."""
     GUARD.renew()
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Open the guard for a marked test and its fixtures."""
+    """Allow connections in a marked test and its fixtures."""
     with GUARD.during_test(is_live=item.get_closest_marker(MARK) is not None):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup() -> Generator[None]:
-    """Fail the test if a fixture was refused, even if it has caught the error."""
+    """Fail the test if a fixture was refused, even if the fixture caught the error."""
     yield from _fail_if_refused()
 
 
@@ -80,9 +74,7 @@ def pytest_runtest_call() -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Generator[None]:
-    """
-    Fail the test if the end of a fixture was refused, or a thread that the test has left behind.
-    """
+    """Fail the test if the teardown of a fixture, or a thread of the test, was refused."""
     yield from _fail_if_refused()
 
 
@@ -100,16 +92,14 @@ def _fail_if_refused() -> Generator[None]:
 
 @pytest.fixture
 def tenios_simulator() -> Simulator:
-    """
-    A simulator with virtual time: set scenarios, inject faults and see which numbers were called.
-    """
+    """A simulator with virtual time: set scenarios, inject faults, inspect what was called."""
     return _package.Simulator()
 
 
 @pytest.fixture
 def tenios_settings() -> ClientSettings:
     """
-    The settings of ``tenios`` and ``async_tenios``. Override it to return those of your
+    The settings of ``tenios`` and ``async_tenios``. Override it to test with those of your
     application, such as ``{"region": "DE"}``.
     """
     return {}
@@ -117,7 +107,7 @@ def tenios_settings() -> ClientSettings:
 
 @pytest.fixture
 def tenios(tenios_simulator: Simulator, tenios_settings: ClientSettings) -> Iterator[Tenios]:
-    """A client that is connected to ``tenios_simulator``, with ``tenios_settings``."""
+    """A ``Tenios`` client of ``tenios_simulator``, with ``tenios_settings``."""
     with _without_client_settings():
         client = tenios_simulator.client(**tenios_settings)
     with client as tenios:
@@ -128,13 +118,13 @@ def tenios(tenios_simulator: Simulator, tenios_settings: ClientSettings) -> Iter
 def async_tenios(
     tenios_simulator: Simulator, tenios_settings: ClientSettings
 ) -> Iterator[AsyncTenios]:
-    """A client for asyncio that is connected to ``tenios_simulator``, with ``tenios_settings``."""
-    import asyncio  # takes long to import; see the module's docstring
+    """An ``AsyncTenios`` client of ``tenios_simulator``, with ``tenios_settings``."""
+    import asyncio  # slow to import
 
     with _without_client_settings():
         client = tenios_simulator.async_client(**tenios_settings)
     yield client
-    # asyncio.run would remove the current event loop that a test may have set.
+    # asyncio.run would remove an event loop that the test has set.
     loop = asyncio.new_event_loop()
     loop.run_until_complete(client.aclose())
     loop.close()
@@ -142,7 +132,7 @@ def async_tenios(
 
 @contextmanager
 def _without_client_settings() -> Iterator[None]:
-    """Hide the developer's own region and allowed numbers."""
+    """Hide the developer's settings, which would change the results of tests."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("TENIOS_ALLOWED_NUMBERS", "TENIOS_ALLOWED_REGIONS", "TENIOS_REGION"):
             patch.delenv(name, raising=False)

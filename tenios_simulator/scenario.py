@@ -1,4 +1,4 @@
-"""What happens in a callback: who answers, after how long, and how long they talk."""
+"""Scenarios: who answers, after how many seconds, and how long they talk."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Seconds until TENIOS accepts a callback, and from then (or from the end of the delay) until it
-# calls the agent. TENIOS publishes no such times, so these are invented.
+# calls the agent. Both are invented, because TENIOS publishes no figures.
 _ACCEPTED_AFTER = 1.0
 _CALLED_AFTER = 1.0
 
 
 class Ending(StrEnum):
-    """How the ringing of a phone ends."""
+    """What ends the ringing of a phone."""
 
     ANSWERS = "answers"
     BUSY = "busy"
@@ -37,8 +37,8 @@ class Leg:
     One of the two calls of a callback.
 
     Attributes:
-        ending: How the ringing ends.
-        after: Seconds of ringing until then; infinite to ring until an :class:`Action` ends it.
+        ending: What ends the ringing.
+        after: Seconds of ringing; infinite to ring until an :class:`Action` ends it.
     """
 
     ending: Ending = field(validator=_validators.kind(Ending))
@@ -55,7 +55,7 @@ _TALKING = 6.0
 
 
 class Action(StrEnum):
-    """What the agent or the customer can do while a callback is running."""
+    """An action of the agent or the customer in a running callback."""
 
     AGENT_ANSWERS = "agent_answers"
     AGENT_DECLINES = "agent_declines"
@@ -67,15 +67,13 @@ class Action(StrEnum):
 @frozen
 class Scenario:
     """
-    What happens in a callback from the first call on. Use one of the constructors, such as
-    :meth:`answered`.
-
-    All arguments of the constructors are seconds: ``after`` and ``talking`` may be infinite.
+    Who answers, after how many seconds, and how long they talk. Use one of the constructors, such
+    as :meth:`answered`. Their arguments are seconds, and may be infinite.
 
     Attributes:
         agent: The call to the agent.
         customer: The call to the customer, which begins when the agent has answered.
-        talking: How long the two talk, in seconds.
+        talking: Seconds that the two talk.
     """
 
     agent: Leg = field(validator=_validators.kind(Leg))
@@ -106,31 +104,30 @@ class Scenario:
 
     @classmethod
     def customer_busy(cls, *, agent_after: float = 3, after: float = 1) -> Scenario:
-        """The agent answers, the customer is busy."""
+        """The agent answers, and the customer is busy."""
         return cls(Leg(Ending.ANSWERS, agent_after), Leg(Ending.BUSY, after))
 
     @classmethod
     def customer_declines(cls, *, agent_after: float = 3, after: float = 5) -> Scenario:
-        """The agent answers, the customer declines the call."""
+        """The agent answers, and the customer declines the call."""
         return cls(Leg(Ending.ANSWERS, agent_after), Leg(Ending.DECLINES, after))
 
     @classmethod
     def customer_no_answer(cls, *, agent_after: float = 3, after: float = 30) -> Scenario:
-        """The agent answers, the customer does not."""
+        """The agent answers, and the customer does not."""
         return cls(Leg(Ending.ANSWERS, agent_after), Leg(Ending.NO_ANSWER, after))
 
     @classmethod
     def manual(cls) -> Scenario:
-        """The agent's phone rings. What happens then is up to :meth:`Simulator.perform`."""
+        """Phones ring until you call :meth:`Simulator.perform`."""
         return cls(Leg(Ending.ANSWERS, inf), Leg(Ending.ANSWERS, inf), inf)
 
     @classmethod
     def random(cls, seed: int) -> Iterator[Scenario]:
         """
-        Yield random scenarios without end, the same ones for the same seed. About six in ten
-        callbacks are connected.
-
-        The shares and seconds are invented: TENIOS publishes no such figures.
+        Yield an endless series of random scenarios, the same for the same seed. About six in ten
+        callbacks are connected. The shares and seconds are invented, because TENIOS publishes no
+        figures.
         """
         random = Random(seed)  # noqa: S311 - reproducible scenarios need a seed, not a secret
         while True:
@@ -145,7 +142,7 @@ class Scenario:
         Return each status with the time at which it begins, in seconds since the init request.
 
         Args:
-            delay: Seconds to wait before the agent is called.
+            delay: Seconds before the agent is called.
         """
         calling_agent = max(delay, _ACCEPTED_AFTER) + _CALLED_AFTER
         calling_customer = calling_agent + self.agent.after
@@ -168,13 +165,12 @@ class Scenario:
 
     def after(self, action: Action, status: CallbackStatus, seconds: float) -> Scenario | None:
         """
-        Return the scenario as it continues after an action; None if the action is impossible with
-        this status.
+        Return the scenario that follows from an action; None if the action is not possible.
 
         Args:
-            action: What the agent or the customer does.
+            action: The action.
             status: The current status.
-            seconds: How long the callback has had this status.
+            seconds: Seconds since the callback got this status.
         """
         answers, declines = Leg(Ending.ANSWERS, seconds), Leg(Ending.DECLINES, seconds)
         match status, action:

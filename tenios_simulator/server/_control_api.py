@@ -2,9 +2,9 @@
 The control API, the console's pages and its event stream. ``control.yaml`` describes the API and
 validates its requests.
 
-A browser may change something only from the simulator's own page, and only under a host name of
-this machine. Otherwise any web page could control the simulator, if necessary by pointing its own
-host name to the loopback interface (DNS rebinding).
+Changes are accepted from the simulator's own page only, and all requests only with an allowed host
+name. Otherwise any web page in your browser could control the simulator, for example by DNS
+rebinding.
 """
 
 from __future__ import annotations
@@ -68,8 +68,7 @@ class ControlAPI:
 
     Args:
         simulator: The simulator to control.
-        allowed_hosts: Hosts that the ``Host`` header of a request may name, besides the loopback
-            interface.
+        allowed_hosts: Values of the ``Host`` header to allow besides the loopback interface.
         is_stopping: Returns whether the server is shutting down, so that event streams end.
     """
 
@@ -105,7 +104,7 @@ class ControlAPI:
             self._route(f"{PREFIX}/reset", POST=self._reset),
         ]
         self._app = Starlette(routes=routes, exception_handlers={HTTPException: error_response})
-        # A redirect would repeat the Host header, which has not been checked for unknown paths.
+        # A redirect would repeat the Host header, which is not checked for unknown paths.
         self._app.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,20 +127,21 @@ class ControlAPI:
             raise HTTPProblem(
                 403,
                 "FORBIDDEN_HOST",
-                (
-                    f"The host {host!r} is not allowed. Start the simulator with --allow-host to "
-                    "allow it."
-                ),
+                f"The host {host!r} is not allowed. To allow it, start the simulator with "
+                "--allow-host.",
             )
         if request.method in {"GET", "HEAD"}:
             return
         site = request.headers.get("sec-fetch-site", "none")
         own_origins = {None, f"http://{host}"}
         if site == "same-origin":
-            own_origins.add(f"https://{host}")  # A proxy has terminated TLS.
+            own_origins.add(f"https://{host}")  # behind a proxy that terminates TLS
         if site not in {"none", "same-origin"} or request.headers.get("origin") not in own_origins:
             raise HTTPProblem(
-                403, "FORBIDDEN_ORIGIN", "Only the simulator's own page may send this request."
+                403,
+                "FORBIDDEN_ORIGIN",
+                "The request comes from another web page. Use the simulator's own page, or a "
+                "program that is not a browser.",
             )
 
     # Inspection
@@ -199,7 +199,7 @@ class ControlAPI:
             raise HTTPProblem(
                 404,
                 "NOT_FOUND",
-                f"There is no callback {given_id!r}. An id is a whole number.",
+                f"{given_id!r} is not a callback id. Use a whole number.",
                 "id",
             )
         try:

@@ -1,7 +1,4 @@
-"""
-The events of the console: the newest part of the simulator's state, serialized once for all
-listeners.
-"""
+"""The console's events, serialized once for all listeners."""
 
 from __future__ import annotations
 
@@ -23,10 +20,10 @@ _MAX_LISTED = 50  # callbacks, requests and faults
 
 class EventSource:
     """
-    Makes the event streams of a simulator.
+    Creates the event streams of a simulator.
 
     Args:
-        simulator: The simulator whose state to send.
+        simulator: The simulator whose state is sent.
         is_stopping: Returns whether the server is shutting down, so that the streams end.
     """
 
@@ -41,8 +38,10 @@ class EventSource:
 
     async def stream(self) -> AsyncIterator[str]:
         """
-        Yield the whole state each time it changes, so that a browser that has missed events is
-        still up to date. The id of all events changes when the simulator is restarted.
+        Yield the newest callbacks, requests and faults after each change.
+
+        Events are complete, so a browser that misses some is up to date after the next. Their id
+        changes when the simulator is restarted.
         """
         yield f"retry: 500\nid: {self._run}\n\n"
         sent = None
@@ -56,13 +55,13 @@ class EventSource:
     def _update(self) -> None:
         time = asyncio.get_running_loop().time()
         if time < self._next_check:
-            return  # Another listener has just looked.
+            return  # another listener has just updated it
         self._next_check = time + _INTERVAL
         now = self._simulator.clock.now()
         callbacks = self._simulator.callbacks[-_MAX_LISTED:]
         requests = self._simulator.requests[-_MAX_LISTED:]
         injections = self._simulator.injections[-_MAX_LISTED:]
-        # Time changes a callback only by what it adds to its history.
+        # Time changes nothing in a callback but its history.
         snapshot = (
             callbacks,
             [len(callback.history(now)) for callback in callbacks],

@@ -1,4 +1,4 @@
-"""Reads the requests of the control API and makes its responses."""
+"""The requests and responses of the control API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
 PREFIX = "/_simulator"
-# The pages load nothing from other hosts, and no other page may frame or read them.
+# Pages load nothing from other hosts, and no other page may frame or read them.
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -35,12 +35,12 @@ HEADERS = {
 _FIELD_ERRORS = {
     "missing": ("FIELD_IS_REQUIRED", "Missing field"),
     "unknown": ("INVALID_FIELD", "Unknown field"),
-    "form": ("INVALID_VALUE", "Invalid value"),
-    "value": ("INVALID_VALUE", "Invalid value"),
+    "form": ("INVALID_VALUE", "Invalid field"),
+    "value": ("INVALID_VALUE", "Invalid field"),
 }
 _ROUTER_ERRORS = {
-    404: ("NOT_FOUND", f"There is no such path. See {PREFIX}/openapi.json."),
-    405: ("METHOD_NOT_ALLOWED", f"The path does not have this method. See {PREFIX}/openapi.json."),
+    404: ("NOT_FOUND", f"Unknown path. See {PREFIX}/openapi.json."),
+    405: ("METHOD_NOT_ALLOWED", f"Method not allowed for this path. See {PREFIX}/openapi.json."),
 }
 
 
@@ -67,7 +67,7 @@ async def read_body(receive: Receive) -> bytes:
     Return the body of a request, or its beginning if it is longer than :data:`LARGEST_BODY`.
 
     Raises:
-        ClientDisconnect: The client disconnected before it had sent the whole request.
+        ClientDisconnect: The client disconnected before the end of the request.
     """
     body = b""
     more = True
@@ -81,7 +81,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def read_document(request: Request, schema_name: str) -> dict[str, Any]:
-    """Return the JSON object in *request*. Raises HTTPProblem if it does not match the schema."""
+    """Return the JSON object in *request*. Raises HTTPProblem if it is invalid."""
     if (
         request.headers.get("content-type", "").partition(";")[0].strip().lower()
         != "application/json"
@@ -90,7 +90,7 @@ async def read_document(request: Request, schema_name: str) -> dict[str, Any]:
     body = await read_body(request.receive)
     if len(body) > LARGEST_BODY:
         raise HTTPProblem(
-            413, "BODY_TOO_LARGE", f"The body must not have more than {LARGEST_BODY} bytes."
+            413, "BODY_TOO_LARGE", f"The body must not be larger than {LARGEST_BODY} bytes."
         )
     document = json_object(body)
     if document is None:
@@ -99,6 +99,7 @@ async def read_document(request: Request, schema_name: str) -> dict[str, Any]:
     document = schema.with_integers(document)
     if violation := schema.violation(document):
         code, text = _FIELD_ERRORS[violation.kind]
+        text += "s" if len(violation.fields) > 1 else ""
         message = (
             f"{text}: {', '.join(violation.fields)}. See {schema_name} in {PREFIX}/openapi.json."
         )
@@ -112,7 +113,7 @@ def _schema(name: str) -> RequestSchema:
 
 
 async def error_response(_: Request, error: Exception) -> Response:
-    """Return the response for an HTTPProblem or for an HTTPException of the router."""
+    """Return the response for an HTTPProblem, or for an HTTPException of the router."""
     http_error = cast("HTTPException", error)
     if isinstance(error, HTTPProblem):
         code, message, fields = error.code, error.detail, error.fields

@@ -1,7 +1,4 @@
-"""
-The HTTP/1.1 connections of the server: uvicorn's protocol, with limits that uvicorn and httptools
-lack.
-"""
+"""uvicorn's HTTP/1.1 protocol, with limits that uvicorn and httptools lack."""
 
 from __future__ import annotations
 
@@ -16,10 +13,9 @@ if TYPE_CHECKING:
 
 #: The key of a connection's transport in the state of its requests.
 CONNECTION = "tenios_simulator.connection"
-#: How many bytes a request may have besides its body: its headers, and what frames the chunks of
-#: its body.
+#: The limit for a request without its body: headers, and the framing of chunks.
 MAX_HEADER_BYTES = 64 << 10
-#: Seconds that a client may take to send a request, and to receive a part of a response.
+#: Seconds that a client may take to send a request, or to receive a part of a response.
 TIMEOUT = 60
 
 _UPGRADE = re.compile(rb"^upgrade(?=[ \t]*:)", re.IGNORECASE | re.MULTILINE)
@@ -33,13 +29,13 @@ class Protocol(HttpToolsProtocol):
     """
     Gives the application access to the connection of a request, so that faults can close it.
 
-    Closes the connection of a client that sends headers without end, or takes longer than
-    :data:`TIMEOUT` to send a request or to read from a response. Connections between two requests
-    are left to uvicorn's ``timeout_keep_alive``.
+    Closes the connection of a client that exceeds :data:`MAX_HEADER_BYTES`, or takes longer than
+    :data:`TIMEOUT` to send a request or to read from a response. uvicorn's ``timeout_keep_alive``
+    closes connections between two requests.
 
-    Also ignores ``Upgrade`` headers, such as Java's HttpClient sends: httptools would lose the body
-    of the request (uvicorn issue 2722). A body with a line that begins with the same word is
-    changed too, but is not JSON anyway.
+    Ignores ``Upgrade`` headers, which Java's HttpClient sends, because httptools would lose the
+    body of the request (uvicorn issue 2722). This also changes a body with a line that begins with
+    the same word, but such a body is not JSON.
     """
 
     _header_bytes = 0
@@ -51,8 +47,8 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         connection = cast("asyncio.Transport", transport)
         self.app_state = {**self.app_state, CONNECTION: connection}
-        # asyncio sets this only on sockets it has created itself. Without it, each response waits
-        # 40 ms for an acknowledgement.
+        # asyncio sets this only on its own sockets. Without it, each response waits 40 ms for an
+        # acknowledgement.
         connection.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Makes asyncio call pause_writing() whenever the client has not received everything.
         connection.set_write_buffer_limits(high=0)
@@ -120,7 +116,7 @@ class Protocol(HttpToolsProtocol):
 
     def _check_receiving(self) -> None:
         self._receive_timer = None
-        # The client waits for the server, which has an earlier request to respond to.
+        # The server has not yet responded to an earlier request.
         if self.flow.read_paused:
             self._start_receive_timer()
         elif self._is_receiving or not self._is_responding():

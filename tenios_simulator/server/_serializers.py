@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _Made = TypeVar("_Made")
 _INJECTION_FIELDS = ("on", "number", "nth", "times", "probability")
-# What remains of a text, of the name of a field, and of an object or a list in an event.
+# The maximum lengths of a text, a field name, and an object or list in an event.
 _MAX_TEXT = 1000
 _MAX_NAME = 100
 _MAX_ITEMS = 20
@@ -91,7 +91,7 @@ def serialize_injection(injection: Injection) -> dict[str, Any]:
 
 
 def shorten(value: Any) -> Any:
-    """Return *value*, made of JSON types, with long texts, names, objects and lists cut."""
+    """Return a JSON value with long texts, names, objects and lists cut off."""
     if isinstance(value, dict):
         return {
             _cut(name, _MAX_NAME): shorten(item) for name, item in islice(value.items(), _MAX_ITEMS)
@@ -106,10 +106,7 @@ def _cut(text: str, length: int) -> str:
 
 
 def parse_scenario(document: Mapping[str, Any]) -> Scenario:
-    """
-    Return the scenario that *document* describes. Raises ValueError if a field does not apply to
-    it.
-    """
+    """Return the scenario in *document*. Raises ValueError if a field does not apply to it."""
     name = document["name"]
     seconds = {field: value for field, value in document.items() if field not in {"name", "number"}}
     make: Callable[..., Scenario] = getattr(Scenario, name)
@@ -118,9 +115,9 @@ def parse_scenario(document: Mapping[str, Any]) -> Scenario:
 
 def parse_injection(document: Mapping[str, Any]) -> tuple[Fault, dict[str, Any]]:
     """
-    Return the fault that *document* describes, and the other arguments of :meth:`Simulator.inject`.
+    Return the fault in *document* and the other arguments of :meth:`Simulator.inject`.
 
-    Raises ValueError if the kind of fault lacks a field or a field does not apply to it.
+    Raises ValueError if a field is missing or does not apply to this kind of fault.
     """
     kind = document["kind"]
     arguments = {field: document[field] for field in _INJECTION_FIELDS if field in document}

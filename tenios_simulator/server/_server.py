@@ -39,8 +39,8 @@ class Application:
 
     Args:
         simulator: Handles the requests.
-        allowed_hosts: Hosts that the ``Host`` header of a request to the control API may name,
-            besides the loopback interface.
+        allowed_hosts: Values of the ``Host`` header that the control API allows besides the
+            loopback interface.
         is_stopping: Returns whether the server is shutting down.
     """
 
@@ -65,7 +65,7 @@ class Application:
         except ClientDisconnect:
             pass  # An incomplete request is not handled, so it starts no callback.
         except asyncio.CancelledError:
-            # uvicorn cancels what is still running after the shutdown timeout.
+            # uvicorn cancels requests that are still running after the shutdown timeout.
             _disconnect(scope, receive, "close")
 
     async def _handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,31 +97,30 @@ async def _send_response(send: Send, response: Response) -> None:
 def _disconnect(scope: Scope, receive: Receive, how: Literal["close", "reset"]) -> None:
     connection: asyncio.Transport = scope["state"][CONNECTION]
     if how == "reset":
-        with suppress(OSError):  # The client has already disconnected.
+        with suppress(OSError):  # the client has already disconnected
             connection.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE
             )
     connection.abort()
-    # Without this, uvicorn would log that the application sent no response. uvicorn sets it too,
-    # but possibly later, and for pipelined requests only on the last one.
+    # Without this, uvicorn may log that the application sent no response: it also sets it, but
+    # possibly later, and for pipelined requests only on the last one.
     cycle: RequestResponseCycle = receive.__self__  # type: ignore[attr-defined] # uvicorn's receive is a bound method
     cycle.disconnected = True
 
 
 class Server(uvicorn.Server):
     """
-    Serves a simulator over HTTP. It listens as soon as it is made; :meth:`serve_forever` responds
-    to requests.
+    Serves a simulator over HTTP. It listens immediately; :meth:`serve_forever` responds to
+    requests.
 
     Args:
-        simulator: Handles the requests. For real time, make it with ``Simulator(real_time=True)``.
+        simulator: The simulator; usually ``Simulator(real_time=True)``.
         host: The address to listen on.
         port: The port to listen on; 0 for a free one.
-        allowed_hosts: Hosts that the ``Host`` header of a request to the control API may name,
-            besides the loopback interface and *host*.
+        allowed_hosts: Values of the ``Host`` header that the control API allows besides the
+            loopback interface and *host*.
 
     Attributes:
-        simulator: The simulator.
         address: The URL of the server, such as ``http://127.0.0.1:8311``.
 
     Raises:
@@ -160,7 +159,7 @@ class Server(uvicorn.Server):
                 loop="asyncio",  # also if uvloop is installed
                 ws="none",
                 lifespan="off",
-                log_config=None,  # Logging is configured by the program that uses the server.
+                log_config=None,  # left to the program that uses the server
                 log_level="warning",
                 access_log=False,
                 proxy_headers=False,
@@ -171,8 +170,8 @@ class Server(uvicorn.Server):
 
     def serve_forever(self) -> None:
         """
-        Serve until a signal arrives or ``should_exit`` is set, then send pending responses for up
-        to five seconds.
+        Serve until a signal arrives or ``should_exit`` is set. Pending responses are then sent for
+        up to five seconds.
         """
         with suppress(KeyboardInterrupt):
             self.run(sockets=[self._listener])
@@ -184,7 +183,7 @@ def _check_host(host: str) -> None:
             ip_address(host)
     except ValueError:
         raise ValueError(
-            "An allowed host must be a host name without scheme and port, such as 'simulator', "
+            "An allowed host must be a host name without a scheme or port, such as 'simulator', "
             f"got {host!r}."
         ) from None
 
@@ -192,7 +191,7 @@ def _check_host(host: str) -> None:
 def _url(host: str, listener: socket.socket) -> str:
     bound, port = listener.getsockname()[:2]
     is_ipv6 = listener.family == socket.AF_INET6
-    # It listens on all addresses, so the loopback's is one of them.
+    # A listener on all addresses also listens on the loopback interface.
     if ip_address(bound).is_unspecified:
         host = "::1" if is_ipv6 else "127.0.0.1"
     return f"http://[{host}]:{port}" if is_ipv6 else f"http://{host}:{port}"

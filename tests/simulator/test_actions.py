@@ -65,12 +65,13 @@ def test_scenario_continues_after_an_action() -> None:
 def test_action_that_is_impossible_with_the_status_is_refused(action: Action) -> None:
     simulator, callback = start(Scenario.manual())
     with pytest.raises(
-        ImpossibleActionError, match=f"{action} is impossible: callback 10 has the status CALLING_A"
+        ImpossibleActionError,
+        match=f"{action} is not possible: the status of callback 10 is CALLING_A",
     ):
         simulator.perform(callback, action)
     assert simulator.status(callback) is CallbackStatus.CALLING_A
 
 
 def test_action_in_an_unknown_callback_is_refused() -> None:
-    with pytest.raises(UnknownCallbackError, match="There is no callback 999"):
+    with pytest.raises(UnknownCallbackError, match="Callback 999 does not exist"):
         Simulator().perform(999, Action.AGENT_ANSWERS)

@@ -195,8 +195,7 @@ def test_path_with_a_surplus_slash_is_404_that_names_the_path(path: str) -> None
     simulator = Simulator()
     status, error = post(simulator, path, INIT_BODY)
     expected = (
-        f"Unknown method: the path is /callback/init, not {path}. Does the base URL end with a "
-        "slash?"
+        f"Unknown method: {path}. Use /callback/init, and a base URL without a slash at the end."
     )
     assert (status, error["error_message"], simulator.dialled) == (404, expected, [])
 

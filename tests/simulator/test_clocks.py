@@ -139,7 +139,7 @@ def test_virtual_clock_neither_goes_back_nor_beyond_its_end(seconds: float) -> N
     for pass_time in (clock.sleep, clock.advance):
         with pytest.raises(
             ValueError,
-            match=r"A clock cannot be advanced by|A virtual clock cannot be advanced beyond",
+            match=r"The clock cannot advance (by|to)",
         ):
             pass_time(seconds)
     # As with asyncio, a negative sleep returns at once, and a time that has passed is not an error.
@@ -147,9 +147,9 @@ def test_virtual_clock_neither_goes_back_nor_beyond_its_end(seconds: float) -> N
         asyncio.run(clock.async_sleep(seconds))
         clock.advance_to(start + seconds)
     else:
-        with pytest.raises(ValueError, match="A virtual clock cannot be advanced beyond"):
+        with pytest.raises(ValueError, match="The clock cannot advance to"):
             asyncio.run(clock.async_sleep(seconds))
-        with pytest.raises(ValueError, match="A virtual clock cannot be advanced beyond"):
+        with pytest.raises(ValueError, match="The clock cannot advance to"):
             clock.advance_to(start + seconds)
     assert clock.now() == start
 

@@ -255,11 +255,11 @@ def inject(fault: Any, **place: Any) -> Callable[[], object]:
         (lambda: faults.Delay(float("inf")), "seconds must be finite, got inf."),
         (
             lambda: faults.UnknownStatus(""),
-            "name must be non-empty text that UTF-8 can encode, got ''.",
+            "name must be non-empty, valid Unicode text, got ''.",
         ),
         (
             lambda: faults.UnknownStatus("\ud800"),
-            r"name must be non-empty text that UTF-8 can encode, got '\ud800'.",
+            r"name must be non-empty, valid Unicode text, got '\ud800'.",
         ),
         (
             lambda: faults.UnknownStatus("CONNECTED"),
@@ -278,10 +278,7 @@ def inject(fault: Any, **place: Any) -> Callable[[], object]:
         (inject(faults.Drop(), on="hang_up"), "on must be one of 'init', 'status', got 'hang_up'."),
         (
             inject(faults.StaleStatus(), on="init"),
-            (
-                "StaleStatus applies to status requests only. Inject it with on='status', got "
-                "on='init'."
-            ),
+            ("StaleStatus applies to status requests only. Use on='status' instead of on='init'."),
         ),
         (
             inject("drop"),
@@ -319,7 +316,7 @@ def test_injections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = [simulator.inject(faults.Drop()) for _ in range(2)]
     with pytest.raises(
         ValueError,
-        match=r"2 faults are injected already\. Remove them with clear_faults\(\) or reset",
+        match=r"2 faults are already injected\. Remove them with clear_faults\(\) or reset",
     ):
         simulator.inject(faults.Reset())
     assert simulator.injections == kept

@@ -68,9 +68,7 @@ def test_clock_can_be_given() -> None:
 
 
 def test_real_time_with_a_clock_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match="real_time=True uses the system's clock, but a clock is given, too: "
-    ):
+    with pytest.raises(ValueError, match=r"real_time=True and clock=.* cannot be combined"):
         Simulator(real_time=True, clock=VirtualClock())
 
 
@@ -98,9 +96,7 @@ def test_real_time_with_a_clock_is_refused() -> None:
     ],
 )
 def test_accounts_without_config_ids_are_refused(accounts: Any) -> None:
-    with pytest.raises(
-        ValueError, match="accounts must have at least one access key with its callback config ids"
-    ):
+    with pytest.raises(ValueError, match="accounts must map at least one access key to its"):
         Simulator(accounts=accounts)
 
 
@@ -215,7 +211,7 @@ def test_numbers_with_scenarios_are_limited(monkeypatch: pytest.MonkeyPatch) -> 
     simulator.set_scenario(Scenario.agent_busy(), number=NUMBER)
     simulator.set_scenario(Scenario.agent_busy(), number=OTHER)
     with pytest.raises(
-        ValueError, match=r"2 numbers have scenarios already\. Remove some with set_scenario\(None"
+        ValueError, match=r"2 numbers already have a scenario\. Remove some with set_scenario\(None"
     ):
         simulator.set_scenario(Scenario.answered(), number=MAGIC_BUSY)
     simulator.set_scenario(Scenario.answered(), number=NUMBER)  # replaces one

@@ -1,4 +1,4 @@
-// The simulator's console. The server sends the whole state each time it changes. All values are set as text, never as HTML.
+// The simulator's console. The server sends the whole state after each change. Values are set as text, never as HTML.
 
 const STATUS_TEXT = {
   REQUESTED: "requested",
@@ -44,7 +44,7 @@ async function send(method, path, body) {
   return null;
 }
 
-// Changes only what differs, so that focus and open details stay where they are.
+// Updates only what differs, to keep the focus and open details.
 function reconcile(parent, items, keyOf, create, update) {
   const present = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   items.forEach((item, index) => {
@@ -111,7 +111,7 @@ function updateCallback(card, callback) {
       button.setAttribute("aria-label", `${ACTION_TEXT[action]}, callback ${callback.id}`);
     },
   );
-  // The focused button has been removed, so move the focus to the next one for users of the keyboard.
+  // For keyboard users, move the focus from a button that has been removed to the next one.
   if (hadFocus && !actions.contains(document.activeElement)) (actions.firstElementChild ?? $("callbacks")).focus();
 }
 
@@ -158,7 +158,7 @@ function show(state) {
   reconcile($("request-log"), state.requests.toReversed(), (request) => request.index, createRequest, updateRequest);
   const faults = state.faults.map((fault, index) => ({ text: describeFault(fault), index }));
   reconcile($("faults"), faults, (fault) => fault.index, () => element("li"), (item, { text }) => setText(item, text));
-  // "Clear all faults" is about to be hidden, so move the focus as above.
+  // Move the focus from "Clear all faults" before it is hidden.
   if (faults.length === 0 && document.activeElement === $("clear")) $("fault").querySelector("button").focus();
   $("clear").hidden = faults.length === 0;
 }
@@ -173,7 +173,7 @@ let run;
 
 function connect() {
   stream?.close();
-  // A browser opens six connections to one host: hidden tabs leave them to the one in front.
+  // A browser opens at most six connections to a host, so hidden tabs use none.
   if (document.hidden) return;
   stream = new EventSource("/_simulator/events");
   const setState = (state, text) => {
@@ -185,13 +185,13 @@ function connect() {
     $("error").textContent = "";
   };
   stream.onmessage = ({ data, lastEventId }) => {
-    if (lastEventId !== run) resetScenarioForm(); // The simulator has been restarted, without the scenario that was set here.
+    if (lastEventId !== run) resetScenarioForm(); // The simulator has been restarted, so this scenario is no longer set.
     run = lastEventId;
     show(JSON.parse(data));
   };
   stream.onerror = () => {
     setState("lost", "Connection lost, reconnecting");
-    // The browser reconnects by itself, but not after an error response.
+    // The browser reconnects automatically, but not after an error response.
     if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 500);
   };
 }

@@ -96,7 +96,7 @@ def test_reset_removes_callbacks_requests_and_faults(
             "status does not apply to drop. Remove it.",
         ),
         ("faults", {"kind": "http_error"}, "INVALID_VALUE", "http_error requires status."),
-        ("faults", {"kind": "explode"}, "INVALID_VALUE", "Invalid value: kind."),
+        ("faults", {"kind": "explode"}, "INVALID_VALUE", "Invalid field: kind."),
         ("faults", {"kind": "stale_status", "on": "init"}, "INVALID_VALUE", "StaleStatus"),
         (
             "faults",
@@ -117,7 +117,7 @@ def test_reset_removes_callbacks_requests_and_faults(
             "INVALID_VALUE",
             "after does not apply to answered.",
         ),
-        ("scenarios", {"name": "random"}, "INVALID_VALUE", "Invalid value: name."),
+        ("scenarios", {"name": "random"}, "INVALID_VALUE", "Invalid field: name."),
         (
             "scenarios",
             {"name": "answered", "number": "0221"},
@@ -125,7 +125,7 @@ def test_reset_removes_callbacks_requests_and_faults(
             "'0221' has no country code.",
         ),
         ("callbacks", {"number": "soon"}, "INVALID_VALUE", "'soon' is not a phone number:"),
-        ("callbacks/10/actions", {"action": "shout"}, "INVALID_VALUE", "Invalid value: action."),
+        ("callbacks/10/actions", {"action": "shout"}, "INVALID_VALUE", "Invalid field: action."),
     ],
 )
 def test_invalid_document_is_refused_with_reason(
@@ -144,7 +144,7 @@ def test_fault_is_refused_if_too_many_are_injected(
     responses = [http.post(f"{PREFIX}/faults", json={"kind": "stale_status"}) for _ in range(3)]
     assert [response.status_code for response in responses] == [204, 204, 400]
     assert responses[2].json()["error_code"] == "INVALID_VALUE"
-    assert responses[2].json()["error_message"].startswith("2 faults are injected already.")
+    assert responses[2].json()["error_message"].startswith("2 faults are already injected.")
     assert len(simulator.injections) == 2
     assert http.delete(f"{PREFIX}/faults").status_code == 204
     assert http.post(f"{PREFIX}/faults", json={"kind": "stale_status"}).status_code == 204
@@ -158,7 +158,7 @@ def test_scenario_is_refused_if_too_many_numbers_have_one(
     responses = [http.post(f"{PREFIX}/scenarios", json=document) for document in documents]
     assert [response.status_code for response in responses] == [204, 204, 400]
     assert responses[2].json()["error_code"] == "INVALID_VALUE"
-    assert responses[2].json()["error_message"].startswith("2 numbers have scenarios already.")
+    assert responses[2].json()["error_message"].startswith("2 numbers already have a scenario.")
     for accepted in (documents[0], {"name": "manual"}):  # They do not add a number.
         assert http.post(f"{PREFIX}/scenarios", json=accepted).status_code == 204
 

@@ -110,11 +110,8 @@ def test_server_refuses_unknown_paths_and_methods(http: httpx.Client) -> None:
     assert http.post("/callback/cancel", json=INIT).status_code == 404
     assert http.post("/callback/init/", json=INIT).status_code == 404
     doubled = http.post(f"{http.base_url}//callback/init", json=INIT)
-    assert (doubled.status_code, doubled.json()["error_message"].split(":")[0]) == (
-        404,
-        "Unknown method",
-    )
-    assert "the path is /callback/init, not //callback/init" in doubled.json()["error_message"]
+    assert doubled.status_code == 404
+    assert "Unknown method: //callback/init. Use /callback/init" in doubled.json()["error_message"]
     refused = http.get("/callback/init")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
 
