@@ -5,10 +5,10 @@ A "call me back" page with FastAPI: visitors enter a number and see the progress
 
 Without TENIOS_ACCESS_KEY the page uses a simulator in this process, and no phone rings.
 
-Each form carries a token, which is the key of its call: a form starts at most one call, even if it
-is sent twice at once, to several workers, or again after an outcome that is unknown or a restart.
-The ledger that remembers the tokens is named by TENIOS_LEDGER. The limits are kept in the memory of
-this process, so each of several workers counts by itself.
+Each form has a token, which is the key of its call. So a form starts at most one call, even if it
+is sent twice, to several workers, or again after an unknown outcome or a restart. The ledger that
+stores the tokens is set by TENIOS_LEDGER. Calls are counted in memory, so each worker has its own
+limits.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tenios_ext import AsyncCallback
 
 # A form that calls any number invites pranks and fraud. So foreign numbers are refused, and calls
-# are limited. The client refuses premium-rate numbers by itself.
+# are limited. By default, the client also refuses premium-rate numbers.
 REGION = "DE"
 ALLOWED_REGIONS = ["DE"]
 CALLS_PER_NUMBER, CALLS_PER_VISITOR = 2, 5
@@ -59,7 +59,6 @@ MAY_RING = (
 )
 PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 
-#: What the visitor reads for each status.
 MESSAGES = {
     "REQUESTED": "We are preparing your call.",
     "ACCEPTED": "We are preparing your call.",
@@ -73,17 +72,14 @@ MESSAGES = {
 
 
 class RateLimit:
-    """Allows a number of forms per hour for each key."""
+    """Limits the forms per hour for each key."""
 
     def __init__(self, forms: int) -> None:
         self._forms = forms
         self._used: defaultdict[str, dict[str, float]] = defaultdict(dict)
 
     def allows(self, key: str, token: str) -> bool:
-        """
-        Return whether one more form is allowed, and count it if so. A form that is sent again does
-        not count.
-        """
+        """Return whether a form is allowed, and count it. A repeated form counts once."""
         now = time.monotonic()
         used = self._used[key] = {
             each: at for each, at in self._used[key].items() if at > now - HOUR
@@ -95,45 +91,40 @@ class RateLimit:
 
 
 class FormData(BaseModel):
-    """The form as the page sends it."""
+    """The fields of the form."""
 
     token: str = ""
     number: str = Field(max_length=40)
 
 
 def connect() -> tuple[AsyncTenios, Ledger]:
-    """
-    Return a client of TENIOS if there is an access key, else of a simulator in this process, and
-    the client's ledger.
-    """
+    """Return a client of TENIOS, or of a simulator if there is no access key, and its ledger."""
     if os.environ.get("TENIOS_ACCESS_KEY"):
         ledger = Ledger(os.environ.get("TENIOS_LEDGER", "sqlite:///callbacks.db"))
         return AsyncTenios(allowed_regions=ALLOWED_REGIONS, ledger=ledger), ledger
-    # Each simulator begins with the same ids, so each has a ledger of its own.
+    # The ids of each simulator begin at 10, so each needs a new ledger.
     ledger = Ledger(f"sqlite:///{tempfile.mkdtemp()}/callbacks.db")
     return Simulator(real_time=True).async_client(ledger=ledger), ledger
 
 
 def validated(text: str) -> str:
-    """Return the number as E.164, or refuse it with a message for the visitor."""
+    """Return the number in E.164 format, or raise an error with a message for the visitor."""
     try:
         return to_e164(text, region=REGION, allowed_regions=ALLOWED_REGIONS)
     except ValueError:
         raise HTTPException(
-            422, "Please enter an ordinary German number, such as 0221 4710123."
+            422, "Please enter a German landline or mobile number, such as 0221 4710123."
         ) from None
 
 
 async def start_callback(tenios: AsyncTenios, ledger: Ledger, token: str, number: str) -> None:
-    """
-    Start the callback of a form once. If that fails, raise an error with a message for the visitor.
-    """
+    """Start the callback of a form once, or raise an error with a message for the visitor."""
     announcement = "A visitor of the website asked for a call."
     try:
         await tenios.start_callback(number, agent_announcement=announcement, key=token)
     except OutcomeUnknownError:
         raise HTTPException(502, MAY_RING) from None
-    except InvalidArgumentError:  # such as another number than before
+    except InvalidArgumentError:  # for example a corrected number
         entry = await asyncio.to_thread(ledger.get, token)
         if entry is None or entry.state == "not_placed":
             text = "This form cannot be used for this number. Please reload the page."
@@ -147,19 +138,19 @@ async def start_callback(tenios: AsyncTenios, ledger: Ledger, token: str, number
 
 
 async def stream(callback: AsyncCallback) -> AsyncIterator[str]:
-    """Yield a server-sent event for each status, then one that ends the stream."""
+    """Yield a server-sent event for each status, then one for the end of the stream."""
     try:
         async for status in callback.watch():
             yield f"data: {json.dumps(MESSAGES.get(status, 'One moment.'))}\n\n"
         yield "event: end\ndata: ended\n\n"
     except TeniosError:
-        text = "We cannot show the progress of your call. The call itself goes on."
+        text = "We cannot show the progress of your call. The call itself continues."
         yield f"data: {json.dumps(text)}\n\n"
         yield "event: end\ndata: unknown\n\n"
 
 
 def create_app(tenios: AsyncTenios, ledger: Ledger) -> FastAPI:
-    """Return the application. It closes the client and the ledger at the end."""
+    """Return the application, which closes the client and the ledger at its end."""
     per_number, per_visitor = RateLimit(CALLS_PER_NUMBER), RateLimit(CALLS_PER_VISITOR)
 
     @asynccontextmanager
@@ -173,7 +164,7 @@ def create_app(tenios: AsyncTenios, ledger: Ledger) -> FastAPI:
     @app.get("/")
     async def page() -> HTMLResponse:
         html = PAGE.replace("{{ token }}", secrets.token_urlsafe(16))
-        # each visitor needs a token of their own
+        # Each visitor needs a new token.
         return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
     @app.post("/callbacks", status_code=201)
@@ -184,7 +175,7 @@ def create_app(tenios: AsyncTenios, ledger: Ledger) -> FastAPI:
         visitor = request.client.host if request.client else ""
         if not (per_visitor.allows(visitor, data.token) and per_number.allows(number, data.token)):
             raise HTTPException(
-                429, "You have asked for several calls already. Please try again in an hour."
+                429, "You have already requested several calls. Please try again in an hour."
             )
         await start_callback(tenios, ledger, data.token, number)
         return {"token": data.token}
@@ -195,10 +186,10 @@ def create_app(tenios: AsyncTenios, ledger: Ledger) -> FastAPI:
             entry = await asyncio.to_thread(ledger.get, token)
         except LedgerUnavailableError:
             raise HTTPException(
-                503, "We cannot show the progress of your call. The call itself goes on."
+                503, "We cannot show the progress of your call. The call itself continues."
             ) from None
         if entry is None or entry.handle is None:
-            raise HTTPException(404, "There is no such callback.")
+            raise HTTPException(404, "This callback does not exist.")
         return StreamingResponse(
             stream(tenios.callback(entry.handle)), media_type="text/event-stream"
         )

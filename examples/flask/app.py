@@ -103,7 +103,7 @@ def progress(tenios: Tenios, ledger: Ledger, token: str) -> Response:
         status = tenios.callback(entry.handle).status()
     except TeniosError:
         return page(
-            "We cannot show the progress of your call. The call itself goes on.", refresh=True
+            "We cannot show the progress of your call. The call itself continues.", refresh=True
         )
     if is_final(status):
         session.clear()  # the next visit shows a new form
@@ -123,7 +123,7 @@ def create_app(tenios: Tenios, ledger: Ledger) -> Flask:
     def start() -> Response:
         token = request.form.get("token", "")
         if session.get("token") not in {None, token}:
-            return page("You have already asked for a call.", 409, refresh=True)
+            return page("You have already requested a call.", 409, refresh=True)
         if not TOKEN.fullmatch(token):
             return page("This form has expired. Please reload the page.", 409)
         return start_callback(tenios, ledger, token)

@@ -76,7 +76,7 @@ def test_page_shows_the_progress_of_the_call(
     page.screenshot(path=Path(os.environ.get("PICTURES", tmp_path)) / "call-me-back.png")
     simulator.perform(callback.id, Action.CUSTOMER_DECLINES)
     expect(progress).to_have_text("We could not reach you. Please check the number.")
-    expect(page.get_by_role("link", name="Ask for another call")).to_be_visible()
+    expect(page.get_by_role("link", name="Request another call")).to_be_visible()
     expect(page.get_by_role("button")).to_be_disabled()
     assert simulator.dialled == ["+493023125300"]
 
@@ -85,10 +85,13 @@ def test_page_says_why_nothing_was_called_and_accepts_a_corrected_number(
     page: Page, simulator: Simulator
 ) -> None:
     for number, message in (
-        ("soon", "Please enter an ordinary German number, such as 0221 4710123."),
-        ("0900 1234567", "Please enter an ordinary German number, such as 0221 4710123."),
-        ("again", "Please enter an ordinary German number, such as 0221 4710123."),
-        ("+1 202 555 0123", "Please enter an ordinary German number, such as 0221 4710123."),
+        ("soon", "Please enter a German landline or mobile number, such as 0221 4710123."),
+        ("0900 1234567", "Please enter a German landline or mobile number, such as 0221 4710123."),
+        ("again", "Please enter a German landline or mobile number, such as 0221 4710123."),
+        (
+            "+1 202 555 0123",
+            "Please enter a German landline or mobile number, such as 0221 4710123.",
+        ),
     ):
         request_call(page, number)
         expect(page.get_by_role("status")).to_contain_text(message)
@@ -106,7 +109,7 @@ def test_page_offers_a_new_form_for_another_number_after_a_refusal(
     request_call(page, "030 23125 101")
     expect(page.get_by_role("status")).to_contain_text("cannot be used for this number")
     assert simulator.dialled == []
-    page.get_by_role("link", name="Ask for another call").click()
+    page.get_by_role("link", name="Request another call").click()
     request_call(page, "030 23125 101")
     expect(page.get_by_role("status")).to_contain_text("no agent is free")
     assert simulator.dialled == ["+493023125101"]
@@ -147,7 +150,7 @@ def test_page_calls_a_number_at_most_twice_an_hour(page: Page, simulator: Simula
         expect(page.get_by_role("status")).to_have_text(
             "Sorry, no agent is free right now. Please try again later."
         )
-        page.get_by_role("link", name="Ask for another call").click()
+        page.get_by_role("link", name="Request another call").click()
     request_call(page, "030 23125 101")
-    expect(page.get_by_role("status")).to_contain_text("You have asked for several calls already.")
+    expect(page.get_by_role("status")).to_contain_text("You have already requested several calls.")
     assert len(simulator.dialled) == 2
