@@ -1,11 +1,11 @@
 """
-Run a program against the conformance vectors. Needs nothing but Python 3.9 or later.
+Run a program against the conformance vectors. Needs Python 3.9 or later, and nothing else.
 
     python conformance/run.py -- php callback.php
     python conformance/run.py --only redirect -- node callback.js
 
-README.md in this folder describes how the program is called, and what is compared. The exit code is
-0 if the program passes all vectors, 1 if it fails one, and 2 if it could not be run.
+README.md in this folder describes the program's interface and the comparison. The exit code is 0 if
+the program passes all vectors, 1 if it fails any, and 2 if it could not be run.
 """
 
 from __future__ import annotations
@@ -45,20 +45,17 @@ EXIT_CODES = {
     "unknown": 3,
     "status_unavailable": 4,
 }
-#: Seconds that a program may take for one vector.
-LIMIT = 60
-# Programs that run at a time, since they wait most of it.
-_AT_A_TIME = 4
-# A program that shows this many characters of the key in a row has shown too much.
-_SHOWN = 8
+LIMIT = 60  # seconds for one process
+_AT_A_TIME = 4  # programs, which mostly wait
+_SHOWN = 8  # consecutive characters of the access key that are too many
 _SETTINGS = {"POLL_SECONDS": "0.02", "MAX_PAUSE_SECONDS": "0.1"}
 _SHORT_TIMEOUT = "3"
-# Of a pause that may be missing: timers fire a little early.
+# The share of a pause that may be missing, because timers fire a little early.
 _TOLERANCE = 0.1
 _LISTED = 8
 _WITHOUT_BODY = {102, 103, 204, 304}
-# A program runs in a process group of its own. This ends the group if the runner has ended, which
-# closes the pipe, whatever ended it.
+# Each program runs in a separate process group. The end of the runner, even if it is killed, closes
+# the pipe, and this then ends the group.
 _GUARDED = """
 exec 3<&0 </dev/null
 { read _ <&3; kill -KILL 0; } >/dev/null 2>&1 &
@@ -69,7 +66,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Part(NamedTuple):
-    """One callback: the arguments of the caller, the exchanges, and what the client reports."""
+    """One callback: its arguments, the exchanges, and what the client reports."""
 
     call: dict[str, Any]
     exchanges: list[dict[str, Any]]
@@ -77,10 +74,7 @@ class Part(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """
-    A test case. It has one callback, or several that are started one after another with the same
-    client.
-    """
+    """A test case with one callback, or several that the same client starts one after another."""
 
     name: str
     parts: list[Part]
@@ -93,15 +87,12 @@ class Vector(NamedTuple):
 
     @property
     def stalls(self) -> bool:
-        """Whether the server does not finish a response, so that the client has to give up."""
+        """Whether a response does not end, so that the client has to give up."""
         return any("stall" in exchange["response"] for exchange in self.exchanges)
 
 
 class Request(NamedTuple):
-    """
-    A request as it arrived, and when all of it had, in seconds. The names of headers are in lower
-    case.
-    """
+    """A request, with header names in lower case, and when its end arrived, in seconds."""
 
     method: str
     path: str
@@ -112,8 +103,8 @@ class Request(NamedTuple):
 
 class Result(NamedTuple):
     """
-    What a program did: what it printed, its exit code (None if it did not end), the requests that
-    arrived, and when each was answered.
+    The output of a program, its exit code (None if it did not end), its requests, and when the
+    response to each began.
     """
 
     stdout: str
@@ -142,16 +133,12 @@ def _all(exchanges: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 class VectorServer(socketserver.ThreadingTCPServer):
     """
-    A server on the loopback interface that sends responses in order, and closes the connection
-    after any further request.
-
-    Args:
-        exchanges: The exchanges of a vector.
+    A server on the loopback interface that sends the responses of a vector in order, and closes the
+    connection after any further request.
 
     Attributes:
-        requests: The whole requests that have arrived.
+        requests: The complete requests that have arrived.
         answered: When the response to each began.
-        url: Its address.
     """
 
     def __init__(self, exchanges: Sequence[dict[str, Any]] = ()) -> None:
@@ -164,7 +151,7 @@ class VectorServer(socketserver.ThreadingTCPServer):
         self.load(exchanges)
 
     def load(self, exchanges: Sequence[dict[str, Any]]) -> None:
-        """Begin another vector."""
+        """Start another vector."""
         with self._lock:
             self.requests: list[Request] = []
             self.answered: list[float] = []
@@ -192,13 +179,13 @@ class VectorServer(socketserver.ThreadingTCPServer):
         self._thread.join()
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Keep the connections, to end those that a client leaves open."""
+        """Keep the connection, to close it if the client does not."""
         sock, address = super().get_request()
         self._sockets.append(sock)
         return sock, address
 
     def shutdown_request(self, request: Any) -> None:
-        """Only close the connection, because one that is shut down first would not be reset."""
+        """Close the connection without a shutdown, so that it can be reset."""
         self.close_request(request)
 
     def handle_error(self, *_: object) -> None:
@@ -210,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: VectorServer
 
     def parse_request(self) -> bool:
-        """Handle each method alike."""
+        """Treat every method as POST."""
         is_whole = super().parse_request()
         self.command = "POST"
         return is_whole
@@ -267,7 +254,7 @@ def _encoded(response: dict[str, Any]) -> bytes:
 
 
 def run_program(command: Sequence[str], vector: Vector, *, cwd: str | None = None) -> Result:
-    """Run a program as the example clients are run."""
+    """Run a program with the interface of the example clients."""
     arguments = [text for part in vector.parts for text in _arguments(part.call)]
     timeout = {"TIMEOUT_SECONDS": _SHORT_TIMEOUT} if vector.stalls else {}
     with VectorServer(vector.exchanges) as server:
@@ -300,7 +287,7 @@ def run_program(command: Sequence[str], vector: Vector, *, cwd: str | None = Non
                 _end(process.pid)
                 stdout, stderr = process.communicate()
             finally:
-                _end(process.pid)  # also what it has started
+                _end(process.pid)  # and the programs that it has started
         return Result(stdout, stderr, exit_code, list(server.requests), list(server.answered))
 
 
@@ -311,8 +298,8 @@ def _end(process_id: int) -> None:
 
 def groups(chosen: Sequence[Vector]) -> list[list[Vector]]:
     """
-    Divide vectors into groups that one process can run, whose outcomes have the same exit code. A
-    vector is alone if the program may choose its number of requests, or if it is about the code.
+    Divide vectors into groups that one process can run, because they have the same settings and
+    exit code. A vector is alone if it has an alternative, or tests the exit code.
     """
     found: dict[Any, list[Vector]] = {}
     for number, vector in enumerate(chosen):
@@ -325,7 +312,7 @@ def groups(chosen: Sequence[Vector]) -> list[list[Vector]]:
 
 
 def together(group: Sequence[Vector]) -> Vector:
-    """Return a vector with the callbacks of all of a group."""
+    """Return one vector with the callbacks of all vectors in a group."""
     parts = [part for vector in group for part in vector.parts]
     return Vector(", ".join(vector.name for vector in group), parts, group[0].settings)
 
@@ -334,11 +321,11 @@ def check(
     command: Sequence[str], group: Sequence[Vector], *, cwd: str | None = None
 ) -> list[tuple[Vector, list[str]]]:
     """
-    Run a program against a group of vectors in one process, and if it fails against each alone.
-    Return what is wrong by vector.
+    Run a program against a group of vectors in one process, and if that fails, one by one. Return
+    the problems of each vector.
     """
     if len(group) > 1 and group[0].stalls:
-        # At the same time, since the program waits until it gives up.
+        # Concurrently, because each program waits until it gives up.
         with ThreadPoolExecutor(len(group)) as pool:
             found = pool.map(lambda vector: check(command, [vector], cwd=cwd), group)
             return [each for found_alone in found for each in found_alone]
@@ -352,13 +339,13 @@ def check(
             return alone
         return [
             *alone[:-1],
-            (group[-1], ["It failed only after the others of its group.", *problems]),
+            (group[-1], ["fails only in one process with other vectors", *problems]),
         ]
     result = run_program(command, group[0], cwd=cwd)
     problems = problems_of(result, group[0])
     if problems and result.stderr.strip():
         last = result.stderr.strip().splitlines()[-1]
-        problems.append(f"Its last line on standard error: {last[:200]}")
+        problems.append(f"last line on standard error: {last[:200]}")
     return [(group[0], problems)]
 
 
@@ -372,14 +359,14 @@ def _arguments(call: dict[str, Any]) -> list[str]:
 
 
 def problems_of(result: Result, vector: Vector) -> list[str]:
-    """Return what is wrong with a result, in a sentence each."""
+    """Return the differences between a result and a vector."""
     problems = []
     if shows_key(result.stdout + result.stderr):
-        problems.append("It printed the access key, or a part of it.")
+        problems.append("prints the access key or a part of it")
     if result.exit_code is None:
         return [
             *problems,
-            f"It did not end within {LIMIT} seconds.",
+            f"killed after {LIMIT} seconds",
             *request_problems(result.requests, vector.exchanges),
         ]
     reported = _reported(result.stdout)
@@ -387,54 +374,53 @@ def problems_of(result: Result, vector: Vector) -> list[str]:
     expects, exchanges = expectations(vector, outcomes)
     expected = [expect["outcome"] for expect in expects]
     if outcomes != expected:
-        problems.append(f"It reported {_listed(outcomes)}, not {_listed(expected)}.")
+        problems.append(f"outcome: expected {_listed(expected)}, got {_listed(outcomes)}")
     else:
         for (_, statuses), expect in zip(reported, expects):  # noqa: B905 - also for Python 3.9
             if statuses != expect.get("statuses", statuses):
                 problems.append(
-                    f"It reported the statuses {_listed(statuses)}, not "
-                    f"{_listed(expect['statuses'])}."
+                    f"statuses: expected {_listed(expect['statuses'])}, got {_listed(statuses)}"
                 )
         code = max(EXIT_CODES[outcome] for outcome in expected)
         if result.exit_code != code:
-            problems.append(f"Its exit code was {result.exit_code}, not {code}.")
+            problems.append(f"exit code: expected {code}, got {result.exit_code}")
     problems += request_problems(result.requests, exchanges)
     return problems or pause_problems(result, vector)
 
 
 def shows_key(text: str) -> bool:
     """
-    Return whether *text* has the access key, or eight characters of it in a row, in any spelling
-    that a program may have made of it or found in a response.
+    Return whether *text* contains at least eight consecutive characters of the access key, in any
+    spelling that a program may produce or find in a response.
     """
     unquoted = urllib.parse.unquote(urllib.parse.unquote(text))
     codes = map(int, re.findall(r"\b[1-9][0-9]{1,2}\b", text))
-    # As such, and with each character as a number, in an escape or in a list.
+    # As it is, and with each character as a number, in an escape or in a list.
     spelled = [text, unquoted, _unescaped(text), "".join(map(chr, codes))]
     if any(piece in each.lower() for each in spelled for piece in _pieces(str.lower)):
         return True
     if any(piece in _plain(each) for each in spelled for piece in _pieces(_plain)):
         return True
-    # At each of the three places of a key in a text that is encoded as a whole.
+    # In base64, a key has three spellings, depending on its position in the text.
     encoded = [base64.b64encode(b" " * n + ACCESS_KEY.encode()).decode()[4:20] for n in range(3)]
     return any(each in text for each in encoded)
 
 
 @cache
 def _pieces(spell: Callable[[str], str]) -> list[str]:
-    """Return what a text must not have: each part of the key that is as long as _SHOWN of it."""
+    """Return the parts of the key, in this spelling, that no text may contain."""
     spellings = map(spell, (ACCESS_KEY, ACCESS_KEY[::-1], ACCESS_KEY.encode().hex()))
     sized = [(each, math.ceil(_SHOWN * len(each) / len(ACCESS_KEY))) for each in spellings]
     return [each[at : at + size] for each, size in sized for at in range(len(each) - size + 1)]
 
 
 def _plain(text: str) -> str:
-    """Return the letters and digits of *text*, since a key may be shown with other marks."""
+    """Return the letters and digits of *text*, because other marks may separate those of a key."""
     return re.sub("[^0-9a-z]", "", unicodedata.normalize("NFKC", text).lower())
 
 
 def _unescaped(text: str) -> str:
-    """Return *text* with the escapes of programs, JSON and HTML for ASCII as those characters."""
+    """Return *text* with ASCII escapes of programs, JSON and HTML decoded."""
     hexadecimal = r"(?i)(?:\\x|\\u(?:0000)?00|=)([0-7][0-9a-f])"
     text = re.sub(hexadecimal, lambda match: chr(int(match[1], 16)), text)
     text = re.sub(r"\\([01][0-7]{2})", lambda match: chr(int(match[1], 8)), text)
@@ -442,10 +428,7 @@ def _unescaped(text: str) -> str:
 
 
 def pause_problems(result: Result, vector: Vector) -> list[str]:
-    """
-    Return which status requests came too soon after the response to the one before: sooner than
-    POLL_SECONDS, or than the pause of the exchange.
-    """
+    """Return the status requests that were sent before POLL_SECONDS or the pause had passed."""
     least = float({**_SETTINGS, **vector.settings}["POLL_SECONDS"])
     problems = []
     for number, exchange in enumerate(vector.exchanges[: len(result.requests) - 1]):
@@ -454,8 +437,8 @@ def pause_problems(result: Result, vector: Vector) -> list[str]:
         waited = result.requests[number + 1].at - result.answered[number]
         if paths == ["/callback/status"] * 2 and waited < pause * (1 - _TOLERANCE) - 0.002:
             problems.append(
-                f"Request {number + 2} came {waited:.3f} seconds after a response, not {pause} or "
-                "more."
+                f"request {number + 2}: expected at least {pause} seconds after the response, got "
+                f"{waited:.3f}"
             )
     return problems[:_LISTED]
 
@@ -463,10 +446,7 @@ def pause_problems(result: Result, vector: Vector) -> list[str]:
 def expectations(
     vector: Vector, outcomes: Sequence[str]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """
-    Return what to expect of each callback, and the exchanges: those of the alternative if it has
-    been reported.
-    """
+    """Return the expectations and exchanges, or those of the alternative if it was reported."""
     expects = [part.expect for part in vector.parts]
     alternative = expects[0].get("alternative")
     if alternative and list(outcomes) == [alternative["outcome"]]:
@@ -475,10 +455,7 @@ def expectations(
 
 
 def _reported(stdout: str) -> list[tuple[str, list[str]]]:
-    """
-    Return the outcome and the statuses of each callback. Lines after the last outcome are one
-    without an outcome.
-    """
+    """Return the outcome and the statuses of each callback; the last may have no outcome."""
     reported: list[tuple[str, list[str]]] = []
     statuses: list[str] = []
     for line in stdout.splitlines():
@@ -491,13 +468,13 @@ def _reported(stdout: str) -> list[tuple[str, list[str]]]:
 
 
 def request_problems(requests: Sequence[Request], exchanges: Sequence[dict[str, Any]]) -> list[str]:
-    """Return how the requests that arrived differ from those of a vector."""
+    """Return the differences between the requests and those of a vector."""
     paths = [request.path for request in requests]
     expected = [exchange["request"]["path"] for exchange in exchanges]
     if paths != expected:
-        return [f"It sent requests to {_listed(paths)}, not to {_listed(expected)}."]
+        return [f"requests: expected {_listed(expected)}, got {_listed(paths)}"]
     return [
-        f"Request {number}: {problem}"
+        f"request {number}: {problem}"
         for number, (request, exchange) in enumerate(zip(requests, exchanges), 1)  # noqa: B905 - as above
         for problem in _problems_of_request(request, exchange["request"]["body"])
     ]
@@ -505,26 +482,26 @@ def request_problems(requests: Sequence[Request], exchanges: Sequence[dict[str, 
 
 def _problems_of_request(request: Request, expected: dict[str, Any]) -> Iterator[str]:
     if request.method != "POST":
-        yield f"its method is {request.method}, not POST."
+        yield f"method: expected POST, got {request.method}"
     if shows_key(str(request.headers)):
-        yield "a header has the access key, which belongs into the body only."
+        yield "a header contains the access key; send it only in the body"
     content_type = request.headers.get("content-type", "")
     media_type, _, parameter = content_type.lower().replace(" ", "").partition(";")
     if media_type != "application/json" or parameter not in {"", "charset=utf-8"}:
-        yield f"its Content-Type is {content_type!r}, not application/json."
+        yield f"Content-Type: expected application/json, got {content_type!r}"
     try:
         body = json.loads(request.body.decode("utf-8"), object_pairs_hook=_once)
     except ValueError as error:
-        yield f"its body is not JSON in UTF-8, or has a name twice: {error}"
+        yield f"body: expected JSON in UTF-8 with unique names: {error}"
         return
-    # As text, because to Python 10, 10.0 and True may be equal.
+    # As text, because in Python, 10 equals 10.0 and 1 equals True.
     if _canonical(body) != _canonical(expected):
-        yield f"its body is {_canonical(body)}, not {_canonical(expected)}."
+        yield f"body: expected {_canonical(expected)}, got {_canonical(body)}"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) < len(pairs):
-        raise ValueError(", ".join(name for name, _ in pairs))
+        raise ValueError(f"duplicate name in {', '.join(name for name, _ in pairs)}")
     return dict(pairs)
 
 
@@ -540,10 +517,10 @@ def _listed(texts: Sequence[str]) -> str:
 
 
 def main() -> int:
-    """Run the command line."""
+    """Run the vectors and return the exit code."""
     parser = argparse.ArgumentParser(description="Run a program against the conformance vectors.")
     parser.add_argument(
-        "--only", metavar="TEXT", default="", help="only the vectors with TEXT in their name"
+        "--only", metavar="TEXT", default="", help="run only vectors with TEXT in their name"
     )
     parser.add_argument(
         "command", nargs="+", metavar="COMMAND", help="the program to run, after --"
@@ -553,7 +530,7 @@ def main() -> int:
     if not chosen:
         parser.error(f"no vector has {options.only!r} in its name")
     if not shutil.which(options.command[0]):
-        parser.error(f"{options.command[0]} could not be run")
+        parser.error(f"{options.command[0]} was not found or is not executable")
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     failed = 0
     with ThreadPoolExecutor(_AT_A_TIME) as pool:

@@ -673,8 +673,8 @@ def test_wrong_clients_are_noticed(tmp_path: Path) -> None:
     ("arguments", "exit_code", "text"),
     [
         (["--only", "409", "--", "php", "{right}"], 0, "1 passed, 0 failed"),
-        (["--only", "409", "--", "php", "{wrong}"], 1, "It reported rejected, not unknown."),
-        (["--only", "409", "--", "./missing"], 2, "./missing could not be run"),
+        (["--only", "409", "--", "php", "{wrong}"], 1, "outcome: expected unknown, got rejected"),
+        (["--only", "409", "--", "./missing"], 2, "./missing was not found"),
         (
             ["--only", "no such vector", "--", "php"],
             2,
