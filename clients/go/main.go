@@ -27,13 +27,13 @@ var exitCodes = map[string]int{
 	"connected": 0, "agent_failed": 1, "customer_failed": 1, "rejected": 2, "unknown": 3, "status_unavailable": 4,
 }
 
-// settings are what the environment says, apart from the access key.
+// settings come from the environment. The access key is kept apart, so that it is never printed.
 type settings struct {
 	server, configID         string
 	poll, maxPause, timeout time.Duration
 }
 
-// main starts the callbacks one after another, with one client. Each has up to four arguments.
+// main starts the callbacks one after another with the same client. Each has up to four arguments.
 func main() {
 	exitCode := 0
 	set, settingsErr := readSettings()
@@ -96,9 +96,9 @@ func run(ctx context.Context, client *tenios.Client, set settings, given []strin
 	return poll(ctx, client, tenios.CallbackStatusRequest{AccessKey: accessKey, Id: id}, set)
 }
 
-// newHTTPClient returns a client that sends each request once. net/http may repeat a POST if a kept connection is lost, and
-// with HTTP/2 also if the server resets the stream of a new one, so it uses neither. The timeout for connecting is shorter
-// than the timeout for the whole request, so that it is certain that nothing was sent to a host that does not respond.
+// newHTTPClient returns a client that sends each request once. net/http may repeat a POST if a kept-alive connection is lost,
+// and with HTTP/2 also if the server resets the stream, so the client uses neither. The connect timeout is shorter than the
+// timeout for the whole request: if it expires, nothing was sent.
 func newHTTPClient(timeout time.Duration) *http.Client {
 	transport := &http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
@@ -118,26 +118,26 @@ func newHTTPClient(timeout time.Duration) *http.Client {
 func start(ctx context.Context, client *tenios.Client, request tenios.InitCallbackRequest) (int64, string) {
 	response, body, err := read(client.InitCallback(ctx, request))
 	if failed := (*net.OpError)(nil); errors.As(err, &failed) && failed.Op == "dial" {
-		return 0, logged("rejected", "No connection was made, nothing was sent: ", err)
+		return 0, logged("rejected", "No connection was made, so nothing was sent: ", err)
 	}
 	if err != nil {
 		return 0, logged("unknown", "Phones may be ringing: ", err)
 	}
 	switch response.StatusCode {
 	case 400, 401, 403, 404, 405, 413, 415, 422, 429:
-		return 0, logged("rejected", "TENIOS refused to start the callback: ", response.StatusCode, " ", errorCode(body))
+		return 0, logged("rejected", "TENIOS rejected the callback: HTTP ", response.StatusCode, " ", errorCode(body))
 	case 200:
 		if id, err := parseID(string(fields(body)["id"])); err == nil {
 			return id, ""
 		}
 	}
-	return 0, logged("unknown", "Phones may be ringing: no usable id in the response, ", response.StatusCode)
+	return 0, logged("unknown", "Phones may be ringing: no valid id in the response, HTTP ", response.StatusCode)
 }
 
 var decimalText = regexp.MustCompile(`^"(?:0|[1-9][0-9]{0,18})"$`)
 
-// parseID reads an id exactly or not at all. The contract says number. Decimal text is accepted, too, but not "010", which
-// may be an id of another kind.
+// parseID returns the exact id, or an error. The contract says number. Decimal text is also accepted, but not "010", which may
+// be another kind of id.
 func parseID(text string) (int64, error) {
 	if decimalText.MatchString(text) {
 		text = strings.Trim(text, `"`)
@@ -157,16 +157,16 @@ func poll(ctx context.Context, client *tenios.Client, request tenios.CallbackSta
 		var current string
 		switch {
 		case err != nil:
-			log("Status request failed, polling again: ", err)
+			log("Status request failed, retrying: ", err)
 		case response.StatusCode == 401, response.StatusCode == 403,
 			response.StatusCode == 400 && errorCode(body) == "BAD_CREDENTIALS":
-			return logged("status_unavailable", "The callback goes on, but TENIOS refuses to return its status: ", response.StatusCode)
+			return logged("status_unavailable", "The callback is still running, but TENIOS refuses to return its status: HTTP ", response.StatusCode)
 		case response.StatusCode != 200:
-			log("Status request failed, polling again: ", response.StatusCode)
+			log("Status request failed, retrying: HTTP ", response.StatusCode)
 			retryAfter, _ := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 31) // 0 for a date, which is ignored.
 			wait = max(set.poll, min(time.Duration(retryAfter)*time.Second, set.maxPause))
 		case json.Unmarshal(fields(body)["status"], &current) != nil || current == "":
-			log("Status request failed, polling again: no status in the response")
+			log("Status request failed, retrying: no status in the response")
 		case current != last:
 			last = current
 			fmt.Println(redact(last))
@@ -183,7 +183,7 @@ func poll(ctx context.Context, client *tenios.Client, request tenios.CallbackSta
 	}
 }
 
-// read returns the response with its whole body, up to a limit.
+// read returns the response and its body, up to a limit.
 func read(response *http.Response, err error) (*http.Response, []byte, error) {
 	if err != nil {
 		return nil, nil, err
@@ -193,8 +193,8 @@ func read(response *http.Response, err error) (*http.Response, []byte, error) {
 	return response, bytes.TrimPrefix(body, []byte("\ufeff")), err
 }
 
-// fields returns the fields of a JSON object, none if the body is something else, such as a proxy's page. The generated structs
-// would take "ID" for "id".
+// fields returns the fields of a JSON object, or none if the body is something else, such as a proxy's page. The generated
+// structs would accept "ID" for "id".
 func fields(body []byte) (object map[string]json.RawMessage) {
 	_ = json.Unmarshal(body, &object)
 	return object
@@ -202,7 +202,7 @@ func fields(body []byte) (object map[string]json.RawMessage) {
 
 var wellFormedCode = regexp.MustCompile(`^[A-Z_]{1,40}$`)
 
-// errorCode returns the code of an error response. Another text may repeat the access key, in any spelling.
+// errorCode returns the code of an error response. Other text may contain the access key, in any spelling.
 func errorCode(body []byte) (code string) {
 	if json.Unmarshal(fields(body)["error_code"], &code) != nil || !wellFormedCode.MatchString(code) {
 		return ""
@@ -219,7 +219,7 @@ func log(parts ...any) {
 	fmt.Fprintln(os.Stderr, redact(fmt.Sprint(parts...)))
 }
 
-// redact hides the access key, which a response or an error may repeat.
+// redact hides the access key, which a response or an error may contain.
 func redact(text string) string {
 	if accessKey == "" {
 		return text

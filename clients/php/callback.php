@@ -6,7 +6,7 @@ declare(strict_types=1);
 use Example\Tenios;
 
 if (PHP_SAPI !== 'cli') {
-    exit; // A web server must not call anybody because this file is in its folder.
+    exit; // A web server must not start calls because this file is in its folder.
 }
 
 require __DIR__ . '/src/Tenios.php';
@@ -24,7 +24,7 @@ function refuse(string $reason): never
 
 function seconds(string $name, float $default, float $least): float
 {
-    $text = (string) getenv($name); // "0" is a value, but false to PHP
+    $text = (string) getenv($name); // "0" is a value, but false in PHP
     $seconds = $text === '' ? $default : filter_var($text, FILTER_VALIDATE_FLOAT);
     return $seconds !== false && $seconds >= $least && $seconds <= 3600
         ? $seconds
@@ -48,7 +48,7 @@ $tenios = new Tenios(
     seconds('MAX_PAUSE_SECONDS', 3600, 0),
     seconds('TIMEOUT_SECONDS', 30, 0.001),
 );
-// The callbacks are started one after another, with one client. Each has up to four arguments.
+// The callbacks are started one after another with the same client. Each has up to four arguments.
 $exitCode = 0;
 foreach (array_chunk(array_slice($argv, 1), 4) ?: [[]] as $given) {
     [$number, $delay, $announcement, $key] = $given + ['', '', '', ''];

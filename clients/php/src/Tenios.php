@@ -15,7 +15,7 @@ final class Tenios
 {
     private const FINAL_STATUSES = ['CALL_A_FAILED' => 'agent_failed', 'CALL_B_FAILED' => 'customer_failed', 'DISCONNECTED' => 'connected'];
     private const REJECTIONS = [400, 401, 403, 404, 405, 413, 415, 422, 429];
-    // With one of these errors, curl has not connected, so that nothing was sent.
+    // With these errors, curl has not connected, so nothing was sent.
     private const NOT_CONNECTED = [CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT];
     private const LARGEST_RESPONSE = 1 << 20;
 
@@ -47,16 +47,16 @@ final class Tenios
             ...array_filter($optional, fn (string $value): bool => $value !== ''),
         ]);
         if (!$response->isConnected) {
-            return $this->logged('rejected', "No connection was made, nothing was sent: $response->error");
+            return $this->logged('rejected', "No connection was made, so nothing was sent: $response->error");
         }
         if ($response->error !== '') {
             return $this->logged('unknown', "Phones may be ringing: $response->error");
         }
         if (in_array($response->status, self::REJECTIONS, true)) {
-            return $this->logged('rejected', "TENIOS refused to start the callback: {$this->describe($response)}");
+            return $this->logged('rejected', "TENIOS rejected the callback: {$this->describe($response)}");
         }
         $id = $response->status === 200 ? self::id($response->document()['id'] ?? null) : null;
-        return $id ?? $this->logged('unknown', "Phones may be ringing: no usable id in the response, HTTP $response->status");
+        return $id ?? $this->logged('unknown', "Phones may be ringing: no valid id in the response, HTTP $response->status");
     }
 
     /** Polls until the callback has ended, and returns the outcome. Failed status requests are repeated. */
@@ -69,12 +69,12 @@ final class Tenios
             $isRefused = in_array($response->status, [401, 403], true)
                 || ($response->status === 400 && ($document['error_code'] ?? null) === 'BAD_CREDENTIALS');
             if ($isRefused) {
-                $text = "The callback goes on, but TENIOS refuses to return its status: {$this->describe($response)}";
+                $text = "The callback is still running, but TENIOS refuses to return its status: {$this->describe($response)}";
                 return $this->logged('status_unavailable', $text);
             }
             $status = $response->status === 200 && $response->error === '' ? ($document['status'] ?? null) : null;
             if (!is_string($status) || $status === '') {
-                $this->log("Status request failed, polling again: {$this->describe($response)}");
+                $this->log("Status request failed, retrying: {$this->describe($response)}");
                 // A date is ignored.
                 $asked = ctype_digit($response->retryAfter) ? (float) $response->retryAfter : 0.0;
                 $pause = max($pause, min($asked, $this->maxPauseSeconds));
@@ -88,7 +88,7 @@ final class Tenios
         }
     }
 
-    /** Reads an id exactly or not at all. Decimal text is accepted, but not "010", which may be an id of another kind. */
+    /** Returns the exact id, or null. Decimal text is accepted, but not "010", which may be another kind of id. */
     private static function id(mixed $value): ?int
     {
         if (is_float($value) && $value >= 0 && $value < 2 ** 53 && floor($value) === $value) {
@@ -111,7 +111,7 @@ final class Tenios
             CURLOPT_PROTOCOLS => CURLPROTO_HTTP | CURLPROTO_HTTPS,
             CURLOPT_POSTFIELDS => json_encode(['access_key' => $this->accessKey, ...$fields], $flags),
             CURLOPT_HTTPHEADER => ['Content-Type: application/json', 'Accept: application/json', 'Expect:'],
-            // libcurl repeats a request, also a POST, if a kept connection turns out to be closed.
+            // libcurl repeats a request, even a POST, if a kept-alive connection has been closed.
             CURLOPT_FRESH_CONNECT => true,
             CURLOPT_FORBID_REUSE => true,
             CURLOPT_HTTP_VERSION => CURL_HTTP_VERSION_1_1,
@@ -142,7 +142,7 @@ final class Tenios
 
     private function describe(Response $response): string
     {
-        // Only a code: another text may repeat the access key, in any spelling.
+        // Only a code: other text may contain the access key, in any spelling.
         $code = $response->document()['error_code'] ?? '';
         return $response->error ?: "HTTP $response->status " . (is_string($code) && preg_match('/^[A-Z_]{1,40}$/D', $code) ? $code : '');
     }
@@ -158,7 +158,7 @@ final class Tenios
         error_log($this->redact($text));
     }
 
-    /** Hides the access key, which a response may repeat. */
+    /** Hides the access key, which a response may contain. */
     private function redact(string $text): string
     {
         return $this->accessKey === '' ? $text : str_replace($this->accessKey, '***', $text);
@@ -174,7 +174,7 @@ final class Response
     public string $error = '';
     public bool $isConnected = true;
 
-    /** Returns the JSON object in the body; an empty array if there is none. An integer that does not fit is a string. */
+    /** Returns the JSON object in the body, or an empty array. An integer that is too large becomes a string. */
     public function document(): array
     {
         $text = str_starts_with($this->body, "\u{FEFF}") ? substr($this->body, 3) : $this->body;

@@ -29,13 +29,13 @@ const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ER
 
 const { TENIOS_BASE_URL, TENIOS_ACCESS_KEY = "", TENIOS_CALLBACK_CONFIG_ID = "" } = process.env;
 const baseUrl = TENIOS_BASE_URL || "https://api.tenios.com";
-// None may be over 3600: Node's timers fire at once if they are set to more than 24 days.
+// At most 3600 each: Node's timers fire immediately if they are set to more than 24 days.
 const pollSeconds = Number(process.env.POLL_SECONDS || 2);
 const maxPauseSeconds = Number(process.env.MAX_PAUSE_SECONDS || 3600);
 const timeoutSeconds = Number(process.env.TIMEOUT_SECONDS || 30);
 const client = createClient<paths>({ baseUrl, fetch: sendOnce });
 
-// A response may repeat the access key.
+// A response may contain the access key.
 const redact = (text: string) => (TENIOS_ACCESS_KEY ? text.replaceAll(TENIOS_ACCESS_KEY, "***") : text);
 const log = (...parts: unknown[]) => console.error(redact(parts.join(" ")));
 
@@ -44,13 +44,13 @@ function logged(outcome: Outcome, ...parts: unknown[]): Outcome {
   return outcome;
 }
 
-/** Returns the code or name of an error. Not its message: that of a SyntaxError quotes the response. */
+/** Returns the code or name of an error, but not its message, because a SyntaxError quotes the response. */
 function nameOf(error: unknown): string {
   const { name, cause } = error as Error & { cause?: { code?: string } };
   return cause?.code ?? name;
 }
 
-/** Returns the code of an error response. Not its message, which may repeat the access key in any spelling. */
+/** Returns the code of an error response, but not its message, which may contain the access key in any spelling. */
 function codeOf(error: unknown): string {
   const code = (error as { error_code?: unknown } | undefined)?.error_code;
   return typeof code === "string" && /^[A-Z_]{1,40}$/.test(code) ? code : "";
@@ -63,17 +63,17 @@ async function start(body: components["schemas"]["InitCallbackRequest"]): Promis
   try {
     const { data, error, response } = await client.POST("/callback/init", { body, ...withTimeout() });
     if (REJECTIONS.has(response.status)) {
-      return logged("rejected", "TENIOS refused to start the callback:", response.status, codeOf(error));
+      return logged("rejected", "TENIOS rejected the callback: HTTP", response.status, codeOf(error));
     }
-    // The contract says number. Decimal text is accepted, too, but not "010", which may be an id of another kind. An id beyond
-    // 2 ** 53 may have been rounded to another one.
+    // The contract says number. Decimal text is also accepted, but not "010", which may be another kind of id. An id beyond
+    // 2 ** 53 may have been rounded to the id of another callback.
     const id: unknown = response.status === 200 ? data?.id : undefined;
     if (["number", "string"].includes(typeof id) && /^(0|[1-9]\d*)$/.test(String(id)) && Number.isSafeInteger(Number(id))) {
       return Number(id);
     }
-    return logged("unknown", "Phones may be ringing: no usable id in the response,", response.status);
+    return logged("unknown", "Phones may be ringing: no valid id in the response, HTTP", response.status);
   } catch (error) {
-    if (NOT_CONNECTED.has(nameOf(error))) return logged("rejected", "No connection was made, nothing was sent:", nameOf(error));
+    if (NOT_CONNECTED.has(nameOf(error))) return logged("rejected", "No connection was made, so nothing was sent:", nameOf(error));
     return logged("unknown", "Phones may be ringing:", nameOf(error));
   }
 }
@@ -86,11 +86,11 @@ async function poll(body: components["schemas"]["CallbackStatusRequest"]): Promi
       const { data, error, response } = await client.POST("/callback/status", { body, ...withTimeout() });
       const badCredentials = response.status === 400 && error?.error_code === "BAD_CREDENTIALS";
       if (badCredentials || [401, 403].includes(response.status)) {
-        return logged("status_unavailable", "The callback goes on, but TENIOS refuses to return its status:", response.status);
+        return logged("status_unavailable", "The callback is still running, but TENIOS refuses to return its status: HTTP", response.status);
       }
       const status: unknown = response.status === 200 ? data?.status : undefined;
       if (typeof status !== "string" || status === "") {
-        log("Status request failed, polling again:", response.status);
+        log("Status request failed, retrying: HTTP", response.status);
         const retryAfter = response.headers.get("Retry-After") ?? "";
         // A date is ignored.
         if (/^\d+$/.test(retryAfter)) pause = Math.max(pollSeconds, Math.min(Number(retryAfter), maxPauseSeconds));
@@ -102,7 +102,7 @@ async function poll(body: components["schemas"]["CallbackStatusRequest"]): Promi
         if (meaning?.outcome) return meaning.outcome;
       }
     } catch (error) {
-      log("Status request failed, polling again:", nameOf(error));
+      log("Status request failed, retrying:", nameOf(error));
     }
     await sleep(pause * 1000);
   }
@@ -132,7 +132,7 @@ async function run([number, delay, announcement, key]: string[]): Promise<Outcom
   return typeof started === "string" ? started : poll({ access_key: TENIOS_ACCESS_KEY, id: started });
 }
 
-// The callbacks are started one after another, with one client. Each has up to four arguments.
+// The callbacks are started one after another with the same client. Each has up to four arguments.
 const given = process.argv.slice(2);
 process.exitCode = 0;
 for (let first = 0; first === 0 || first < given.length; first += 4) {

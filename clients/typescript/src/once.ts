@@ -1,6 +1,6 @@
 /**
- * Sends a request once. Node's fetch follows redirects, and repeats a POST after a 421 unless its body is a stream, which
- * cannot be read twice. For openapi-fetch, hey-api and other clients that take a fetch function.
+ * Sends a request once, for openapi-fetch, hey-api and other clients that accept a fetch function. Node's fetch follows
+ * redirects, and repeats a POST after a 421 unless its body is a stream, which cannot be read twice.
  */
 export async function sendOnce(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   const request = new Request(input, init);
@@ -11,7 +11,7 @@ export async function sendOnce(input: RequestInfo | URL, init?: RequestInit): Pr
     body: body.stream(),
     duplex: "half",
     redirect: "manual",
-    // Without "omit", some versions of Node report a 401 after a stream as a lost connection.
+    // Without "omit", some Node versions report a 401 after a stream as a lost connection.
     credentials: "omit",
     signal: request.signal,
   };

@@ -43,10 +43,10 @@ public final class Callback {
     OutcomeException(Outcome outcome, String reason) { super(reason); this.outcome = outcome; }
   }
 
-  /** The settings that have a number of seconds. */
+  /** The settings in seconds. */
   private record Limits(double poll, double maxPause, double timeout) {}
 
-  /** Starts the callbacks one after another, with one client. Each has up to four arguments. */
+  /** Starts the callbacks one after another with the same client. Each has up to four arguments. */
   public static void main(String[] arguments) throws InterruptedException {
     var exitCode = 0;
     CallbackApi api = null;
@@ -94,7 +94,7 @@ public final class Callback {
     throw new IllegalArgumentException(variable + " must be from " + least + " to 3600, got " + text);
   }
 
-  /** Reads an id exactly or not at all, text only from text, and JSON after a byte order mark. */
+  /** Accepts only exact ids, converts no other type to text, and ignores a byte order mark. */
   private static final class StrictMapper extends ObjectMapper {
     StrictMapper() {
       super(ApiClient.createDefaultObjectMapper());
@@ -104,7 +104,7 @@ public final class Callback {
       registerModule(new SimpleModule().addDeserializer(Long.class, new StdDeserializer<>(Long.class) {
         @Override public Long deserialize(JsonParser json, DeserializationContext context) throws IOException {
           var text = json.getText();
-          // The contract says number. Decimal text is accepted, too, but not "010", which may be an id of another kind.
+          // The contract says number. Decimal text is also accepted, but not "010", which may be another kind of id.
           var isId = json.currentToken().isNumeric()
               || json.currentToken() == JsonToken.VALUE_STRING && text.matches("0|[1-9][0-9]{0,18}");
           try {
@@ -126,14 +126,14 @@ public final class Callback {
 
   private static CallbackApi connect(String baseUrl, double timeoutSeconds) {
     var timeout = Duration.ofMillis((long) (timeoutSeconds * 1000));
-    // If this is set for all programs of the machine, a POST may be repeated.
+    // If this property is set to true, a POST may be repeated.
     System.setProperty("jdk.httpclient.enableAllMethodRetry", "false");
     HttpRequest.newBuilder(URI.create(baseUrl)); // Throws for an invalid URL, before anything is sent.
     var http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)
         .followRedirects(HttpClient.Redirect.NEVER)
         .connectTimeout(timeout.compareTo(CONNECT_TIMEOUT) < 0 ? timeout : CONNECT_TIMEOUT);
     return new CallbackApi(new ApiClient(http, JSON, baseUrl).setReadTimeout(timeout)
-        // The read timeout ends with the headers. This limits the time for the body.
+        // The read timeout does not cover the body.
         .setResponseInterceptor(response -> TIMER.schedule(() -> { response.body().close(); return null; }, timeout.toMillis(), MILLISECONDS)));
   }
 
@@ -144,15 +144,15 @@ public final class Callback {
       // The generated code accepts any 2xx, even with an empty body.
       var id = response.getStatusCode() == 200 && response.getData() != null ? response.getData().getId() : null;
       if (id != null && id >= 0) return id;
-      var message = "Phones may be ringing: no usable id in the response, HTTP " + response.getStatusCode();
+      var message = "Phones may be ringing: no valid id in the response, HTTP " + response.getStatusCode();
       throw new OutcomeException(Outcome.UNKNOWN, message);
     } catch (ApiException exception) {
       var cause = exception.getCause();
       if (cause instanceof ConnectException || cause instanceof HttpConnectTimeoutException) {
-        throw new OutcomeException(Outcome.REJECTED, "No connection was made, nothing was sent: " + describe(exception));
+        throw new OutcomeException(Outcome.REJECTED, "No connection was made, so nothing was sent: " + describe(exception));
       }
       throw REJECTIONS.contains(exception.getCode())
-          ? new OutcomeException(Outcome.REJECTED, "TENIOS refused to start the callback: " + describe(exception))
+          ? new OutcomeException(Outcome.REJECTED, "TENIOS rejected the callback: " + describe(exception))
           : new OutcomeException(Outcome.UNKNOWN, "Phones may be ringing: " + describe(exception));
     }
   }
@@ -181,10 +181,10 @@ public final class Callback {
         var status = exception.getCode();
         var errorCode = parseError(exception).map(CallbackError::getErrorCode).orElse("");
         if (status == 401 || status == 403 || status == 400 && errorCode.equals("BAD_CREDENTIALS")) {
-          var message = "The callback goes on, but TENIOS refuses to return its status: " + describe(exception);
+          var message = "The callback is still running, but TENIOS refuses to return its status: " + describe(exception);
           throw new OutcomeException(Outcome.STATUS_UNAVAILABLE, message);
         }
-        log("Status request failed, polling again: " + describe(exception));
+        log("Status request failed, retrying: " + describe(exception));
         var header = Optional.ofNullable(exception.getResponseHeaders()).flatMap(headers -> headers.firstValue("Retry-After"));
         var retryAfter = header.filter(text -> text.matches("\\d+")).map(Double::valueOf).orElse(0.0); // A date is ignored.
         pause = Math.max(limits.poll, Math.min(retryAfter, limits.maxPause));
@@ -202,10 +202,10 @@ public final class Callback {
   }
 
   private static String describe(ApiException exception) {
-    // Jackson's message quotes the response, possibly only a part of an access key in it, which redact() would not find.
-    if (exception.getCause() instanceof JsonProcessingException) return "the response is not the JSON that was expected";
+    // Jackson's message quotes the response, possibly with a part of the access key, which redact() would not find.
+    if (exception.getCause() instanceof JsonProcessingException) return "the response is not the expected JSON";
     if (exception.getCode() == 0) return String.valueOf(exception.getCause());
-    // Only a code: another text may repeat the access key, in any spelling.
+    // Only a code: other text may contain the access key, in any spelling.
     var code = parseError(exception).map(CallbackError::getErrorCode).filter(text -> text.matches("[A-Z_]{1,40}"));
     return "HTTP " + exception.getCode() + " " + code.orElse("");
   }
@@ -214,7 +214,7 @@ public final class Callback {
     System.err.println(redact(text));
   }
 
-  /** Hides the access key, which a response or an exception may repeat. */
+  /** Hides the access key, which a response or an exception may contain. */
   private static String redact(String text) {
     return ACCESS_KEY.isEmpty() ? text : text.replace(ACCESS_KEY, "***");
   }
