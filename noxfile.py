@@ -1,4 +1,4 @@
-"""The tests, and the built wheel, on each supported Python. Everything else is in the Makefile."""
+"""Tests and a built wheel on each supported Python. Everything else is in the Makefile."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ def oldest(session: nox.Session) -> None:
     """
     Run `make test` with the oldest dependencies that pyproject.toml allows.
 
-    Without schemathesis, which needs newer ones: a resolver takes an old release of it instead,
-    whose pytest plugin warns and whose names differ.
+    Excludes the tests with schemathesis, which needs newer dependencies.
     """
-    # Not create_tmp(): pytest would find our settings above the folders of tests that run pytest.
+    # Not create_tmp(), where tests that run pytest would find the settings of this repository.
     folder = session.cache_dir
     oldest, versions = folder / "oldest.txt", folder / "versions.txt"
     resolve = ["uv", "pip", "compile", "--quiet", "--all-extras", f"--python={session.python}"]
     lowest = ["--no-deps", "--resolution=lowest-direct", "pyproject.toml", "-o", str(oldest)]
     session.run(*resolve, *lowest, external=True)
-    # uv keeps the versions of the file that it writes where it can: all others are the locked ones.
+    # uv prefers the versions in the file that it overwrites, so all others are the locked ones.
     shutil.copy("requirements/dev.txt", versions)
     groups = ["docs", "generate", "lint", "test", "tools"]
     options = [*(f"--group={group}" for group in groups), "-c", str(oldest), "-o", str(versions)]
@@ -57,14 +56,10 @@ def _build_wheel(session: nox.Session, folder: Path) -> Path:
 @nox.session(python=PYTHONS)
 @nox.parametrize("resolution", ["lowest-direct", "highest"], ids=["oldest", "newest"])
 def wheel(session: nox.Session, resolution: str) -> None:
-    """
-    Build the wheel, install it with the oldest or the newest dependencies that it allows, and try
-    it.
-    """
+    """Build the wheel and try it with the oldest or the newest dependencies that it allows."""
     folder = Path(session.create_tmp()).resolve()
     built = _build_wheel(session, folder)
-    # Only the wheel would count as direct if it were resolved itself, so the versions come from
-    # what it is built from.
+    # Resolved from pyproject.toml: if the wheel were resolved, only it would count as direct.
     versions = str(folder / "versions.txt")
     resolve = [
         "uv",

@@ -3,13 +3,14 @@ Write the contract for tools that do not read openapi.yaml.
 
     artefacts.py FOLDER    write the files and their checksums
 
-openapi.json is the contract without links: openapi-generator refuses one whose request body is an
-object. openapi-3.0.json is OpenAPI 3.0, also without links. Its responses 4XX and 5XX stand for the
-default response, which progenitor refuses. The Postman collection is for
-trying requests on the simulator. The Arazzo document is the one in the root, for the contract in
-openapi.json.
+- openapi.json is the contract without links: openapi-generator refuses a link with an object as its
+  request body.
+- openapi-3.0.json is the same in OpenAPI 3.0. The responses 4XX and 5XX replace the default
+  response, which progenitor refuses.
+- callback.postman_collection.json sends requests to the simulator.
+- callback.arazzo.yaml is the document in the root, for openapi.json.
 
-Hatch runs this module when it builds the wheel, which contains the files.
+Hatch runs this module as a build hook, because the wheel contains the files.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _LICENCE_URLS = {"Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0"}
 
 
 def artefacts(contract: str, workflow: str) -> dict[str, str]:
-    """Return the text of each file by its name."""
+    """Return the text of each file by name."""
     document = _without_links(yaml.safe_load(contract))
     documents = {
         "openapi.json": document,
@@ -65,7 +66,7 @@ def _without_links(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield the path, the method and the content of each operation."""
+    """Yield the path, method and content of each operation."""
     for path, item in document["paths"].items():
         for method in _METHODS:
             if method in item:
@@ -83,10 +84,7 @@ def _resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _to_3_0(document: dict[str, Any]) -> dict[str, Any]:
-    """
-    Return *document* in OpenAPI 3.0. If it uses more of 3.1 than is converted here, the linters
-    report it.
-    """
+    """Return *document* in OpenAPI 3.0. Linters report features of 3.1 that are not converted."""
     older = copy.deepcopy(document)
     older["openapi"] = "3.0.3"
     older["info"].pop("summary", None)
@@ -104,10 +102,9 @@ def _to_3_0(document: dict[str, Any]) -> dict[str, Any]:
 
 def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
     """
-    Return a Postman collection that calls a reserved number on the simulator, at once.
+    Return a Postman collection that calls a magic number on the simulator.
 
-    Postman's importer would make up a number from its pattern, and send it to the first server of
-    the contract.
+    Postman's importer would invent a number from its pattern, and send it to TENIOS.
     """
     variables = {
         "base_url": document["servers"][-1]["url"],
@@ -127,7 +124,7 @@ def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
                 name: f"{{{{{name}}}}}" if name in variables else value
                 for name, value in example.items()
             }
-            # These are numbers, so their variables have no quotes.
+            # These variables are numbers, so they have no quotes.
             raw = json.dumps(fields, indent=2, ensure_ascii=False)
             for name in ("id", "delay"):
                 raw = raw.replace(f'"{{{{{name}}}}}"', f"{{{{{name}}}}}")
@@ -148,7 +145,7 @@ def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
             "version": document["info"]["version"],
             "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
         },
-        # A redirect would repeat the init request.
+        # Following a redirect would repeat the init request.
         "protocolProfileBehavior": {"followRedirects": False},
         "variable": [{"key": key, "value": value} for key, value in variables.items()],
         "item": items,
@@ -156,7 +153,7 @@ def _postman_collection(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _example(document: dict[str, Any], media: dict[str, Any]) -> dict[str, Any]:
-    """Return the first example of a body, or one of the examples of its fields."""
+    """Return the first example of a body, or one made of the examples of its fields."""
     if "examples" in media:
         shown: dict[str, Any] = _resolved(document, next(iter(media["examples"].values())))["value"]
         return shown
@@ -186,10 +183,7 @@ class BuildHook(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """
-        Add the files before the wheel is built. An editable one reads the contract from the
-        checkout.
-        """
+        """Add the files, except to an editable wheel, which reads those in the checkout."""
         if version == "editable":
             return
         self._folder = tempfile.TemporaryDirectory()
@@ -199,7 +193,7 @@ class BuildHook(BuildHookInterface[Any]):
                 build_data["force_include"][str(path)] = f"tenios_ext/{path.name}"
 
     def finalize(self, *_: object) -> None:
-        """Remove the temporary files after the wheel has been built."""
+        """Delete the temporary files."""
         if hasattr(self, "_folder"):
             self._folder.cleanup()
 

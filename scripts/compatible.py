@@ -1,10 +1,10 @@
 """
-Compare the contract with the last released one. Fail if info.version is too low for the changes.
+Compare the contract with the last release. Fail if info.version is too low for the changes.
 
-    compatible.py [--base FILE] [CONTRACT]    (without --base: with the contract at the newest tag)
+    compatible.py [--base FILE] [CONTRACT]    (default: compare with the newest tag)
 
-oasdiff, a Go program, tells which changes break clients. It does not compare open lists of values,
-so it gets them as enums, with rules of their own: a new value breaks nobody, a removed one does.
+oasdiff, a Go program, reports changes that break clients. It does not compare open lists of values,
+so they are passed as enums, with the rule that a new value is compatible and a removed one is not.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> int:
         return compare(options.base, options.contract)
     tag = newest_tag()
     if tag is None:
-        print("No version has been released yet, so there is nothing to compare with.")
+        print("There is no release yet to compare with.")
         return 0
     with tempfile.NamedTemporaryFile(suffix=".yaml") as released:
         released.write(
@@ -81,7 +81,7 @@ def compare(base: Path, contract: Path) -> int:
         next_breaking(old_version) if found.returncode else (*old_version[:2], old_version[2] + 1)
     )
     kind = "in a way that breaks clients" if found.returncode else "without breaking clients"
-    print(f"The contract has changed {kind} since {dotted(old_version)}.", end=" ")
+    print(f"The contract has changed {kind} since version {dotted(old_version)}.", end=" ")
     if new_version >= needed:
         print(f"Its version {dotted(new_version)} is high enough.")
         return 0
@@ -90,10 +90,7 @@ def compare(base: Path, contract: Path) -> int:
 
 
 def next_breaking(version: tuple[int, int, int]) -> tuple[int, int, int]:
-    """
-    Return the lowest version that may break clients by Semantic Versioning: below 1.0.0, the next
-    minor version.
-    """
+    """Return the lowest version that may break clients: below 1.0.0, the next minor version."""
     major, minor, _ = version
     return (major + 1, 0, 0) if major else (0, minor + 1, 0)
 

@@ -1,6 +1,6 @@
 """
-Run a whole callback on this machine: `tenios simulate` takes the place of TENIOS, and `tenios call`
-starts the callback. It takes about twenty seconds.
+Run a complete callback on this machine, with `tenios simulate` in place of TENIOS. Takes about 20
+seconds.
 
     demo.py [NUMBER]
 """
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# From a range that the German regulator reserves for films and books, so it belongs to no one.
+# From a range that the German regulator reserves for films and books.
 NUMBER = "+49 221 4710 123"
 
 
@@ -24,7 +24,7 @@ def main() -> int:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
         try:
             assert simulator.stdout is not None  # for the type checker
-            # It prints the environment variables for the client, and is listening by then.
+            # It prints the client's environment variables once it is listening.
             exports = [simulator.stdout.readline().strip() for _ in range(3)]
             print(*exports, sep="\n")
             settings = dict(line.removeprefix("export ").split("=", 1) for line in exports if line)

@@ -1,9 +1,9 @@
 """
 Write generated/tenios_client from openapi.yaml, or check that it is up to date.
 
-    generate.py               write
-    generate.py --check       change nothing; list what differs and exit with 1
-    generate.py --root DIR    work in another copy of the repository
+    generate.py               write the package
+    generate.py --check       write nothing; list the differences and exit with 1 if there are any
+    generate.py --root DIR    use another copy of the repository
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ HEADER = (
     'run "make generate".\n'
 )
 
-# The generator passes `*args: object` on to httpx's typed __exit__, which strict type checkers
-# reject.
+# The generator passes `*args: object` to httpx's typed __exit__, which strict type checkers reject.
 UNTYPED_EXIT, TYPED_EXIT = "*args: object,", "*args: Any,"
 
 
@@ -33,8 +32,8 @@ def generate(root: Path, output: Path) -> None:
     Generate the package from the contract in *root* into the new folder *output*.
 
     Uses the generator and ruff that are installed next to this interpreter. Raises
-    CalledProcessError if the generator fails or warns, RuntimeError if its output no longer has
-    what this script corrects.
+    CalledProcessError if the generator fails or warns, and RuntimeError if its output no longer
+    needs a correction of this script.
     """
     tools = Path(sys.executable).parent
     command: list[str | Path] = [
@@ -48,7 +47,7 @@ def generate(root: Path, output: Path) -> None:
     command += ["--custom-template-path", root / "generator-templates"]
     path = f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"
     with tempfile.TemporaryDirectory() as folder:
-        # The generator knows no open list of values. Its enum stays open by the template.
+        # The generator does not support open lists of values. The template keeps the enum open.
         contract = Path(folder) / "openapi.yaml"
         text = (root / contract.name).read_text(encoding="utf-8")
         contract.write_text(text.replace("x-extensible-enum:", "enum:"), encoding="utf-8")
@@ -63,7 +62,7 @@ def generate(root: Path, output: Path) -> None:
     source = client.read_text()
     if UNTYPED_EXIT not in source:
         raise RuntimeError(
-            "The generator types __exit__ now: remove UNTYPED_EXIT from scripts/generate.py."
+            "The generator now types __exit__. Remove UNTYPED_EXIT from scripts/generate.py."
         )
     client.write_text(source.replace(UNTYPED_EXIT, TYPED_EXIT))
     (output / "py.typed").touch()
@@ -72,7 +71,7 @@ def generate(root: Path, output: Path) -> None:
 
 
 def files_in(folder: Path) -> set[Path]:
-    """Return the files in *folder*, relative to it, without Python's caches."""
+    """Return the relative paths of the files in *folder*, without Python's caches."""
     return {
         p.relative_to(folder)
         for p in folder.rglob("*")
@@ -107,7 +106,7 @@ def main() -> int:
         found = differences(fresh, target)
     if found:
         print(
-            f'{PACKAGE} is out of date; run "make generate" and commit the result:',
+            f'{PACKAGE} is out of date. Run "make generate" and commit the result:',
             *found,
             sep="\n  ",
         )

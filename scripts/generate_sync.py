@@ -1,12 +1,11 @@
 """
-Write the modules of tenios_ext for threads from those for asyncio, or check that they are up to
-date.
+Write the sync modules of tenios_ext from the async ones, or check that they are up to date.
 
-    generate_sync.py            write
-    generate_sync.py --check    change nothing; exit with 1 if a file is out of date
+    generate_sync.py            write the modules
+    generate_sync.py --check    write nothing; exit with 1 if a module is out of date
 
-Lines that end in "# async only", and those between "# async only: begin" and "# async only: end",
-are left out, and so are imports that nothing uses then.
+Omits lines that end in "# async only", lines between "# async only: begin" and "# async only: end",
+and imports that are then unused.
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ MODULES = {
     "_async_network.py": "_network.py",
 }
 
-# Applied in this order to what is left. Each must be found in one of the modules, so that none
-# outlives what it was written for.
+# Applied in this order to the remaining text. Each must match in at least one module.
 REPLACEMENTS = [
     (r"\n +aiohttp: Whether (?:.|\n)*?(?=\n\n)", ""),
     (r",\s+or aiohttp\s+cannot be used\.", "."),
@@ -54,13 +52,13 @@ REPLACEMENTS = [
 
 
 def to_sync(name: str, source: str, found: set[str]) -> str:
-    """Return the source of the twin of a module, and add the patterns that matched to *found*."""
+    """Return the sync twin of a module, and add the patterns that matched to *found*."""
     source = re.sub(r'^""".*?"""', "", source, flags=re.DOTALL)
     source = re.sub(r" *# async only: begin\n(?:.|\n)*?# async only: end\n", "", source)
     source = re.sub(r"^.*# async only\n", "", source, flags=re.MULTILINE)
     if "async only" in source:
         raise ValueError(
-            f"A mark 'async only' in {name} is misspelt, or its beginning or end is missing."
+            f"{name} has an 'async only' comment that is misspelt, or has no beginning or end."
         )
     for pattern, replacement in REPLACEMENTS:
         source, count = re.subn(pattern, replacement, source, flags=re.DOTALL)
@@ -68,14 +66,14 @@ def to_sync(name: str, source: str, found: set[str]) -> str:
             found.add(pattern)
     if left := re.search(r"(?i)async\w*", source):
         raise ValueError(
-            f"{left.group()!r} is left in the twin of {name}; add a replacement to "
+            f"{left.group()!r} remains in the sync twin of {name}. Add a replacement to "
             f"{Path(__file__).name}."
         )
     return f'"""The twin for threads of {name}: change that and run "make generate"."""' + source
 
 
 def all_sync(folder: Path = PACKAGE) -> dict[str, str]:
-    """Return the source of each twin. Raises ValueError if a replacement finds nothing."""
+    """Return the source of each twin. Raises ValueError if a replacement does not match."""
     found: set[str] = set()
     twins = {
         twin: to_sync(name, (folder / name).read_text(encoding="utf-8"), found)
@@ -83,7 +81,7 @@ def all_sync(folder: Path = PACKAGE) -> dict[str, str]:
     }
     if unused := [pattern for pattern, _ in REPLACEMENTS if pattern not in found]:
         raise ValueError(
-            f"{unused[0]!r} is not found in {', '.join(MODULES)}; remove it from "
+            f"{unused[0]!r} matches nothing in {', '.join(MODULES)}. Remove it from "
             f"{Path(__file__).name}."
         )
     return twins
@@ -114,7 +112,7 @@ def main() -> int:
             target.write_text(expected, encoding="utf-8")
         elif not target.is_file() or target.read_text(encoding="utf-8") != expected:
             print(
-                f'{target.relative_to(ROOT)} is out of date; run "make generate" and commit the '
+                f'{target.relative_to(ROOT)} is out of date. Run "make generate" and commit the '
                 "result."
             )
             status = 1

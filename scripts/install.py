@@ -1,7 +1,7 @@
 """
-Create the development environment in .venv, or bring it up to date.
+Create or update the development environment in .venv.
 
-    install.py    any Python 3.11 or later; needs nothing but the standard library
+    install.py    needs Python 3.11 or later, and nothing else
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def main() -> None:
     if sys.version_info < OLDEST:
         found = ".".join(map(str, sys.version_info[:3]))
         sys.exit(
-            f"Python 3.11 or later is needed, but this is {found}. Name another one: make install "
-            "PYTHON=python3.12"
+            f"Python 3.11 or later is required, but this is {found}. Use another Python: make "
+            "install PYTHON=python3.12"
         )
     if importlib.util.find_spec("ensurepip") is None:
         sys.exit(
-            "This Python has no ensurepip. On Debian and Ubuntu, install the package python3-venv "
-            "(make system does); or name another Python: make install PYTHON=python3.12"
+            "This Python has no ensurepip. On Debian and Ubuntu, run: make system. Elsewhere, use "
+            "another Python: make install PYTHON=python3.12"
         )
 
     python = ROOT / ".venv" / ("Scripts/python.exe" if IS_WINDOWS else "bin/python")
@@ -45,7 +45,7 @@ def main() -> None:
         ]
         subprocess.run([*pip, "--require-hashes", "--requirement", locks / "uv.txt"], check=True)
     options: list[str | Path] = ["--quiet", "--python", python]
-    # Also removes what the lock file no longer names, so that nothing works here only.
+    # Also removes packages that are no longer in the lock file.
     subprocess.run([uv, "pip", "sync", *options, "--require-hashes", locks / "dev.txt"], check=True)
     project: list[str | Path] = ["--no-deps", "--no-build-isolation", "--editable", ROOT]
     subprocess.run([uv, "pip", "install", *options, *project], check=True)
@@ -56,5 +56,5 @@ if __name__ == "__main__":
         main()
     except subprocess.CalledProcessError:
         sys.exit(
-            "The Python packages were not installed; the reason is above. Run make install again."
+            "The Python packages were not installed. See the error above, then run: make install"
         )

@@ -1,9 +1,9 @@
 """
-Draw two pictures of the documents: the statuses of a callback, and a call on the command line.
+Draw two pictures for the docs: the statuses of a callback, and a call on the command line.
 
     pictures.py FOLDER
 
-Screenshots of web pages are taken by the tests of those pages; see `make pictures`.
+The tests of web pages take their screenshots; see `make pictures`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ STYLE = """
 
 
 def course() -> str:
-    """Return an SVG of the statuses and the order in which they follow each other."""
+    """Return an SVG of the statuses and their order."""
     parts = []
     for column, row, followers in STATUSES.values():
         for follower in followers:
@@ -80,7 +80,7 @@ def course() -> str:
 
 
 def call() -> str:
-    """Return an SVG of what `tenios call` prints. It runs the command, which takes 15 seconds."""
+    """Return an SVG of the output of `tenios call`, which takes 15 seconds."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("TENIOS_")
     }
@@ -92,7 +92,7 @@ def call() -> str:
     console.print(f"[bold]$ tenios call '{NUMBER}' --simulator[/]")
     console.print(ran.stdout, end="", highlight=False)
     picture = console.export_svg(title="tenios")
-    # Rich loads its font from another host; without it the picture needs no network.
+    # Without its font, which Rich loads from another host, the picture needs no network.
     return re.sub(r"@font-face\s*\{.*?\}\s*", "", picture, flags=re.DOTALL)
 
 

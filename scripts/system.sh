@@ -1,6 +1,5 @@
 #!/bin/sh
-# Install what the tests need and the system does not have, on Debian and Ubuntu. Uses sudo unless it
-# is run as root.
+# Install the missing packages for the tests, on Debian and Ubuntu. Uses sudo unless run as root.
 set -eu
 PATH=$PATH:/usr/sbin # where Debian has pgbouncer
 
@@ -23,17 +22,17 @@ php -m 2>/dev/null | grep -qx curl || missing="$missing php-cli php-curl"
 if [ -z "$missing" ]; then
     exit
 elif ! has apt-get; then
-    echo "There is no apt-get. Install these in another way:$missing" >&2
+    echo "apt-get not found. Install these packages in another way:$missing" >&2
     exit 1
 elif [ "$(id -u)" = 0 ]; then
     sudo=
 elif has sudo; then
     sudo=sudo
 else
-    echo "There is no sudo. Run this as root: apt-get install$missing" >&2
+    echo "sudo not found. Run as root: apt-get install$missing" >&2
     exit 1
 fi
 echo "Installing$missing."
 $sudo apt-get update -qq
-# shellcheck disable=SC2086 # the packages are words
+# shellcheck disable=SC2086 # word splitting is intended
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing

@@ -84,7 +84,7 @@ def test_check_notices_a_change_of_the_async_client(
     assert checked.returncode == 1
     assert (
         checked.stdout
-        == 'tenios_ext/_sync_client.py is out of date; run "make generate" and commit the result.\n'
+        == 'tenios_ext/_sync_client.py is out of date. Run "make generate" and commit the result.\n'
     )
     assert (copy / TARGET).read_text() == target, "--check changes nothing"
     assert run(copy).returncode == 0
@@ -139,7 +139,7 @@ def test_parts_marked_async_only_do_not_reach_the_sync_client() -> None:
 @pytest.mark.parametrize("leftover", ["async_only_helper()", "asyncio.sleep(1)", "set_async()"])
 def test_what_cannot_be_translated_is_an_error(leftover: str) -> None:
     source = (ROOT / SOURCE).read_text()
-    with pytest.raises(ValueError, match="is left in the twin"):
+    with pytest.raises(ValueError, match="remains in the sync twin"):
         to_sync(f"{source}\n{leftover}\n")
 
 
@@ -153,5 +153,5 @@ def test_mark_that_matches_nothing_is_an_error(mark: str) -> None:
 
 def test_replacement_that_finds_nothing_is_an_error(copy: Path) -> None:
     edit(copy / SOURCE, "share it between tasks", "share it among tasks")
-    with pytest.raises(ValueError, match=r"share it between tasks.* is not found in "):
+    with pytest.raises(ValueError, match=r"share it between tasks.* matches nothing in "):
         generate_sync.all_sync(copy / SOURCE.parent)

@@ -27,4 +27,4 @@ def test_help_fits_on_a_screen() -> None:
 def test_unknown_suite_is_refused_with_those_that_exist() -> None:
     ran = make("--dry-run", "test", "SUITE=clint", "READY=", "NODE_READY=")
     assert ran.returncode != 0
-    assert "There is no suite clint, but contract, clients, chaos and mutants" in ran.stderr
+    assert "Unknown suite clint. Use contract, clients, chaos or mutants" in ran.stderr
