@@ -1,9 +1,7 @@
 """
-The example clients in other languages: built from the contract, then run against the vectors, the
-simulator and Prism.
-
-``make clients`` runs these tests, which need Node.js, Go, a JDK with Maven, and PHP. ``make test``
-does not.
+The example clients in other languages: built from the contract and run against the vectors, the
+simulator and Prism. ``make clients`` runs these tests, which need Node.js, Go, a JDK with Maven,
+and PHP.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 
     from tenios_simulator import Server
 
-# As it was before a fixture removed the proxies, which building may need to download packages.
+# Before a fixture removes the proxies, which may be needed to download packages.
 ENVIRONMENT = dict(os.environ)
 SETTINGS = {
     "TENIOS_ACCESS_KEY": ACCESS_KEY,
@@ -42,7 +40,7 @@ SETTINGS = {
 STARTED = respond("200 OK", {"id": 10})
 ENDED = respond("200 OK", {"status": "DISCONNECTED"})
 
-# A program that runs for a moment only needs no optimizing compiler, and its classes can be kept.
+# Short-lived programs need no optimizing compiler, and their classes can be kept.
 ARCHIVE = "target/callback.jsa"
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", f"-XX:SharedArchiveFile={ARCHIVE}")
 
@@ -53,7 +51,7 @@ class ExampleClient(NamedTuple):
 
     Attributes:
         name: The name of its folder.
-        tools: The programs that building it needs.
+        tools: The programs that are needed to build it.
         command: The command that runs it, in its folder.
     """
 
@@ -63,11 +61,10 @@ class ExampleClient(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        """The folder with its source."""
         return ROOT / "clients" / self.name
 
     def build(self) -> None:
-        """Build it, unless it is up to date."""
+        """Build it unless it is up to date."""
         with (self.folder / "Makefile").open() as makefile:
             # Other test processes wait here until it has been built.
             fcntl.flock(makefile, fcntl.LOCK_EX)
@@ -80,7 +77,7 @@ class ExampleClient(NamedTuple):
                 self._archive_classes()
 
     def _archive_classes(self) -> None:
-        """Keep the classes that a call loads, unless this build's are kept already."""
+        """Keep the classes that a call loads, unless those of this build are kept."""
         archive, jar = self.folder / ARCHIVE, self.folder / "target/callback.jar"
         if archive.exists() and archive.stat().st_mtime > jar.stat().st_mtime:
             return
@@ -103,8 +100,8 @@ class ExampleClient(NamedTuple):
 
     def call(self, url: str, *arguments: str, key: str = ACCESS_KEY, **variables: str) -> list[str]:
         """
-        Run it and return the lines it printed. Fail if its exit code disagrees with the last one,
-        or if it shows *key*.
+        Run it and return its output lines. Fail if its exit code does not match the last line, or
+        if it shows *key*.
         """
         settings = {**SETTINGS, "TENIOS_BASE_URL": url, "TENIOS_ACCESS_KEY": key}
         ran = subprocess.run(
@@ -116,7 +113,7 @@ class ExampleClient(NamedTuple):
             check=False,
             timeout=60,
         )
-        # Not even its beginning, which a JSON parser's error may quote.
+        # Nor its beginning, which a JSON parser's error may quote.
         assert key[:8] not in ran.stdout + ran.stderr
         lines = ran.stdout.splitlines()
         assert lines, ran.stderr
@@ -135,8 +132,7 @@ CLIENTS = [
 @pytest.fixture(scope="module", params=CLIENTS, ids=lambda client: client.name)
 def client(request: pytest.FixtureRequest) -> ExampleClient:
     """
-    Return a client that has been built. If a tool is missing, its tests are skipped, but fail in
-    CI.
+    Return a client that has been built. If a tool is missing, its tests are skipped, or fail in CI.
     """
     client: ExampleClient = request.param
     missing = [tool for tool in client.tools if shutil.which(tool) is None]
@@ -152,7 +148,7 @@ def client(request: pytest.FixtureRequest) -> ExampleClient:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """Serve a simulator that is 200 times as fast as real time."""
+    """A served simulator, 200 times faster than real time."""
     simulator = Simulator(clock=ScaledClock(200), accounts={ACCESS_KEY: [CALLBACK_CONFIG_ID]})
     with serving(simulator) as server:
         yield server
@@ -160,7 +156,7 @@ def server() -> Iterator[Server]:
 
 @pytest.mark.parametrize("group", groups(vectors()), ids=lambda group: group[0].name)
 def test_client_conforms_to_vectors(client: ExampleClient, group: list[Vector]) -> None:
-    """Each group of vectors is run by one process. The first of a group names it."""
+    """One process runs each group of vectors, which is named after the first."""
     checked = check(client.command, group, cwd=str(client.folder))
     assert {vector.name: problems for vector, problems in checked if problems} == {}
 
@@ -195,10 +191,7 @@ def test_client_reports_wrong_key_as_rejected(client: ExampleClient, server: Ser
 def test_client_polls_large_id_exactly_or_not_at_all(
     client: ExampleClient, callback_id: int
 ) -> None:
-    """
-    JavaScript would round these ids. The TypeScript client must not poll another callback instead.
-    The others can.
-    """
+    """JavaScript would round these ids, so the TypeScript client must not poll them."""
     with FaultServer(in_turn(respond("200 OK", {"id": callback_id}), ENDED)) as server:
         outcome = client.call(server.url, NUMBER)[-1]
     polled = [json.loads(body)["id"] for body in server.bodies[1:]]
@@ -246,7 +239,7 @@ def test_client_ignores_invalid_retry_after(client: ExampleClient, retry_after: 
 
 @pytest.fixture(scope="module")
 def prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prism]:
-    """A server that responds with the first example, and whose callbacks end at the first poll."""
+    """A server that responds with the first example. Its callbacks end at the first poll."""
     contract = (ROOT / "openapi.yaml").read_text()
     ended = contract.replace(
         "                status: REQUESTED\n", "                status: DISCONNECTED\n", 1

@@ -1,4 +1,4 @@
-"""The PHP client in a web server: only its class is loaded, and nobody is called by that."""
+"""The PHP client in a web server, which loads only its class and starts no call."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _php() -> None:
 
 @contextmanager
 def web_server(folder: Path, url: str) -> Iterator[str]:
-    """Run PHP's own web server and yield its address."""
+    """Run PHP's web server and yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     environment = {**os.environ, "TENIOS_BASE_URL": url, "TENIOS_ACCESS_KEY": "KEY"}

@@ -1,8 +1,6 @@
 """
-The vectors fail clients that are wrong.
-
-Each wrong client is the PHP client with a change of a line or two. ``make clients`` runs these
-tests, which need PHP.
+The vectors fail incorrect clients, each of which is the PHP client with a small change. ``make
+clients`` runs these tests, which need PHP.
 """
 
 from __future__ import annotations
@@ -619,7 +617,8 @@ WRONG_CLIENTS: list[tuple[str, dict[str, str], str]] = [
 @pytest.fixture(autouse=True)
 def _php(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Skip the tests if PHP is missing, but fail in CI. A right client needs less than this limit.
+    Skip the tests, or fail them in CI, if PHP is missing. A correct client needs less than this
+    limit.
     """
     if shutil.which("php") is None:
         text = "The wrong clients cannot be run without php. Install it first: make system."
@@ -628,7 +627,7 @@ def _php(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(folder: Path, changes: dict[str, str]) -> Path:
-    """Write the client with changes, and return its program."""
+    """Write the changed client and return its program."""
     (folder / "src").mkdir(parents=True)
     for before in changes:
         assert any(before in text for text in CLIENT.values()), before
@@ -650,7 +649,7 @@ def problems(program: Path, vector: Vector) -> list[str]:
 
 
 def test_wrong_clients_are_noticed(tmp_path: Path) -> None:
-    """At the same time, since some of them poll until the limit."""
+    """Concurrently, because some of them poll until the limit."""
 
     def trouble(number: int) -> str:
         name, changes, noticed_by = WRONG_CLIENTS[number]
@@ -704,7 +703,7 @@ def test_runner_says_what_fails(
 def test_runner_ends_its_program_and_what_that_started_if_it_is_ended(
     ending: signal.Signals, tmp_path: Path
 ) -> None:
-    """Each process holds the pipe open, so it is at its end once all of them are gone."""
+    """Each process holds the pipe open, so the pipe ends when all have ended."""
     os.mkfifo(tmp_path / "pipe")
     script = f"exec 3>{tmp_path}/pipe; echo $$ >&3; sleep 600 & sleep 600"
     command = [sys.executable, "-I", str(RUNNER), "--only", "409", "--", "sh", "-c", script]

@@ -1,4 +1,4 @@
-"""Our client conforms to the vectors, and the vectors keep the contract."""
+"""This package's client passes the vectors, and the vectors follow the contract."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def test_client_conforms_to_vector(mode: str, vector: Vector) -> None:
 
 
 def test_client_conforms_to_vectors_of_a_server_that_stalls() -> None:
-    """At the same time, since each client waits until it gives up."""
+    """Concurrently, because each client waits until it gives up."""
     stalling = [(mode, vector) for vector in vectors() if vector.stalls for mode in MODES]
     assert stalling
-    # The limit for a whole request is the time to connect, several times, and twice the timeout.
+    # The limit for a whole request allows several connection attempts and twice the timeout.
     with (
         mock.patch("tenios_ext._attempt.CONNECT_TIMEOUT", 0.1),
         ThreadPoolExecutor(len(stalling)) as pool,
@@ -61,7 +61,6 @@ def test_client_conforms_to_vectors_of_a_server_that_stalls() -> None:
 
 
 def check(mode: str, vector: Vector, **limits: float) -> None:
-    """Fail if our client does not conform to a vector."""
     with VectorServer(vector.exchanges) as server:
         reported = run_vector(mode, server.url, vector, **limits)
     expects, exchanges = expectations(vector, [outcome for outcome, _ in reported])

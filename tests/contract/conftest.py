@@ -1,5 +1,3 @@
-"""Fixtures: the parsed contract, and Prism as a mock server."""
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The files that are made from the contract, and from contracts that do not exist yet."""
+"""The files that are derived from the contract, and from possible future contracts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 artefacts = runpy.run_path(str(ROOT / "scripts/artefacts.py"))["artefacts"]
 WORKFLOW = (ROOT / "callback.arazzo.yaml").read_text(encoding="utf-8")
 OPENAPI = ("openapi.json", "openapi-3.0.json")
-#: An operation of another kind: an inline body and response, no example, link or default response,
-#: and another operation on its path.
+#: A different operation: inline body and response, no example, link or default response, and
+#: another operation on its path.
 MAKECALL: dict[str, Any] = {
     "summary": "Start a call",
     "parameters": [{"name": "dry", "in": "query", "schema": {"type": "boolean"}}],
@@ -53,7 +53,7 @@ MAKECALL: dict[str, Any] = {
 
 
 def made_from(contract: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON files that are made from a contract, parsed."""
+    """Return the parsed JSON files that are derived from a contract."""
     files = artefacts(yaml.safe_dump(contract), WORKFLOW)
     return {name: json.loads(text) for name, text in files.items() if name.endswith(".json")}
 
@@ -92,7 +92,7 @@ def test_another_operation_is_in_each_file(contract: dict[str, Any]) -> None:
 
 
 def test_small_document_is_enough() -> None:
-    """It has no components, no licence and no summary."""
+    """Without components, licence and summary."""
     document = {
         "openapi": "3.1.0",
         "info": {"title": "Small", "version": "1"},
@@ -106,7 +106,7 @@ def test_small_document_is_enough() -> None:
 
 @pytest.fixture(params=["openapi.yaml", *OPENAPI])
 def file(request: pytest.FixtureRequest, contract: dict[str, Any], tmp_path: Path) -> Path:
-    """Each file that is shipped as a description of the API."""
+    """Each API description in the wheel."""
     path: Path = tmp_path / request.param
     document = contract if path.suffix == ".yaml" else made_from(contract)[path.name]
     path.write_text(json.dumps(document), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The modules for threads are written from those for asyncio by scripts/generate_sync.py."""
+"""scripts/generate_sync.py writes the sync modules from the async ones."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_what_cannot_be_translated_is_an_error(leftover: str) -> None:
 
 @pytest.mark.parametrize("mark", ["# async only: begin\n", "# async only: end\n", "#async only\n"])
 def test_mark_that_matches_nothing_is_an_error(mark: str) -> None:
-    """A part whose mark is misspelt or not closed would reach the sync client unnoticed."""
+    """Otherwise, async code with a misspelt or unclosed comment would reach the sync client."""
     source = (ROOT / SOURCE).read_text()
     with pytest.raises(ValueError, match="async only"):
         to_sync(f"{source}\nLEFT = 1  {mark}")

@@ -91,14 +91,14 @@ def test_every_field_has_a_description_and_an_example(contract: dict[str, Any]) 
 
 
 def resolved(contract: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
-    """Return an example, or the shared one that it refers to."""
+    """Return an example or the shared one that it refers to."""
     name = example.get("$ref", "").rpartition("/")[2]
     target: dict[str, Any] = contract["components"]["examples"][name] if name else example
     return target
 
 
 def examples(contract: dict[str, Any], node: Any) -> list[tuple[Any, Any]]:
-    """Return each example in *node*, as a pair of its schema and its value."""
+    """Yield each example in *node* with its schema."""
     found: list[tuple[Any, Any]] = []
     if isinstance(node, dict):
         if "schema" in node and "examples" in node:
@@ -148,7 +148,7 @@ def test_no_example_is_written_twice(contract: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("file", ["openapi.yaml", "callback.arazzo.yaml"])
 def test_no_description_loses_its_paragraphs(file: str) -> None:
-    """A folded block scalar turns the blank line between two paragraphs into a line break."""
+    """A folded block scalar turns a blank line into a line break."""
     events = yaml.parse((ROOT / file).read_text())
     scalars = [each for each in events if isinstance(each, yaml.ScalarEvent)]
     assert [each.value for each in scalars if each.style == "|"]
@@ -209,7 +209,7 @@ def test_servers_are_the_default_base_url_of_the_client_and_of_the_simulator(
 def test_access_key_has_no_format_that_makes_clients_send_asterisks(
     contract: dict[str, Any],
 ) -> None:
-    """Clients with pydantic's SecretStr do, which generators use for the format password."""
+    """For the format password, generators use pydantic's SecretStr, which is sent as asterisks."""
     assert "format" not in schemas_of(contract)["AccessKey"]
     for name in ("InitCallbackRequest", "CallbackStatusRequest"):
         assert schemas_of(contract)[name]["properties"]["access_key"] == {

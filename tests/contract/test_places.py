@@ -1,7 +1,6 @@
 """
-A field, a status and an operation of the contract are in each place that has to know them.
-
-One failure names all places that are missing, so that nobody finds them one after another.
+Each field, status and operation of the contract is wherever it must be repeated. One failure names
+all missing places.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ CLIENTS = {
     "Go": "clients/go/main.go",
     "PHP": "clients/php/src/Tenios.php",
 }
-#: What Python calls a field that has another name in requests.
+#: The Python names of fields that have another name in requests.
 NAMES = {"callback_number": "number", "dtmf_key_to_trigger_customer_call": "dtmf_key"}
-#: What a whole client has once, and not each call: it comes from the environment of the command.
+#: The settings of a client, which the command reads from the environment.
 OF_THE_CLIENT = {"access_key", "callback_config_id"}
 #: The files that name each status.
 OF_STATUSES = (
@@ -59,7 +58,7 @@ def parameters(function: Callable[..., Any]) -> set[str]:
 
 
 def missing(contract: dict[str, Any]) -> Iterator[str]:
-    """Yield what is missing in which place, for each part of the contract."""
+    """Yield each part of the contract that is missing from a place, with the place."""
     schemas = contract["components"]["schemas"]
     vectors = "".join(path.read_text() for path in Path(ROOT / "conformance").glob("[!v]*.json"))
     for field in schemas["InitCallbackRequest"]["properties"]:

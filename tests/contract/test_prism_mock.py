@@ -32,7 +32,7 @@ MODELS: dict[str, Any] = {
 
 
 def resolved(node: dict[str, Any]) -> dict[str, Any]:
-    """Return *node*, or the target of its ``$ref``."""
+    """Return *node* or the target of its ``$ref``."""
     for name in node.get("$ref", "#/").removeprefix("#/").split("/") if "$ref" in node else ():
         node = node[name] if name in node else CONTRACT[name]
     return node
@@ -135,7 +135,7 @@ def test_generated_client_sends_exactly_the_example_request(
 
 
 def broken_requests() -> Iterator[Any]:
-    """Yield requests that each break the contract in one way."""
+    """Yield requests that each violate the contract in one way."""
     init, status = (next(r for r in REQUESTS if r.path == path) for path in MODELS)
     for good in (init, status):
         for field in good.value:
@@ -217,7 +217,7 @@ def test_prism_accepts_what_schemathesis_generates_from_the_contract(
     prism: Prism, case: Any
 ) -> None:
     """
-    Every generated request gets a documented response: the contract does not contradict itself.
+    Every generated request gets a documented response, so the contract does not contradict itself.
     """
     if isinstance(case.body, dict) and case.body.get("id", 0) > _LARGEST_EXACT_INTEGER:
         case.body["id"] = 10

@@ -1,8 +1,7 @@
 """
-Prism as a validating proxy between the real client and the simulator: both keep the contract.
+Prism as a validating proxy between client and simulator: both follow the contract.
 
-Prism responds to a violation with an error of its own, which no test expects of a correct client,
-and logs it.
+Prism logs each violation, and responds with an error that no test expects of a correct client.
 """
 
 from __future__ import annotations
@@ -55,13 +54,13 @@ ACCOUNTS = {ACCESS_KEY: [CALLBACK_CONFIG_ID]}
 
 
 class ProxiedSimulator(NamedTuple):
-    """A simulator behind Prism. Clients use the simulator's clock."""
+    """A simulator behind Prism. Clients use its clock."""
 
     simulator: Simulator
     prism: Prism
 
     def call(self, mode: str, number: str, *, key: str = ACCESS_KEY, **options: Any) -> Outcome:
-        """Start a callback, wait for its end and return its outcome."""
+        """Start a callback and return its outcome."""
         settings: dict[str, Any] = {"base_url": self.prism.url, "clock": self.simulator.clock}
         if mode == "sync":
             with Tenios(key, CALLBACK_CONFIG_ID, **settings) as tenios:
@@ -77,7 +76,7 @@ class ProxiedSimulator(NamedTuple):
 
 
 class ProxiedServer(NamedTuple):
-    """A server for any vector behind Prism."""
+    """A server for any vector, behind Prism."""
 
     server: VectorServer
     prism: Prism
@@ -176,13 +175,9 @@ def test_client_conforms_to_vector_through_prism(
 
 
 class IncorrectSimulator(Simulator):
-    """
-    Responds to init requests with an id that is text, and to status requests with an undocumented
-    status.
-    """
+    """Responds with an id that is text, and with an undocumented status."""
 
     def handle_request(self, *arguments: Any, **options: Any) -> Response:
-        """Return a response that breaks the contract."""
         response = super().handle_request(*arguments, **options)
         return evolve(
             response, body={name: f"wrong {value}" for name, value in response.body.items()}

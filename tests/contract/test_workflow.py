@@ -53,7 +53,7 @@ STARTED, ENDED = respond("200 OK", {"id": 10}), respond("200 OK", {"status": "DI
 
 
 def redocly(folder: Path, *arguments: str) -> tuple[int, str]:
-    """Run the workflows in *folder*. Return the exit code and all that was printed."""
+    """Run the workflows in *folder*. Return the exit code and the output."""
     command = [REDOCLY, "respect", "--verbose", "--json-output", "log.json", *arguments]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return ran.returncode, ran.stdout + ran.stderr
@@ -62,10 +62,7 @@ def redocly(folder: Path, *arguments: str) -> tuple[int, str]:
 def write(
     folder: Path, name: str = "callback", *, server: str = SIMULATOR, number: str = NUMBER
 ) -> str:
-    """
-    Write the workflow with a shorter pause between polls, another default server and another
-    default number. Return the name of its file.
-    """
+    """Write the workflow with a shorter pause and other default values. Return the file's name."""
     changed = WORKFLOW
     for before, after in (
         ("retryAfter: 2", "retryAfter: 0.05"),
@@ -80,15 +77,15 @@ def write(
 
 class Ran(NamedTuple):
     """
-    What came of all the workflows, which a single process has run one after another.
+    The results of all workflows, which one process has run one after another.
 
     Attributes:
-        simulator: The simulator that those with a magic number called.
-        servers: The servers that the others called, by name.
-        live: The server that stands for the live service.
-        last: By name, the body of the last response.
-        passed: The names of those that succeeded.
-        output: All that was printed.
+        simulator: The simulator of the workflows with a magic number.
+        servers: The servers of the other workflows, by name.
+        live: The server in place of the live service.
+        last: The body of the last response, by name.
+        passed: The names of the workflows that succeeded.
+        output: The output of the process.
     """
 
     simulator: Simulator
@@ -99,7 +96,7 @@ class Ran(NamedTuple):
     output: str
 
     def init_requests(self, ending: str) -> int:
-        """Return how many init requests for a magic number have arrived."""
+        """Return the number of init requests for a magic number."""
         requests = [each for each in self.simulator.requests if each.operation == "init"]
         numbers = [each.body["callback_number"] for each in requests if each.body]
         return numbers.count(MAGIC + ending)
@@ -109,14 +106,14 @@ class Ran(NamedTuple):
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     folder = tmp_path_factory.mktemp("workflows")
     with ExitStack() as stack:
-        # As fast as the polls allow: between two of them, 5 seconds pass for the simulator.
+        # As fast as the polls allow: 5 simulated seconds pass between two of them.
         simulated = stack.enter_context(serving(Simulator(clock=ScaledClock(100))))
         faults = {name: in_turn(STARTED, others=refused) for name, refused in REFUSALS.items()}
         faults["again"] = in_turn(STARTED, respond_error("400 Bad Request"), ENDED, ENDED)
         servers = {name: stack.enter_context(FaultServer(fault)) for name, fault in faults.items()}
         live = stack.enter_context(FaultServer(drop))
-        # The live service is the first server of the contract. Here it is another one of this
-        # machine.
+        # The live service is the first server of the contract. Here, a server on this machine
+        # replaces it.
         assert SERVICE in CONTRACT
         (folder / "openapi.yaml").write_text(CONTRACT.replace(SERVICE, live.url), encoding="utf-8")
         files = [
@@ -174,7 +171,7 @@ def test_workflow_polls_again_after_another_400(ran: Ran) -> None:
 
 
 def test_workflow_fails_in_a_runner_that_does_not_repeat_a_step(ran: Ran) -> None:
-    """Such a runner goes on with the next step, as arazzo-runner 0.9 does."""
+    """Such a runner continues with the next step, as arazzo-runner 0.9 does."""
     assert "once" not in ran.passed
 
 

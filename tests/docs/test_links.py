@@ -1,4 +1,4 @@
-"""Links between documents, and from documents to files of the repository, resolve."""
+"""Links between documents, and from documents to files in the repository, resolve."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCUMENTS = [
 
 
 def anchors(document: Path) -> set[str]:
-    """Return the anchors that GitHub and MyST make of the headings."""
+    """Return the anchors that GitHub and MyST derive from the headings."""
     text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
     headings: list[str] = re.findall(r"^#+ (.*)", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,6 +1,6 @@
 """
-Every shell command in the documentation is run (in this process and in time that passes at once, if
-nothing else shares it), or compared with what exists if it would install something or not end.
+Every shell command in the docs is run, or checked if it would install something or not end.
+Commands run in this process with virtual time, unless another process shares their time.
 """
 
 from __future__ import annotations
@@ -40,11 +40,7 @@ CONNECTED_OR_CUSTOMER_FAILED = {0, 4}
 
 class Command(NamedTuple):
     """
-    A command in a document.
-
-    Attributes:
-        line: The command, without the prompt.
-        output: What the document shows below it; empty if it shows nothing.
+    A command in a document, without its prompt, and the output that the document shows, if any.
     """
 
     line: str
@@ -57,8 +53,8 @@ def commands(document: Path) -> list[Command]:
     return [Command(line.replace("\\\n", " "), output) for line, output in found]
 
 
-# Each once, with its output if a document shows that. The commands for curl and for campaigns are
-# run in order, below.
+# Each command once, with its output if a document shows it. Those for curl and campaigns are run
+# in order, below.
 COMMANDS = dict(
     sorted(
         command
@@ -79,7 +75,7 @@ def test_command_works_and_prints_what_is_shown(line: str, shown: str) -> None:
             assert name in {"tenios-callback", ".", WHEEL}
             assert {extra for extra in extras.split(",") if extra} <= set(EXTRAS)
         case ["python", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"] | ["pytest"]:
-            # The quick start's files are run by pytest in test_snippets.py, in this environment.
+            # test_snippets.py runs the quick start's files with pytest, in this environment.
             pass
         case ["export", variable]:
             assert variable.startswith("TENIOS_LEDGER=postgresql://")
@@ -100,7 +96,7 @@ def without_times(output: str) -> str:
 
 
 def served_lines() -> str:
-    """Return what ``tenios simulate`` prints, with the default port instead of a free one."""
+    """Return the output of ``tenios simulate`` with the default port instead of a free one."""
     command: list[Any] = [TENIOS, "simulate", "--port", "0"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -147,7 +143,7 @@ def test_commands_for_campaigns_work_and_print_what_is_shown(
 
 
 def test_commands_for_many_machines_share_the_campaign(tmp_path: Path) -> None:
-    """The hours that are shown are left out, because it may be night."""
+    """The opening hours in the docs are omitted, because it may be night."""
     customers_file(tmp_path)
     document = "docs/campaign-deployment.md"
     add, work = (shlex.split(command.line)[1:] for command in campaign_commands(document))

@@ -1,4 +1,4 @@
-"""The site and the man page, built as they are published: a warning is an error."""
+"""The site and the man page, built as they are published. A warning is an error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def commands(group: click.Group, name: str) -> dict[str, click.Command]:
-    """Return each command by the name that it is called by."""
+    """Return the commands by full name."""
     context = click.Context(group)
     found: dict[str, click.Command] = {}
     for each in group.list_commands(context):

@@ -1,7 +1,4 @@
-"""
-Every Python block in the documentation is run: against a simulator, or by pytest if it is a file to
-save.
-"""
+"""Every Python block in the docs is run: against a simulator, or by pytest if it is a file."""
 
 from __future__ import annotations
 
@@ -44,7 +41,7 @@ def python_blocks(document: Path) -> list[str]:
 
 
 def is_file(code: str) -> bool:
-    """Whether the first line of a block names the file to save it as."""
+    """Return whether the first line of a block is a file name."""
     return re.match(r"# \w+\.py\n", code) is not None
 
 
@@ -63,8 +60,8 @@ SNIPPETS = [
 @pytest.fixture
 def _simulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """
-    A running simulator, the environment that ``tenios simulate`` prints, and an empty folder for
-    databases. Time passes at once.
+    A running simulator in virtual time, the environment of ``tenios simulate``, and an empty folder
+    for databases.
     """
     monkeypatch.chdir(tmp_path)
     clock = VirtualClock()
@@ -97,7 +94,7 @@ def test_files_of_the_documents_pass_their_tests(tmp_path: Path) -> None:
     for name, code in files.items():
         (tmp_path / name).write_text(code)
     command: list[Any] = [Path(sys.executable).with_name("pytest"), "-p", "no:cacheprovider"]
-    command += ["-p", "no:schemathesis"]  # which takes longer to load than all the rest
+    command += ["-p", "no:schemathesis"]  # slower to load than everything else
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     count = "".join(files.values()).count("def test_")
     assert result.returncode == 0, result.stdout

@@ -1,4 +1,4 @@
-"""The tables in the documentation say what is in the code."""
+"""The tables in the docs match the code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def table(document: str, heading: str) -> list[list[str]]:
-    """Return the rows of the table whose head begins with *heading*."""
+    """Return the rows of the table whose header begins with *heading*."""
     _, found, rest = (ROOT / document).read_text().partition(f"| {heading}")
     assert found, f"{document} has no such table."
     lines = rest.partition("\n\n")[0].splitlines()[2:]
@@ -50,7 +50,7 @@ def table(document: str, heading: str) -> list[list[str]]:
 
 
 def code(cell: str) -> str:
-    """Return the first code span of a cell."""
+    """Return the first code span in a cell."""
     found = re.match(r"`([^`]+)`", cell)
     assert found, cell
     return found[1]

@@ -1,5 +1,3 @@
-"""A ledger for the example applications."""
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    """The URL of a ledger."""
     return f"sqlite:///{tmp_path}/callbacks.db"
 
 

@@ -24,10 +24,7 @@ P = ParamSpec("P")
 
 
 def in_event_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """
-    Run a test that is a coroutine function, in another thread: Playwright's event loop is running
-    in this one.
-    """
+    """Run a coroutine test in another thread, because Playwright's event loop runs in this one."""
 
     @wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -39,7 +36,7 @@ def in_event_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
 
 @asynccontextmanager
 async def fastapi_visitor(tenios: AsyncTenios, ledger: Ledger) -> AsyncIterator[httpx.AsyncClient]:
-    """A visitor of the FastAPI example, without a browser."""
+    """A visitor of the FastAPI example without a browser."""
     transport = httpx.ASGITransport(load("fastapi").create_app(tenios, ledger))
     async with tenios, httpx.AsyncClient(transport=transport, base_url="http://example") as web:
         yield web
@@ -117,7 +114,9 @@ async def test_accepts_the_same_form_with_a_corrected_number(ledger: Ledger) -> 
 
 @in_event_loop
 async def test_calls_one_number_per_form(ledger: Ledger) -> None:
-    """After a refusal, too: another request with the refused number may still be on its way."""
+    """
+    Even after a rejection, because another request with the rejected number may be in progress.
+    """
     simulator = Simulator()
     simulator.inject(faults.HttpError(429), on="init")
     async with fastapi_visitor(simulator.async_client(ledger=ledger), ledger) as web:

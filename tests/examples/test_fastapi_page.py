@@ -1,4 +1,4 @@
-"""The page of the FastAPI example in a browser, on the simulator."""
+"""The page of the FastAPI example in a browser."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def simulator() -> Simulator:
-    """A simulator whose time passes a hundred times as fast."""
+    """A simulator that is a hundred times faster than real time."""
     return Simulator(clock=ScaledClock(100))
 
 
 @pytest.fixture
 def address(simulator: Simulator, ledger: Ledger) -> Iterator[str]:
-    """The address of the FastAPI example, which calls the simulator."""
+    """The address of the FastAPI example on the simulator."""
     app = load("fastapi").create_app(simulator.async_client(ledger=ledger), ledger)
     config = uvicorn.Config(app, port=0, log_level="warning")
     server = uvicorn.Server(config)
@@ -65,9 +65,9 @@ def request_call(page: Page, number: str) -> None:
 def test_page_shows_the_progress_of_the_call(
     page: Page, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """Also takes the screenshot for the documents; see ``make pictures``."""
+    """Also takes the screenshot for the docs; see ``make pictures``."""
     progress = page.get_by_role("status")
-    request_call(page, "030 23125 300")  # the magic number whose phones are controlled by hand
+    request_call(page, "030 23125 300")  # the magic number of the manual scenario
     expect(progress).to_have_text("We are calling one of our agents.")
     expect(page.get_by_role("button")).to_be_disabled()
     [callback] = simulator.callbacks

@@ -1,4 +1,4 @@
-"""Two worker processes of each example that share a ledger."""
+"""Two worker processes of each example with one ledger."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def worker(example: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
-    """Wait until an example listens, and return its address."""
+    """Return the address of an example once it listens."""
     assert process.stderr is not None
     for line in process.stderr:
         if found := re.search(r"running on (http://127\.0\.0\.1:\d+)", line, re.IGNORECASE):
@@ -44,7 +44,7 @@ def address_of(process: subprocess.Popen[str]) -> str:
 
 
 def held(fault: Fault) -> tuple[Fault, threading.Event, threading.Event]:
-    """Return a fault that waits, an event that tells that it does, and one that ends the wait."""
+    """Return a fault that waits, an event that it sets, and an event that ends the wait."""
     arrived, go_on = threading.Event(), threading.Event()
 
     def hold(connection: Connection) -> None:
@@ -57,7 +57,7 @@ def held(fault: Fault) -> tuple[Fault, threading.Event, threading.Event]:
 
 @pytest.mark.parametrize("example", ["fastapi", "flask", "django"])
 def test_two_workers_start_one_callback_for_a_form(example: str, url: str) -> None:
-    """Both receive the form at once, and again afterwards."""
+    """Both receive the form at the same time, and again later."""
 
     def send(address: str, page: httpx.Response) -> httpx.Response:
         data = {**hidden_fields(page.text), "number": "030 23125 100"}

@@ -1,5 +1,3 @@
-"""``make`` tells what it can do, on one screen."""
-
 from __future__ import annotations
 
 import subprocess

@@ -1,4 +1,4 @@
-"""The wheel, installed into empty environments."""
+"""The wheel in empty environments."""
 
 from __future__ import annotations
 
@@ -52,15 +52,12 @@ def install(wheel: Path, environment: Path, extras: str = "", constraints: Path 
 
 
 def add(wheel: Path, environment: Path, extras: str, constraints: Path = LOCK) -> None:
-    """Install the wheel with extras into an environment."""
     command: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", environment]
     subprocess.run([*command, "--constraint", constraints, f"{wheel}{extras}"], check=True)
 
 
 def oldest_versions(wheel: Path) -> str:
-    """
-    Return constraints for the oldest version of each dependency that the wheel's metadata allows.
-    """
+    """Return constraints for the oldest dependencies that the wheel's metadata allows."""
     with zipfile.ZipFile(wheel) as archive:
         [metadata] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         lines = archive.read(metadata).decode()

@@ -30,7 +30,6 @@ NUMBER = "+49 221 4710123"
 
 
 def main() -> None:
-    """Try everything. Fails with a traceback or an exit code."""
     packages = [tenios_campaign, tenios_cli, tenios_client, tenios_ext, tenios_simulator]
     assert all("site-packages" in (package.__file__ or "") for package in packages)
     with Simulator().client() as tenios:
@@ -49,16 +48,13 @@ def main() -> None:
 
 
 async def watch_a_callback() -> None:
-    """Watch a callback with the asyncio client, in virtual time."""
     async with Simulator(scenario=Scenario.customer_no_answer()).async_client() as tenios:
         callback = await tenios.start_callback(NUMBER)
         assert (await callback.wait()).failed_party == "customer"
 
 
 def start_once_per_key(url: str) -> None:
-    """
-    Start one callback with two calls, look at it with the command, and load PostgreSQL's driver.
-    """
+    """Start one callback with two calls, show it with the command, and load PostgreSQL's driver."""
     simulator = Simulator()
     with Ledger(url) as ledger, simulator.client(ledger=ledger) as tenios:
         started = [tenios.start_callback(NUMBER, key="order-4711").id for _ in range(2)]
@@ -88,7 +84,7 @@ def serving(simulator: Simulator) -> Iterator[str]:
 
 
 def fetch_pages(address: str) -> None:
-    """Fetch the files that the wheel must contain, and make both validators refuse something."""
+    """Fetch the files that the wheel must contain, and send invalid requests to both validators."""
     for path in ("/", "/_simulator/console.js", "/_simulator/openapi.json", "/_simulator/contract"):
         assert httpx.get(address + path).is_success, path
     assert (
@@ -110,7 +106,6 @@ def run_command(*arguments: str) -> None:
 
 
 async def call_over_aiohttp(address: str) -> None:
-    """Wait for a callback over aiohttp's connections."""
     async with AsyncTenios(
         ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=address, aiohttp=True
     ) as tenios:
@@ -119,7 +114,6 @@ async def call_over_aiohttp(address: str) -> None:
 
 
 async def run_a_campaign() -> None:
-    """Call two customers back, with a ledger in this folder."""
     simulator = Simulator()
     with Ledger("sqlite:///campaign.db") as ledger:
         campaign = Campaign(ledger, clock=simulator.clock)

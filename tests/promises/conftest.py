@@ -1,5 +1,3 @@
-"""Tests with a key and without one."""
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -14,9 +12,6 @@ if TYPE_CHECKING:
 def with_and_without_key(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """
-    Run a test twice: what it proves of a call holds for one with a key and a ledger, too. See
-    ``clients.new_key``.
-    """
+    """Run a test without and with a key and a ledger; see ``clients.new_key``."""
     if request.param == "with a key":
         monkeypatch.setenv("TENIOS_LEDGER", f"sqlite:///{tmp_path}/callbacks.db")

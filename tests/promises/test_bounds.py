@@ -1,4 +1,4 @@
-"""Nothing a server sends costs unbounded memory or time, or an error that is not documented."""
+"""No response costs unbounded memory or time, or raises an undocumented error."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def test_compressed_response_within_the_limit_is_read(
     mode: str, encoding: str, compress: Callable[[bytes], bytes]
 ) -> None:
     """
-    It was not asked for, but some proxies compress all the same, and an id that can be read must
-    not be lost.
+    The client does not request compression, but some proxies compress anyway, and a readable id
+    must not be lost.
     """
     response = respond_raw("200 OK", compress(b'{"id": 10}'), f"Content-Encoding: {encoding}")
     with FaultServer(response) as server:
@@ -105,8 +105,8 @@ LENGTH = b"Content-Length: %d\r\n\r\n" % len(BODY)
 
 def slowly(first: bytes, repeated: bytes, last: bytes) -> Callable[[Connection], bool]:
     """
-    Return a function that sends one part of a response again and again for 20 seconds, then the
-    rest, and returns whether the client waited for that.
+    Return a function that sends one part of a response for 20 seconds, then the rest, and returns
+    whether the client waited.
     """
 
     def send(connection: Connection) -> bool:
@@ -135,7 +135,7 @@ SLOW = [
 
 
 def with_each_slow_server(call: Callable[[str], None]) -> None:
-    """Make a call to a server of each kind, all at once."""
+    """Make a call to a server of each kind, all at the same time."""
 
     def call_one(slow: Callable[[Connection], bool]) -> None:
         waited: list[bool] = []
@@ -151,7 +151,7 @@ def with_each_slow_server(call: Callable[[str], None]) -> None:
 def test_proxy_that_does_not_finish_connecting_is_limited_like_a_connection(
     mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long a response may take."""
+    """Regardless of the timeout for a response."""
     waited: list[bool] = []
     dripping = slowly(HEAD, b"X-Header: value\r\n", b"\r\n")
     shorten_limits(monkeypatch)
@@ -180,7 +180,7 @@ def test_whole_exchange_is_limited(mode: str, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("mode", MODES)
 def test_limit_of_wait_holds_against_a_slow_server(mode: str) -> None:
-    """The client's own limit is an hour here, so that only the limit of wait can end this test."""
+    """The client's timeout is an hour, so only the limit of wait can end this test."""
     settings: dict[str, Any] = {"timeout": 3600}
 
     async def wait_async(url: str) -> None:
@@ -230,7 +230,7 @@ RETRY_AFTER = [
 ]
 
 
-# The HTTP libraries refuse the last one, each in its own way.
+# Each HTTP library refuses the last one with a different error.
 @pytest.mark.parametrize(
     ("mode", "retry_after"),
     [*(("sync", each) for each in RETRY_AFTER), ("async", "\x01"), ("aiohttp", "\x01")],
@@ -311,7 +311,10 @@ def test_reason_phrase_and_protocol_errors_are_bounded_and_printable(mode: str) 
 
 
 def test_error_that_cannot_be_shown_is_still_a_documented_one() -> None:
-    """Nothing may escape from making an error: the caller would not know whether phones ring."""
+    """
+    Creating an error must not raise another one, because the caller would not know whether phones
+    ring.
+    """
 
     class BrokenError(Exception):
         __module__ = "httpx"
@@ -327,7 +330,7 @@ def test_error_that_cannot_be_shown_is_still_a_documented_one() -> None:
 
 
 def test_one_callback_with_a_strange_response_does_not_end_the_others() -> None:
-    """Many callbacks are watched by one loop, so one response must not break it."""
+    """One loop watches many callbacks."""
     strange = httpx.Response(
         429, headers={"Retry-After": RETRY_AFTER[0], "Date": "Mon, 01 Jan 2024 00:00:00 GMT"}
     )
@@ -351,7 +354,7 @@ def test_one_callback_with_a_strange_response_does_not_end_the_others() -> None:
 
 @pytest.mark.parametrize("seconds", [1e10, float("inf")])
 def test_long_poll_interval_does_not_break_the_clock(seconds: float) -> None:
-    """time.sleep refuses both, so the limit of the caller has to come first."""
+    """time.sleep refuses both, so the caller's limit must apply first."""
     with FaultServer(respond("200 OK", {"status": "CALLING_A"})) as server:
         with (
             Tenios(base_url=server.url, poll_interval=lambda *_: seconds) as tenios,
@@ -375,14 +378,12 @@ def test_number_of_digits_in_an_id_is_bounded() -> None:
 
 
 class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body of a caller's transport that goes on for seconds without a byte."""
+    """A body of a custom transport that yields nothing for seconds."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield nothing, many times."""
         return itertools.repeat(b"", 100_000_000)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield nothing, many times."""
         for chunk in self:
             yield chunk
 

@@ -1,6 +1,4 @@
-"""
-Limits and histories, whatever the clocks of the machines show and however long the caller takes.
-"""
+"""Limits and histories do not depend on wrong clocks or slow callers."""
 
 from __future__ import annotations
 
@@ -30,11 +28,9 @@ class WrongClock(VirtualClock):
         self.wall_offset = 0.0
 
     def now(self) -> float:
-        """Return the wall time."""
         return super().now() + self.wall_offset
 
     def monotonic(self) -> float:
-        """Return the time that nobody can set."""
         return super().now()
 
 
@@ -85,7 +81,7 @@ def test_limits_of_a_plausible_handle_begin_at_its_start(mode: str) -> None:
 
 @pytest.mark.parametrize("jump", [-DAY, DAY])
 def test_clock_that_is_set_while_a_callback_is_watched_changes_nothing(jump: float) -> None:
-    """Waiting goes by a monotonic clock, and the history stays in order."""
+    """Waiting uses a monotonic clock, and the history stays in order."""
     clock = WrongClock()
     script = Script(["CALLING_A", "CALLING_B", "CONNECTED", "DISCONNECTED"])
     script.clock = clock
@@ -99,7 +95,10 @@ def test_clock_that_is_set_while_a_callback_is_watched_changes_nothing(jump: flo
 
 
 def test_start_is_recorded_by_the_clock_as_it_is_now() -> None:
-    """Not as it was when the program began: the machine may have slept, or its clock been set."""
+    """
+    Not as it was when the program started: the machine may have slept, or its clock may have been
+    set.
+    """
     clock = WrongClock()
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"id": 10}))
     with Tenios("KEY", CONFIG_ID, transport=transport, clock=clock) as tenios:
@@ -110,8 +109,8 @@ def test_start_is_recorded_by_the_clock_as_it_is_now() -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_caller_that_takes_long_over_a_status_gets_the_next_one(mode: str) -> None:
     """
-    The call was answered after 20 seconds, so the limit of 300 has not passed, whatever the caller
-    does meanwhile.
+    The call was answered after 20 seconds, so the limit of 300 has not passed, regardless of the
+    caller.
     """
     simulator = Simulator(
         scenario=Scenario.answered(agent_after=5, customer_after=10, talking=1000)

@@ -1,6 +1,4 @@
-"""
-Settings as deployments have them: mounted secrets, and a simulator in a neighbouring container.
-"""
+"""Settings of deployments: mounted secrets, and a simulator in another container."""
 
 from __future__ import annotations
 
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 
 
 def sent_key() -> object:
-    """Return the access key that a client sends."""
     server = FakeTenios()
     start_callback("sync", transport=httpx.MockTransport(server))
     return server.bodies[0]["access_key"]
@@ -37,8 +34,8 @@ def test_access_key_file_is_read_however_it_is_mounted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, content: bytes
 ) -> None:
     """
-    Docker mounts secrets 0444, Kubernetes 0644 or 0440, as links; systemd 0440. Some begin with a
-    byte order mark.
+    Docker mounts secrets with mode 0444, Kubernetes with 0644 or 0440 as links, systemd with 0440.
+    Some begin with a byte order mark.
     """
     target = tmp_path / "..data" / "key"
     target.parent.mkdir()
@@ -96,7 +93,7 @@ def test_plain_http_is_never_allowed_to_tenios(host: str) -> None:
 def test_proxy_of_the_environment_is_not_used_for_plain_http(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It would get the access key unencrypted."""
+    """It would receive the access key unencrypted."""
     refuse_names(monkeypatch)
     with FaultServer(drop) as proxy:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):

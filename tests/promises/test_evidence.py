@@ -1,7 +1,4 @@
-"""
-NotSentError needs evidence that nothing was sent, and OutcomeUnknownError a request that may have
-left.
-"""
+"""NotSentError requires evidence that nothing was sent. Otherwise, the outcome is unknown."""
 
 from __future__ import annotations
 
@@ -41,7 +38,7 @@ if TYPE_CHECKING:
 
 
 STARTED = respond("200 OK", {"id": 10})
-#: What httpx raises, among others, if no connection was made.
+#: Errors that httpx may raise if no connection was made.
 CONNECT_ERRORS = [
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -83,7 +80,7 @@ def test_response_hook_that_raises_a_connect_error_makes_the_outcome_unknown(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_request_hook_that_raises_makes_the_outcome_unknown(mode: str) -> None:
-    """What a caller's hook has done before it raised is not known."""
+    """A hook may have sent the request before it raised the error."""
     hooks = {"request": [hook_that_raises(mode, httpx.ConnectError)]}
     with FaultServer(STARTED) as server, pytest.raises(OutcomeUnknownError) as raised:
         start_callback(mode, base_url=server.url, event_hooks=hooks)
@@ -103,9 +100,7 @@ def all_subclasses(cls: type[Exception]) -> set[type[Exception]]:
 def test_custom_transport_that_raises_makes_the_outcome_unknown(
     mode: str, kind: type[Exception]
 ) -> None:
-    """
-    A caller's transport may fail on its second hop, after the first has passed the request on.
-    """
+    """A custom transport may fail after it has forwarded the request."""
 
     def second_hop(_: httpx.Request) -> httpx.Response:
         raise kind("second hop")
@@ -132,7 +127,7 @@ def test_proxy_that_closes_before_the_tunnel_stands_means_not_sent(mode: str) ->
 def test_connection_that_is_lost_behind_the_tunnel_makes_the_outcome_unknown(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The CONNECT request is not the init request, which is sent through the tunnel afterwards."""
+    """The CONNECT request is not the init request, which is sent through the tunnel later."""
     import trustme  # only this test needs it
 
     authority = trustme.CA()
@@ -175,8 +170,8 @@ def test_async_client_in_trio_means_not_sent(*, aiohttp: bool) -> None:
 @pytest.mark.parametrize("aiohttp", [False, True])
 def test_closing_the_client_tells_each_call_that_is_under_way(*, aiohttp: bool) -> None:
     """
-    Aiohttp cancels the requests that wait for a connection, which must not look like a cancellation
-    by the caller.
+    Requests that wait for a connection are cancelled by aiohttp, which must not look like a
+    cancellation by the caller.
     """
     received = threading.Semaphore(0)
 
@@ -219,7 +214,7 @@ def test_http_status_is_set_only_if_a_response_was_seen(mode: str) -> None:
 def test_response_in_place_of_our_connections_is_not_taken_for_nothing_sent(
     status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with pytest-httpx, which replaces the method of httpx's transport that ours calls."""
+    """pytest-httpx replaces a method of httpx's transport in this way."""
     response = httpx.Response(status, json={})
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: response)
     with pytest.raises(OutcomeUnknownError) as raised:
@@ -298,11 +293,11 @@ def test_cancelled_init_request_has_a_note_and_the_client_stays_usable(mode: str
         assert server.received == {INIT: 2}
 
 
-# httpcore leaves the connection to such a proxy to the garbage collector.
+# httpcore does not close the connection to such a proxy.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_failed_connection_through_a_socks_proxy_is_not_sent(mode: str) -> None:
-    """Neither is what the proxy was asked for."""
+    """The same applies to the request to the proxy."""
 
     class Proxy(FaultServer):
         def _read_request(self, sock: Any) -> str | None:
@@ -355,7 +350,7 @@ def test_name_that_is_not_resolved_in_time_is_not_sent(
 
 
 def test_addresses_share_the_time_of_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that does not respond leaves time for the next, and all together take no longer."""
+    """An address that does not respond leaves time for the next one, within one timeout for all."""
     monkeypatch.setattr("tenios_ext._attempt.running_time", lambda: 100.0)
     assert share(105.0, 1) == 5.0
     assert share(105.0, 2) == 1.0

@@ -1,6 +1,6 @@
 """
-An exception of the program's own, such as a time limit of Celery's or rq's, is raised as it is, by
-whatever it was struck; what is known of the call is recorded first.
+The program's exceptions, such as time limits of Celery or rq, are raised unchanged wherever they
+occur, after the state of the call has been recorded.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
-    """As Celery and rq raise it in a signal handler."""
+    """Celery and rq raise it in a signal handler."""
 
 
 class OwnTimeoutError(TimeoutError):
-    """The same, of a kind that the HTTP libraries know."""
+    """The same, of a type that HTTP libraries catch."""
 
 
 LIMITS = [SoftTimeLimitExceeded, OwnTimeoutError, TimeoutError, ValueError]
@@ -37,7 +37,7 @@ LIMITS = [SoftTimeLimitExceeded, OwnTimeoutError, TimeoutError, ValueError]
 
 @pytest.fixture
 def alarm() -> Iterator[Any]:
-    """A function that lets a signal handler raise an exception in the main thread, now."""
+    """A function that raises an exception in the main thread now, from a signal handler."""
     raised: list[type[Exception]] = []
 
     def handler(*_: object) -> None:
@@ -53,7 +53,7 @@ def alarm() -> Iterator[Any]:
 
 
 def striking(strike: Any, kind: type[Exception]) -> Any:
-    """Return a fault that strikes while the client waits for a response."""
+    """Return a fault that raises the exception while the client waits for a response."""
 
     def fault(connection: Connection) -> None:
         strike(kind)
@@ -92,7 +92,7 @@ def test_limit_during_an_init_request_is_raised_with_a_note_and_recorded(
 
 
 def test_limit_that_is_raised_in_another_thread_ends_the_wait() -> None:
-    """As rq's timer raises it, on systems without SIGALRM."""
+    """As by rq's timer on systems without SIGALRM."""
     found: list[BaseException] = []
 
     def strike(kind: type[Exception]) -> None:
@@ -100,7 +100,7 @@ def test_limit_that_is_raised_in_another_thread_ends_the_wait() -> None:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(kind))
 
     def fault(connection: Connection) -> None:
-        strike(SoftTimeLimitExceeded)  # It strikes once the thread runs Python code again.
+        strike(SoftTimeLimitExceeded)  # raised when the thread runs Python code again
         respond("200 OK", {"status": "CALLING_A"})(connection)
 
     def wait() -> None:

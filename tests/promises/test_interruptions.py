@@ -1,6 +1,6 @@
 """
-Whatever ends a call of start_callback, at whatever line: after a byte has left, the ledger never
-says that nothing was placed, and the interruption carries a note.
+Whatever interrupts start_callback, at any line: after a byte has been sent, the ledger never
+records "not placed", and the interruption has a note.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[FaultServer]:
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    """Without waiting for the disk, since no power is cut here."""
+    """Does not wait for the disk, because the tests do not cut the power."""
     path = tmp_path_factory.mktemp("ledger") / "callbacks.db"
     with Ledger(f"sqlite:///{path}") as ledger:
         yield ledger
@@ -57,14 +57,16 @@ def wait_for_recording() -> None:
 
 
 class Interrupter:
-    """Raises KeyboardInterrupt when the n-th function of ours is entered in the main thread."""
+    """
+    Raises KeyboardInterrupt in the main thread, at the n-th call of a function of this package.
+    """
 
     def __init__(self, number: int) -> None:
         self.left = number
         self.where = ""
 
     def profile(self, frame: FrameType, event: str, _: object) -> None:
-        """What sys.setprofile calls."""
+        """The function for sys.setprofile."""
         if event != "call" or not frame.f_code.co_filename.startswith(OURS):
             return
         self.left -= 1
@@ -75,8 +77,8 @@ class Interrupter:
 
 def check(server: FaultServer, ledger: Ledger, key: str, error: BaseException | None) -> None:
     """
-    Check what the ledger and the caller know after an interruption, and that a call with the same
-    key sends no second request that could ring.
+    Check the ledger and the error after an interruption, and that a call with the same key sends no
+    second request.
     """
     wait_for_recording()
     entry = ledger.get(key)
@@ -96,7 +98,7 @@ def check(server: FaultServer, ledger: Ledger, key: str, error: BaseException | 
     server.received.clear()
 
 
-# An interruption may strike between making a socket and keeping it, which closes it all the same.
+# An interruption between creating and storing a socket leaves its closing to the collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_interruption_at_each_function_never_leads_to_a_second_call(
     server: FaultServer, ledger: Ledger
@@ -124,8 +126,8 @@ def test_interruption_at_each_function_never_leads_to_a_second_call(
 
 class Steps:
     """
-    Awaits a coroutine, and cancels the running task at its n-th step: ``before`` the loop waits for
-    something, ``after`` that has come, or at each step from ``then`` on.
+    Awaits a coroutine and cancels the task at its n-th step: ``before`` the loop waits, ``after``
+    an event, or from ``then`` on at each step.
     """
 
     def __init__(self, coroutine: Any, number: int, when: str) -> None:
@@ -162,7 +164,7 @@ class Steps:
 
 
 async def keep_error(steps: Steps, errors: list[BaseException]) -> None:
-    """Asyncio itself would raise another CancelledError, which has no notes."""
+    """Keep the error: asyncio would raise another CancelledError without the notes."""
     try:
         await steps
     except BaseException as error:
@@ -175,7 +177,7 @@ async def keep_error(steps: Steps, errors: list[BaseException]) -> None:
 def test_cancellation_at_each_step_never_leads_to_a_second_call(
     server: FaultServer, ledger: Ledger, *, aiohttp: bool, when: str
 ) -> None:
-    """Also while the application's own threads are all busy."""
+    """Even while all threads of the application are busy."""
     free = threading.Event()
 
     async def call(key: str, number: int) -> tuple[int, BaseException | None]:
@@ -198,6 +200,6 @@ def test_cancellation_at_each_step_never_leads_to_a_second_call(
         steps, error = asyncio.run(call(key, number))
         if steps < number:
             break
-        # None if the step has failed instead, as when the connection was lost.
+        # None if the step failed instead, for example because the connection was lost.
         check(server, ledger, key, error if isinstance(error, asyncio.CancelledError) else None)
     assert number > 4

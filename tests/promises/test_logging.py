@@ -1,4 +1,4 @@
-"""What is logged, and that nothing is printed unless the program has configured logging."""
+"""Log messages, which are printed only if the program has configured logging."""
 
 from __future__ import annotations
 
@@ -72,9 +72,7 @@ def test_start_that_was_not_confirmed_is_a_warning(
 
 
 def test_nothing_is_printed_unless_logging_is_configured() -> None:
-    """
-    Python prints warnings of libraries by default; a process of its own shows whether it does.
-    """
+    """By default, Python prints warnings of libraries, so this needs a separate process."""
     code = (
         "import httpx\n"
         "from tenios_ext import OutcomeUnknownError, Tenios\n"

@@ -35,12 +35,11 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Returns a status that names the callback, over connections that are kept."""
+    """Returns a status that contains the callback id, over kept-alive connections."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        """Respond."""
         document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         content = json.dumps({"status": f"OF_{document['id']}"}).encode()
         self.send_response(200)
@@ -81,10 +80,7 @@ async def wrong_statuses_async(tenios: AsyncTenios, callback_id: int) -> int:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize("mode", ["sync", "async", "aiohttp"])
 def test_forked_process_gets_its_own_statuses(mode: str, echo: str) -> None:
-    """
-    As under gunicorn --preload: a client that has polled before the fork is used in both processes
-    at once.
-    """
+    """As with gunicorn --preload: both processes use a client that polled before the fork."""
     if mode == "sync":
         with Tenios("KEY", CONFIG_ID, base_url=echo) as tenios:
             tenios.callback(1).status()
@@ -107,17 +103,17 @@ def test_forked_process_gets_its_own_statuses(mode: str, echo: str) -> None:
 
 
 def fork(work: object) -> int:
-    """Start a process that ends with the result of *work* as its exit code."""
+    """Start a process whose exit code is the result of *work*."""
     assert callable(work)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", DeprecationWarning
-        )  # Python 3.12 warns of threads, which is what is tried here.
+        )  # Python 3.12 warns of threads, which this test uses.
         child = os.fork()
     if child:
         return child
     try:
-        asyncio.events._set_running_loop(None)  # as os.fork's hook does from Python 3.12 on
+        asyncio.events._set_running_loop(None)  # as os.fork's hook does since Python 3.12
         os._exit(min(int(work()), 100))
     finally:
         os._exit(255)
@@ -128,8 +124,8 @@ def test_client_in_several_event_loops_leaves_nothing_open(
     *, aiohttp: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    Connections of a loop are closed with it: no "Unclosed client session", no ResourceWarning, no
-    memory that is kept.
+    A loop's connections are closed with it, without "Unclosed client session", a ResourceWarning or
+    a memory leak.
     """
     unraisable: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
@@ -205,10 +201,7 @@ def test_transport_of_the_caller_is_refused_in_a_second_event_loop() -> None:
 
 
 def test_threads_share_a_client() -> None:
-    """
-    The server closes each connection though it promises to keep it, so a connection that is used
-    again would fail.
-    """
+    """The server closes each connection despite keep-alive, so reusing one would fail."""
     with (
         FaultServer(STARTED) as server,
         Tenios(base_url=server.url) as tenios,

@@ -1,4 +1,4 @@
-"""Error reporters at their defaults never get to see the access key."""
+"""Error reporters with default settings never receive the access key."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-# Put together here, so that a traceback that quotes source lines does not quote it. Longer than
-# what rich shows of a str.
+# Joined, so that a traceback with source lines does not contain it. Longer than the part of a str
+# that rich shows.
 KEY = "CANARY" + str(47110815) + "-" * 120 + "END"
-#: What gives the key away, also in a truncated text.
+#: Parts of the key that reveal it, even in truncated text.
 TELLTALE = KEY[:14]
 ExcInfo = tuple[type[BaseException], BaseException, "TracebackType | None"]
 
@@ -107,7 +107,7 @@ REPORTERS: list[Callable[[ExcInfo], str]] = [
 
 
 def leaking(error: BaseException) -> list[Callable[[ExcInfo], str]]:
-    """Return the reporters that show the key when they are given *error*."""
+    """Return the reporters that show the key for *error*."""
     error_info = (type(error), error, error.__traceback__)
     return [report for report in REPORTERS if TELLTALE in report(error_info)]
 
@@ -119,7 +119,7 @@ def _no_handlers_of_rollbar() -> Iterator[None]:
 
 
 def key_from_settings() -> str:
-    """Return the key, as an application has it: in a variable of its own for a moment only."""
+    """Return the key, which is in no other variable."""
     return os.environ["TENIOS_ACCESS_KEY"]
 
 
@@ -154,8 +154,7 @@ def test_key_that_is_refused_does_not_leak(change: Callable[[str], Any]) -> None
 
 def logged(caplog: pytest.LogCaptureFixture) -> str:
     """
-    Return all log records, except those of httpcore, which shows the headers of responses at level
-    DEBUG.
+    Return all log records, except those of httpcore, which logs response headers at level DEBUG.
     """
     records = [record for record in caplog.records if not record.name.startswith("httpcore")]
     assert records
@@ -193,7 +192,7 @@ ECHOES = {
     "500": echo("500 Internal Server Error"),
     "text": respond_raw("200 OK", f"your key is {KEY}".encode(), "Content-Type: text/plain"),
 }
-#: The first three fail in the HTTP library, the others in what all modes share.
+#: The first three fail in the HTTP library, the others in shared code.
 ECHOES_BY_MODE = [
     pytest.param(mode, fault, id=f"{mode}-{name}")
     for number, (name, fault) in enumerate(ECHOES.items())
@@ -215,7 +214,7 @@ def test_failed_call_does_not_leak(mode: str, fault: Any, caplog: pytest.LogCapt
 
 @pytest.mark.parametrize(("mode", "fault"), ECHOES_BY_MODE)
 def test_failed_poll_does_not_leak(mode: str, fault: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """A status that is the key is neither reported nor logged."""
+    """A status that equals the key is neither reported nor logged."""
     caplog.set_level(logging.DEBUG)
     with FaultServer(fault) as server, pytest.raises(TeniosError) as raised:
         fetch_status(mode, base_url=server.url, clock=Script(["REQUESTED"]).clock)
@@ -260,7 +259,7 @@ def test_cancelled_call_does_not_leak(*, aiohttp: bool) -> None:
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_event_hooks_see_no_key(mode: str) -> None:
-    """The transport adds it after them."""
+    """The transport adds the key after them."""
     bodies: list[bytes] = []
 
     def hook(request: httpx.Request) -> None:
@@ -278,7 +277,7 @@ def test_event_hooks_see_no_key(mode: str) -> None:
 
 
 def test_reporters_can_find_a_key() -> None:
-    """The tests above can fail: a local variable of httpx's frames shows it."""
+    """This shows that the tests above can fail: a local variable in httpx contains the key."""
     with FaultServer(drop) as server, pytest.raises(httpx.HTTPError) as raised:
         httpx.post(server.url, json={"access_key": key_from_settings()}, trust_env=False)
     assert leaking(raised.value) == REPORTERS

@@ -1,8 +1,8 @@
 """
-The right person, at the expected price: each way into the library reads numbers alike.
+Every function reads numbers alike, so that the right person is called at the expected price.
 
-The table, ``tests/ext/numbers.csv``, has what spreadsheets, exports, forms and people write, with
-the number that it means, or a part of the reason for which it is refused.
+``tests/ext/numbers.csv`` contains numbers as spreadsheets, exports, forms and people write them,
+with the number or a part of the reason for the refusal.
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator
 
 
 class Row(NamedTuple):
-    """A row of the table."""
-
     input: str
     region: str | None
     expected: str
 
     @property
     def is_refused(self) -> bool:
-        """Whether *expected* is a reason."""
+        """Return whether *expected* is a reason."""
         return not self.expected.startswith("+")
 
 
@@ -50,7 +48,7 @@ REGIONS = sorted({row.region for row in ROWS}, key=str)
 
 
 def check(row: Row, found: str, failures: list[str]) -> None:
-    """Record it if *found*, a number or the message of a refusal, is not what is expected."""
+    """Record the row if *found*, a number or an error message, is not as expected."""
     is_right = row.expected in found if row.is_refused else row.expected == found
     if not is_right:
         failures.append(f"{row.input!r} ({row.region}): expected {row.expected}, got {found}")
@@ -100,7 +98,7 @@ def test_start_callback_reads_numbers_alike() -> None:
 
 def test_allowed_numbers_are_read_alike() -> None:
     failures: list[str] = []
-    for row in ROWS[::7]:  # Making a client takes longer than to read a number.
+    for row in ROWS[::7]:  # Creating a client is slower than reading a number.
         try:
             with client(httpx.Response, region=row.region, allowed_numbers=[row.input]) as tenios:
                 found = ", ".join(tenios.allowed_numbers or ())
@@ -120,7 +118,7 @@ def divided(file: CustomerFile) -> tuple[list[Customer], list[RowProblem]]:
 
 def test_campaign_files_are_read_alike(tmp_path: Path) -> None:
     failures: list[str] = []
-    # The quotation marks of a spreadsheet are not part of a cell, and an empty one is missing.
+    # A spreadsheet's quotation marks are not part of a cell, and an empty cell is a missing number.
     rows = [row for row in ROWS if row.input.strip() and row.input[0] not in "'="]
     for region in REGIONS:
         path = tmp_path / f"{region}.csv"

@@ -1,7 +1,4 @@
-"""
-The access key shows nowhere: not in errors, tracebacks with local variables, pickles, logs or
-recordings.
-"""
+"""The access key is not in errors, tracebacks with local variables, pickles, logs or recordings."""
 
 from __future__ import annotations
 
@@ -39,29 +36,26 @@ if TYPE_CHECKING:
 
     from support.faults import Connection, Fault
 
-# Backwards, so that a traceback that quotes source lines does not quote it.
+# Reversed, so that a traceback with source lines does not contain it.
 KEY = "P8mB4tJ9kV2wX7qZ"[::-1]
 #: Each part of the key that is long enough to recognise: reporters cut strings at either end.
 FRAGMENTS = [KEY[start : start + 6] for start in range(len(KEY) - 5)]
 
 
 def leaked(text: str) -> list[str]:
-    """Return the parts of the key that are in *text*."""
+    """Return the parts of the key in *text*."""
     return [fragment for fragment in FRAGMENTS if fragment in text]
 
 
 @pytest.fixture(autouse=True)
 def _key_and_logging(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Put the key into the environment, and record what any logger says."""
+    """Set the key in the environment, and record all log messages."""
     monkeypatch.setenv("TENIOS_ACCESS_KEY", KEY)
     caplog.set_level(logging.DEBUG)
 
 
 def logged(caplog: pytest.LogCaptureFixture, *, wire: bool = True) -> str:
-    """
-    Return all messages with all attributes of their records; with *wire*, also what httpcore logs
-    of the protocol.
-    """
+    """Return all messages with all attributes of their records; with *wire*, also httpcore's."""
     records = [
         record for record in caplog.records if wire or not record.name.startswith("httpcore")
     ]
@@ -70,7 +64,7 @@ def logged(caplog: pytest.LogCaptureFixture, *, wire: bool = True) -> str:
 
 def reports_of(error: BaseException) -> str:
     """
-    Return what a program or a person could make of *error*, including tracebacks with local
+    Return what a program or a reader can derive from *error*, including tracebacks with local
     variables.
     """
     parts: list[object] = [
@@ -83,7 +77,7 @@ def reports_of(error: BaseException) -> str:
     ]
     for length, string in ((LOCALS_MAX_LENGTH, LOCALS_MAX_STRING), (10_000, 10_000)):
         parts.append(
-            # What rich renders, without the time that rendering takes.
+            # What rich renders, without the time to render it.
             Traceback.extract(
                 type(error),
                 error,
@@ -100,10 +94,7 @@ def reports_of(error: BaseException) -> str:
 
 
 def head(*lines: str) -> Fault:
-    """
-    Send these lines as the status line and headers of a response, with the empty line that ends
-    them.
-    """
+    """Send these lines as the status line and headers of a response, and an empty line."""
     return lambda connection: connection.send(
         "\r\n".join([*lines, "Content-Length: 0", "", ""]).encode()
     )
@@ -201,7 +192,7 @@ def test_failed_status_request_does_not_show_the_key(
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", ["status line", "chunk size"])
 def test_key_in_the_words_of_the_http_library_is_masked(mode: str, name: str) -> None:
-    """The cases above do put the key into the text of the library's exception."""
+    """This shows that the cases above put the key into an exception of the library."""
     [case] = [case for case in ECHOES if case.name == name]
     with FaultServer(case.fault) as server, pytest.raises(TeniosError, match=r"\*\*\*") as raised:
         start_callback(mode, base_url=server.url)
@@ -210,7 +201,9 @@ def test_key_in_the_words_of_the_http_library_is_masked(mode: str, name: str) ->
 
 
 def test_reports_show_the_key_in_an_exception_of_httpx() -> None:
-    """The checks above can fail: the frames of an httpx exception hold the request."""
+    """
+    This shows that the tests above can fail: the frames of an httpx exception contain the request.
+    """
     with FaultServer(lambda _: None) as server, pytest.raises(httpx.HTTPError) as raised:
         httpx.post(server.url, json={"access_key": KEY}, trust_env=False)
     assert leaked(reports_of(raised.value)) == FRAGMENTS
@@ -218,7 +211,7 @@ def test_reports_show_the_key_in_an_exception_of_httpx() -> None:
 
 @pytest.mark.parametrize("long", ["a" * 75 + KEY, "a" * 76 + KEY + "a" * 10_000])
 def test_reports_show_a_key_that_a_reporter_has_cut(long: str) -> None:
-    """The checks above can fail also where a reporter shows only a part of the key."""
+    """This shows that the tests above can fail if a reporter shows only a part of the key."""
 
     def fail(body: str) -> None:
         raise ValueError(len(body))
@@ -235,7 +228,7 @@ def test_interruption_does_not_show_the_key(mode: str, interruption: type[BaseEx
         body = request.content
         assert KEY.encode() in body
         error = interruption()
-        error.__context__ = ValueError(body)  # It came while an exception was handled.
+        error.__context__ = ValueError(body)  # raised while another was handled
         raise error
 
     for call in (start_callback, fetch_status):

@@ -1,6 +1,4 @@
-"""
-One call sends at most one init request, and its error says whether the call may be made again.
-"""
+"""A call sends at most one init request, and its error says whether you may call again."""
 
 from __future__ import annotations
 
@@ -92,8 +90,7 @@ def test_unknown_host_is_not_sent(mode: str, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def untrusted() -> Iterator[tuple[str, list[bytes]]]:
     """
-    The URL of a TLS server whose certificate is not trusted, and what it was sent after a
-    handshake.
+    The URL of a TLS server with an untrusted certificate, and what it receives after a handshake.
     """
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -140,10 +137,8 @@ def test_nothing_is_sent_to_a_server_without_tls(mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_init_request_never_uses_a_kept_connection(mode: str) -> None:
     """
-    The server resets each connection at its second request, which would leave the outcome of an
-    init request unknown.
-
-    The second status request does use a kept connection, and is repeated on a new one.
+    The server resets each connection at its second request. An init request on it would have an
+    unknown outcome. The second status request uses it, and is repeated on a new one.
     """
     with FaultServer(reset_on_reuse(STARTED), keep_open=True) as server:
 

@@ -1,4 +1,4 @@
-"""Traces of OpenTelemetry's instrumentation of httpx."""
+"""OpenTelemetry's traces of httpx."""
 
 from __future__ import annotations
 

@@ -1,5 +1,3 @@
-"""Fixtures of the simulator's tests."""
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -18,16 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A served simulator, shared by the tests of a module."""
+    """A simulator served over HTTP, shared by the tests of a module."""
     with serving(Simulator(accounts={ACCESS_KEY: [CALLBACK_CONFIG_ID, CONFIG_ID]})) as server:
         yield server
 
 
 @pytest.fixture
 def simulator(server: Server) -> Simulator:
-    """
-    The simulator of ``server``, reset. Only its ids and its virtual time continue from test to
-    test.
-    """
+    """The simulator of ``server`` after a reset. Its ids and time continue from test to test."""
     server.simulator.reset()
     return server.simulator

@@ -1,4 +1,4 @@
-"""Actions of the agent and the customer while a callback is running."""
+"""Actions of the agent and the customer in a running callback."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def test_declining_or_hanging_up_ends_a_ringing_callback(
 
 
 def test_scenario_continues_after_an_action() -> None:
-    """
-    An agent who would not have answered answers; the customer still does what the scenario says.
-    """
+    """The agent answers against the scenario, and the customer follows it."""
     simulator, callback = start(Scenario.agent_no_answer())
     assert simulator.perform(callback, Action.AGENT_ANSWERS) is CallbackStatus.CALLING_B
     simulator.clock.sleep(4)

@@ -1,9 +1,8 @@
 """
-The simulator against a simple model of it, in random sequences of requests, actions, faults and
-sleeps (Hypothesis).
+The simulator against a simple model, in random sequences of requests, actions, faults and sleeps.
 
-The model has no timeline: it counts down the remaining time of each callback's status and then goes
-on to the next status. All times are multiples of half a second, so that sums of them are exact.
+The model has no timeline: it counts down the time until the next status. All times are multiples of
+half a second, so that their sums are exact.
 """
 
 from __future__ import annotations
@@ -42,11 +41,7 @@ FINAL = {"CALL_A_FAILED", "CALL_B_FAILED", "DISCONNECTED"}
 @define
 class ModelCallback:
     """
-    A callback of the model.
-
-    Attributes:
-        remaining: Seconds until the status ends.
-        past: The earlier statuses.
+    A callback of the model, with the seconds that remain of its status, and its earlier statuses.
     """
 
     number: str
@@ -57,7 +52,7 @@ class ModelCallback:
     past: list[str] = field(factory=list)
 
     def after(self, status: str) -> tuple[str, float] | None:
-        """Return the status that follows *status*, and how long it lasts; None if there is none."""
+        """Return the status that follows *status* and its duration; None if it is final."""
         agent, customer = self.scenario.agent, self.scenario.customer
         match status:
             case "REQUESTED":
@@ -77,21 +72,19 @@ class ModelCallback:
         return None
 
     def step(self) -> None:
-        """Go on to the next status."""
         following = self.after(self.status)
         assert following is not None
         self.past.append(self.status)
         self.status, self.remaining = following
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
         while self.status not in FINAL and self.remaining <= seconds:
             seconds -= self.remaining
             self.step()
         self.remaining -= seconds
 
     def perform(self, action: Action) -> bool:
-        """Perform an action; return whether it is possible."""
+        """Perform an action and return whether it is possible."""
         agent, customer = self.scenario.agent, self.scenario.customer
         declined = Leg(Ending.DECLINES, 0)
         match self.status, action:
@@ -125,10 +118,7 @@ class ModelCallback:
 
 @define
 class ModelInjection:
-    """
-    A fault of status requests in the model; ``counts`` has the status requests for each callback
-    since.
-    """
+    """A fault of status requests, with the number of status requests of each callback since."""
 
     fault: Fault
     nth: int
@@ -136,13 +126,13 @@ class ModelInjection:
     counts: dict[int, int] = field(factory=dict)
 
     def applies(self, callback_id: int) -> bool:
-        """Count a status request; return whether the fault applies to it."""
+        """Count a status request and return whether the fault applies to it."""
         count = self.counts[callback_id] = self.counts.get(callback_id, 0) + 1
         return count >= self.nth and (self.times is None or count < self.nth + self.times)
 
 
 class SimulatorMachine(RuleBasedStateMachine):
-    """Does the same to the simulator and to the model, and compares them after each step."""
+    """Does the same with the simulator and the model, and compares them after each step."""
 
     ids = Bundle("ids")
 
@@ -155,7 +145,6 @@ class SimulatorMachine(RuleBasedStateMachine):
         self.next_id = 10
 
     def post(self, operation: str, **body: Any) -> Response:
-        """Send a request to the simulator."""
         return self.simulator.handle_request(
             "POST", f"/callback/{operation}", json.dumps(body).encode()
         )
@@ -167,7 +156,7 @@ class SimulatorMachine(RuleBasedStateMachine):
         scenario=SCENARIOS,
     )
     def start_callback(self, number: str, delay: int, scenario: Scenario) -> int:
-        """Start a callback, the response to which may be dropped."""
+        """Start a callback whose response may be lost."""
         self.simulator.set_scenario(scenario)
         response = self.post(
             "init",
@@ -186,7 +175,6 @@ class SimulatorMachine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(["", "WRONG"]), config=st.sampled_from([CALLBACK_CONFIG_ID, "WRONG"]))
     def start_callback_with_a_wrong_key(self, key: str, config: str) -> None:
-        """Send an init request that starts no callback."""
         response = self.post(
             "init", access_key=key, callback_config_id=config, callback_number=NUMBERS[0], delay=0
         )
@@ -195,14 +183,13 @@ class SimulatorMachine(RuleBasedStateMachine):
 
     @rule(seconds=SECONDS)
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
         self.simulator.clock.sleep(seconds)
         for callback in self.model.values():
             callback.sleep(seconds)
 
     @rule(callback_id=ids)
     def fetch_status(self, callback_id: int) -> None:
-        """Send a status request, to which a fault may apply."""
+        """Send a status request, which may be faulty."""
         response = self.post("status", access_key=ACCESS_KEY, id=callback_id)
         callback = self.model.get(callback_id)
         if callback is None:
@@ -252,20 +239,18 @@ class SimulatorMachine(RuleBasedStateMachine):
         times=st.sampled_from([1, 2, None]),
     )
     def inject(self, fault: Fault, nth: int, times: int | None) -> None:
-        """Inject a fault into status requests."""
         self.simulator.inject(fault, nth=nth, times=times)
         self.injections.append(ModelInjection(fault, nth, times))
 
     @precondition(lambda self: not self.drops)
     @rule(times=st.integers(1, 2))
     def inject_drop(self, times: int) -> None:
-        """Drop the responses to the next init requests."""
         self.simulator.inject(faults.Drop(), on="init", times=times)
         self.drops = times
 
     @rule(callbacks=st.sampled_from([False, False, False, True]))
     def clear(self, *, callbacks: bool) -> None:
-        """Clear the faults, and sometimes reset everything."""
+        """Remove the faults, and sometimes reset everything."""
         if callbacks:
             self.simulator.reset()
             self.model.clear()
@@ -275,7 +260,6 @@ class SimulatorMachine(RuleBasedStateMachine):
 
     @invariant()
     def simulator_and_model_agree(self) -> None:
-        """Compare all callbacks, their order and their current statuses."""
         assert {each.id: self.simulator.status(each.id) for each in self.simulator.callbacks} == {
             callback_id: callback.status for callback_id, callback in self.model.items()
         }

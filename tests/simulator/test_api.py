@@ -1,4 +1,4 @@
-"""Responses of the simulator's API, without faults."""
+"""Responses of the simulator's API without faults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tenios_simulator import ACCESS_KEY, Scenario, Simulator
 
 def statuses_at(simulator: Simulator, *times: float) -> list[str]:
     """
-    Start a callback and return its status at each of *times*, in seconds since the init request.
+    Start a callback and return its status at each of *times*, in seconds after the init request.
     """
     _, started = post(simulator, INIT, INIT_BODY)
     statuses = []
@@ -143,7 +143,7 @@ def test_error_names_all_missing_fields() -> None:
 
 
 def test_integers_may_be_sent_as_text() -> None:
-    """TENIOS's own Java client does so."""
+    """TENIOS's own Java client sends text."""
     simulator = Simulator()
     assert post(simulator, INIT, {**INIT_BODY, "delay": "0"}) == (200, {"id": 10})
     assert poll(simulator, "10") == (200, {"status": "REQUESTED"})
@@ -151,7 +151,7 @@ def test_integers_may_be_sent_as_text() -> None:
 
 
 def test_integers_may_be_sent_as_floats_without_a_fraction() -> None:
-    """JSON Schema counts 10.0 as an integer."""
+    """In JSON Schema, 10.0 is an integer."""
     simulator = Simulator()
     assert post(simulator, INIT, {**INIT_BODY, "delay": 30.0}) == (200, {"id": 10})
     assert poll(simulator, 10.0) == (200, {"status": "REQUESTED"})
@@ -163,7 +163,7 @@ def test_integers_may_be_sent_as_floats_without_a_fraction() -> None:
         (2**63, "INVALID_FIELD"),  # found by schemathesis
         ("9" * 19, "INVALID_FIELD"),
         ("9" * 5000, "INVALID_VALUE"),
-        ("010", "INVALID_VALUE"),  # perhaps an id of another kind
+        ("010", "INVALID_VALUE"),  # perhaps another kind of id
         (1e300, "INVALID_FIELD"),
         (-1, "INVALID_FIELD"),
         (True, "INVALID_VALUE"),

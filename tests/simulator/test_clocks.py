@@ -1,5 +1,3 @@
-"""The simulator's clocks."""
-
 from __future__ import annotations
 
 import asyncio
@@ -116,7 +114,7 @@ def test_cancelled_sleep_takes_no_time() -> None:
 
 
 def test_repeatedly_cancelled_sleeps_do_not_stop_the_time() -> None:
-    """A task that looks again and again with a time-out must not keep another one from waking."""
+    """A task that polls with a timeout must not keep another task from waking."""
     clock = VirtualClock()
     start = clock.now()
 
@@ -133,7 +131,7 @@ def test_repeatedly_cancelled_sleeps_do_not_stop_the_time() -> None:
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1, 1e10, 1e17, 1.7e308])
 def test_virtual_clock_neither_goes_back_nor_beyond_its_end(seconds: float) -> None:
-    """Near the end of a float's range, later sleeps would no longer advance the time."""
+    """With larger floats, short sleeps would no longer advance the clock."""
     clock = VirtualClock()
     start = clock.now()
     for pass_time in (clock.sleep, clock.advance):
@@ -142,7 +140,7 @@ def test_virtual_clock_neither_goes_back_nor_beyond_its_end(seconds: float) -> N
             match=r"The clock cannot advance (by|to)",
         ):
             pass_time(seconds)
-    # As with asyncio, a negative sleep returns at once, and a time that has passed is not an error.
+    # As with asyncio, a negative sleep returns at once, and a past time is not an error.
     if seconds < 0:
         asyncio.run(clock.async_sleep(seconds))
         clock.advance_to(start + seconds)
@@ -155,7 +153,7 @@ def test_virtual_clock_neither_goes_back_nor_beyond_its_end(seconds: float) -> N
 
 
 def test_sleep_in_a_closed_event_loop_is_dropped() -> None:
-    """It must neither delay the sleeps of the next loop nor let time pass."""
+    """It must neither delay sleeps in the next loop nor advance the clock."""
     clock = VirtualClock()
     start = clock.now()
     loop = asyncio.new_event_loop()

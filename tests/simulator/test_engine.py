@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_ended_callbacks_are_forgotten_first_in_the_order_of_their_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A server that runs for months needs a bounded amount of memory."""
+    """The memory of a server that runs for months is limited."""
     monkeypatch.setattr(_engine, "_MAX_CALLBACKS", 30)
     running = [Scenario.manual()] * 5
     simulator = Simulator(

@@ -1,4 +1,4 @@
-"""Faults: what is sent instead of a response, and what the client makes of it."""
+"""Faults: the response, and the effect on a client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tenios_simulator import Fault
 
 OTHER = "+498999998001"
-# Faults after which a client cannot know whether its request was carried out.
+# Faults after which a client cannot tell whether its request was accepted.
 LOST = [
     faults.Drop(),
     faults.Reset(),
@@ -32,7 +32,7 @@ LOST = [
 
 
 def failed_party(simulator: Simulator, mode: str, number: str = NUMBER) -> str | None:
-    """Call a number once, wait for the end and return who could not be reached."""
+    """Call a number, wait for the end and return the party that could not be reached."""
     if mode == "sync":
         with simulator.client() as tenios:
             return tenios.start_callback(number).wait().failed_party
@@ -45,9 +45,7 @@ def failed_party(simulator: Simulator, mode: str, number: str = NUMBER) -> str |
 
 
 def poll_results(simulator: Simulator, *, number: str = NUMBER, count: int = 8) -> list[str]:
-    """
-    Start a callback and poll it every two seconds; return each status, HTTP error or exception.
-    """
+    """Poll a new callback every two seconds, and return each status, HTTP error or exception."""
     results = []
     with httpx.Client(transport=simulator.transport, base_url=BASE_URL) as http:
         callback_id = http.post(
@@ -136,7 +134,7 @@ def test_client_reaches_the_outcome_despite_status_faults(mode: str, fault: Faul
 def test_fault_applies_only_to_the_nth_request_about_the_number(fault: Fault, result: str) -> None:
     simulator = Simulator()
     simulator.inject(fault, nth=2, number="+49 221 4710-123")
-    # A client that waits for a late response is later with the next request, too.
+    # A client that waits for a late response also sends its next request later.
     later = ["CONNECTED", "CONNECTED"] if isinstance(fault, faults.Delay) else WITHOUT_FAULTS[2:4]
     for _ in range(2):
         assert poll_results(simulator, count=4) == ["REQUESTED", result, *later]
@@ -200,7 +198,7 @@ def test_reset_restarts_from_the_seed() -> None:
 
 
 def test_clear_faults_keeps_the_counts_of_magic_numbers() -> None:
-    """A fault of a magic number that has passed must not apply again to the same callback."""
+    """A fault of a magic number must not apply to the same callback again."""
     simulator = Simulator()
     simulator.inject(faults.UnknownStatus(), times=None)
     with simulator.client() as tenios:
@@ -212,7 +210,7 @@ def test_clear_faults_keeps_the_counts_of_magic_numbers() -> None:
         callback.status()
     assert len(simulator.requests) == before + 1
     assert simulator.requests[-1].fault is None
-    assert len(simulator._faults._counts) == 1  # those of removed faults are removed, too
+    assert len(simulator._faults._counts) == 1  # without those of removed faults
 
 
 def test_equal_faults_are_counted_separately() -> None:
@@ -339,5 +337,5 @@ def test_counts_of_requests_are_limited_and_those_in_use_are_kept(
         assert len(simulator._faults._counts) <= 10
     assert poll(simulator, ids[0])[0] == 200
     assert poll(simulator, ids[0])[0] == 503
-    # The fault of the first init request is over.
+    # The fault of the first init request no longer applies.
     assert post(simulator, INIT, INIT_BODY)[0] == 200

@@ -1,4 +1,4 @@
-"""Numbers with a scenario or a fault of their own."""
+"""Numbers with a fixed scenario or fault."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PREFIX = "+493023125"
 FAILED_PARTIES = {"100": None, **dict.fromkeys(["101", "102", "103"], "agent")}
 FAILED_PARTIES |= dict.fromkeys(["201", "202", "203"], "customer")
-# What an init request leads to: the error, and whether the callback was started.
+# The error of an init request, and whether the callback was started.
 INIT_ERRORS: dict[str, tuple[type[TeniosError], bool]] = {
     "429": (RejectedError, False),
     **dict.fromkeys(["500", "503"], (OutcomeUnknownError, False)),

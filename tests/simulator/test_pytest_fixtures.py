@@ -1,5 +1,3 @@
-"""The fixtures of the pytest plugin."""
-
 from __future__ import annotations
 
 import re
@@ -13,7 +11,7 @@ DOCUMENTS = ["README.md", "docs/testing.md"]
 
 
 def documented_test_files() -> list[object]:
-    """Return the code blocks that begin with the name of a test file."""
+    """Return the code blocks in the docs that begin with the name of a test file."""
     found = [
         (document, code)
         for document in DOCUMENTS

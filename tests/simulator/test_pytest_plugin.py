@@ -1,4 +1,4 @@
-"""What the pytest plugin imports, and how it starts."""
+"""The plugin's imports and startup."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXTRA_MODULES = [
 
 
 def test_host_is_the_host_of_the_client() -> None:
-    """The plugin does not import the client, so the name is written twice."""
+    """The plugin does not import the client, so it repeats the name."""
     assert urlsplit(SERVICE).hostname == HOST
 
 
@@ -125,7 +125,7 @@ def test_async_tenios_works_with_pytest_asyncio(
 
 
 def test_error_of_another_plugin_at_startup_is_shown(pytester: pytest.Pytester) -> None:
-    """Our plugin must not add an error of its own if its pytest_configure has not run."""
+    """This plugin must not add an error if its pytest_configure has not run."""
     pytester.makeconftest(
         """
         import pytest

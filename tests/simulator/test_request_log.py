@@ -1,4 +1,4 @@
-"""Recorded requests, in which no access key may be readable."""
+"""Recorded requests contain no readable access key."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_oldest_requests_are_dropped_if_they_are_too_large(monkeypatch: pytest.M
 
 
 def test_size_of_a_request_is_that_of_its_memory() -> None:
-    """Fields and the names in an error take many times as much memory as in JSON."""
+    """Fields, and the names in an error, take far more memory than their JSON."""
     simulator = Simulator()
     body = {f"{index:x}": 0 for index in range(6000)}
     post(simulator, INIT, body)
@@ -225,6 +225,6 @@ def test_values_that_are_not_keys_stay_readable() -> None:
         **INIT_BODY,
         "access_key": "***",
         "agent_announcement": "Hello",
-        "colour": "***",  # A key may stand in any field that the contract does not have.
+        "colour": "***",  # Any field that is not in the contract may contain a key.
     }
     assert simulator.requests[0].response.body["fields"] == ["colour"]

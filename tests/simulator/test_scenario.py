@@ -1,5 +1,3 @@
-"""Scenarios as values."""
-
 from __future__ import annotations
 
 from itertools import islice
@@ -61,7 +59,7 @@ def test_random_scenarios_are_reproducible_and_mixed() -> None:
 
 
 def test_repr_shows_both_legs() -> None:
-    """A failed assertion then shows what the scenario was."""
+    """So a failed assertion shows the scenario."""
     assert repr(Scenario.customer_busy()) == (
         "Scenario(agent=Leg(ending=<Ending.ANSWERS: 'answers'>, after=3), "
         "customer=Leg(ending=<Ending.BUSY: 'busy'>, after=1), talking=6.0)"

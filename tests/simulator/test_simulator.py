@@ -34,7 +34,7 @@ OTHER = "+498999998001"
 
 
 def failed_parties(simulator: Simulator, *numbers: str) -> list[str | None]:
-    """Call each number in turn and return who could not be reached."""
+    """Call each number in turn and return the parties that could not be reached."""
     with simulator.client() as tenios:
         return [tenios.start_callback(number).wait().failed_party for number in numbers]
 
@@ -55,7 +55,7 @@ def test_real_time_is_that_of_clients_without_a_clock() -> None:
 def test_real_time_does_not_go_back_when_the_wall_clock_is_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A status would go back with it."""
+    """Otherwise, a status would also go back."""
     simulator = Simulator(real_time=True)
     before = simulator.clock.now()
     monkeypatch.setattr(time, "time", lambda: 0.0)
@@ -190,7 +190,7 @@ def test_reset_and_none_restart_the_initial_scenarios(make: Any) -> None:
 def test_iterator_restarts_with_a_bounded_number_of_its_scenarios(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An endless iterator such as Scenario.random must not be kept as a whole."""
+    """An endless iterator such as Scenario.random cannot be kept completely."""
     monkeypatch.setattr(_simulator, "_MAX_RESTARTED", 2)
     scenarios = [
         Scenario.agent_busy(),

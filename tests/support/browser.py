@@ -1,4 +1,4 @@
-"""Headless Chromium from the system's packages, driven by Playwright."""
+"""The system's Chromium, headless, with Playwright."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXECUTABLES = ("chromium", "chromium-browser", "google-chrome")
-# Chromium must not use the network by itself.
+# Chromium must not use the network on its own.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -29,7 +29,7 @@ ARGUMENTS = [
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """
-    Yield a browser with a new profile. If Chromium is missing, skip the test, or fail it in CI.
+    Yield a browser with a new profile. If Chromium is missing, the test is skipped, or fails in CI.
     """
     executable = next(filter(None, map(shutil.which, EXECUTABLES)), None)
     if executable is None:

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 
 
 def customers(count: int) -> list[Customer]:
-    """Return customers with the keys order-1, order-2 and so on."""
+    """Return customers with the keys order-1, order-2, …."""
     return [Customer(f"order-{number}", f"+49221471{number:04d}") for number in range(1, count + 1)]
 
 
 def client(simulator: Simulator, ledger: Ledger, **settings: Any) -> AsyncTenios:
-    """Return a client of a simulator."""
     arguments = {"access_key": ACCESS_KEY, "callback_config_id": CALLBACK_CONFIG_ID, **settings}
     return AsyncTenios(
         transport=simulator.transport, clock=simulator.clock, ledger=ledger, **arguments
@@ -43,7 +42,6 @@ def run(
     hours: OpeningHours | None = None,
     **options: Any,
 ) -> CampaignSummary:
-    """Run a campaign to its end."""
     campaign = Campaign(ledger, name, clock=simulator.clock)
     campaign.set(max_active=max_active, max_starts_per_minute=max_starts_per_minute, hours=hours)
 
@@ -55,7 +53,7 @@ def run(
 
 
 def counts(summary: CampaignSummary) -> dict[str, int]:
-    """Return the states that customers are in."""
+    """Return the number of customers in each state."""
     states = get_args(CampaignState)
     return {name: count for name, count in asdict(summary).items() if name in states and count}
 
@@ -67,7 +65,7 @@ def starts(simulator: Simulator) -> list[float]:
 
 
 def most_in_progress(callbacks: Iterable[SimulatedCallback]) -> int:
-    """Return how many callbacks were in progress at the same time, as the simulator saw it."""
+    """Return the maximum number of simultaneous callbacks, as the simulator saw them."""
     timelines = [callback.timeline for callback in callbacks]
     changes = [change for each in timelines for change in ((each[0][0], 1), (each[-1][0], -1))]
     most = current = 0

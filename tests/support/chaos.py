@@ -1,6 +1,6 @@
 """
-Campaigns whose processes are killed and stopped at random while requests fail, databases stop and
-clocks are moved, and what must be true at the end.
+Campaigns under random failures of processes, requests, databases and clocks, and the checks of
+their results.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TENIOS = Path(sys.executable).with_name("tenios")
-#: How much faster phones ring and people talk than in reality.
+#: The speed of simulated calls.
 SPEED = 60
-#: So that 20 % of the requests fail: some without having been received, some after it, and some by
-#: TENIOS's response.
+#: 20 % of the requests fail: some before they are received, some afterwards, and some with an error
+#: response.
 PROBABILITY = 0.05
 DIAL_FAULTS: list[faults.Fault] = [
     faults.Drop(),
@@ -49,13 +49,13 @@ POLL_FAULTS: list[faults.Fault] = [
     faults.HttpError(503),
     faults.Malformed(),
 ]
-#: Numbers that belong to nobody, without their last three digits.
+#: Numbers that are not in use, without their last three digits.
 RANGES = ["+492214710", "+496990009", "+494066969", "+498999998"]
-#: So few that it is reached all the time.
+#: Low enough to be reached all the time.
 MAX_ACTIVE = 5
 #: Longer than a claim, a request and the statements of a database may take (seconds).
 LONG = 45.0
-#: What Debian's package libfaketime installs, with which a process has another time.
+#: Debian's libfaketime, which gives a process another time.
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 ENDINGS = {
     "DISCONNECTED": "talked",
@@ -65,22 +65,22 @@ ENDINGS = {
 
 
 def nobodys_number(index: int) -> str:
-    """Return one of 4,000 numbers that belong to nobody."""
+    """Return one of 4,000 numbers that are not in use."""
     return f"{RANGES[index // 1000]}{index % 1000:03}"
 
 
 @frozen
 class Report:
     """
-    What has happened to a campaign, of which everything was checked.
+    The results of a campaign, after all checks.
 
     Attributes:
-        states: How many customers ended in each state.
-        dialled: How many callbacks reached the simulator.
-        kills: How many processes were killed.
-        stops: How many times processes or the database were stopped.
-        most_active: How many callbacks were in progress at the same time, at most.
-        never_sent: How many outcomes are unknown although no request was received.
+        states: The number of customers in each final state.
+        dialled: The number of callbacks that reached the simulator.
+        kills: The number of killed processes.
+        stops: The number of times that processes or the database were stopped.
+        most_active: The maximum number of simultaneous callbacks.
+        never_sent: The number of unknown outcomes for which no request was received.
     """
 
     states: Counter[str]
@@ -93,13 +93,13 @@ class Report:
 
 class Chaos:
     """
-    A campaign, and the processes that run it.
+    A campaign and its processes.
 
     Args:
         url: The ledger's database.
-        address: Where the simulator is served.
+        address: The address of the simulator.
         simulator: The simulator.
-        seed: Of the random numbers.
+        seed: The seed of all random numbers.
     """
 
     def __init__(self, url: str, address: str, simulator: Simulator, seed: int) -> None:
@@ -116,8 +116,8 @@ class Chaos:
 
     def start(self, command: str, *, ahead: float = 0.0) -> subprocess.Popen[bytes]:
         """
-        Start `tenios campaign run` or `tenios campaign worker`, with a clock that is *ahead* by so
-        many seconds.
+        Start `tenios campaign run` or `tenios campaign worker` with a clock that is *ahead* by
+        seconds.
         """
         moved = {}
         if FAKETIME is not None and ahead:
@@ -133,27 +133,27 @@ class Chaos:
         return process
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill a process as a power cut would. It must not have ended by itself."""
+        """Kill a process as a power failure would. It must not have ended itself."""
         assert process.poll() is None, "no customer was left to be called"
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self.kills += 1
 
     def stop(self, process: subprocess.Popen[bytes], seconds: float) -> None:
-        """Stop a process, and let it continue later, as if the machine had slept."""
+        """Stop a process and continue it later, as if the machine had slept."""
         os.killpg(process.pid, signal.SIGSTOP)
         time.sleep(seconds)
         os.killpg(process.pid, signal.SIGCONT)
         self.stops += 1
 
     def close(self) -> None:
-        """Kill what still runs."""
+        """Kill the processes that are still running."""
         for process in self._processes:
             if process.poll() is None:
                 self.kill(process)
 
     def start_workers(self, count: int) -> list[subprocess.Popen[bytes]]:
-        """Start so many workers with different clocks, and wait until they can work."""
+        """Start workers with different clocks and wait until they are ready."""
         workers = [self.start("worker", ahead=3600.0 * index) for index in range(count)]
         jobs = sa.text("SELECT to_regclass('tenios_jobs.procrastinate_workers')")
         running = sa.text("SELECT count(*) FROM tenios_jobs.procrastinate_workers")
@@ -164,7 +164,7 @@ class Chaos:
         return workers
 
     def finish(self) -> None:
-        """Wait until no customer is to be called any more."""
+        """Wait until no customer is left to call."""
         with Ledger(self.url) as ledger:
             while True:
                 try:
@@ -179,17 +179,12 @@ class Chaos:
                 time.sleep(0.2)
 
     def pause(self, least: float, most: float) -> None:
-        """
-        Let the processes work for a random time between so many seconds, so that they are hurt at
-        any step of their work.
-        """
+        """Wait for a random number of seconds, so that processes are interrupted at any step."""
         time.sleep(self.random.uniform(least, most))
 
     def check(self) -> Report:
-        """
-        Compare what the ledger, the campaign and the simulator say. Return what has happened.
-        """
-        # What is still being dialled by this clock is unknown by one that was moved.
+        """Compare the ledger, the campaign and the simulator. Return the results."""
+        # A claim that was made with a moved clock may not have run out by this one.
         over = sa.text("UPDATE tenios_ledger SET deadline = 0 WHERE state = 'dialling'")
         with Ledger(self.url) as ledger:
             ledger.database.run(lambda connection: connection.execute(over))
@@ -237,7 +232,7 @@ def _scenarios(source: random.Random) -> Iterator[Scenario]:
 
 @contextmanager
 def chaos(url: str, customers: int, *, seed: int) -> Iterator[Chaos]:
-    """Yield a campaign with so many customers, each of whom is tried twice."""
+    """Yield a campaign with this number of customers, with two attempts each."""
     simulator = Simulator(
         scenario=_scenarios(random.Random(seed)), clock=ScaledClock(SPEED), seed=seed
     )
@@ -258,14 +253,11 @@ def chaos(url: str, customers: int, *, seed: int) -> Iterator[Chaos]:
             started.close()
 
 
-# The ways in which a campaign is hurt. Each runs it to its end, and checks it.
+# The failures of a campaign. Each function runs it to its end and checks it.
 
 
 def kill_runs(url: str, customers: int, kills: int) -> Report:
-    """
-    Kill the only process again and again, and start it again with a clock that was moved forward or
-    back.
-    """
+    """Kill the only process repeatedly, and restart it with a clock that is ahead or behind."""
     with chaos(url, customers, seed=1) as campaign:
         while campaign.kills < kills:
             run = campaign.start("run", ahead=campaign.random.choice([0, 600, 3600]))
@@ -276,7 +268,7 @@ def kill_runs(url: str, customers: int, kills: int) -> Report:
 
 
 def stop_runs(url: str, customers: int, stops: int) -> Report:
-    """Stop one of two processes for longer than each limit, again and again."""
+    """Stop one of two processes repeatedly, for longer than each limit."""
     with chaos(url, customers, seed=4) as campaign:
         runs = [campaign.start("run") for _ in range(2)]
         for index in range(stops):
@@ -291,9 +283,7 @@ def stop_runs(url: str, customers: int, stops: int) -> Report:
 
 
 def kill_workers(url: str, customers: int, kills: int) -> Report:
-    """
-    Kill three workers again and again, whose clocks differ by hours; one is never started again.
-    """
+    """Kill three workers repeatedly, whose clocks differ by hours. One is not restarted."""
     with chaos(url, customers, seed=2) as campaign:
         workers = campaign.start_workers(3)
         campaign.pause(2, 5)
@@ -308,7 +298,7 @@ def kill_workers(url: str, customers: int, kills: int) -> Report:
 
 
 def stop_workers(url: str, customers: int, stops: int) -> Report:
-    """Stop one of three workers for longer than each limit, again and again."""
+    """Stop one of three workers repeatedly, for longer than each limit."""
     with chaos(url, customers, seed=5) as campaign:
         workers = campaign.start_workers(3)
         for index in range(stops):
@@ -319,7 +309,7 @@ def stop_workers(url: str, customers: int, stops: int) -> Report:
 
 
 def stop_database(customers: int, stops: int) -> Report:
-    """Stop PostgreSQL again and again, or freeze it. The workers must wait for it."""
+    """Stop or freeze PostgreSQL repeatedly. The workers must wait for it."""
     with (
         postgresql_server() as server,
         chaos(new_database(server.url), customers, seed=3) as campaign,
@@ -340,7 +330,7 @@ def stop_database(customers: int, stops: int) -> Report:
 
 
 def freeze(server: PostgresqlServer, seconds: float) -> None:
-    """Stop all processes of a server, and let them continue later."""
+    """Stop all processes of a server, and continue them later."""
     own = server.pids()
     for number in (signal.SIGSTOP, signal.SIGCONT):
         for pid in own:

@@ -1,4 +1,4 @@
-"""One function for the same call on each client, and a scripted server to call."""
+"""The same functions for each client, and scripted servers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NUMBER = "+492214710123"
 CONFIG_ID = "CONFIG"
-#: The base URL of clients that have a transport: for https, each would make a TLS context (24 ms).
+#: The base URL of clients with a transport: for https, each would create a TLS context (24 ms).
 LOCAL = "http://127.0.0.1:1"
 
 #: The sync client, the async client with httpx's connections, and the async client with aiohttp's.
@@ -32,18 +32,16 @@ MODES = ["sync", "async", "aiohttp"]
 
 def new_key() -> str | None:
     """
-    Return a new key if TENIOS_LEDGER names a ledger, so that the same test proves the same with a
-    key and without one.
+    Return a new key if TENIOS_LEDGER is set, so that the same test covers calls with and without
+    one.
     """
     return uuid.uuid4().hex if os.environ.get("TENIOS_LEDGER") else None
 
 
 def start_callback(mode: str, **settings: Any) -> Callback | AsyncCallback:
     """
-    Start one callback, with a key if there is a ledger.
-
-    The access key must come from the environment: a test that looks for it in tracebacks must not
-    have it in a variable.
+    Start a callback, with a key if there is a ledger. The access key must come from the
+    environment, so that no variable of the test contains it in a traceback.
     """
     if "transport" in settings:
         settings.setdefault("base_url", LOCAL)
@@ -61,7 +59,6 @@ def start_callback(mode: str, **settings: Any) -> Callback | AsyncCallback:
 
 
 def fetch_status(mode: str, callback_id: int | str = 10, **settings: Any) -> CallbackStatus:
-    """Fetch the status of a callback once."""
     if "transport" in settings:
         settings.setdefault("base_url", LOCAL)
     if mode == "sync":
@@ -76,12 +73,12 @@ def fetch_status(mode: str, callback_id: int | str = 10, **settings: Any) -> Cal
 
 
 def shorten_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the limit on a whole exchange, which includes time for connecting, be under a second."""
+    """Limit a whole exchange, including connecting, to less than a second."""
     monkeypatch.setattr("tenios_ext._attempt.CONNECT_TIMEOUT", 0.1)
 
 
 def refuse_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no name of a host be found."""
+    """Let every name resolution fail."""
 
     def not_found(host: str, *args: Any, **settings: Any) -> Any:
         if host[:1].isdigit():
@@ -93,27 +90,20 @@ def refuse_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wait_for_recording() -> None:
-    """Wait until the threads have ended that record what was interrupted."""
+    """Wait for the threads that record interrupted calls."""
     for thread in threading.enumerate():
         if thread.name == "tenios":
             thread.join()
 
 
 class FakeTenios:
-    """
-    A fake server that starts each callback.
-
-    Attributes:
-        urls: The URL of each request.
-        bodies: The body of each request.
-    """
+    """A fake server that starts each callback. Records the URLs and bodies of the requests."""
 
     def __init__(self) -> None:
         self.urls: list[str] = []
         self.bodies: list[dict[str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Return the response to a request."""
         self.urls.append(str(request.url))
         self.bodies.append(json.loads(request.content))
         return httpx.Response(200, json={"id": 10})
@@ -121,15 +111,15 @@ class FakeTenios:
 
 class Script:
     """
-    A fake server that sends these responses to status requests, in order; the last one is repeated.
-    Its time is virtual.
+    A fake server with virtual time that sends these responses to status requests, in order, and
+    repeats the last one.
 
     Args:
-        responses: A status to return, an HTTP status to fail with, or a whole response.
+        responses: A status, an HTTP status for an error, or a whole response.
 
     Attributes:
         clock: The clock of its clients.
-        polled_at: When each status request came: seconds since the start.
+        polled_at: The time of each status request, in seconds since the start.
         ids: The callback id in each status request.
     """
 
@@ -147,7 +137,6 @@ class Script:
         return self.clock.now() - self._start
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Return the response to a request."""
         if request.url.path == "/callback/init":
             return httpx.Response(200, json={"id": 10})
         self.polled_at.append(self.elapsed)
@@ -160,11 +149,9 @@ class Script:
         return httpx.Response(200, json={"status": response})
 
     def client(self, **settings: Any) -> Tenios:
-        """Return a client of this server."""
         return Tenios("KEY", CONFIG_ID, **self._settings(settings))
 
     def async_client(self, **settings: Any) -> AsyncTenios:
-        """Return an async client of this server."""
         return AsyncTenios("KEY", CONFIG_ID, **self._settings(settings))
 
     def _settings(self, settings: dict[str, Any]) -> dict[str, Any]:

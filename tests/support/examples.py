@@ -1,4 +1,4 @@
-"""The example web applications, and what visitors of both need."""
+"""The example web applications, and helpers of their visitors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUMBER = "+49 30 23125 100"
 
 @cache  # Django has one application in a process.
 def load(name: str) -> Any:
-    """Import the application of an example."""
+    """Import an example application."""
     spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / name / "app.py")
     assert spec is not None
     assert spec.loader is not None
@@ -41,12 +41,11 @@ def hidden_fields(html: str) -> dict[str, str]:
 
 
 def token_in(html: str) -> str:
-    """Return the one-time token of the form in a page."""
     return hidden_fields(html)["token"]
 
 
 class HeldTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Holds the first request until ``release`` is set. Later ones are sent at once."""
+    """Holds the first request until ``release`` is set. Sends others immediately."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._inner = simulator.transport
@@ -54,14 +53,12 @@ class HeldTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.async_held, self.async_release = asyncio.Event(), asyncio.Event()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request, the first one when it is released."""
         if not self.held.is_set():
             self.held.set()
             assert self.release.wait(30)
         return self._inner.handle_request(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request, the first one when it is released."""
         if not self.async_held.is_set():
             self.async_held.set()
             await asyncio.wait_for(self.async_release.wait(), 30)

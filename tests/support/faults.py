@@ -1,4 +1,4 @@
-"""A server that reads whole requests, records them, and then fails in a given way."""
+"""A server that reads and records complete requests, and then fails in a given way."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Connection:
-    """A connection on which a whole request has arrived, for a fault to respond on or to end."""
+    """A connection with a complete request, for a fault to respond to or to close."""
 
     def __init__(self, sock: socket.socket, stopped: threading.Event) -> None:
         self._sock = sock
         self._stopped = stopped
 
     def send(self, data: bytes) -> None:
-        """Send raw bytes."""
         self._sock.sendall(data)
 
     def reset(self) -> None:
-        """Reset the connection when it is closed."""
+        """Reset the connection instead of closing it."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def hold(self, seconds: float | None = None) -> bool:
@@ -49,9 +48,9 @@ class FaultServer:
 
     Attributes:
         fault: The fault for the next request.
-        received: The number of whole requests, by path.
-        paths: The path of each whole request, in order.
-        bodies: The body of each whole request, in order.
+        received: The number of complete requests, by path.
+        paths: The path of each complete request, in order.
+        bodies: The body of each complete request, in order.
     """
 
     def __init__(self, fault: Fault, *, keep_open: bool = False) -> None:
@@ -100,10 +99,7 @@ class FaultServer:
                     return
 
     def _read_request(self, sock: socket.socket) -> str | None:
-        """
-        Return the path of the next request once all of it has arrived; None if the client has
-        disconnected.
-        """
+        """Return the path of the next complete request; None if the client has disconnected."""
         data = b""
         while not self._stopped.is_set():
             try:
@@ -125,7 +121,7 @@ class FaultServer:
 
 def respond_raw(status: str, body: bytes = b"", *headers: str) -> Fault:
     """
-    Return a fault that sends this response, with ``Connection: close`` unless *headers* has
+    Return a fault that sends this response. It has ``Connection: close`` unless *headers* has
     ``Connection: keep-alive``.
     """
     lines = [
@@ -145,7 +141,7 @@ def respond(status: str, document: Any, *headers: str) -> Fault:
 
 
 def respond_error(status: str, code: str = "SOME_CODE", *headers: str) -> Fault:
-    """Return a fault that sends an error of the documented shape."""
+    """Return a fault that sends an error in the documented format."""
     return respond(
         status, {"error_code": code, "error_message": "Some text", "fields": ["delay"]}, *headers
     )
@@ -156,7 +152,6 @@ def drop(_: Connection) -> None:
 
 
 def reset(connection: Connection) -> None:
-    """Reset the connection without a response."""
     connection.reset()
 
 
@@ -169,14 +164,12 @@ def reset_mid_response(connection: Connection) -> None:
 
 
 def cut_short(connection: Connection) -> None:
-    """Close the connection before as many bytes were sent as ``Content-Length`` says."""
+    """Close the connection before the end of the body."""
     connection.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"id": 10}')
 
 
 def in_turn(*faults: Fault, others: Fault = drop) -> Fault:
-    """
-    Return a fault that applies one of *faults* to each request, in order, and *others* to the rest.
-    """
+    """Return a fault that applies the next one of *faults* to each request, then *others*."""
     remaining = chain(faults, repeat(others))
 
     def do_next(connection: Connection) -> None:
@@ -187,7 +180,7 @@ def in_turn(*faults: Fault, others: Fault = drop) -> Fault:
 
 def reset_on_reuse(first: Fault) -> Fault:
     """
-    Return a fault that applies *first* to the first request on each connection and resets the
+    Return a fault that applies *first* to the first request on each connection, and resets the
     connection at the second.
     """
     used: set[Connection] = set()
@@ -208,14 +201,14 @@ def never_respond(connection: Connection) -> None:
 
 
 def drip(connection: Connection) -> None:
-    """Send a response one byte at a time, without end."""
+    """Send an endless response, one byte at a time."""
     connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
     while not connection.hold(0.02):
         connection.send(b" ")
 
 
 def flood(connection: Connection) -> None:
-    """Send a response as fast as possible, without end."""
+    """Send an endless response as fast as possible."""
     connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
     while not connection.hold(0):
@@ -223,7 +216,6 @@ def flood(connection: Connection) -> None:
 
 
 def send_non_http(connection: Connection) -> None:
-    """Send a greeting of another protocol."""
     connection.send(b"220 mail.example ESMTP\r\n")
 
 
@@ -235,8 +227,7 @@ class Case(NamedTuple):
         name: What happens; also the first column of the errors table in the docs.
         fault: The fault.
         expected: The error that is raised.
-        timeout: The client's timeout in seconds. Short only in tests of the timeout itself, so that
-            they pass on slow machines.
+        timeout: The client's timeout in seconds, which is short only in tests of the timeout.
     """
 
     name: str
@@ -339,5 +330,5 @@ FAILURES_AFTER_SENDING = [
         OutcomeUnknownError,
     ),
 ]
-#: Those without a whole response: what is raised comes from the HTTP library.
+#: Those without a complete response, whose error comes from the HTTP library.
 LOST_RESPONSES = [case for case in FAILURES_AFTER_SENDING if not case.name[0].isdigit()]

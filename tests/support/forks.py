@@ -1,7 +1,6 @@
 """
-Processes of tests: forks of one that has already imported what takes long.
-
-A function that runs in one must stand in a module of this package.
+Forks of a process that has imported the slow modules. A function that runs in one must be in a
+module of this package.
 """
 
 from __future__ import annotations

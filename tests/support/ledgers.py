@@ -1,6 +1,4 @@
-"""
-Ledgers in the states that a test needs. Only this module reaches into a ledger's database.
-"""
+"""Ledgers in given states. Only this module accesses a ledger's database."""
 
 from __future__ import annotations
 
@@ -31,14 +29,13 @@ REFUSED = respond_error("400 Bad Request", "INVALID_VALUE")
 
 
 class Placing:
-    """Places each callback with an id of its own: 10, 11 and so on."""
+    """Places each callback with the next id: 10, 11, …."""
 
     def __init__(self) -> None:
         self._ids = iter(range(10, 1_000_000))
         self._lock = threading.Lock()
 
     def __call__(self, connection: Connection) -> None:
-        """Respond."""
         with self._lock:
             callback_id = next(self._ids)
         respond("200 OK", {"id": callback_id})(connection)
@@ -47,7 +44,7 @@ class Placing:
 def start(
     mode: str, ledger: Ledger | None, base_url: str, number: str = NUMBER, **arguments: Any
 ) -> Any:
-    """Start one callback with a key."""
+    """Start a callback with a key."""
     arguments.setdefault("key", KEY)
     settings: dict[str, Any] = {"base_url": base_url, "ledger": ledger}
     for name in {"timeout", "one_call_per_number"} & set(arguments):
@@ -66,7 +63,7 @@ def start(
 
 
 def outcome(ledger: Ledger, base_url: str, key: str = KEY, number: str = NUMBER) -> str:
-    """Start one callback; return its id, or the name of the error."""
+    """Start a callback; return its id or the name of the error."""
     try:
         return str(start("sync", ledger, base_url, number, key=key).id)
     except TeniosError as error:
@@ -74,7 +71,7 @@ def outcome(ledger: Ledger, base_url: str, key: str = KEY, number: str = NUMBER)
 
 
 def start_each(tenios: Tenios, keys: int) -> dict[str, int]:
-    """Start a callback for each of so many keys; return the ids by key."""
+    """Start a callback for each of several keys; return the ids by key."""
     ids = {}
     for key in (f"key-{number}" for number in range(keys)):
         with suppress_being_dialled():
@@ -84,7 +81,7 @@ def start_each(tenios: Tenios, keys: int) -> dict[str, int]:
 
 @contextmanager
 def suppress_being_dialled() -> Iterator[None]:
-    """Suppress the error of a key that another call is dialling at the same time."""
+    """Suppress the error if another call with the same key is in progress."""
     try:
         yield
     except OutcomeUnknownError as error:
@@ -93,7 +90,7 @@ def suppress_being_dialled() -> Iterator[None]:
 
 
 def database_of(ledger: Ledger) -> Any:
-    """Return what a ledger stores its entries with."""
+    """Return the object that stores a ledger's entries."""
     return ledger.database
 
 
@@ -112,7 +109,7 @@ def claim(
     number: str = NUMBER,
     one_call_per_number: bool = False,
 ) -> Any:
-    """Claim a key as a process that then dies, or is slow."""
+    """Claim a key like a process that then dies or is slow."""
     arguments = (
         f'{{"callback_config_id": "{CONFIG_ID}", "callback_number": "{number}", "delay": 0}}'
     )
@@ -128,12 +125,12 @@ def claim(
 
 
 def expire(ledger: Ledger) -> None:
-    """Let the time of each attempt be over."""
+    """Let all attempts time out."""
     execute(ledger, "UPDATE tenios_ledger SET deadline = 0")
 
 
 def damage(ledger: Ledger) -> None:
-    """Let each statement fail from now on."""
+    """Let every statement fail."""
     execute(ledger, "ALTER TABLE tenios_ledger RENAME TO elsewhere")
 
 
@@ -143,30 +140,32 @@ def repair(ledger: Ledger) -> None:
 
 
 def contents(ledger: Ledger) -> str:
-    """Return all that a ledger stores, as text."""
+    """Return everything that a ledger stores, as text."""
     return repr(execute(ledger, "SELECT * FROM tenios_ledger"))
 
 
 def wait_for_state(ledger: Ledger, state: str) -> None:
-    """Wait for what a thread records."""
+    """Wait until a thread has recorded this state."""
     wait_for_recording()
     entry = ledger.get(KEY)
     assert entry is not None
     assert entry.state == state
 
 
-# What other processes do: see ``support.forks``.
+# Functions for other processes; see ``support.forks``.
 
 
 def start_as_told(url: str, pipe: Pipe) -> None:
-    """Call :func:`outcome` with the arguments that come, and send back what it returns."""
+    """Call :func:`outcome` with the arguments that are received, and send the result."""
     with Ledger(url) as ledger:
         for arguments in iter(pipe.recv, None):
             pipe.send(outcome(ledger, *arguments))
 
 
 def race(url: str, base_url: str, keys: int, pipe: Pipe) -> None:
-    """Say that the process is ready, wait for the start, and send the ids of :func:`start_each`."""
+    """
+    Report that the process is ready, wait for the start, and send the ids of :func:`start_each`.
+    """
     with (
         Ledger(url) as ledger,
         Tenios("ACCESS-KEY", CONFIG_ID, base_url=base_url, ledger=ledger) as tenios,
@@ -178,8 +177,8 @@ def race(url: str, base_url: str, keys: int, pipe: Pipe) -> None:
 
 def race_for_numbers(url: str, base_url: str, name: str, numbers: list[str], pipe: Pipe) -> None:
     """
-    Say that the process is ready, wait for the start, and send how many of *numbers* it has called
-    under keys of its own.
+    Report that the process is ready, wait for the start, and send how many of *numbers* it has
+    called with its own keys.
     """
     settings: dict[str, Any] = {"base_url": base_url, "one_call_per_number": True}
     with (
@@ -197,7 +196,7 @@ def race_for_numbers(url: str, base_url: str, name: str, numbers: list[str], pip
 
 
 def kill(*_: object, **__: object) -> None:
-    """End this process as ``kill -9`` does."""
+    """End this process like ``kill -9``."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -210,7 +209,7 @@ def start_and_die(url: str, base_url: str, point: str) -> None:
         return lambda *args, **kwargs: kill(function(*args, **kwargs))
 
     def kill_in_transaction(self: Any, work: Any, **_: object) -> None:
-        """Between the statement and its commit."""
+        """Kill the process between the statement and its commit."""
         with self._begin() as connection:
             work(connection)
             kill()

@@ -1,8 +1,8 @@
 """
-Runs of pytest with our plugin, as in a team that has installed the package.
+Runs of pytest with the plugin, as in a project that has installed the package.
 
-The guard stays in a process once tests have begun, and many of these runs replace functions of the
-standard library. So each run is a fork of a process that has already imported what takes long.
+The guard stays active in a process, and many of these runs replace functions of the standard
+library. So each run is a fork of a process that has imported the slow modules.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ HINT = "Use the fixture `tenios` or `async_tenios`"
 
 def run(pytester: pytest.Pytester, code: str) -> pytest.RunResult:
     """
-    Run a test file in a separate process, without a network and with no other plugin than anyio's,
-    which comes with httpx.
-
-    The result's ``errlines`` has the error of each test that failed, as JSON.
+    # Looking up the source of each line of a traceback would take half of the time.
+    options = ["--tb=line", "-p", "no:cacheprovider", "-p", "anyio", "-p", PLUGIN]
+    options += ["-W", "ignore:Module already imported"]  # The plugin has no assertions.
     """
     pytester.makepyfile(code)
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -43,20 +42,20 @@ def run(pytester: pytest.Pytester, code: str) -> pytest.RunResult:
 def run_alone(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, code: str, *arguments: str
 ) -> pytest.RunResult:
-    """Run a test file in a new interpreter without other plugins, where nothing is imported yet."""
+    """Run a test file in a new interpreter without other plugins, where nothing is imported."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(code)
     return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, "-p", PLUGIN)
 
 
 def counts(result: pytest.RunResult) -> dict[str, int]:
-    """Return how many tests passed, failed and so on."""
+    """Return the number of tests that passed, failed and so on."""
     found: dict[str, int] = result.parseoutcomes()
     return found
 
 
 def assert_all_refused(result: pytest.RunResult) -> None:
-    """Assert that each test has failed with the hint, before anything was looked up or sent."""
+    """Assert that each test failed with the hint before any name resolution or connection."""
     output = result.stdout.str()
     assert not counts(result).get("passed"), output
     assert result.errlines, output
@@ -67,7 +66,8 @@ def assert_all_refused(result: pytest.RunResult) -> None:
 
 class _Observer:
     """
-    Records errors, and fails what the guard lets through: its audit hook follows the guard's.
+    Records errors, and fails connections that the guard allows, because its audit hook runs after
+    the guard's.
     """
 
     def __init__(self, errors: IO[str]) -> None:
@@ -85,7 +85,7 @@ class _Observer:
 
 
 def fail_outside(event: str, args: tuple[Any, ...]) -> None:
-    """Audit hook: fail connections to other machines before anything is sent."""
+    """Fail connections to other machines before anything is sent."""
     if event in {"socket.getaddrinfo", "socket.gethostbyname"} and args[0] != "127.0.0.1":
         raise OSError(f"looked up {args[0]}")
     if event == "socket.connect" and args[1][0] != "127.0.0.1":
@@ -99,8 +99,8 @@ def _run(folder: Path, environment: dict[str, str]) -> None:
     output = os.open("output", os.O_CREAT | os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(output, stream)
-    # To find the source of each line of a traceback takes half of the time.
+    # Looking up the source of each line of a traceback would take half of the time.
     options = ["--tb=line", "-p", "no:cacheprovider", "-p", "anyio", "-p", PLUGIN]
-    options += ["-W", "ignore:Module already imported"]  # The plugin is, and has no assertions.
+    options += ["-W", "ignore:Module already imported"]  # The plugin has no assertions.
     with Path("errors").open("w") as errors:
         sys.exit(pytest.main(options, plugins=[_Observer(errors)]))

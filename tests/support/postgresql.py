@@ -1,6 +1,4 @@
-"""
-A PostgreSQL server of the tests' own, and a pgbouncer in front of it, from the system's packages.
-"""
+"""PostgreSQL and pgbouncer servers for tests, from the system's packages."""
 
 from __future__ import annotations
 
@@ -24,15 +22,15 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Where Debian puts the server's programs, which are not on the PATH.
+#: Debian's folder for the server's programs, which are not on the PATH.
 DEBIAN = "/usr/lib/postgresql"
 PASSWORD = "ledger-password"
-# What a test machine may lose in a power cut does not matter; what a killed process may lose does.
+# These tests kill processes, but do not cut the power.
 OPTIONS = ["-c", "fsync=off", "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1"]
 
 
 def program(name: str) -> str | None:
-    """Return the path of a program of the newest server that is installed."""
+    """Return the path of a program of the newest installed server."""
     folders = sorted(
         Path(DEBIAN).glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True
     )
@@ -40,7 +38,7 @@ def program(name: str) -> str | None:
 
 
 def unprivileged_user() -> str | None:
-    """Return the user to run the server as; PostgreSQL refuses to run as root."""
+    """Return the user of the server, because PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
     names = {each.pw_name for each in pwd.getpwall()}
@@ -48,12 +46,7 @@ def unprivileged_user() -> str | None:
 
 
 class PostgresqlServer:
-    """
-    A server, which can be stopped and started again.
-
-    Attributes:
-        url: The URL of its database.
-    """
+    """A server that can be stopped and restarted, with the URL of its database."""
 
     def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
         initdb, postgres = program("initdb"), program("postgres")
@@ -86,7 +79,6 @@ class PostgresqlServer:
         self.start()
 
     def start(self) -> None:
-        """Start it, and wait until it accepts connections."""
         command: list[str | Path] = [
             self._postgres,
             "-D",
@@ -103,20 +95,20 @@ class PostgresqlServer:
         wait_until_open(self.url, self._process)
 
     def pids(self) -> list[int]:
-        """Return the ids of its processes, the first one first."""
+        """Return the ids of its processes, the main process first."""
         parent = self._process.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         return [parent, *map(int, children)]
 
     def stop(self) -> None:
-        """Stop it, and end its sessions."""
+        """Stop it and end its sessions."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait()
 
 
 @contextmanager
 def postgresql_server(*options: str) -> Iterator[PostgresqlServer]:
-    """Yield a new server. If PostgreSQL is missing, skip the test, or fail it in CI."""
+    """Yield a new server. If PostgreSQL is missing, the test is skipped, or fails in CI."""
     with tempfile.TemporaryDirectory(
         prefix="tenios-postgresql-", ignore_cleanup_errors=True
     ) as folder:
@@ -130,8 +122,8 @@ def postgresql_server(*options: str) -> Iterator[PostgresqlServer]:
 @contextmanager
 def postgresql(*options: str) -> Iterator[str]:
     """
-    Yield the URL of a new server's database. If PostgreSQL is missing, skip the test, or fail it in
-    CI.
+    Yield the URL of a database on a new server. If PostgreSQL is missing, the test is skipped, or
+    fails in CI.
     """
     with postgresql_server(*options) as server:
         yield server.url
@@ -140,10 +132,8 @@ def postgresql(*options: str) -> Iterator[str]:
 @contextmanager
 def pgbouncer(url: str) -> Iterator[str]:
     """
-    Yield the URL of the same database behind a pgbouncer, which gives each transaction one of two
-    connections.
-
-    If pgbouncer is missing, skip the test, or fail it in CI.
+    Yield the URL of the same database behind a pgbouncer with two connections, one per transaction.
+    If pgbouncer is missing, the test is skipped, or fails in CI.
     """
     command = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if command is None:
@@ -188,7 +178,6 @@ def pgbouncer(url: str) -> Iterator[str]:
 
 
 def new_database(server: str) -> str:
-    """Return the URL of a new database on a server."""
     name = f"ledger_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} STRATEGY wal_log".encode())
@@ -204,13 +193,11 @@ def skip_or_fail(program: str) -> NoReturn:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         return int(probe.getsockname()[1])
 
 
 def wait_until_open(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Wait until the server accepts sessions."""
     while server.poll() is None:
         try:
             psycopg.connect(url).close()

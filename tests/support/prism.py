@@ -1,4 +1,4 @@
-"""Prism, a mock server and validating proxy that knows only the contract."""
+"""Prism as a mock server and as a validating proxy."""
 
 from __future__ import annotations
 
@@ -26,18 +26,17 @@ _LOG_SECONDS = 10
 
 
 class Prism:
-    """A running Prism server."""
-
     def __init__(self, url: str, log: Path) -> None:
         self.url = url
         self._log = log
 
     def log(self) -> str:
-        """Return what Prism has printed so far."""
         return self._log.read_text(errors="replace")
 
     def logs(self, text: str) -> bool:
-        """Return whether Prism prints *text*. Waits, since it logs only after it has responded."""
+        """
+        Return whether Prism prints *text*. Waits, because it logs only after it has responded.
+        """
         give_up = time.monotonic() + _LOG_SECONDS
         while text not in self.log().lower():
             if time.monotonic() > give_up:
@@ -46,14 +45,13 @@ class Prism:
 
 
 def prism_mock(contract: Path, *options: str) -> AbstractContextManager[Prism]:
-    """Run Prism as a server that responds with the examples of *contract*."""
+    """Run Prism as a server that responds with the examples in *contract*."""
     return _running("mock", str(contract), *options)
 
 
 def prism_proxy(contract: Path, upstream: str) -> AbstractContextManager[Prism]:
     """
-    Run Prism as a proxy for *upstream* that responds with its own error if a request or a response
-    breaks *contract*.
+    Run Prism as a proxy for *upstream* that responds with an error to a violation of *contract*.
     """
     return _running("proxy", str(contract), upstream, "--errors")
 

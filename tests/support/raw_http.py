@@ -1,4 +1,4 @@
-"""HTTP requests as bytes on a socket, for what an HTTP client cannot send or observe."""
+"""HTTP requests as bytes on a socket, for cases that an HTTP client cannot send or observe."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ INIT: dict[str, Any] = {**INIT_BODY, "delay": 0}
 
 def raw_request(path: str, document: dict[str, Any], *headers: str) -> bytes:
     """
-    Return a POST request as bytes. It is complete unless *headers* replace the right
-    ``Content-Length``.
+    Return a POST request as bytes. It is complete unless *headers* has another ``Content-Length``.
     """
     body = json.dumps(document).encode()
     lines = [
@@ -40,8 +39,8 @@ def socket_address(server: Server) -> tuple[str, int]:
 
 def wait_until(find: Callable[[], _Found]) -> _Found:
     """
-    Return the first true result of *find*. The server's thread offers nothing to wait for, so its
-    state is polled.
+    Return the first true result of *find*, which is polled because the server offers nothing to
+    wait for.
     """
     while not (found := find()):
         time.sleep(0.01)

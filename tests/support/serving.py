@@ -1,5 +1,3 @@
-"""A simulator that is served over HTTP by a thread of this process."""
-
 from __future__ import annotations
 
 import threading
@@ -18,9 +16,7 @@ if TYPE_CHECKING:
 def serving(
     simulator: Simulator, port: int = 0, allowed_hosts: Collection[str] = ()
 ) -> Iterator[Server]:
-    """
-    Yield a server that is already listening, by default on a free port, and stop it at the end.
-    """
+    """Yield a server that is listening, by default on a free port, and stop it afterwards."""
     server = Server(simulator, port=port, allowed_hosts=allowed_hosts)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -1,4 +1,4 @@
-"""Requests to a simulator's API without a client and without HTTP."""
+"""Requests to a simulator without a client and without HTTP."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ INIT_BODY = {
 
 
 def post(simulator: Simulator, path: str, body: object) -> tuple[int, Any]:
-    """
-    Send *body*, as bytes or as an object that becomes JSON; return the status and the body of the
-    response.
-    """
+    """Send *body*, as bytes or as JSON; return the status and the body of the response."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = simulator.handle_request("POST", path, content)
     return response.status, response.body

@@ -1,6 +1,6 @@
 """
-Our client against the conformance vectors. ``conformance/run.py`` has the server and the
-comparison.
+This package's client against the conformance vectors, with the server and comparison of
+``conformance/run.py``.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ Reported = tuple[str, list[str] | None]
 
 def run_vector(mode: str, url: str, vector: Vector, **limits: float) -> list[Reported]:
     """
-    Return what our client reports for each callback: the outcome, in the vectors' words, and the
-    statuses if it has ended.
+    Return the outcome of each callback in the words of the vectors, and its statuses if it has
+    ended.
     """
     settings: dict[str, Any] = {"base_url": url, "clock": VirtualClock(), **limits}
     calls = [part.call for part in vector.parts]

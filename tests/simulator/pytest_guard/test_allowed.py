@@ -1,4 +1,4 @@
-"""What the guard lets through: marked tests, other hosts, and clients that send nothing."""
+"""What the guard allows: marked tests, other hosts, and clients that send nothing."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_other_hosts_are_not_refused(pytester: pytest.Pytester) -> None:
 def test_client_that_sends_nothing_is_not_refused(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An application may make its client when it is imported, also behind a proxy."""
+    """An application may create its client at import, even behind a proxy."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     result = run(
         pytester,

@@ -35,7 +35,7 @@ CLIENTS = {
             asyncio.run(run())
         def test_client_that_refuses_by_itself():
             try:
-                sys.audit("tenios_ext.refused")  # as our clients do where TENIOS_OFFLINE is set
+                sys.audit("tenios_ext.refused")  # as the client does if TENIOS_OFFLINE is set
             except Exception:
                 pass
         @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A proxy is not asked for TENIOS, and its errors do not hide that a test tried to reach it."""
+"""A proxy receives no request for TENIOS, and its errors do not hide the guard's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import pytest
 from support.plugin_runs import HINT, assert_all_refused, counts, run
 
-# A proxy that answers whatever it is asked for, and may receive only what begins with ALLOWED.
+# A proxy that accepts every request, and may receive only data that begins with ALLOWED.
 PROXY = """
     import asyncio, socket, socketserver, threading, urllib.request
     from contextlib import suppress
@@ -139,7 +139,7 @@ def test_unreachable_proxy_of_the_environment_hides_no_refusal(
 
 
 def test_our_clients_with_an_unreachable_proxy_name_the_reason(pytester: pytest.Pytester) -> None:
-    """They refuse before they connect to the proxy, also where TENIOS is not exempt from it."""
+    """They refuse before they connect to the proxy, even if NO_PROXY is not set."""
     result = run(
         pytester,
         """

@@ -1,18 +1,18 @@
-"""The guard holds after a test or another plugin has replaced the functions that it wraps."""
+"""The guard works after a test or another plugin has replaced the functions that it wraps."""
 
 from __future__ import annotations
 
 import pytest
 from support.plugin_runs import assert_all_refused, counts, run
 
-# Its audit hook runs before the guard's, so that only the guard's wrappers can refuse before it.
+# Its audit hook runs before the guard's, so only the guard's wrappers can refuse earlier.
 WRAPPERS_ALONE = """
     import sys
     from support.plugin_runs import fail_outside
     sys.addaudithook(fail_outside)
 """
 
-# As pytest-socket, which restores what it found when it was imported.
+# Like pytest-socket, which restores the functions that it found at import.
 RESTORING = """
     import socket
     CONNECT = socket.socket.connect

@@ -62,7 +62,7 @@ def test_fork_that_is_refused_fails_its_test_and_no_other(pytester: pytest.Pytes
 def test_program_that_a_test_starts_sends_nothing(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The unreachable proxy keeps the program from TENIOS if it does try."""
+    """The unreachable proxy keeps the program from TENIOS if the guard fails."""
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     pytester.makepyfile(
@@ -138,7 +138,7 @@ def test_thread_and_exit_handler_that_outlive_the_run_are_refused(
 
 
 def test_run_inside_of_a_test_leaves_the_guard_as_it_is(pytester: pytest.Pytester) -> None:
-    """A marked test of the inner run reaches TENIOS only if the outer test is marked as well."""
+    """A marked test of the inner run may reach TENIOS only if the outer test is marked as well."""
     pytester.makepyfile(
         inner="""
         import pytest, socket

@@ -1,8 +1,3 @@
-"""
-Shared by the tests of the server: an HTTP client, the client's settings, and the ``tenios
-simulate`` command.
-"""
-
 from __future__ import annotations
 
 import subprocess
@@ -21,7 +16,7 @@ Simulate = Callable[..., tuple[subprocess.Popen[str], str]]
 
 @pytest.fixture
 def http(server: Server, simulator: Simulator) -> Iterator[httpx.Client]:
-    """An HTTP client of the server, whose simulator has been reset."""
+    """An HTTP client of the server after a reset of its simulator."""
     # verify=False: certificates would be loaded for each test, and there is no TLS here.
     with httpx.Client(base_url=server.address, verify=False) as http:
         yield http
@@ -35,10 +30,7 @@ def _client_environment(monkeypatch: pytest.MonkeyPatch, server: Server) -> None
 
 @pytest.fixture
 def simulate() -> Iterator[Simulate]:
-    """
-    Start ``tenios simulate`` with more arguments; returns the process, which is killed after the
-    test, and its URL.
-    """
+    """Starts ``tenios simulate``, and returns the process and its URL."""
     processes = []
 
     def start(*arguments: str) -> tuple[subprocess.Popen[str], str]:

@@ -1,4 +1,4 @@
-"""The console in headless Chromium, driven by Playwright."""
+"""The console in headless Chromium, with Playwright."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def browser() -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(browser: BrowserContext, server: Server, simulator: Simulator) -> Iterator[Page]:
     """
-    The console, connected. Messages on the browser's console fail the test, except for error
-    responses.
+    The connected console. A message in the browser's console fails the test, unless it is about an
+    error response.
     """
     page = browser.new_page()
     messages: list[str] = []
@@ -71,7 +71,7 @@ def page(browser: BrowserContext, server: Server, simulator: Simulator) -> Itera
 
 @pytest.fixture
 def tenios(server: Server, simulator: Simulator) -> Iterator[Tenios]:
-    """A client over HTTP that shares the simulator's clock."""
+    """A client over HTTP with the simulator's clock."""
     with Tenios(
         ACCESS_KEY, CALLBACK_CONFIG_ID, base_url=server.address, clock=simulator.clock
     ) as tenios:
@@ -130,8 +130,7 @@ def test_console_can_be_used_with_keyboard_and_screen_reader(
     page: Page, simulator: Simulator, tenios: Tenios
 ) -> None:
     """
-    The focus moves from each button that disappears to the next one, and status changes are
-    announced.
+    Focus moves from a button that disappears to the next one, and status changes are announced.
     """
     simulator.set_scenario(Scenario.manual())
     callback = tenios.start_callback(NUMBER)
@@ -295,10 +294,10 @@ def test_callback_is_started_on_a_phone_without_scrolling(page: Page, simulator:
 def test_tab_in_front_is_live_if_there_are_many_others(
     page: Page, browser: BrowserContext, tenios: Tenios
 ) -> None:
-    """A browser opens six connections to one host."""
+    """A browser opens at most six connections to a host."""
     tabs = [page]
     for _ in range(6):
-        # Playwright shows each page as if it were in front.
+        # To Playwright, every page is visible.
         tabs[-1].evaluate(VISIBILITY, "hidden")
         tabs.append(browser.new_page())
         tabs[-1].goto(page.url)
@@ -352,8 +351,8 @@ def test_page_reconnects_after_restart_of_simulator(browser: BrowserContext) -> 
 
 def add_callbacks(simulator: Simulator) -> None:
     """
-    Start four callbacks: one fails, one's response is lost, one has the customer's phone ringing,
-    and one is delayed.
+    Start four callbacks: one fails, one loses its response, one rings at the customer, one is
+    delayed.
     """
     with simulator.client() as tenios:
         tenios.start_callback("+49 30 23125 203").wait()
@@ -375,8 +374,8 @@ def test_pages_are_accessible(
     page: Page, server: Server, simulator: Simulator, tmp_path: Path
 ) -> None:
     """
-    Axe finds no violation in either page and colour scheme, and the dark one is dark. Also takes
-    the pictures of the console for the docs.
+    Axe finds no violation on either page in light and dark. Also takes the screenshots for the
+    docs.
     """
     add_callbacks(simulator)
     brightness = {}
@@ -394,7 +393,7 @@ def test_pages_are_accessible(
                 assert picture.read_bytes().startswith(b"\x89PNG")
             color = page.evaluate("getComputedStyle(document.body).backgroundColor")
             brightness[scheme] = sum(map(int, re.findall(r"\d+", color)[:3]))
-            # Nothing but the contrast depends on the scheme.
+            # Only the contrast depends on the scheme.
             options = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
             result = page.evaluate("options => axe.run(options)", options)
             violations = [

@@ -1,4 +1,4 @@
-"""The control API, its OpenAPI document and the page of the contract."""
+"""The control API, its OpenAPI document and the page with the contract."""
 
 from __future__ import annotations
 

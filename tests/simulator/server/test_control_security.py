@@ -1,4 +1,4 @@
-"""Who may use the control API and the console."""
+"""Access to the control API and the console."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_loopback_host_header_is_accepted(http: httpx.Client, host: str) -> None
 
 
 def test_allowed_host_is_accepted() -> None:
-    """In a container the simulator has another name."""
+    """In a container, the simulator has another name."""
     with serving(Simulator(), allowed_hosts=["simulator"]) as server:
         url = f"{server.address}{PREFIX}/callbacks"
         assert httpx.get(url, headers={"Host": "simulator:8311"}).status_code == 200
@@ -80,7 +80,10 @@ def test_request_from_own_page_is_accepted(http: httpx.Client, server: Server) -
 def test_request_from_own_page_behind_tls_proxy_is_accepted(
     http: httpx.Client, server: Server
 ) -> None:
-    """Only ``Sec-Fetch-Site``, which a page cannot set, tells it from a page of another scheme."""
+    """
+    A page cannot set ``Sec-Fetch-Site``, so it shows that the origin is the same despite the
+    scheme.
+    """
     headers = {"Origin": server.address.replace("http:", "https:"), "Sec-Fetch-Site": "same-origin"}
     assert http.post(f"{PREFIX}/reset", headers=headers).status_code == 204
     del headers["Sec-Fetch-Site"]
@@ -88,7 +91,7 @@ def test_request_from_own_page_behind_tls_proxy_is_accepted(
 
 
 def test_request_that_needs_no_preflight_is_refused(http: httpx.Client) -> None:
-    """A form of another page can send text without a preflight request, but not JSON."""
+    """A form on another page can send text without a preflight request, but not JSON."""
     response = http.post(
         f"{PREFIX}/faults", content=b'{"kind": "drop"}', headers={"Content-Type": "text/plain"}
     )

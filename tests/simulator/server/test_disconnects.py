@@ -1,4 +1,4 @@
-"""Connections that end before the response, on either side."""
+"""Connections that either side closes before the response."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ def test_status_request_is_retried_if_response_is_lost(
 def receive_after_fault(
     server: Server, simulator: Simulator, fault: Fault, *, requests: int = 1
 ) -> bytes | str:
-    """
-    Send *requests* at once, of which *fault* applies to the first. Return what the socket receives.
-    """
+    """Send *requests* together, with *fault* on the first, and return what is received."""
     simulator.inject(fault, on="init")
     with socket.create_connection(socket_address(server)) as sock:
         sock.sendall(raw_request("/callback/init", INIT) * requests)
@@ -84,7 +82,7 @@ def test_drop_closes_and_reset_resets_connection(server: Server, simulator: Simu
 def test_disconnect_discards_pipelined_requests(
     caplog: pytest.LogCaptureFixture, fault: Fault
 ) -> None:
-    """Uvicorn must not wait for the discarded requests, nor log that they had no response."""
+    """Uvicorn must neither wait for the discarded requests nor log that they had no response."""
     simulator = Simulator()
     with serving(simulator) as server:
         server.config.timeout_graceful_shutdown = 1
@@ -113,7 +111,7 @@ def test_incomplete_request_is_not_handled(
     fault: Fault | None,
     chunked: bool,
 ) -> None:
-    """The part that has arrived is complete JSON, but the headers announce more."""
+    """The part that has arrived is complete JSON, but shorter than its Content-Length."""
     part = raw_request(path, document, "Content-Length: 5000")
     if chunked:
         head, _, body = part.replace(

@@ -28,7 +28,7 @@ EMPTY = {"callbacks": [], "requests": [], "faults": [], "is_time_simulated": Tru
 
 
 def events(stack: ExitStack, http: httpx.Client) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each event of a new stream, as it was received and as JSON."""
+    """Yield each event of a new stream, both raw and parsed."""
     lines = stack.enter_context(http.stream("GET", f"{PREFIX}/events")).iter_lines()
     return (
         (line, json.loads(line.removeprefix("data: ")))
@@ -38,10 +38,7 @@ def events(stack: ExitStack, http: httpx.Client) -> Iterator[tuple[str, dict[str
 
 
 def test_state_is_serialized_once_for_all_listeners(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    And only if it has changed: the streams look for changes in each iteration of the event loop
-    here.
-    """
+    """And only after a change: here, the streams check in each iteration of the event loop."""
     serialized: list[int] = []
 
     def count(request: RecordedRequest) -> dict[str, Any]:
@@ -106,7 +103,7 @@ def test_every_change_is_sent(http: httpx.Client, simulator: Simulator) -> None:
 
 
 def test_size_of_event_is_bounded(http: httpx.Client, simulator: Simulator) -> None:
-    """Only the event is shortened, not what the control API lists."""
+    """Only events are shortened, not the lists of the control API."""
     announcement, long, fields = (
         "x" * 5000,
         "x" * 60_000,
@@ -122,7 +119,7 @@ def test_size_of_event_is_bounded(http: httpx.Client, simulator: Simulator) -> N
         for _ in range(50 if long in document else 1):
             simulator.handle_request("POST", "/callback/init", body)
     with ExitStack() as stack:
-        # The first event may be a tenth of a second old, if another listener has just looked.
+        # If another listener has just updated it, the first event may be a tenth of a second old.
         event, state = next(each for each in events(stack, http) if len(each[1]["requests"]) == 50)
     assert len(state["callbacks"]) == 1
     assert state["callbacks"][0]["agent_announcement"] == "x" * 1000 + "…"

@@ -1,4 +1,4 @@
-"""Clients that send or read without end, or not at all, keep neither memory nor a connection."""
+"""Clients that send or read slowly, endlessly or not at all cannot hold memory or a connection."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def connected(server: Server) -> Iterator[tuple[socket.socket, Protocol]]:
 
 
 def let_time_pass(protocol: Protocol, seconds: float) -> None:
-    """Put the clock of the server's event loop forward, and run the timers that are due then."""
+    """Advance the clock of the server's event loop and run the timers that are due."""
     loop = cast("asyncio.BaseEventLoop", protocol.loop)
     time = loop.time
 
@@ -51,7 +51,7 @@ def let_time_pass(protocol: Protocol, seconds: float) -> None:
 
 
 def received(sock: socket.socket) -> bytes:
-    """Return what the server sends until it closes the connection."""
+    """Return everything that the server sends until it closes the connection."""
     response = b""
     with suppress(ConnectionResetError):
         while part := sock.recv(1 << 20):
@@ -125,7 +125,7 @@ def test_headers_without_end_during_response_close_connection() -> None:
 
 
 def test_headers_up_to_the_limit_are_accepted(simulator: Simulator, server: Server) -> None:
-    """Neither the body of this request nor the requests before it count."""
+    """Neither the body nor earlier requests count."""
     head, end, body = raw_request(
         "/callback/init", {**INIT, "agent_announcement": "x" * 5_000}
     ).partition(b"\r\n\r\n")
@@ -165,7 +165,7 @@ def test_connection_without_whole_request_is_closed(
 
 
 def _received_bytes(protocol: Protocol) -> bool:
-    """Return whether a request has begun, or blank lines before one were received."""
+    """Return whether a request, or a blank line before one, has arrived."""
     return protocol._is_receiving or protocol._header_bytes > 0
 
 

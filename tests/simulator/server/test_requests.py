@@ -47,10 +47,7 @@ def test_retry_after_header_reaches_client(simulator: Simulator, mode: str) -> N
 def test_server_ignores_upgrade_header(
     http: httpx.Client, server: Server, *, in_one_packet: bool
 ) -> None:
-    """
-    Java's HttpClient offers HTTP/2 in its first request. The request must still be handled, with
-    its body.
-    """
+    """Java's HttpClient offers HTTP/2 in its first request, which must be handled with its body."""
     upgrade = (
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: "
         "AAEAAEAA\r\nContent-Length:"
@@ -127,7 +124,7 @@ def test_server_refuses_unknown_paths_and_methods(http: httpx.Client) -> None:
     ids=lambda body: str(body[:30]),
 )
 def test_request_log_survives_body_that_json_cannot_hold(http: httpx.Client, body: bytes) -> None:
-    """Python's json module reads these bodies, but cannot write them again."""
+    """Python's json module accepts these bodies, but cannot encode them again."""
     headers = {"Content-Type": "application/json"}
     assert http.post("/callback/status", content=body, headers=headers).status_code == 400
     assert len(http.get(f"{PREFIX}/requests").json()) == 1

@@ -1,6 +1,5 @@
 """
-Schemathesis sends the server the contract's examples, boundary values, random input, and sequences
-along the contract's links, with all of its checks on.
+schemathesis with all checks: the contract's examples, boundary values, random input and links.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ CONTROL = schemathesis.openapi.from_path(ROOT / "tenios_simulator/server/control
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    """A served simulator with one callback, whose address the contract is given."""
+    """A served simulator with one callback, and with its address in the contract."""
     simulator = Simulator()
     with serving(simulator) as server, simulator.client() as tenios:
         CONTRACT.config.update(base_url=server.address)
@@ -49,7 +48,7 @@ def _is_decimal(value: object) -> bool:
 
 def use_existing_values(case: Any, simulator: Simulator) -> None:
     """
-    Replace a well-formed key, configuration and id with existing ones, which no schema can
+    Replace well-formed keys, configurations and ids with existing ones, which no schema can
     describe.
     """
     body = case.body
@@ -95,10 +94,7 @@ def test_operations_conform_to_contract_along_links(simulator: Simulator) -> Non
 
 @pytest.fixture(scope="module")
 def control_address() -> Iterator[str]:
-    """
-    The address of another served simulator, with one callback that waits for actions and some
-    requests with faults.
-    """
+    """The address of another served simulator, with a manual callback and some faulty requests."""
     simulator = Simulator(scenario=Scenario.manual())
     with serving(simulator) as server, simulator.client() as tenios:
         callback = tenios.start_callback("+492214710123", agent_announcement="Hello", dtmf_key="1")
@@ -112,6 +108,6 @@ def control_address() -> Iterator[str]:
 @CONTROL.parametrize()
 @settings(max_examples=20, deadline=None)
 def test_control_api_conforms_to_its_document(control_address: str, case: Any) -> None:
-    # The schemas list the fields of all faults and scenarios. Only the descriptions say which of
-    # them go together.
+    # The schemas list the fields of all faults and scenarios. Only the descriptions say which
+    # belong together.
     case.call_and_validate(base_url=control_address, excluded_checks=[positive_data_acceptance])

@@ -1,4 +1,4 @@
-"""What happens to requests and connections when the server stops."""
+"""Requests and connections when the server stops."""
 
 from __future__ import annotations
 
