@@ -1,10 +1,10 @@
 """
-Write conformance/rules.json: the vectors that try a rule on every value, such as each HTTP status.
+Write conformance/rules.json: the vectors that test a rule with every value, such as each status.
 
-    vectors.py            write
-    vectors.py --check    change nothing; exit with 1 if the file is out of date
+    vectors.py            write the file
+    vectors.py --check    write nothing; exit with 1 if the file is out of date
 
-The vectors of single situations are in start.json and poll.json, which are written by hand.
+The vectors of single cases, in start.json and poll.json, are written by hand.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def words(text: str) -> list[str]:
 
 TARGET = Path(__file__).resolve().parent.parent / "conformance/rules.json"
 ABOUT = (
-    "The rules of README.md, tried on every value. Written by scripts/vectors.py: change that, and "
-    "run make generate."
+    "The rules in README.md, tested with every value. Written by scripts/vectors.py. "
+    "Edit that and run make generate."
 )
 KEY, CONFIG_ID = "TELLTALE-KEY-4711", "CONFORMANCE-CONFIG"
 NUMBER = "+492214710123"
 CODES = range(201, 600)
-# What a client may take for a refusal, or for a success, whatever the HTTP status is.
+# Bodies that a client may mistake for a rejection or a success, despite the HTTP status.
 REFUSAL: Json = {"error_code": "BAD_CREDENTIALS", "error_message": "Bad credentials", "fields": []}
 LURES: tuple[Json, ...] = (
     {"success": True, "status": "REQUESTED"},
@@ -73,7 +73,7 @@ NO_PAUSE: Json = {"POLL_SECONDS": "0"}
 def response(
     status: int = 200, body: object = None, text: str | None = None, **headers: str
 ) -> Json:
-    """Return a response with a JSON body, with a text, or with neither."""
+    """Return a response with a JSON body, a text, or neither."""
     kind = JSON if text is None else "text/plain"
     content = {"text": text} if text is not None else {} if body is None else {"body": body}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -94,7 +94,7 @@ def failure(http: int, **more: Any) -> Json:
 
 
 def lured(http: int) -> Json:
-    """Return a response with an id beside what looks like a refusal or a success."""
+    """Return a response with an id in a body that resembles a rejection or a success."""
     body = {**LURES[http % len(LURES)], "id": 10}
     return response(http, None if http in NO_BODY else body)
 
@@ -150,7 +150,7 @@ def rejected(start: Json | None = None, **arguments: Any) -> Json:
 
 
 def numbered(code: int) -> str:
-    """Return a number that shows which code belongs to a request."""
+    """Return a phone number that ends with *code*."""
     return f"+492214710{code}"
 
 
@@ -162,7 +162,7 @@ def polled(name: str, *polls: Json, statuses: tuple[str, ...] = (), **settings: 
 
 
 def start_vectors() -> list[Json]:
-    """Rules 1 to 3: one init request, which responses refuse it, and where an id is."""
+    """Rules 1 to 3: one init request, rejections, and the place of an id."""
     by_class = {
         name: [
             unknown(lured(code), number=numbered(code))
@@ -170,9 +170,9 @@ def start_vectors() -> list[Json]:
             if code // 100 == hundred and code not in REFUSALS
         ]
         for hundred, name in (
-            (2, "2xx but 200"),
+            (2, "2xx except 200"),
             (3, "3xx"),
-            (4, "4xx that is no refusal"),
+            (4, "4xx that is not a rejection"),
             (5, "5xx"),
         )
     }
@@ -201,7 +201,7 @@ def start_vectors() -> list[Json]:
             for name, calls in by_class.items()
         ),
         vector(
-            "each refusal is a rejection, whatever its body is",
+            "each rejection is recognised by its status, with any body",
             *(
                 rejected({**body, "status": code}, number=numbered(code))
                 for code in REFUSALS
@@ -209,7 +209,7 @@ def start_vectors() -> list[Json]:
             ),
         ),
         vector(
-            "a demand for credentials is not followed",
+            "an authentication challenge is not answered",
             *(rejected(response(401, REFUSAL, WWW_Authenticate=each)) for each in CHALLENGES),
             *(unknown(response(407, REFUSAL, Proxy_Authenticate=each)) for each in CHALLENGES),
         ),
@@ -218,7 +218,7 @@ def start_vectors() -> list[Json]:
             *(unknown(response(200, text=each, Content_Length="99")) for each in ("", '{"id": 1')),
             unknown(response(103, Link="</callback/10>")),
         ),
-        vector("an id is not taken from another place or text", *map(unknown, places)),
+        vector("an id in another place or format is ignored", *map(unknown, places)),
         *(
             vector(
                 f"{code} with an id is a rejection, or the outcome is unknown",
@@ -230,35 +230,35 @@ def start_vectors() -> list[Json]:
 
 
 def argument_vectors() -> list[Json]:
-    """What the caller asks for is sent as it is."""
+    """Rule 8: arguments are sent unchanged."""
     delays = (0, 1, 59, 60, 3600, 86400, 604800, 2**31 - 1)
     texts = {
-        "blanks": ("  two  blanks  each  ", "a\ttab", "\u00a0nbsp\u00a0"),
-        "line ends": ("a\nb", "a\r\nb", "a\rb", "a\u2028b", "a\n", "\na"),
-        "words of programs": words("0 00 null true {} [] 1e3 -1 NaN None undefined"),
-        "marks": words(MARKS),
+        "spaces": ("  two  blanks  each  ", "a\ttab", "\u00a0nbsp\u00a0"),
+        "line breaks": ("a\nb", "a\r\nb", "a\rb", "a\u2028b", "a\n", "\na"),
+        "keywords": words("0 00 null true {} [] 1e3 -1 NaN None undefined"),
+        "special characters": words(MARKS),
         "sentences": ("ORDER 4711.", "order 4711", "One... two!!", "\u201eone\u201c, 'two'"),
-        "composed": words("e\u0301 \u00e9 \ufb01 \u212b \u2026 \u2013 \u00bd \uff11"),
-        "invisible": [f"a{mark}b" for mark in "\u200b\u00ad\u200d\u202e\ufeff\x7f"],
+        "Unicode normalization": words("e\u0301 \u00e9 \ufb01 \u212b \u2026 \u2013 \u00bd \uff11"),
+        "invisible characters": [f"a{mark}b" for mark in "\u200b\u00ad\u200d\u202e\ufeff\x7f"],
         "languages": words("\u00e4\u00f6\u00fc\u00df \u4f60\u597d \u0645\u0631 \U0001f4de"),
         "length": ["x" * size for size in (161, 501, 1025, 4097)] + ["\u00fc" * 5000],
     }
     all_fields: Json = {"delay": 7, "agent_announcement": "Order 4711", "dtmf_key": "0"}
     return [
-        vector("each number is sent as it is", *(rejected(number=each) for each in words(NUMBERS))),
-        vector("each delay is sent as it is", *(rejected(delay=each) for each in delays)),
         vector(
-            "each key of a phone is sent", *(rejected(dtmf_key=each) for each in "0123456789*#")
+            "each number is sent unchanged", *(rejected(number=each) for each in words(NUMBERS))
         ),
+        vector("each delay is sent unchanged", *(rejected(delay=each) for each in delays)),
+        vector("each phone key is sent", *(rejected(dtmf_key=each) for each in "0123456789*#")),
         *(
             vector(
-                f"an announcement is sent as it is: {name}",
+                f"an announcement is sent unchanged: {name}",
                 *(rejected(agent_announcement=each) for each in each_text),
             )
             for name, each_text in texts.items()
         ),
         vector(
-            "arguments of a callback are not those of the one before",
+            "arguments of a callback are not those of the previous one",
             rejected(**all_fields),
             rejected(),
             rejected(dtmf_key="#"),
@@ -269,7 +269,7 @@ def argument_vectors() -> list[Json]:
 
 
 def poll_vectors() -> list[Json]:
-    """Rules 4 and 5: what ends a callback, and what does not."""
+    """Rules 4 and 5: failed status requests and final statuses."""
     codes = [_failed(code) for code in CODES if code not in {401, 403}]
     codes_like_it = (
         *words("NOT_BAD_CREDENTIALS BAD_CREDENTIALS_SOON bad_credentials BAD-CREDENTIALS BAD"),
@@ -305,35 +305,35 @@ def poll_vectors() -> list[Json]:
         response(200, {}, X_Status="DISCONNECTED"),
     ]
     failures = [error(503), {"disconnect": "close"}, response(200, text="{"), error(502)]
-    # A client may stop after three refusals in a row.
+    # A client may stop after three rejections in a row.
     separated = [each for refusal in elsewhere for each in (found("CALLING_A"), refusal)]
     return [
         polled(
-            "a status request is repeated after each HTTP status but 200, 401 and 403",
+            "a status request is repeated after each HTTP status except 200, 401 and 403",
             *codes,
             **NO_PAUSE,
         ),
         polled(
-            "BAD_CREDENTIALS in another place or text is not a refusal",
+            "BAD_CREDENTIALS in another place or format is not a rejection",
             *separated,
             statuses=("CALLING_A",),
             **NO_PAUSE,
         ),
-        polled("a status in another place is not believed", *final_elsewhere, **NO_PAUSE),
-        polled("no other word is final", *map(found, NOT_FINAL), statuses=NOT_FINAL, **NO_PAUSE),
+        polled("a status in another place is ignored", *final_elsewhere, **NO_PAUSE),
+        polled("no other status is final", *map(found, NOT_FINAL), statuses=NOT_FINAL, **NO_PAUSE),
         polled(
-            "200 failures in a row do not end it",
+            "200 failures in a row do not end the polling",
             *(each | {"times": 50} for each in failures),
             **NO_PAUSE,
         ),
         polled(
-            "a status that stays for 300 requests does not end it",
+            "a status that stays for 300 requests does not end the polling",
             found("CALLING_B") | {"times": 300},
             statuses=("CALLING_B",),
             **NO_PAUSE,
         ),
         polled(
-            "a new status that stays for 300 requests does not end it",
+            "a new status that stays for 300 requests does not end the polling",
             found("ON_HOLD") | {"times": 300},
             statuses=("ON_HOLD",),
             **NO_PAUSE,
@@ -342,13 +342,13 @@ def poll_vectors() -> list[Json]:
 
 
 def _failed(code: int) -> Json:
-    """Return a failure that has a final status in its body, and what looks like a refusal."""
+    """Return a failure whose body has a final status and resembles a rejection."""
     looks_like = {400: "SOME_CODE"}.get(code, "BAD_CREDENTIALS")
     return failure(code, code=looks_like, status="DISCONNECTED")
 
 
 def report_vectors() -> list[Json]:
-    """What happened is reported once, in its order, and for its own callback."""
+    """Rule 8: each status is reported once, in order and for its callback."""
     course = ("REQUESTED", "ACCEPTED", "CALLING_A", "CALLING_B", "CONNECTED")
     failed = error(503)
     interrupted = [each for status in course for each in (found(status), failed, found(status))]
@@ -370,7 +370,7 @@ def report_vectors() -> list[Json]:
 
     return [
         vector(
-            "a Content-Type may have parameters, and any case of letters",
+            "a Content-Type may have parameters and any letter case",
             *(
                 call(
                     response(200, {"status": "DISCONNECTED"}, Content_Type=each),
@@ -381,17 +381,17 @@ def report_vectors() -> list[Json]:
                 for each in MEDIA_TYPES
             ),
         ),
-        polled("a failed request between does not repeat a status", *interrupted, statuses=course),
+        polled("a failed request does not repeat a status", *interrupted, statuses=course),
         *(
             polled(
-                f"statuses from {course[first]} on",
+                f"the first status is {course[first]}",
                 *map(found, course[first:]),
                 statuses=course[first:],
             )
             for first in range(1, len(course))
         ),
         vector(
-            "each callback is polled with its own id, and its statuses are its own",
+            "each callback is polled with its own id and reports its own statuses",
             ending(101, "CALLING_A", "CALL_A_FAILED"),
             ending(102, "CALL_A_FAILED"),
             ending(103, "CALLING_B", "CALL_B_FAILED"),
@@ -400,7 +400,7 @@ def report_vectors() -> list[Json]:
             ending(106, "DISCONNECTED"),
         ),
         vector(
-            "each outcome is reported in its place",
+            "each outcome is reported in order",
             ending(101, "DISCONNECTED"),
             rejected(),
             ending(102, "CALL_A_FAILED"),
@@ -410,7 +410,7 @@ def report_vectors() -> list[Json]:
             ending(104, "DISCONNECTED"),
         ),
         vector(
-            "a callback that is refused is not polled, and the next is its own",
+            "a rejected callback is not polled, but the next one is",
             rejected(),
             unknown(error(500)),
             ending(107, "ACCEPTED", "DISCONNECTED"),
@@ -461,7 +461,7 @@ def pause_vectors() -> list[Json]:
             MAX_PAUSE_SECONDS="5",
         ),
         polled(
-            "the pause is at least the longest one if Retry-After is longer",
+            "the pause is at least MAX_PAUSE_SECONDS if Retry-After is longer",
             asked(503, "86400", 0.4),
             asked(429, "2", 0.4),
             asked(503, "2147483648", 0.4),
@@ -478,17 +478,17 @@ def pause_vectors() -> list[Json]:
 
 
 def secrecy_vectors() -> list[Json]:
-    """Rule 7: the access key is not shown, whatever a response makes of it."""
+    """Rule 7: the access key is not shown, in any spelling in a response."""
     escaped = "".join(f"\\u{ord(character):04x}" for character in KEY)
     spellings = {
-        "as it is": KEY,
+        "in plain text": KEY,
         "in lower case": KEY.lower(),
         "in base64": base64.b64encode(KEY.encode()).decode(),
         "in hexadecimal": KEY.encode().hex(),
         "percent-encoded": "".join(f"%{ord(character):02X}" for character in KEY),
         "as character references": "".join(f"&#{ord(character)};" for character in KEY),
         "in the middle of a text": f"{'x' * 80}{KEY}{'x' * 80}",
-        "cut off": KEY[:-3],
+        "without its end": KEY[:-3],
     }
     shown = {
         name: [
@@ -561,7 +561,7 @@ def _line(name: str, value: object) -> str:
 
 
 def _json(value: object) -> str:
-    """Return JSON in which only characters that can be seen are not escaped."""
+    """Return JSON with invisible characters escaped."""
     text = json.dumps(value, ensure_ascii=False)
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
@@ -571,7 +571,7 @@ def main() -> int:
     if "--check" not in sys.argv:
         TARGET.write_text(written, encoding="utf-8")
     elif not TARGET.exists() or TARGET.read_text(encoding="utf-8") != written:
-        print(f'{TARGET.name} is out of date; run "make generate" and commit the result.')
+        print(f'{TARGET.name} is out of date. Run "make generate" and commit the result.')
         return 1
     return 0
 

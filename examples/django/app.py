@@ -1,20 +1,19 @@
 """
 A "call me back" form with Django, without asyncio or JavaScript: one view starts the callback, and
-the page polls its status with another.
+the page polls its status from another.
 
     SECRET_KEY=... python examples/django/app.py
     SECRET_KEY=... gunicorn --chdir examples/django app
 
 Without TENIOS_ACCESS_KEY the application uses a simulator in this process, and no phone rings.
 
-It is one file, to be read; in your project, the settings are your own, and the rest is a module of
-views. The page is examples/page.html, the same as that of the Flask example, which explains the
-tokens and SECRET_KEY. One visitor may open several forms: limit calls as the FastAPI example does.
+This is one file for reading. In your project, use your own settings, and make the rest a module of
+views. It shares examples/page.html with the Flask example, which explains the tokens and
+SECRET_KEY. A visitor may open several forms, so limit calls as in the FastAPI example.
 
-The ledger is not one of Django's DATABASES, even if it is in the same PostgreSQL: it has its own
-connections, to which CONN_MAX_AGE and ATOMIC_REQUESTS do not apply, and what it records stays if
-your transaction is rolled back, as the call does. Start a callback for what you have just saved in
-transaction.on_commit().
+The ledger is not one of Django's DATABASES, even in the same PostgreSQL database. It has its own
+connections, and CONN_MAX_AGE and ATOMIC_REQUESTS do not apply to them. If your transaction is
+rolled back, a call and its ledger entry remain, so start callbacks in transaction.on_commit().
 """
 
 from __future__ import annotations
@@ -57,16 +56,13 @@ MAY_RING = (
 )
 
 
-@cache  # at the first request, once for all threads of a process
+@cache  # one client for all threads of a process
 def connect() -> tuple[Tenios, Ledger]:
-    """
-    Return a client of TENIOS if there is an access key, else of a simulator in this process, and
-    the client's ledger.
-    """
+    """Return a client of TENIOS, or of a simulator if there is no access key, and its ledger."""
     if os.environ.get("TENIOS_ACCESS_KEY"):
         ledger = Ledger(os.environ.get("TENIOS_LEDGER", "sqlite:///callbacks.db"))
         return Tenios(region="DE", allowed_regions=["DE"], ledger=ledger), ledger
-    # Each simulator begins with the same ids, so each has a ledger of its own.
+    # The ids of each simulator begin at 10, so each needs a new ledger.
     ledger = Ledger(f"sqlite:///{tempfile.mkdtemp()}/callbacks.db")
     simulator = Simulator(real_time=True)
     return simulator.client(region="DE", allowed_regions=["DE"], ledger=ledger), ledger
@@ -81,10 +77,7 @@ def page(
     refresh: bool = False,
     ended: bool = False,
 ) -> HttpResponse:
-    """
-    Return the page: with a form if there is a token for it, or reloading itself. If the call has
-    ended or was not started, the visitor's token is forgotten.
-    """
+    """Return the page, with a form if there is a token. If *ended*, forget the visitor's token."""
     number = request.POST.get("number", "")
     context = {"message": message, "token": token, "number": number, "refresh": refresh}
     response = render(request, "page.html", context, status=status)
@@ -94,16 +87,16 @@ def page(
 
 
 def visitor_token(request: HttpRequest) -> str | None:
-    """Return the token of the form that the visitor has sent in the last hour, from a cookie."""
+    """Return the token in the visitor's cookie, if it is less than an hour old."""
     token: str | None = request.get_signed_cookie("token", None, max_age=3600)
     return token
 
 
 def start(request: HttpRequest) -> HttpResponse:
-    """Start the callback of a form once. If it has been started before, nothing is sent."""
+    """Start the callback of a form, unless it has already been started."""
     token = request.POST.get("token", "")
     if visitor_token(request) not in {None, token}:
-        return page(request, "You have already asked for a call.", 409, refresh=True)
+        return page(request, "You have already requested a call.", 409, refresh=True)
     if not TOKEN.fullmatch(token):
         return page(request, "This form has expired. Please reload the page.", 409)
     tenios, ledger = connect()
@@ -125,13 +118,13 @@ def start(request: HttpRequest) -> HttpResponse:
 def not_placed(
     request: HttpRequest, error: NotPlacedError, token: str, *, is_new: bool
 ) -> HttpResponse:
-    """Return the page that says why no phone rings."""
+    """Return the page with the reason why no phone rings."""
     if not isinstance(error, InvalidArgumentError):
         text = "We cannot call you right now. Please try again later."
         return page(request, text, 503, token=token, ended=True)
     if is_new:
         return page(request, str(error), 422, token=token, ended=True)
-    text = "This form was sent for another number. Please reload the page."
+    text = "This form has been used for another number. Please reload the page."
     return page(request, text, 409, ended=True)
 
 
@@ -148,7 +141,7 @@ def index(request: HttpRequest) -> HttpResponse:
             return page(request, MAY_RING, refresh=True)
         status = tenios.callback(entry.handle).status()
     except TeniosError:
-        text = "We cannot show the progress of your call. The call itself goes on."
+        text = "We cannot show the progress of your call. The call itself continues."
         return page(request, text, refresh=True)
     # After the end, the next visit shows a new form.
     is_over = is_final(status)
@@ -159,7 +152,7 @@ settings.configure(
     ALLOWED_HOSTS=os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost").split(","),
     MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"],
     ROOT_URLCONF=(
-        path("", never_cache(require_GET(index))),  # each visitor needs a token of their own
+        path("", never_cache(require_GET(index))),  # each visitor needs a new token
         path("callback", never_cache(require_POST(start))),
     ),
     SECRET_KEY=os.environ.get("SECRET_KEY") or secrets.token_urlsafe(32),

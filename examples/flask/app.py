@@ -6,14 +6,13 @@ and the page, examples/page.html, polls its status.
 
 Without TENIOS_ACCESS_KEY the application uses a simulator in this process, and no phone rings.
 
-Each form carries a token, which is the key of its call: a form starts at most one call, even if it
-is sent twice at once, to several workers, or again after an outcome that is unknown or a restart.
-The ledger that remembers the tokens is named by TENIOS_LEDGER. One visitor may still open several
-forms: limit calls as the FastAPI example does.
+Each form has a token, which is the key of its call. So a form starts at most one call, even if it
+is sent twice, to several workers, or again after an unknown outcome or a restart. The ledger that
+stores the tokens is set by TENIOS_LEDGER. A visitor may open several forms, so limit calls as in
+the FastAPI example.
 
-SECRET_KEY comes from the environment. It signs the cookie that holds the token, so set the same
-value for all processes. If it is unset, each process makes a random one, and cookies are valid in
-that process only.
+SECRET_KEY signs the cookie that contains the token. Set it to the same value for all processes.
+Otherwise, each process uses a random one and accepts only its own cookies.
 """
 
 from __future__ import annotations
@@ -46,32 +45,29 @@ PAGE = (Path(__file__).resolve().parent.parent / "page.html").read_text(encoding
 
 
 def connect() -> tuple[Tenios, Ledger]:
-    """
-    Return a client of TENIOS if there is an access key, else of a simulator in this process, and
-    the client's ledger.
-    """
+    """Return a client of TENIOS, or of a simulator if there is no access key, and its ledger."""
     if os.environ.get("TENIOS_ACCESS_KEY"):
         ledger = Ledger(os.environ.get("TENIOS_LEDGER", "sqlite:///callbacks.db"))
         return Tenios(region="DE", allowed_regions=["DE"], ledger=ledger), ledger
-    # Each simulator begins with the same ids, so each has a ledger of its own.
+    # The ids of each simulator begin at 10, so each needs a new ledger.
     ledger = Ledger(f"sqlite:///{tempfile.mkdtemp()}/callbacks.db")
     simulator = Simulator(real_time=True)
     return simulator.client(region="DE", allowed_regions=["DE"], ledger=ledger), ledger
 
 
 def page(message: str, status: int = 200, *, token: str = "", refresh: bool = False) -> Response:
-    """Return the page, with the form if there is a token for it."""
+    """Return the page, with a form if there is a token."""
     number = request.form.get("number", "")
     html = render_template_string(
         PAGE, message=message, token=token, number=number, refresh=refresh
     )
     response = make_response(html, status)
-    response.headers["Cache-Control"] = "no-store"  # each visitor needs a token of their own
+    response.headers["Cache-Control"] = "no-store"  # each visitor needs a new token
     return response
 
 
 def start_callback(tenios: Tenios, ledger: Ledger, token: str) -> Response:
-    """Start the callback of a form once. If it has been started before, nothing is sent."""
+    """Start the callback of a form, unless it has already been started."""
     session["token"], session.permanent = token, True
     try:
         tenios.start_callback(request.form.get("number", ""), key=token)
@@ -87,7 +83,7 @@ def start_callback(tenios: Tenios, ledger: Ledger, token: str) -> Response:
             return page("We cannot call you right now. Please try again later.", 503, token=token)
         if entry is None:
             return page(str(error), 422, token=token)
-        return page("This form was sent for another number. Please reload the page.", 409)
+        return page("This form has been used for another number. Please reload the page.", 409)
     return page("We are calling you.", 201, refresh=True)
 
 

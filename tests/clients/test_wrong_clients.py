@@ -56,14 +56,14 @@ STATUS = (
     "$status = $response->status === 200 && $response->error === '' ? ($document['status'] ?? "
     "null) : null;"
 )
-#: What is wrong, the texts of the PHP client that are changed, each with what stands in its place,
-#: and a text that the names of the vectors have that must fail it.
+#: The mistake, the replacements in the PHP client's source, and a part of the names of the vectors
+#: of which at least one must fail.
 WRONG_CLIENTS: list[tuple[str, dict[str, str], str]] = [
     ("no content type", {"'Content-Type: application/json', ": ""}, "400 with BAD_CREDENTIALS"),
     (
         "non-ASCII destroyed",
         {"=> $announcement": r"=> preg_replace('/[^\x20-\x7E]/', '?', $announcement)"},
-        "an announcement may have any",
+        "an announcement may contain any",
     ),
     (
         "non-ASCII in another encoding",
@@ -71,7 +71,7 @@ WRONG_CLIENTS: list[tuple[str, dict[str, str], str]] = [
             "json_encode([": "iconv('UTF-8', 'ISO-8859-1//TRANSLIT', json_encode([",
             "...$fields], $flags),": "...$fields], $flags)),",
         },
-        "an announcement may have any",
+        "an announcement may contain any",
     ),
     ("kept connection, closed", KEPT, "sent once if its connection is closed"),
     ("kept connection, reset", KEPT, "sent once if its connection is reset"),
@@ -305,8 +305,8 @@ WRONG_CLIENTS: list[tuple[str, dict[str, str], str]] = [
     *(
         (f"init request repeated after {what}", {NOT_CONNECTED: AGAIN % condition}, noticed_by)
         for what, condition, noticed_by in (
-            ("a 401", "$response->status === 401", "a demand for"),
-            ("a 407", "$response->status === 407", "a demand for"),
+            ("a 401", "$response->status === 401", "an authentication challenge"),
+            ("a 407", "$response->status === 407", "an authentication challenge"),
             (
                 "a response that is cut off",
                 "str_contains($response->error, 'remaining')",
@@ -327,7 +327,7 @@ WRONG_CLIENTS: list[tuple[str, dict[str, str], str]] = [
     (
         "the code in any case of letters",
         {BAD_CREDENTIALS: f"is_string({CODE}) && strtoupper({CODE}) === 'BAD_CREDENTIALS'"},
-        "in another place or text",
+        "in another place or format",
     ),
     (
         "the exit code of the first that is not connected",
@@ -346,17 +346,17 @@ WRONG_CLIENTS: list[tuple[str, dict[str, str], str]] = [
     (
         "a part of the code",
         {BAD_CREDENTIALS: "str_contains(json_encode($document['error_code'] ?? ''), 'BAD_CRED')"},
-        "in another place or text",
+        "in another place or format",
     ),
     (
         "the code in the message",
         {BAD_CREDENTIALS: "str_contains($response->body, 'BAD_CREDENTIALS')"},
-        "in another place or text",
+        "in another place or format",
     ),
     (
         "the code of a 200",
         {"($response->status === 400 && (": "(in_array($response->status, [200, 400], true) && ("},
-        "in another place or text",
+        "in another place or format",
     ),
     *(
         (
@@ -404,13 +404,13 @@ WRONG_CLIENTS: list[tuple[str, dict[str, str], str]] = [
     (
         "final in any case of letters",
         {"($document['status'] ?? null) :": "strtoupper((string) ($document['status'] ?? '')) :"},
-        "no other word",
+        "no other status",
     ),
     *(
         (
             f"{word} is final",
             {"'DISCONNECTED' => 'con": f"'{word}' => 'connected', 'DISCONNECTED' => 'con"},
-            "no other word",
+            "no other status",
         )
         for word in (
             "COMPLETED",
@@ -429,7 +429,7 @@ WRONG_CLIENTS: list[tuple[str, dict[str, str], str]] = [
             FINAL: f"{FINAL} || str_starts_with($status, 'DISCONNECT')",
             GIVEN: f"{GIVEN} ?? 'connected'",
         },
-        "no other word",
+        "no other status",
     ),
     # Rule 6: pauses.
     ("no pause", {"usleep((int) ($pause * 1_000_000))": "true"}, "a pause after each"),
@@ -554,12 +554,12 @@ WRONG_CLIENTS: list[tuple[str, dict[str, str], str]] = [
     (
         "fields that are false to PHP left out",
         {", fn (string $value): bool => $value !== ''": ""},
-        "each key of a phone",
+        "each phone key",
     ),
     (
         "only digits as a key",
         {"=> $key]": "=> preg_replace('/[^0-9]/', '', $key)]"},
-        "each key of a phone",
+        "each phone key",
     ),
     (
         "arguments kept from the callback before",
@@ -567,7 +567,7 @@ WRONG_CLIENTS: list[tuple[str, dict[str, str], str]] = [
             "$optional = [": "static $kept = []; $optional = [",
             "'delay' => $delay,\n": "'delay' => $delay, ...($kept += array_filter($optional)),\n",
         },
-        "not those of the one before",
+        "not those of the previous one",
     ),
     (
         "only the last status reported",
