@@ -33,7 +33,7 @@ TESTS = {
     "tenios_simulator": ["tests/simulator"],
 }
 GENERATED = {"_sync_client.py", "_poller.py", "_transport.py", "_network.py"}
-IGNORED = ["clients", "mutation", "campaign/test_chaos.py"]  # what make test does not run, either
+IGNORED = ["clients", "mutation", "campaign/test_chaos.py"]  # also by make test
 PAIRS: list[tuple[Any, Any]] = [
     *((ast.Eq, ast.NotEq), (ast.Is, ast.IsNot), (ast.In, ast.NotIn), (ast.Lt, ast.LtE)),
     *((ast.Gt, ast.GtE), (ast.And, ast.Or), (ast.Add, ast.Sub)),
@@ -99,7 +99,7 @@ def folders_of(path: Path) -> list[str]:
 
 
 def failure_of(copied: Path, tests: list[str], *, workers: str = "0") -> str | None:
-    """Return the first test that fails in a copy; None if none does."""
+    """Return the first test that fails in a copy, or None."""
     command: list[str | Path] = [ROOT / ".venv/bin/python", "-m", "pytest", "-qx", "-n", workers]
     command += [f"--ignore=tests/{each}" for each in IGNORED]
     try:
@@ -118,7 +118,7 @@ def failure_of(copied: Path, tests: list[str], *, workers: str = "0") -> str | N
 
 
 def first_failure(copied: Path, path: Path, *, whole: bool) -> str | None:
-    """Return the first test that fails in a copy with a changed file; None if none does."""
+    """Return the first test that fails in a copy with a changed file, or None."""
     name = path.stem.removeprefix("_").removeprefix("async_")
     folders = folders_of(path)
     named = [str(each) for folder in folders for each in Path(folder).glob(f"test_{name}*.py")]

@@ -3,8 +3,8 @@ Run the tools, generators and HTTP libraries of other languages, and write READM
 
     survey.py {readers,generators,libraries} [NAME ...]
 
-Without a name, all of them are run and the table is written; with names, only their rows are
-printed. What the programs print goes to standard error.
+Without a name, runs all of them and writes the table. With names, only prints their rows. The
+output of the programs goes to standard error.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def load(kind: str) -> list[Trial]:
 def shell(
     command: str, folder: Path, *, version: str = "", report: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command; show what it printed if it fails or if *report* is set."""
+    """Run a command. Show its output if it fails or *report* is set."""
     environment = {
         "ROOT": str(ROOT),
         "BIN": str(Path(sys.executable).parent),
@@ -82,15 +82,15 @@ def shell(
 
 
 def must(command: str, folder: Path, **options: Any) -> str:
-    """Run a command that must succeed and return what it printed."""
+    """Run a command that must succeed, and return its output."""
     ran = shell(command, folder, **options)
     if ran.returncode:
-        sys.exit(f"{command.strip()} failed: see above.")
+        sys.exit(f"{command.strip()} failed. See its output above.")
     return ran.stdout.strip()
 
 
 def copy(kind: str, trial: Trial, folder: Path, chosen: str = "default") -> bool:
-    """Copy the files of a trial but the lines not *chosen*. Return whether it has such lines."""
+    """Copy a trial without the lines not *chosen*. Return whether it has such lines."""
     has_choice = False
     for name in trial.get("files", ()):
         source = HERE / kind / name
@@ -105,7 +105,7 @@ def copy(kind: str, trial: Trial, folder: Path, chosen: str = "default") -> bool
 
 
 def read(trial: Trial, folder: Path) -> Row:
-    """Let a tool read each file of the contract."""
+    """Return the row of a tool that reads each file of the contract."""
     write(folder)
     shutil.copy(ROOT / "openapi.yaml", folder)
     copy("readers", trial, folder)
@@ -116,7 +116,7 @@ def read(trial: Trial, folder: Path) -> Row:
 
 
 def generate(trial: Trial, folder: Path) -> Row:
-    """Run a generator, and the client that it wrote."""
+    """Return the row of a generator, after running the client that it writes."""
     version = trial["version"]
     head = (trial["name"], version, f"`{trial['file']}`")
     if not JAR.exists():
@@ -150,14 +150,14 @@ def generate(trial: Trial, folder: Path) -> Row:
 
 
 def init_requests(command: str, folder: Path, fault: Fault) -> int:
-    """Return how many init requests a program sends to a server with this fault."""
+    """Return the number of init requests that a program sends to a server with this fault."""
     with FaultServer(fault, keep_open=True) as server:
         must(f"{command} {server.url}", folder)
         return sum(b"callback_number" in body for body in server.bodies)
 
 
 def call(command: str, folder: Path) -> tuple[str, str]:
-    """Return what an unknown status becomes, and what happens if a kept connection is lost."""
+    """Return the cells for an unknown status and for a lost kept-alive connection."""
     used: set[Connection] = set()
     reused = False
 
@@ -204,11 +204,11 @@ def close_on_reuse() -> Fault:
 
 
 def once(status: str, *headers: str) -> Callable[[], Fault]:
-    """Return what makes a fault that answers the first request with this status."""
+    """Return a factory of faults that respond to the first request with this status."""
     return lambda: in_turn(respond_raw(status, b"", *headers), others=STARTED)
 
 
-#: What the server does, by the name in the table. It answers all other requests.
+#: The faults by their name in the table. They respond normally to all other requests.
 FAULTS: dict[str, Callable[[], Fault]] = {
     "kept connection lost": close_on_reuse,
     "307": once("307 Temporary Redirect", "Location: /moved"),
@@ -220,7 +220,7 @@ FAULTS: dict[str, Callable[[], Fault]] = {
 
 
 def repeat(trial: Trial, folder: Path) -> Row:
-    """Try a library as it is by default, and with the settings that prevent repetitions."""
+    """Return the row of a library, by default and with the settings that prevent repetitions."""
     version, by_default = repetitions(trial, folder, "default")
     _, anyway = repetitions(trial, folder, "careful")
     if anyway:
@@ -238,7 +238,7 @@ def settings(trial: Trial) -> str:
 
 
 def repetitions(trial: Trial, folder: Path, chosen: str) -> tuple[str, list[str]]:
-    """Return the version and what is repeated, of the program without the lines not *chosen*."""
+    """Return the version and the faults after which the program repeats a request."""
     print(f"  {chosen}", file=sys.stderr)
     copy("libraries", trial, folder, chosen)
     must(trial.get("build", "true"), folder)
@@ -259,15 +259,15 @@ def repetitions(trial: Trial, folder: Path, chosen: str) -> tuple[str, list[str]
 KINDS: dict[str, tuple[Row, Callable[[Trial, Path], Row]]] = {
     "readers": (("tool", "version", *(f"`{file}`" for file in FILES)), read),
     "generators": (
-        ("generator", "version", "file", "compiles", "an unknown status", "lost kept connection"),
+        ("generator", "version", "file", "compiles", "unknown status", "lost kept-alive connection"),
         generate,
     ),
-    "libraries": (("library", "tried with", "repeats by default", "how to prevent it"), repeat),
+    "libraries": (("library", "version", "repeats by default", "settings that prevent it"), repeat),
 }
 
 
 def write_table(head: Row, rows: list[Row]) -> None:
-    """Write the rows in the place of those of the table with this head."""
+    """Replace the rows of the table with this head."""
     page = HERE / "README.md"
     top = line(head) + line(("---",) * len(head))
     before, found, rest = page.read_text(encoding="utf-8").partition(top)
