@@ -263,5 +263,5 @@ def test_readme_of_the_survey_has_what_the_survey_runs(
         [trial["name"], trial["version"], f"`{trial['file']}`"] for trial in generators
     ]
     libraries = {trial["name"]: survey.settings(trial) for trial in survey.load("libraries")}
-    rows = table(readme, "library | tried with")
+    rows = table(readme, "library | version")
     assert {row[0]: code(row[3]) for row in rows} == libraries

@@ -259,7 +259,7 @@ def repetitions(trial: Trial, folder: Path, chosen: str) -> tuple[str, list[str]
 KINDS: dict[str, tuple[Row, Callable[[Trial, Path], Row]]] = {
     "readers": (("tool", "version", *(f"`{file}`" for file in FILES)), read),
     "generators": (
-        ("generator", "version", "file", "compiles", "unknown status", "lost kept-alive connection"),
+        ("generator", "version", "file", "compiles", "unknown status", "connection lost"),
         generate,
     ),
     "libraries": (("library", "version", "repeats by default", "settings that prevent it"), repeat),
