@@ -299,7 +299,7 @@ class Simulator:
         ):
             raise ValueError(
                 f"{_MAX_NUMBERS} numbers already have a scenario. Remove some with "
-                "set_scenario(None, number=...), or all with reset()."
+                "set_scenario(None, number=...), or reset the simulator."
             )
         self._scenarios_by_number[number] = scenarios
 

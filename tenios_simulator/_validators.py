@@ -21,15 +21,17 @@ MAX_INTEGER = 2**31 - 1
 
 
 def number(low: float, high: float = MAX_FLOAT) -> Validator:
-    """Accept finite numbers from *low* to *high*."""
+    """Accept numbers from *low* to *high*; by default, all that are finite."""
+    finite = "finite " if high == MAX_FLOAT else ""
+    expected = f"from {low:g} to {high:g}" if high < MAX_FLOAT else f"of at least {low:g}"
 
     def validate(_: object, attribute: Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= low:
-            raise _error(attribute, f"a number of at least {low:g}", value)
-        if value > high:
-            raise _error(
-                attribute, "finite" if high == MAX_FLOAT else f"a number of at most {high:g}", value
-            )
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
+            raise _error(attribute, f"a {finite}number {expected}", value)
 
     return validate
 
@@ -38,10 +40,8 @@ def whole(low: int, high: int = MAX_INTEGER) -> Validator:
     """Accept whole numbers from *low* to *high*."""
 
     def validate(_: object, attribute: Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise _error(attribute, f"a whole number of at least {low}", value)
-        if value > high:
-            raise _error(attribute, f"a whole number of at most {high}", value)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise _error(attribute, f"a whole number from {low} to {high}", value)
 
     return validate
 

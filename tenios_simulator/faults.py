@@ -230,8 +230,8 @@ class Injection:
     def __attrs_post_init__(self) -> None:
         if self.on == "init" and isinstance(self.fault, _STATUS_FAULTS):
             raise ValueError(
-                f"{type(self.fault).__name__} applies to status requests only. Use on='status' "
-                "instead of on='init'."
+                f"{type(self.fault).__name__} applies to status requests only. Set `on` to "
+                "'status' instead of 'init'."
             )
 
     def covers(self, count: int) -> bool:
@@ -296,8 +296,8 @@ class Faults:
         with self._lock:
             if len(self.injections) >= _MAX_INJECTIONS:
                 raise ValueError(
-                    f"{_MAX_INJECTIONS} faults are already injected. Remove them with "
-                    "clear_faults() or reset()."
+                    f"{_MAX_INJECTIONS} faults are already injected. Clear the faults or reset the "
+                    "simulator."
                 )
             self.injections.append(injection)
 

@@ -1,6 +1,4 @@
-"""
-Fixtures of all tests: no test sees the developer's settings, and none connects to another machine.
-"""
+"""Fixtures of all tests, which see no settings of the developer and connect to no other machine."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 _REAL_CONNECT = socket.socket.connect
 _LOOPBACK = ("127.", "::1", "localhost")
-# Each of the many processes that tests start would compile all that it imports.
+# Otherwise, each of the many processes that tests start would compile all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
@@ -42,8 +40,8 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _no_signal_is_ignored() -> Iterator[None]:
     """
-    Programs that a test starts inherit what is ignored, as SIGHUP is under nohup, and would not end
-    when they should.
+    Reset signals that are ignored, such as SIGHUP under nohup, because programs that a test starts
+    would inherit that and not end.
     """
     ignored = [
         each

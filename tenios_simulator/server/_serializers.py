@@ -134,7 +134,7 @@ def _make(make: Callable[..., _Made], name: str, fields: Mapping[str, Any]) -> _
     known = {parameter.name for parameter in parameters}
     required = {parameter.name for parameter in parameters if parameter.default is parameter.empty}
     if unknown := fields.keys() - known:
-        raise ValueError(f"{min(unknown)} does not apply to {name}. Remove it.")
+        raise ValueError(f"The field {min(unknown)} does not apply to {name}. Remove it.")
     if missing := required - fields.keys():
-        raise ValueError(f"{name} requires {min(missing)}.")
+        raise ValueError(f"{name} requires the field {min(missing)}.")
     return make(**fields)

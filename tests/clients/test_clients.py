@@ -138,8 +138,8 @@ def client(request: pytest.FixtureRequest) -> ExampleClient:
     missing = [tool for tool in client.tools if shutil.which(tool) is None]
     if missing:
         text = (
-            f"The {client.name} client cannot be built without {' and '.join(missing)}. Install "
-            "them first."
+            f"{' and '.join(missing)} not found. Install what the {client.name} client needs, "
+            "then run: make clients"
         )
         pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
     client.build()

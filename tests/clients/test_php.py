@@ -44,7 +44,7 @@ SNIPPET = re.findall(
 @pytest.fixture(autouse=True)
 def _php() -> None:
     if shutil.which("php") is None:
-        text = "These tests need php. Install it first: make system."
+        text = "PHP not found. On Debian and Ubuntu, run: make system"
         pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
 
 

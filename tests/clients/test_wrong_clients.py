@@ -621,7 +621,7 @@ def _php(monkeypatch: pytest.MonkeyPatch) -> None:
     limit.
     """
     if shutil.which("php") is None:
-        text = "The wrong clients cannot be run without php. Install it first: make system."
+        text = "PHP not found. On Debian and Ubuntu, run: make system"
         pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
     monkeypatch.setattr(conformance.run, "LIMIT", 10)
 

@@ -40,7 +40,7 @@ def address_of(process: subprocess.Popen[str]) -> str:
     for line in process.stderr:
         if found := re.search(r"running on (http://127\.0\.0\.1:\d+)", line, re.IGNORECASE):
             return found[1]
-    pytest.fail("The example has ended.")
+    pytest.fail("The example exited.")
 
 
 def held(fault: Fault) -> tuple[Fault, threading.Event, threading.Event]:

@@ -235,22 +235,25 @@ def inject(fault: Any, **place: Any) -> Callable[[], object]:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: faults.HttpError(200), "status must be a whole number of at least 400, got 200."),
-        (lambda: faults.HttpError(600), "status must be a whole number of at most 599, got 600."),
+        (lambda: faults.HttpError(200), "status must be a whole number from 400 to 599, got 200."),
+        (lambda: faults.HttpError(600), "status must be a whole number from 400 to 599, got 600."),
         (
             lambda: faults.HttpError(status=True),
-            "status must be a whole number of at least 400, got True.",
+            "status must be a whole number from 400 to 599, got True.",
         ),
         (
             lambda: faults.HttpError(503, retry_after=-1),
-            "retry_after must be a whole number of at least 0, got -1.",
+            "retry_after must be a whole number from 0 to 2147483647, got -1.",
         ),
         (
             lambda: faults.HttpError(502, accepted=cast("bool", "no")),
             "accepted must be of type bool, got 'no'.",
         ),
-        (lambda: faults.Delay(-1), "seconds must be a number of at least 0, got -1."),
-        (lambda: faults.Delay(float("inf")), "seconds must be finite, got inf."),
+        (lambda: faults.Delay(-1), "seconds must be a finite number of at least 0, got -1."),
+        (
+            lambda: faults.Delay(float("inf")),
+            "seconds must be a finite number of at least 0, got inf.",
+        ),
         (
             lambda: faults.UnknownStatus(""),
             "name must be non-empty, valid Unicode text, got ''.",
@@ -263,20 +266,25 @@ def inject(fault: Any, **place: Any) -> Callable[[], object]:
             lambda: faults.UnknownStatus("CONNECTED"),
             "name must be a status that is not in the contract, got 'CONNECTED'.",
         ),
-        (inject(faults.Drop(), nth=0), "nth must be a whole number of at least 1, got 0."),
-        (inject(faults.Drop(), times=0), "times must be a whole number of at least 1, got 0."),
+        (inject(faults.Drop(), nth=0), "nth must be a whole number from 1 to 2147483647, got 0."),
+        (
+            inject(faults.Drop(), times=0),
+            "times must be a whole number from 1 to 2147483647, got 0.",
+        ),
         (
             inject(faults.Drop(), probability=-0.5),
-            "probability must be a number of at least 0, got -0.5.",
+            "probability must be a number from 0 to 1, got -0.5.",
         ),
         (
             inject(faults.Drop(), probability=1.5),
-            "probability must be a number of at most 1, got 1.5.",
+            "probability must be a number from 0 to 1, got 1.5.",
         ),
         (inject(faults.Drop(), on="hang_up"), "on must be one of 'init', 'status', got 'hang_up'."),
         (
             inject(faults.StaleStatus(), on="init"),
-            ("StaleStatus applies to status requests only. Use on='status' instead of on='init'."),
+            (
+                "StaleStatus applies to status requests only. Set `on` to 'status' instead of 'init'."
+            ),
         ),
         (
             inject("drop"),
@@ -314,7 +322,7 @@ def test_injections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = [simulator.inject(faults.Drop()) for _ in range(2)]
     with pytest.raises(
         ValueError,
-        match=r"2 faults are already injected\. Remove them with clear_faults\(\) or reset",
+        match=r"2 faults are already injected\. Clear the faults or reset the simulator",
     ):
         simulator.inject(faults.Reset())
     assert simulator.injections == kept

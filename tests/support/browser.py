@@ -33,7 +33,7 @@ def chromium() -> Iterator[Browser]:
     """
     executable = next(filter(None, map(shutil.which, EXECUTABLES)), None)
     if executable is None:
-        missing = "Chromium is missing. `make system` installs it on Debian and Ubuntu."
+        missing = "Chromium not found. On Debian and Ubuntu, run: make system"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     expect.set_options(timeout=30_000)  # Other tests may keep the machine busy.
     with sync_playwright() as playwright:

@@ -186,7 +186,7 @@ def new_database(server: str) -> str:
 
 def skip_or_fail(program: str) -> NoReturn:
     """Skip the test, or fail it in CI, because a program is missing."""
-    missing = f"{program} is missing. `make system` installs it on Debian and Ubuntu."
+    missing = f"{program} not found. On Debian and Ubuntu, run: make system"
     if os.environ.get("CI"):
         pytest.fail(missing)
     pytest.skip(missing)
@@ -205,4 +205,4 @@ def wait_until_open(url: str, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.02)
         else:
             return
-    pytest.fail("The server has ended at once.")
+    pytest.fail("PostgreSQL exited at startup.")

@@ -59,7 +59,7 @@ def prism_proxy(contract: Path, upstream: str) -> AbstractContextManager[Prism]:
 @contextmanager
 def _running(*arguments: str) -> Iterator[Prism]:
     if shutil.which("node") is None or not _PRISM.exists():
-        pytest.fail("Prism is missing. Install Node.js 20.19 or later, then run: make install")
+        pytest.fail("Prism not found. Install Node.js 20.19 or later, then run: make install")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     kind, *rest = arguments

@@ -93,9 +93,14 @@ def test_reset_removes_callbacks_requests_and_faults(
             "faults",
             {"kind": "drop", "status": 503},
             "INVALID_VALUE",
-            "status does not apply to drop. Remove it.",
+            "The field status does not apply to drop. Remove it.",
         ),
-        ("faults", {"kind": "http_error"}, "INVALID_VALUE", "http_error requires status."),
+        (
+            "faults",
+            {"kind": "http_error"},
+            "INVALID_VALUE",
+            "http_error requires the field status.",
+        ),
         ("faults", {"kind": "explode"}, "INVALID_VALUE", "Invalid field: kind."),
         ("faults", {"kind": "stale_status", "on": "init"}, "INVALID_VALUE", "StaleStatus"),
         (
@@ -115,7 +120,7 @@ def test_reset_removes_callbacks_requests_and_faults(
             "scenarios",
             {"name": "answered", "after": 3},
             "INVALID_VALUE",
-            "after does not apply to answered.",
+            "The field after does not apply to answered.",
         ),
         ("scenarios", {"name": "random"}, "INVALID_VALUE", "Invalid field: name."),
         (
