@@ -3,9 +3,9 @@ Change the Python code in small ways, one at a time, and list the changes that n
 
     mutants.py [--count 150] [--seed 1] [--package tenios_ext] [--whole]
 
-Each mutant is tried in a copy of the checkout: first by the tests that are named after its module,
-then by those of its package; with --whole, by all that `make test` runs. A run that hangs counts as
-a failure. Takes about half a minute for each mutant, and longer with --whole.
+Each mutant runs in a copy of the checkout: first the tests that are named after its module, then
+those of its package and, with --whole, all tests of `make test`. A run that hangs counts as a
+failure. Takes about half a minute for each mutant, and longer with --whole.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SECONDS = 300
 
 
 def changed(node: ast.AST) -> ast.AST | None:
-    """Return what takes the place of *node*, or None if it stays."""
+    """Return the replacement of *node*, or None if there is none."""
     new: Any = copy.copy(node)
     match node:
         case ast.Compare(ops=[first, *others]):
@@ -59,7 +59,7 @@ def changed(node: ast.AST) -> ast.AST | None:
         case ast.Expr(value=ast.Constant() | ast.Yield()):
             return None
         case ast.Assign(targets=[ast.Name() | ast.Tuple(), *_]) | ast.AnnAssign():
-            return None  # Without it, the name would be missing, which any test finds.
+            return None  # Any test would notice the missing name.
         case ast.Expr() | ast.Assign() | ast.AugAssign() | ast.Raise():
             new = ast.Pass()
         case _:
@@ -68,7 +68,7 @@ def changed(node: ast.AST) -> ast.AST | None:
 
 
 def nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what is in *node*, except annotations and f-strings, which have no positions."""
+    """Yield the nodes in *node*, except annotations and f-strings, which have no positions."""
     for field, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
             positioned = isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr)
@@ -78,14 +78,14 @@ def nodes(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def mutants(path: Path) -> Iterator[tuple[Path, int, str, str, bytes]]:
-    """Yield the changes of a file: path, line, before, after, and its whole new text."""
+    """Yield the mutants of a file: path, line, old and new code, and the new text of the file."""
     text = (ROOT / path).read_bytes()
     starts = [0]
     for line in text.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     for node in nodes(ast.parse(text)):
         if (new := changed(node)) is not None:
-            at: Any = node  # All that change have a position.
+            at: Any = node  # all these nodes have a position
             start = starts[at.lineno - 1] + at.col_offset
             end = starts[at.end_lineno - 1] + at.end_col_offset
             after = ast.unparse(new)

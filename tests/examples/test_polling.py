@@ -1,4 +1,4 @@
-"""The Flask and the Django example on the simulator."""
+"""The Flask and Django examples on the simulator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def simulator() -> Simulator:
 
 @pytest.fixture(params=["flask", "django"])
 def application(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A function that returns the application of an example for a client and a ledger."""
+    """A function that returns the application of an example."""
     example = load(request.param)
     if request.param == "flask":
         return example.create_app
@@ -50,7 +50,7 @@ class Visitor(httpx.Client):
         return self.fields["token"]
 
     def submit(self, token: str, number: str = NUMBER) -> httpx.Response:
-        """Send a form, with Django's token as well."""
+        """Send a form, with Django's token."""
         return self.post("/callback", data={**self.fields, "token": token, "number": number})
 
 

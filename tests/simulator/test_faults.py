@@ -283,7 +283,8 @@ def inject(fault: Any, **place: Any) -> Callable[[], object]:
         (
             inject(faults.StaleStatus(), on="init"),
             (
-                "StaleStatus applies to status requests only. Set `on` to 'status' instead of 'init'."
+                "StaleStatus applies to status requests only. Set `on` to 'status' instead of "
+                "'init'."
             ),
         ),
         (
