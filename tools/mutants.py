@@ -150,7 +150,7 @@ def main() -> None:
         shutil.copytree(ROOT, copied, symlinks=True, ignore=ignored)
         for tests in sorted({each for path, *_ in chosen for each in folders_of(path)}):
             if failure := failure_of(copied, [tests], workers="auto"):
-                sys.exit(f"Without a change, this does not pass either: {failure}")
+                sys.exit(f"This fails without a mutant. Fix it first: {failure}")
         for path, line, before, after, text in chosen:
             original = (copied / path).read_bytes()
             (copied / path).write_bytes(text)
@@ -162,7 +162,7 @@ def main() -> None:
             killed += failure is not None
             verdict = "killed" if failure else "LIVES "
             print(verdict, f"{path}:{line}", before, "->", after, failure or "", flush=True)
-    print(f"{killed} of {len(chosen)} were noticed.")
+    print(f"Tests noticed {killed} of {len(chosen)} mutants.")
 
 
 if __name__ == "__main__":
