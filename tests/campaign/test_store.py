@@ -16,7 +16,7 @@ from tenios_campaign import Campaign, CampaignSummary, Customer, OpeningHours
 from tenios_campaign._attempts import Attempts as Statements
 from tenios_campaign._rules import decide
 from tenios_campaign._tables import lock
-from tenios_ext import ConfigurationError
+from tenios_ext import CallbackStatus, ConfigurationError
 from tenios_ext.ledger import Ledger
 from tenios_simulator import Scenario, Simulator, VirtualClock, faults
 
@@ -95,6 +95,10 @@ def test_states_of_an_attempt(ledger: Ledger) -> None:
     assert row.next_key == "default/order-1/1"
     assert attempts.states() == ["ringing", "waiting"]
     attempts.place(row)
+    attempts.ledger.record_status(10, CallbackStatus.CALLING_B)
+    assert attempts.states() == ["ringing", "waiting"]
+    attempts.ledger.record_status(10, CallbackStatus.CONNECTED)
+    assert attempts.states() == ["talking", "waiting"], "before the times are known"
     attempts.record(row, status="CONNECTED", answered=5.0)
     assert attempts.states() == ["talking", "waiting"]
     assert attempts.campaign.summary() == CampaignSummary(talking=1, waiting=1, max_active=2)
