@@ -6,6 +6,7 @@ command-line.md is also the man page.
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from docutils.nodes import reference
@@ -90,6 +91,13 @@ def _property_or_error(
         lines[:0] = [f"Bases: {bases}", ""]
 
 
+def _show_enum_members(
+    _: Sphinx, __: str, ___: str, thing: object, ____: object, _____: object
+) -> bool | None:
+    """Show the members of enums, which have no docstrings."""
+    return False if isinstance(thing, Enum) else None
+
+
 def _adapt_links(app: Sphinx, page: document, _: str) -> None:
     """
     Show the public name of a class, not its private module, when the mouse is over a link to it.
@@ -111,6 +119,7 @@ def _language(_: Sphinx, page: str, __: str, context: dict[str, Any], ___: objec
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", _unlink_files)
+    app.connect("autodoc-skip-member", _show_enum_members)
     app.connect("autodoc-process-signature", _readable_signature)
     app.connect("autodoc-process-docstring", _property_or_error, priority=400)  # before napoleon
     app.connect("doctree-resolved", _adapt_links)
