@@ -95,6 +95,11 @@ def test_command_page_has_each_command_and_option(site: dict[str, str]) -> None:
                 assert f'id="cmdoption-{identifier}-{option.opts[-1].lstrip("-")}"' in page
 
 
+def test_pages_are_marked_with_their_language(site: dict[str, str]) -> None:
+    for name, page in site.items():
+        assert f'lang="{"de" if name.startswith("de/") else "en"}"' in page
+
+
 def test_man_page_has_each_command(tmp_path: Path, doctrees: Path) -> None:
     build(tmp_path, doctrees, "-b", "man")
     page = (tmp_path / "tenios.1").read_text()
