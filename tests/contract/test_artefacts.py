@@ -114,7 +114,7 @@ def file(request: pytest.FixtureRequest, contract: dict[str, Any], tmp_path: Pat
 
 
 def test_new_status_passes_through_prism(file: Path) -> None:
-    [vector] = [each for each in vectors() if each.name == "no other word is final"]
+    [vector] = [each for each in vectors() if each.name == "no other status is final"]
     with VectorServer(vector.exchanges) as server, prism_proxy(file, server.url) as prism:
         [(outcome, statuses)] = run_vector("sync", prism.url, vector)
         assert not prism.logs("violation")
