@@ -21,7 +21,7 @@ _MAX_LINE = 1000
 _IN_OPTIONS = {
     r"\w+ \(or (TENIOS_\w+)\)": r"\1",
     r"Pass \w+=\.\.\., or set": "Set",
-    r"Make the client with .*, or set": "Use --ledger sqlite:///callbacks.db, or set",
+    r"Create the client with .*, or set": "Use --ledger sqlite:///callbacks.db, or set",
     r"proxy=\.\.\., ": "",
     r"^base_url": "TENIOS_BASE_URL (or --simulator)",
     r"\bbase_url\b": "base URL",
@@ -33,7 +33,7 @@ _IN_OPTIONS = {
     r"^dtmf_key\b": "--dtmf-key",
     r"^name (?=must)": "--campaign ",
     r"\bmax_active\b": "--max-active",
-    r" of seconds(.*), or a timedelta of such": r" of seconds\1",
+    r" of seconds(.*), or a timedelta of whole seconds": r" of seconds\1",
     r"^(delay|key|reason|speed)\b(?= (?:is|has|must|contains)\b)": r"--\1",
     r"region='([A-Z]{2})'": r"--region \1",
     r"zone='([^']+)'": r"--timezone \1",

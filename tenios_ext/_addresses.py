@@ -1,4 +1,4 @@
-"""The addresses of a host."""
+"""Resolves the names of hosts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpcore
 
 
 def is_address(host: str) -> bool:
-    """Return whether *host* is an IP address, and no name."""
+    """Return whether *host* is an IP address and not a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -19,7 +19,6 @@ def is_address(host: str) -> bool:
 
 
 def addresses_of(host: str, port: int) -> list[str]:
-    """Return the addresses of a host."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -28,5 +27,4 @@ def addresses_of(host: str, port: int) -> list[str]:
 
 
 def too_late() -> NoReturn:
-    """Raise ConnectTimeout, since the system's resolver takes too long."""
-    raise httpcore.ConnectTimeout("The host's name could not be resolved in time.")
+    raise httpcore.ConnectTimeout("The name of the host could not be resolved in time.")

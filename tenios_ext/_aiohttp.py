@@ -1,7 +1,4 @@
-"""
-aiohttp's connections under httpx, and what they show of a request: the extra ``aiohttp``. Imported
-only if it is used.
-"""
+"""aiohttp's connections for httpx, and the evidence of what they have sent (extra ``aiohttp``)."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def _leave(*_: object) -> None:
-    """Aiohttp calls it immediately before it sends the head of a request, but not to a proxy."""
+    """Called by aiohttp before it sends the head of a request, except to a proxy."""
     current_attempt().leave(b"POST ")
 
 
@@ -40,22 +37,22 @@ class _Transport(AiohttpTransport):
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            # aiohttp cancels the requests that wait for a connection when a client is closed. The
-            # caller did not ask for that.
+            # When a client is closed, aiohttp cancels the requests that wait for a connection. The
+            # caller has not cancelled them.
             raise httpx.ReadError("The client was closed during the request.") from None
 
 
 def aiohttp_transport(connections: Connections, *, keep: bool) -> AiohttpTransport:
-    """Return a transport that keeps its connections for the next request, or has one only."""
+    """Return a transport that keeps its connections alive, or one for a single request."""
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_leave)
 
     def session() -> aiohttp.ClientSession:
         connector = _Connector(
-            limit=0 if keep else 1,  # 0 is none
+            limit=0 if keep else 1,  # 0 means no limit.
             ssl=connections.context,
-            # The system's resolver, as in httpx: aiodns ignores the system's settings and a test
-            # suite's guard.
+            # The system's resolver, as in httpx. aiodns would ignore the system's settings and the
+            # pytest plugin's guard.
             resolver=aiohttp.ThreadedResolver(),
             **({"keepalive_timeout": KEEPALIVE_SECONDS} if keep else {"force_close": True}),
         )
@@ -64,7 +61,7 @@ def aiohttp_transport(connections: Connections, *, keep: bool) -> AiohttpTranspo
             cookie_jar=aiohttp.DummyCookieJar(),
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
-            # A status request may be repeated, so nobody asks whether it has left.
+            # Status requests may be repeated, so they need no evidence.
             trace_configs=[] if keep else [trace],
         )
 

@@ -1,4 +1,4 @@
-"""Checks the arguments of a call, and makes the request models from them."""
+"""Checks the arguments of a call and creates the request from them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,12 @@ _MAX_ANNOUNCEMENT = 5000
 
 
 def to_handle(callback: object, clock: Clock) -> CallbackHandle:
-    """
-    Return the handle of a callback that is given by its id or handle. Raises TypeError or
-    ValueError.
-    """
+    """Return the handle for an id or a handle. Raises TypeError or ValueError."""
     if isinstance(callback, CallbackHandle):
         return callback
     if isinstance(callback, bool) or not isinstance(callback, int | str):
         raise TypeError(
-            f"A callback must be given by its id or its handle, got {type(callback).__name__}."
+            f"A callback must be an id or a CallbackHandle, got {type(callback).__name__}."
         )
     if isinstance(callback, str) and callback.isascii() and callback.isdecimal():
         callback = int(callback[: _MAX_DIGITS + 1])
@@ -43,7 +40,6 @@ def to_handle(callback: object, clock: Clock) -> CallbackHandle:
 
 
 def status_request(callback_id: int) -> CallbackStatusRequest:
-    """Return the request for the status of a callback, without the access key."""
     return CallbackStatusRequest(access_key=KEY_IS_ADDED_LATER, id=callback_id)
 
 
@@ -60,8 +56,8 @@ def init_request(
     Return the request that starts a callback, without the access key.
 
     Raises:
-        InvalidArgumentError: An argument is wrong. The message does not show the access key, which
-            may have been given in the wrong place.
+        InvalidArgumentError: An argument is invalid. The message does not contain the access key,
+            even if it was passed as the wrong argument.
     """
     try:
         return InitCallbackRequest(
@@ -102,13 +98,13 @@ def _config_id(config_id: object, settings: Settings) -> str:
         config_id = settings.callback_config_id
     if config_id is None or config_id == "":
         raise InvalidArgumentError(
-            "There is no callback config id. Pass callback_config_id=..., or set "
+            "The callback config id is missing. Pass callback_config_id=..., or set "
             "TENIOS_CALLBACK_CONFIG_ID. You find it in the TENIOS portal on the page Callback "
             "Configurations.",
         )
     if not is_one_line(config_id):
         raise InvalidArgumentError(
-            "callback_config_id must be a str of one line without spaces around it, got "
+            "callback_config_id must be a str of one line without surrounding spaces, got "
             f"{shown(config_id)}."
         )
     return config_id
@@ -125,15 +121,16 @@ def _announcement(text: object) -> str:
         )
     if re.search("[\ud800-\udfff]", text):
         raise InvalidArgumentError(
-            "agent_announcement has half a character (a lone surrogate) in it, which cannot be "
-            "sent."
+            "agent_announcement contains half a character (a lone surrogate), which cannot be sent."
         )
     return text
 
 
 def _dtmf_key(value: object) -> str:
     if not isinstance(value, str) or value not in _DTMF_KEYS:
-        raise InvalidArgumentError("dtmf_key must be one phone key: '0' to '9', '*' or '#'.")
+        raise InvalidArgumentError(
+            f"dtmf_key must be one phone key: '0' to '9', '*' or '#', got {shown(value)}."
+        )
     return value
 
 
@@ -144,6 +141,6 @@ def _whole_seconds(delay: object) -> int:
     if not is_whole(seconds, MAX_DELAY):
         raise InvalidArgumentError(
             f"delay must be a whole number of seconds from 0 to {MAX_DELAY}, or a timedelta of "
-            f"such, got {shown(delay)}."
+            f"whole seconds, got {shown(delay)}."
         )
     return seconds

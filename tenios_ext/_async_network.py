@@ -1,9 +1,9 @@
 """
-Our layer between httpcore and the network, which records what leaves and keeps the deadline: the
-source from which ``make generate`` writes the twin for threads, ``_network.py``.
+The layer between httpcore and the network, which records what is sent and keeps the deadline. It
+sees direct connections and those through any kind of proxy.
 
-It sees the connections that are made directly and those through each kind of proxy alike. Imported
-when the first client is made, since httpx imports httpcore then, too.
+``make generate`` writes ``_network.py`` from this module. It is imported with the first client,
+because it imports httpcore.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
-    """An httpx transport whose connections record what they do in the current attempt."""
+    """An httpx transport whose connections record in the current attempt what they send."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # httpcore offers this, and httpx does not pass it on. pyproject.toml has the upper bound of
-        # httpx that this needs.
+        # httpx does not expose this option of httpcore, so pyproject.toml limits the version of
+        # httpx.
         self._pool._network_backend = _AsyncBackend()  # noqa: SLF001 - see above
 
 
@@ -46,7 +46,7 @@ class _AsyncBackend(AsyncioBackend):
             addresses = await async_in_thread(
                 addresses_of, host, port, late=too_late, seconds=seconds, daemon=True
             )
-        # Not asyncio's own race between them, which leaks a socket when it is cancelled.
+        # Not asyncio's own race between them, which leaks a socket if it is cancelled.
         while True:
             left, address = share(end, len(addresses)), addresses.pop(0)
             try:
@@ -72,7 +72,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if not buffer:
-            return  # the end of a message
+            return  # The end of a message.
         attempt = current_attempt()
         left = attempt.limit(timeout, httpcore.WriteTimeout)
         attempt.leave(buffer)

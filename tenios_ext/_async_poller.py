@@ -1,7 +1,4 @@
-"""
-The status requests of a client and of its callbacks: the source from which ``make generate`` writes
-the twin for threads, ``_poller.py``.
-"""
+"""The status requests of a client. ``make generate`` writes ``_poller.py`` from this module."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from ._settings import Settings
     from .ledger import Ledger
 
-# How many requests Callback.status() makes before it gives up.
+# The maximum number of requests of Callback.status().
 _STATUS_ATTEMPTS = 3
 
 logger = logging.getLogger("tenios_ext")
@@ -36,8 +33,6 @@ logger = logging.getLogger("tenios_ext")
 
 @define(eq=False, repr=False, slots=False)
 class AsyncStatusPoller:
-    """Makes the status requests of a client and of its callbacks."""
-
     _api: tenios_client.Client
     _http: httpx.AsyncClient
     _settings: Settings
@@ -45,7 +40,7 @@ class AsyncStatusPoller:
     _ledger: Ledger | None
 
     async def fetch(self, callback_id: int) -> CallbackStatus:
-        """Return the status; transient failures are retried."""
+        """Return the status. Transient failures are retried."""
         for number in range(1, _STATUS_ATTEMPTS):
             try:
                 return await self._request(callback_id, number=number)
@@ -59,10 +54,7 @@ class AsyncStatusPoller:
     def new_state(
         self, handle: CallbackHandle, answer_timeout: float | None, end_timeout: float | None
     ) -> PollState:
-        """
-        Return the state of a callback that is to be watched. Raises TypeError or ValueError if a
-        limit is not valid.
-        """
+        """Return the initial state. Raises TypeError or ValueError if a limit is invalid."""
         return PollState(
             handle,
             self._settings.poll_interval,
@@ -73,10 +65,7 @@ class AsyncStatusPoller:
         )
 
     async def poll(self, state: PollState) -> CallbackStatus | None:
-        """
-        Poll a callback once; return its status if it has changed. Raises StatusUnavailableError if
-        polling is of no use.
-        """
+        """Poll once; return a new status. Raises StatusUnavailableError if polling should end."""
         callback_id = state.handle.id
         limit = state.time_limit(self.clock.monotonic())
         try:
@@ -97,11 +86,10 @@ class AsyncStatusPoller:
         return status
 
     def raise_if_closed(self) -> None:
-        """Raise StatusUnavailableError if the client is closed, so that polling is of no use."""
         if self._http.is_closed:
             raise StatusUnavailableError(
-                "This client is closed, so no status was fetched. Make a new one, and pick the "
-                "callback up with its method callback()."
+                "The client is closed, so no status was fetched. Create a new client and resume "
+                "with its method callback()."
             )
 
     async def _request(
@@ -112,7 +100,7 @@ class AsyncStatusPoller:
         try:
             result = await self._send(callback_id, attempt)
         except BaseException as error:
-            # The frames of the HTTP library hold the access key.
+            # The frames of the HTTP library contain the access key.
             error.__cause__ = error.__context__ = error.__traceback__ = None
             raise
         if isinstance(result, StatusUnavailableError):
@@ -124,10 +112,7 @@ class AsyncStatusPoller:
     async def _send(
         self, callback_id: int, attempt: Attempt
     ) -> CallbackStatus | StatusUnavailableError:
-        """
-        Send one status request. Errors are returned, so that no traceback has the frames that hold
-        the response.
-        """
+        """Return errors instead of raising them, so that no traceback contains the response."""
         key, outside = self._settings.access_key, sys.exception()
         with attempt:
             try:

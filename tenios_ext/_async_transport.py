@@ -1,7 +1,4 @@
-"""
-Which connection a request is sent over: the source from which ``make generate`` writes the twin for
-threads, ``_transport.py``.
-"""
+"""The choice of a connection. ``make generate`` writes ``_transport.py`` from this module."""
 
 from __future__ import annotations
 
@@ -30,27 +27,25 @@ if TYPE_CHECKING:
 
 _Place = tuple[int, asyncio.AbstractEventLoop]
 
-#: The most status requests at the same time over one of httpcore's pools, which compares each idle
-#: connection with all others, twice for each request.
+#: The maximum number of concurrent status requests in one of httpcore's pools, which compares each
+#: idle connection with all others, twice per request.
 _POOL_SIZE = 8
 
 
 class AsyncHttpClient(LeanClient, httpx.AsyncClient):
-    """An httpx client for the requests of one API."""
-
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """Send a request. Raises UnexpectedStatusError for a status that is not 200."""
+        """Send a request. Raises UnexpectedStatusError for any status except 200."""
         return raise_for_status(await super().send(request, **options))
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
     """
-    Sends each init request over a connection of its own, and status requests over kept ones. Each
+    Sends each init request over a new connection, and status requests over kept ones. Each
     event loop has its own.
 
     Args:
-        connections: What is needed to connect.
-        custom: The caller's transport, used for everything instead.
+        connections: The proxy and the TLS context.
+        custom: The caller's transport, used for all requests instead.
         aiohttp: Whether to use aiohttp's connections.
 
     Raises:
@@ -82,7 +77,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             )
         # async only: end
         if custom is None:
-            # Wrong certificates are an error now, and not at the first call.
+            # Loaded now, so that an invalid certificate is reported before the first call.
             _ = connections.context
             _import_all(aiohttp=aiohttp)  # async only
 
@@ -111,14 +106,13 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             kept.give_back(transport)
 
     async def aclose(self) -> None:
-        """Close the connections."""
         if self._custom is not None:
             await self._custom.aclose()
             return
         # async only: begin
         try:
             asyncio.get_running_loop()
-        except RuntimeError:  # Another framework's loop, in which no connection was made.
+        except RuntimeError:  # The loop of another framework, which has no connections of ours.
             return
         # async only: end
         if kept := self._kept.pop(_place(), None):
@@ -135,11 +129,11 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     def _connect(self, *, keep: bool) -> httpx.AsyncBaseTransport:
         # async only: begin
         if self._aiohttp:
-            from ._aiohttp import aiohttp_transport  # an extra
+            from ._aiohttp import aiohttp_transport  # Requires an extra.
 
             return aiohttp_transport(self._connections, keep=keep)
         # async only: end
-        from ._async_network import AsyncNetworkTransport  # imports httpcore
+        from ._async_network import AsyncNetworkTransport  # Imports httpcore.
 
         return AsyncNetworkTransport(**self._connections.options(keep=keep))
 
@@ -153,8 +147,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         loop = asyncio.get_running_loop()
         if (self._custom_loop or loop) is not loop:
             raise RuntimeError(
-                "The transport given to this client belongs to another event loop. Make one "
-                "client for each."
+                "The transport of this client belongs to another event loop. Create one client "
+                "and transport for each event loop."
             )
         self._custom_loop = loop
 
@@ -180,7 +174,7 @@ async def _exchange(
 async def _limited_exchange(
     transport: httpx.AsyncBaseTransport, request: httpx.Request, attempt: Attempt
 ) -> httpx.Response:
-    """Keep the deadline where something else than our network layer is below."""
+    """Keep the deadline for a transport without our network layer."""
     limit = asyncio.timeout(attempt.limit(None, httpx.ReadTimeout))
     try:
         async with limit:
@@ -195,7 +189,7 @@ async def _limited_exchange(
 
 
 def _refusing(attempt: Attempt) -> Any:
-    """Return what httpcore calls at each step, which forbids the first one."""
+    """Return a trace function for httpcore that forbids its first step."""
 
     async def refuse(*_: object) -> None:
         attempt.connect()
@@ -205,19 +199,14 @@ def _refusing(attempt: Attempt) -> Any:
 
 def _place() -> _Place:
     """
-    Return what has connections of its own. After a fork, two processes that share one read each
-    other's responses; one that belongs to another event loop sends the request and then fails.
+    Return the owner of connections. After a fork, two processes that share one read each other's
+    responses; one that belongs to another event loop sends the request and then fails.
     """
     return os.getpid(), asyncio.get_running_loop()
 
 
 class _AsyncKept:
-    """
-    The kept connections of one place.
-
-    Args:
-        connect: Makes a transport.
-    """
+    """The kept connections of one place. *connect* creates a transport."""
 
     def __init__(self, connect: Callable[..., httpx.AsyncBaseTransport]) -> None:
         self._connect = connect
@@ -226,7 +215,7 @@ class _AsyncKept:
         self._closing = self._close_at_end()  # async only
 
     def take(self) -> httpx.AsyncBaseTransport:
-        """Return the transport for a status request."""
+        """Return a transport for a status request."""
         with self._lock:
             free = (each for each, number in self._requests.items() if number < _POOL_SIZE)
             transport = next(free, None) or self._connect(keep=True)
@@ -234,7 +223,6 @@ class _AsyncKept:
         return transport
 
     def give_back(self, transport: httpx.AsyncBaseTransport) -> None:
-        """End the use of a transport."""
         with self._lock:
             self._requests[transport] -= 1
 
@@ -243,8 +231,8 @@ class _AsyncKept:
         await anext(self._closing)
 
     async def _close_at_end(self) -> AsyncGenerator[None]:
-        # asyncio.run and asyncio.Runner close the async generators that are still open before they
-        # close the loop: the only moment when connections of a client that outlives it can be.
+        # asyncio.run and asyncio.Runner close open async generators before they close the loop.
+        # Only then can the connections of a client that outlives the loop be closed.
         try:
             yield
         finally:
@@ -254,7 +242,6 @@ class _AsyncKept:
     # async only: end
 
     async def aclose(self) -> None:
-        """Close the connections."""
         await self._closing.aclose()  # async only
         for transport in self._requests:
             await transport.aclose()
@@ -262,15 +249,14 @@ class _AsyncKept:
 
 # async only: begin
 def _import_all(*, aiohttp: bool) -> None:
-    # Otherwise it would be done at the first request, and hold the event loop for a tenth of a
-    # second or more.
+    # Importing them at the first request would block the event loop for 0.1 seconds or more.
     import_module("._phone._reading", __package__)
     import_module("._phone._price", __package__)
     if aiohttp:
         with requires_extra("aiohttp", ConfigurationError):
             import_module("._aiohttp", __package__)
         return
-    # The name is anyio's own. If it changes, the first request is slow.
+    # This name is private to anyio. If it changes, only the first request is slower.
     with suppress(ImportError):
         import_module("anyio._backends._asyncio")
     import_module("._async_network", __package__)

@@ -1,7 +1,7 @@
 """
-Connections for asyncio: a tenth less CPU per request than httpcore's, which go through anyio.
+Connections for asyncio, with 10 % less CPU per request than httpcore's, which use anyio.
 
-A request of ours is small, so it is written at once, and only reading waits.
+Requests are small, so they are written at once, and only reading waits.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import httpcore
 if TYPE_CHECKING:
     import ssl
 
-# More than this is not read from the network before it is asked for (bytes).
+# The maximum number of bytes to read ahead.
 _MAX_BUFFERED = 1 << 18
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
-    """Makes connections for asyncio, each to an address."""
+    """Opens connections to addresses."""
 
     async def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
@@ -41,8 +41,6 @@ def _connect_error(error: Exception) -> Exception:
 
 
 class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
-    """A connection, plain or with TLS."""
-
     _transport: asyncio.Transport
     _waiter: asyncio.Future[None] | None = None
     _is_paused = False
@@ -52,7 +50,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    # What asyncio calls.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment] # a stream's
@@ -77,7 +75,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    # What httpcore calls.
+    # Called by httpcore.
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if not self._buffer and not self._is_ended:
@@ -123,17 +121,17 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         except OSError as error:
             self._transport.abort()
             raise _connect_error(error) from error
-        if secured is None:  # The connection was lost meanwhile.
+        if secured is None:  # The connection was lost.
             raise httpcore.ConnectError("The connection was closed.")
         self._transport = secured
         return self
 
     async def aclose(self) -> None:
-        # A server that does not answer to the end of TLS would be waited for.
+        # A graceful end of TLS would wait for the server.
         self._transport.abort()
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":  # asked of a kept connection: the server has closed it
+        if info == "is_readable":  # Whether the server has closed a kept connection.
             return bool(self._buffer) or self._is_ended or self._transport.is_closing()
         names = {"client_addr": "sockname", "server_addr": "peername"}
         return self._transport.get_extra_info(names.get(info, info))

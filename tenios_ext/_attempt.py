@@ -1,8 +1,8 @@
 """
-What is known of one request while it is made, and until when it may be sent.
+The evidence of what one request has sent, and its time limits.
 
-The transports record here what they do, so that "nothing was sent" is a fact that was seen, and not
-a guess from the type of an exception that a hook or another library may have raised.
+The transports record it here. The type of an exception proves nothing, because a hook or another
+library may have raised it.
 """
 
 from __future__ import annotations
@@ -27,36 +27,35 @@ CONNECT_TIMEOUT = 5.0
 CONNECT_RETRIES = 2
 _ADDRESS_SECONDS, _LEAST_SECONDS = 1.0, 0.001
 TOO_LONG = "The whole exchange took too long."
-# What a proxy is sent before the request.
+# The beginnings of what is sent to a proxy before the request.
 _HANDSHAKES = (b"CONNECT ", b"\x05", b"\x01")
 
 
 class ExpiredError(Exception):
-    """The request may not be sent any more."""
+    """It is too late to send the request."""
 
 
 class ForbiddenError(Exception):
-    """Nothing may be sent to TENIOS in this process, as in a test run."""
+    """Nothing may be sent to TENIOS in this process."""
 
 
 class Attempt:
     """
-    What is known of one request while it is made. This, and not the type of an exception, is the
-    evidence of what was sent.
+    The evidence of what one request has sent.
 
-    In a ``with`` block, it is the current one, in which the transport records what it does. What an
-    interruption may strike in the middle of is read as plain attributes, without a call.
+    In a ``with`` block, it is the current attempt, in which the transport records what it sends.
+    These are plain attributes, because an interruption may occur in any function call.
 
     Attributes:
-        may_ring: Whether a phone may ring because of this request. True from the moment at which
-            it is handed to code that could send it, unless something was seen that rules it out.
-        send_before: When the request must have begun to leave, by :func:`.running_time`.
-        deadline: When the whole exchange must be over, by the same clock.
+        may_ring: Whether a phone may ring because of this request. True as soon as code that could
+            send it has the request, unless evidence rules it out.
+        send_before: The latest time to begin to send the request, by :func:`.running_time`.
+        deadline: The latest end of the whole exchange, by the same clock.
         http_status: The status of the response, once its headers have been read.
-        result: What has come of the request, once that is known.
-        foreign: An exception that has nothing to do with the request, such as a time limit of the
-            program's own, and has ended it.
-        is_forbidden: Whether nothing may be sent to TENIOS in this process, as in a test run.
+        result: The result of the request, once it is known.
+        foreign: An unrelated exception that has ended the request, such as a time limit of the
+            program itself.
+        is_forbidden: Whether nothing may be sent to TENIOS in this process.
     """
 
     may_ring = False
@@ -80,14 +79,11 @@ class Attempt:
 
     def __exit__(self, *_: object) -> None:
         if self._token is not None:
-            with suppress(ValueError):  # A coroutine that nobody waits for is closed elsewhere.
+            with suppress(ValueError):  # An abandoned coroutine is closed in another context.
                 CURRENT_ATTEMPT.reset(self._token)
 
     def arrive(self, settings: Settings) -> float:
-        """
-        Take note that our transport has the request, and nothing else. Return how many seconds the
-        exchange may take.
-        """
+        """Record that our own transport has the request. Return its time limit in seconds."""
         self.may_ring = self._has_left
         self.is_forbidden = bool(os.environ.get("TENIOS_OFFLINE")) and is_tenios(
             urlsplit(settings.base_url).hostname
@@ -101,37 +97,37 @@ class Attempt:
 
     def connect(self) -> None:
         """
-        Take note that a connection is needed, over which nothing was sent yet.
+        Record that a connection is needed, so nothing has been sent yet.
 
         Raises:
-            ForbiddenError: Nothing may be sent to TENIOS. That is checked here, so that tests which
-                replace connections by mocks are not affected.
+            ForbiddenError: Nothing may be sent to TENIOS. It is checked here, so that tests with
+                mocked connections are not affected.
         """
         self.may_ring = self._has_left
         self._connect_by = running_time() + self._connect_seconds
         if self.is_forbidden:
-            sys.audit("tenios_ext.refused")  # The pytest plugin listens, and fails the test.
+            sys.audit("tenios_ext.refused")  # The pytest plugin listens and fails the test.
             raise ForbiddenError(
                 "TENIOS_OFFLINE is set, as in a test run, so nothing is sent to TENIOS"
             )
 
     def leave(self, data: bytes) -> None:
         """
-        Take note that *data* is about to be sent.
+        Record that *data* is about to be sent.
 
         Raises:
-            ExpiredError: It is the beginning of the request, which may not be sent any more.
+            ExpiredError: It is too late to begin to send the request.
         """
         if not self._has_left and not data.startswith(_HANDSHAKES):
             if running_time() >= min(self.send_before, self.deadline):
-                raise ExpiredError("it took too long until the request could be sent")
+                raise ExpiredError("the request could not be sent in time")
             self.may_ring = self._has_left = True
             self._connect_by = math.inf
 
     def limit(self, timeout: float | None, error: type[Exception]) -> float | None:
         """
-        Return *timeout*, or the seconds until the deadline, or until the connection must be made,
-        proxies included, if that is less. Raises *error* if nothing is left.
+        Return *timeout*, reduced to the time until the deadline or the latest connection, proxies
+        included. Raises *error* if no time is left.
         """
         left = min(self.deadline, self._connect_by) - running_time()
         if left <= 0:
@@ -143,19 +139,19 @@ CURRENT_ATTEMPT: ContextVar[Attempt] = ContextVar("tenios_attempt")
 
 
 def current_attempt() -> Attempt:
-    """Return the current attempt; a new one for a request that was made in another way."""
+    """Return the current attempt, or a new one for a request that has none."""
     return CURRENT_ATTEMPT.get(None) or Attempt()
 
 
 def longest_exchange(timeout: float) -> float:
-    """Return how long an exchange may take, where *timeout* is the limit for a response."""
+    """Return the maximum duration of an exchange with this *timeout* for a response."""
     return CONNECT_TIMEOUT * (CONNECT_RETRIES + 1) + 2 * timeout
 
 
 def share(end: float | None, addresses: int) -> float | None:
     """
-    Return how many seconds the next one of so many addresses may take: a second while there are
-    others, so that one that does not respond leaves time for them.
+    Return the time limit for connecting to the next address: at most a second if there are others,
+    so that an unresponsive address leaves time for them.
     """
     if end is None:
         return None

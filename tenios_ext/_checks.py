@@ -1,4 +1,4 @@
-"""Checks of values that callers give: whole numbers, seconds and texts."""
+"""Checks of arguments: whole numbers, seconds and texts."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ MAX_TIME = 253_402_300_800.0
 
 
 def shown(value: object) -> str:
-    """Return the repr of a value. It never fails, as that of a huge number does."""
+    """Return the repr of a value. Never fails, as repr() does for a huge number."""
     try:
         return repr(value)
-    except Exception:  # noqa: BLE001 - a class of the caller's may do anything
+    except Exception:  # noqa: BLE001 - the caller's class may raise anything
         return f"a {type(value).__name__} that cannot be shown"
 
 
 def is_whole(value: object, largest: int) -> TypeGuard[int]:
-    """Return whether *value* is an int, and no bool, from 0 to *largest*."""
+    """Return whether *value* is an int from 0 to *largest*, and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= largest
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Return whether *value* is an int or a float, and neither a bool nor NaN."""
+    """Return whether *value* is an int or a float, and not a bool or NaN."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - NaN is not
 
 
 def is_one_line(value: object) -> TypeGuard[str]:
-    """Return whether *value* is a str of printable characters without spaces around it."""
+    """Return whether *value* is a printable str without surrounding spaces."""
     return isinstance(value, str) and value.isprintable() and value == value.strip() != ""
 
 
 def one_line_problem(name: str, value: object) -> str | None:
-    """Return what is wrong with a setting that must be a text of one line; None if nothing is."""
+    """Return an error message if a setting is not one line of text."""
     variable = f"TENIOS_{name.upper()}"
     if not isinstance(value, str):
         return f"{name} must be a str, got {type(value).__name__}."
     if not value:
-        return f"{name} is empty. Leave it out to use {variable}."
+        return f"{name} is empty. Omit it to use {variable}."
     if not is_one_line(value):
         return (
-            f"{name} (or {variable}) has spaces or line breaks in or around it. Was it copied "
-            "whole?"
+            f"{name} (or {variable}) must be one line without surrounding spaces. Check that it "
+            "was copied completely."
         )
     return None
 
 
 def limit(name: str, value: object) -> float:
     """
-    Return a limit in seconds; infinity for None and for more than a float can hold.
+    Return a limit in seconds; infinity for None and for huge values.
 
     Raises:
         TypeError: It is not a number.
@@ -61,6 +61,6 @@ def limit(name: str, value: object) -> float:
         raise TypeError(f"{name} must be a number of seconds or None, got {type(value).__name__}.")
     if not value >= 0:
         raise ValueError(
-            f"{name} must be a number of seconds, 0 or more, or None, got {shown(value)}."
+            f"{name} must be a number of seconds, at least 0, or None, got {shown(value)}."
         )
     return float(value) if value < MAX_TIME else math.inf

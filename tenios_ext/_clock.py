@@ -1,4 +1,4 @@
-"""The clock that the clients use, so that a test can replace it."""
+"""The clock of a client. Tests can replace it."""
 
 from __future__ import annotations
 
@@ -8,70 +8,63 @@ from typing import Any, Protocol
 from ._checks import MAX_TIME, is_number, shown
 from ._exceptions import ConfigurationError
 
-# time.sleep takes no more than 292 years, and no infinity.
+# time.sleep does not accept infinity or more than 292 years.
 _MAX_SLEEP = 1e9
 
 
 class Clock(Protocol):
-    """Tells the time and waits."""
+    """The clock of a client."""
 
     def now(self) -> float:
-        """
-        Return the seconds since the epoch, as the machine's clock shows them. It may be set back.
-        """
+        """Return the seconds since the epoch, by a clock that may be set back."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds that never go back, to measure how long something takes."""
+        """Return seconds that never decrease, to measure durations."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Block the thread for this many seconds."""
+        """Block the thread for a number of seconds."""
         ...
 
     async def async_sleep(self, seconds: float) -> None:
-        """Wait for this many seconds, and let other tasks run meanwhile."""
+        """Wait for a number of seconds while other tasks run."""
         ...
 
 
 class SystemClock:
-    """The machine's clock."""
-
     def now(self) -> float:
-        """Return the seconds since the epoch."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Return seconds that never go back."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(min(seconds, _MAX_SLEEP))
 
     async def async_sleep(self, seconds: float) -> None:
-        """Wait, and let other tasks run meanwhile."""
-        import asyncio  # imported by every caller of this method already, and by no one else
+        import asyncio  # Its callers have already imported it.
 
         await asyncio.sleep(min(seconds, _MAX_SLEEP))
 
 
 SYSTEM_CLOCK = SystemClock()
 
-#: Unlike time.monotonic on Linux, these count the time during which the machine sleeps.
+#: Unlike time.monotonic on Linux, these include the time during which the machine sleeps.
 _COUNTING = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 
 
 def running_time() -> float:
-    """Return seconds that never go back, and that pass while the machine sleeps, too."""
+    """Return seconds that never decrease and also count while the machine sleeps."""
     return time.monotonic() if _COUNTING is None else time.clock_gettime(_COUNTING)
 
 
 class CheckedClock:
     """
-    A clock of the caller's, whose times are numbers.
+    Checks the times that the caller's clock returns.
 
     Raises:
-        ConfigurationError: It is no clock, or it returns something else.
+        ConfigurationError: A method is missing or returns something other than a number.
     """
 
     def __init__(self, clock: Any) -> None:

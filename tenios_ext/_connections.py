@@ -1,13 +1,12 @@
 """
-What both transports share: proxy, TLS, the preparation of requests and the limits on responses.
-Hand-written uses of httpx are here, in the transports and in the mapping of responses.
+The shared part of both transports: proxy, TLS, preparation of requests, limits on responses.
 
 Three rules:
 
-- An init request has a connection of its own: a kept one that the server closes at that moment
-  would leave the outcome unknown.
-- A response is read whole, within limits on bytes and seconds, before anything looks at it.
-- The access key is put into a request here, after the caller's hooks have seen it.
+- Each init request has a new connection. If the server closed a kept one at that moment, the
+  outcome would be unknown.
+- A response is read completely, within limits on bytes and seconds, before it is used.
+- The access key is added to a request here, after the caller's hooks have seen it.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
     from ._settings import Settings
 
-#: httpx's event hooks: functions by "request" and "response".
+#: httpx's event hooks: lists of functions by "request" and "response".
 EventHooks = Mapping[str, Sequence[Callable[..., Any]]]
 
 KEEPALIVE_SECONDS = 30.0
@@ -53,28 +52,23 @@ _DECOMPRESSED = [[b"gzip"], [b"x-gzip"], [b"deflate"]]
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _KEY = b'"access_key":'
-#: The access key in a request until :meth:`Connections.prepare` puts the real one in.
+#: The access key in a request until :meth:`Connections.prepare` adds the real one.
 KEY_IS_ADDED_LATER = ""
 
 
 class _NoCookies(httpx.Cookies):
     def extract_cookies(self, response: httpx.Response) -> None:
-        """Look for none."""
+        pass
 
 
 class UnexpectedStatusError(Exception):
-    """The status of the response is not 200."""
-
     def __init__(self, response: httpx.Response) -> None:
         super().__init__(f"HTTP {response.status_code}")
         self.response = response
 
 
 def http_options(settings: Settings, event_hooks: EventHooks | None) -> dict[str, Any]:
-    """
-    Return the arguments that ``httpx.Client`` and ``httpx.AsyncClient`` have in common. Raises
-    ConfigurationError.
-    """
+    """Return the arguments for ``httpx.Client``. Raises ConfigurationError."""
     if event_hooks is not None:
         _check_hooks(event_hooks)
     read = settings.timeout
@@ -94,17 +88,17 @@ def http_options(settings: Settings, event_hooks: EventHooks | None) -> dict[str
 
 class LeanClient:
     """
-    What our httpx clients do not do for each request, since the API does not need it: merge the
-    same URL, headers and time limits, and look for cookies. That would be a third of a poll's CPU.
+    An httpx client that does not merge the same URL, headers and time limits for each request, nor
+    look for cookies. That would take a third of a poll's CPU.
     """
 
-    #: None, whatever a response sets: the API has none.
+    #: The API has no cookies.
     cookies: httpx.Cookies = _NoCookies()
 
     def build_request(
         self, method: str, url: httpx.URL | str, *, json: Any | None = None, **options: Any
     ) -> httpx.Request:
-        """Return a request like the first one to *url*, which httpx builds, with another body."""
+        """Return a copy of the first request to *url*, which httpx builds, with another body."""
         templates: dict[object, httpx.Request] = vars(self).setdefault("_templates", {})
         if url not in templates:
             templates[url] = cast("httpx.Client", super()).build_request(
@@ -130,10 +124,7 @@ def _check_hooks(event_hooks: EventHooks) -> None:
 
 
 def raise_for_status(response: httpx.Response) -> httpx.Response:
-    """
-    Return a response whose status is 200. Otherwise raise UnexpectedStatusError: the generated
-    client raises none of its own for an unknown status.
-    """
+    """Raise UnexpectedStatusError unless the status is 200. The generated client does not."""
     if response.status_code != _OK:
         raise UnexpectedStatusError(response)
     return response
@@ -141,15 +132,14 @@ def raise_for_status(response: httpx.Response) -> httpx.Response:
 
 class Connections:
     """
-    All that is needed to connect, prepared and checked when a client is made.
+    The proxy, the TLS context and the preparation of requests.
 
     Attributes:
         settings: The client's settings.
-        proxy: The caller's proxy, or the one that the environment names; None if there is none, or
-            for plain HTTP.
+        proxy: The caller's proxy, else, for HTTPS, that of the environment; None for none.
 
     Raises:
-        ConfigurationError: The URL or the proxy cannot be used.
+        ConfigurationError: The proxy is invalid.
     """
 
     def __init__(self, settings: Settings, proxy: str | None = None) -> None:
@@ -160,13 +150,10 @@ class Connections:
         self.proxy = self._proxy(proxy)
 
     def prepare(self, request: httpx.Request, seconds: float) -> httpx.Request:
-        """
-        Return *request* as it is sent: with the access key, and with time limits of at most
-        *seconds*.
-        """
+        """Return *request* with the access key and with time limits of at most *seconds*."""
         if (request.url.scheme, request.url.netloc) != self._address:
-            raise httpx.UnsupportedProtocol("An event hook has changed the address of the request")
-        # JSON quotes the quotation marks of a text, so that this member is found nowhere else.
+            raise httpx.UnsupportedProtocol("An event hook has changed the host of the request")
+        # JSON escapes the quotation marks in texts, so only this member matches.
         key = _ENCODER.encode(self.settings.access_key.reveal()).encode()
         content = request.content.replace(_KEY + b'""', _KEY + key)
         timeouts = {
@@ -175,14 +162,13 @@ class Connections:
         }
         prepared = _with_body(request, content, timeout=timeouts)
         if is_init_request(request):
-            prepared.headers["Connection"] = "close"  # It is the only one over its connection.
+            prepared.headers["Connection"] = "close"  # No other request uses this connection.
         return prepared
 
     def options(self, *, keep: bool) -> dict[str, Any]:
         """
-        Return the arguments of httpx's own transports, which keep their connections for the next
-        request or have one only. There is no limit on kept ones: the caller's threads, or
-        max_concurrency, are it.
+        Return the arguments of httpx's transport, which keeps its connections or has only one. The
+        number of kept connections is limited by the caller's threads or max_concurrency.
         """
         limits = httpx.Limits(
             max_connections=None if keep else 1, keepalive_expiry=KEEPALIVE_SECONDS
@@ -196,19 +182,18 @@ class Connections:
 
     @cached_property
     def context(self) -> ssl.SSLContext:
-        """The TLS context; one for all connections. Raises ConfigurationError."""
+        """The TLS context of all connections. Raises ConfigurationError."""
         if self._is_plain:
-            # never used, and made without loading certificates
+            # Never used. It loads no certificates.
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             if path := os.environ.get("SSL_CERT_FILE"):
-                # httpx 0.27 ignores a file that is gone, and trusts its own certificates instead.
+                # httpx 0.27 ignores a missing file and uses its own certificates instead.
                 Path(path).stat()
             return httpx.create_ssl_context()
         except OSError as error:
             raise ConfigurationError(
-                "The certificates (the system's, or those of SSL_CERT_FILE or SSL_CERT_DIR) cannot "
-                f"be loaded: {error}"
+                f"Cannot load the certificates (SSL_CERT_FILE, SSL_CERT_DIR or certifi's): {error}"
             ) from None
 
     def _proxy(self, named: object) -> httpx.Proxy | None:
@@ -226,19 +211,19 @@ class Connections:
             raise ConfigurationError(f"{source} must be a URL such as 'http://proxy:3128'.")
         if url.scheme in _SOCKS and find_spec("socksio") is None:
             raise ConfigurationError(
-                f"{source} is a SOCKS proxy, and socksio is not installed. Run: pip install "
+                f"{source} is a SOCKS proxy, but socksio is not installed. Run: pip install "
                 "'httpx[socks]'"
             )
         if self._is_plain and not is_loopback(url.host):
             raise ConfigurationError(
-                "A proxy on another machine cannot be used with an http:// base_url: it would get "
-                "the access key unencrypted."
+                "A proxy on another machine cannot be used with an http:// base_url, because it "
+                "could read the access key."
             )
         return httpx.Proxy(url)
 
 
 def proxy_of_environment(base_url: str) -> str | None:
-    """Return the proxy that the environment, or the system's settings, name for a URL."""
+    """Return the proxy for a URL from the environment or the system's settings."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     proxies = urllib.request.getproxies()
@@ -257,7 +242,6 @@ def _with_scheme(proxy: str) -> str:
 def _with_body(
     request: httpx.Request, content: bytes, *, timeout: Mapping[str, float | None]
 ) -> httpx.Request:
-    """Return a copy of *request* with another body and other time limits."""
     copy = httpx.Request(
         request.method,
         request.url,
@@ -271,19 +255,18 @@ def _with_body(
 
 
 def is_init_request(request: httpx.Request) -> bool:
-    """Return whether *request* starts a callback."""
     return request.url.raw_path.endswith(_INIT_PATH)
 
 
 class _WholeResponse(httpx.Response):
-    """A response that event hooks may read in any way, and as often as they like."""
+    """A response that event hooks may read in any way and repeatedly."""
 
     def __init__(self, status_code: int, *, content: bytes, **options: Any) -> None:
-        self._content = content  # where httpx puts what it has read, so that it reads nothing
+        self._content = content  # httpx reads nothing if this is set.
         super().__init__(status_code, stream=httpx.ByteStream(content), **options)
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        del chunk_size  # It is one chunk already.
+        del chunk_size  # There is only one chunk.
         yield self._content
 
     async def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
@@ -292,14 +275,14 @@ class _WholeResponse(httpx.Response):
 
 
 class BoundedBody:
-    """The bytes of a response as they arrive, limited in number and time."""
+    """Collects the bytes of a response, with a limit on size and time."""
 
     def __init__(self, deadline: float) -> None:
         self._content = bytearray()
         self._deadline = deadline
 
     def add(self, chunk: bytes) -> None:
-        """Add some bytes. Raises an httpx error if they are too many or too late."""
+        """Raises an httpx error if a limit is exceeded."""
         self._content += chunk
         if len(self._content) > MAX_RESPONSE_BYTES:
             raise httpx.ReadError(f"The response has more than {MAX_RESPONSE_BYTES} bytes.")
@@ -307,7 +290,7 @@ class BoundedBody:
             raise httpx.ReadTimeout(TOO_LONG)
 
     def complete(self, response: httpx.Response) -> httpx.Response:
-        """Return the response with its body read: decompressed within the limit, and as UTF-8."""
+        """Return the response with its body, decompressed within the limit, in UTF-8."""
         content = bytes(self._content)
         raw = response.headers.raw
         encodings = [value.strip().lower() for name, value in raw if name.lower() == _ENCODING]
@@ -316,7 +299,7 @@ class BoundedBody:
         content = _as_utf8(content)
         headers = [each for each in raw if each[0].lower() not in _OF_THE_BODY]
         headers.append((b"Content-Length", b"%d" % len(content)))
-        # httpx logs the reason phrase, which is the server's; without it, it logs the standard one.
+        # httpx would log the server's reason phrase. Without one, it logs the standard phrase.
         extensions = {
             name: each for name, each in response.extensions.items() if name != "reason_phrase"
         }
@@ -327,11 +310,9 @@ class BoundedBody:
 
 def _decompressed(content: bytes) -> bytes:
     """
-    Return *content* decompressed; as it is if it cannot be, since the status says more than the
-    body.
+    Return *content* decompressed, or unchanged if it is corrupt: the status is more important.
 
-    Compression was not asked for, but some proxies do it all the same. Other encodings are left as
-    they are.
+    We do not accept compression, but some proxies use it. Other encodings stay as they are.
     """
     decompressor = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
@@ -342,9 +323,7 @@ def _decompressed(content: bytes) -> bytes:
 
 
 def _as_utf8(content: bytes) -> bytes:
-    """
-    Return *content* in UTF-8. Text that is neither that nor UTF-16 or UTF-32 is taken for Latin-1.
-    """
+    """Return *content* in UTF-8. Text that is not UTF-8, UTF-16 or UTF-32 is read as Latin-1."""
     if content.isascii():
         return content
     try:

@@ -4,26 +4,25 @@ The exceptions of this package.
 ::
 
     TeniosError
-    ├── NotPlacedError                no phone rings because of this call; it may be made again
-    │   ├── InvalidArgumentError      an argument is wrong (also a ValueError); nothing was sent
+    ├── NotPlacedError                no phone rings because of this call; you may call again
+    │   ├── InvalidArgumentError      an argument is invalid (also a ValueError); nothing was sent
     │   ├── BlockedNumberError        the number is blocked in the ledger; nothing was sent
-    │   ├── NumberInUseError          the number may be in another call; nothing was sent
-    │   ├── NotSentError              no connection was made; nothing was sent
-    │   └── RejectedError             TENIOS refused
-    │       └── BadCredentialsError   … the access key or the callback config id
-    ├── OutcomeUnknownError           phones may be ringing; do not simply call again
+    │   ├── NumberInUseError          another call to the number is in progress; nothing was sent
+    │   ├── NotSentError              no connection; nothing was sent
+    │   └── RejectedError             TENIOS rejected the request
+    │       └── BadCredentialsError   … because of the access key or the callback config id
+    ├── OutcomeUnknownError           phones may be ringing; do not call again
     ├── StatusUnavailableError        the status of a callback could not be fetched
-    ├── CallbackTimeoutError          the caller's limit has passed (also a TimeoutError)
-    ├── LedgerUnavailableError        the database of a ledger could not be read or changed
-    └── ConfigurationError            a setting is missing or wrong (also a ValueError)
+    ├── CallbackTimeoutError          a limit of watch or wait has passed (also a TimeoutError)
+    ├── LedgerUnavailableError        the database of a ledger is not available
+    └── ConfigurationError            a setting is missing or invalid (also a ValueError)
 
-``start_callback`` raises errors from the first two branches only, and nothing else does. An
-``except NotPlacedError`` around starting and watching a callback therefore never mistakes trouble
-with a running callback for permission to call again.
+Only ``start_callback`` raises errors of the first two branches, and it raises no others. So an
+``except NotPlacedError`` around starting and following a callback does not catch errors of a
+running callback.
 
-No exception carries the access key. The HTTP library's exceptions hold the request with the key in
-it, and tracebacks with local variables would show it, so they are not chained; ``reason`` has their
-type and text.
+No exception contains the access key. Those of the HTTP library contain the request, so they are not
+chained; ``reason`` has their type and text.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class ErrorDetails(TypedDict, total=False):
-    """The attributes that each error has; see :class:`TeniosError`."""
+    """The attributes of each error; see :class:`TeniosError`."""
 
     http_status: int | None
     error_code: str | None
@@ -52,14 +51,13 @@ class TeniosError(Exception):
     The base class of all errors in this package.
 
     Attributes:
-        http_status: The HTTP status of the response; None if there was no response.
-        error_code: The response's ``error_code``, such as ``BAD_CREDENTIALS``; None if it had none.
-        error_message: The response's ``error_message``; None if it had none.
-        fields: The names of the request fields that the response called wrong.
-        retry_after: Seconds to wait, from the response's ``Retry-After`` header, or of a
+        http_status: The HTTP status of the response; None without a response.
+        error_code: The ``error_code`` in the response, such as ``BAD_CREDENTIALS``, or None.
+        error_message: The ``error_message`` in the response, or None.
+        fields: The names of the request fields that TENIOS rejected.
+        retry_after: Seconds to wait, from the ``Retry-After`` header of the response or of a
             :class:`NumberInUseError`; else None.
-        reason: What the network or the HTTP library reported, in its words; None if it reported
-            nothing.
+        reason: The error of the network, the HTTP library or the database, or None.
     """
 
     def __init__(self, message: str, **details: Unpack[ErrorDetails]) -> None:
@@ -77,19 +75,17 @@ class TeniosError(Exception):
 
 def _unpickle(cls: type[TeniosError], args: tuple[str, ...], state: dict[str, Any]) -> TeniosError:
     error = cls.__new__(cls, *args)
-    error.args = args  # A TimeoutError is an OSError, which sets them in __init__ only.
+    error.args = args  # A TimeoutError is an OSError, which sets them only in __init__.
     error.__dict__.update(state)
     return error
 
 
 class NotPlacedError(TeniosError):
-    """
-    No callback was started by this call. It may be made again, corrected if the error says so.
-    """
+    """This call started no callback. You may call again, with corrected arguments if needed."""
 
 
 class InvalidArgumentError(NotPlacedError, ValueError):
-    """An argument is wrong. Nothing was sent."""
+    """An argument is invalid. Nothing was sent."""
 
 
 class BlockedNumberError(NotPlacedError):
@@ -98,11 +94,11 @@ class BlockedNumberError(NotPlacedError):
 
 class NumberInUseError(NotPlacedError):
     """
-    A callback to the number may be in progress under another key, and the client has
-    ``one_call_per_number`` set. Nothing was sent.
+    A callback to the number with another key may be in progress, and ``one_call_per_number`` is
+    set. Nothing was sent.
 
-    ``retry_after`` says after how many seconds it cannot be any more, by its delay and the longest
-    call. If the callback is seen to end earlier, the number is free from then on.
+    ``retry_after`` is the maximum time in seconds until that callback has ended. You may call again
+    earlier if its end is seen earlier.
     """
 
 
@@ -111,25 +107,23 @@ class NotSentError(NotPlacedError):
 
 
 class RejectedError(NotPlacedError):
-    """TENIOS refused to start the callback."""
+    """TENIOS rejected the request. No callback was started."""
 
 
 class BadCredentialsError(RejectedError):
     """
-    TENIOS refused the access key or the callback config id.
+    TENIOS rejected the access key or the callback config id.
 
-    TENIOS sends the same response for both (source: its documentation of the Callback API), so the
-    message names both.
+    It sends the same response for both (source: its documentation of the Callback API).
     """
 
 
 class OutcomeUnknownError(TeniosError):
     """
-    The request may have reached TENIOS, but no usable response came back. Phones may be ringing.
+    The request may have reached TENIOS, but there was no valid response. Phones may be ringing.
 
-    TENIOS documents neither an idempotency key nor a way to find a callback without its id, so no
-    program can find out. Calling again may ring the same person twice: ask the agent or the
-    customer first.
+    The API cannot tell you whether a callback was started: it has no idempotency key and no search.
+    Ask the agent or the customer before you call again.
     """
 
 
@@ -138,8 +132,7 @@ class StatusUnavailableError(TeniosError):
     The status of a callback could not be fetched. The callback itself is not affected.
 
     Attributes:
-        credentials_refused: Whether TENIOS refused the access key. If so, polling again is of no
-            use.
+        credentials_refused: Whether TENIOS rejected the access key. If true, do not poll again.
     """
 
     def __init__(
@@ -151,11 +144,11 @@ class StatusUnavailableError(TeniosError):
 
 class CallbackTimeoutError(TeniosError, TimeoutError):
     """
-    The limit that the caller set has passed. The callback goes on;
-    ``tenios.callback(error.handle)`` picks it up again.
+    A limit of ``watch`` or ``wait`` has passed. The callback is still running. To resume, use
+    ``tenios.callback(error.handle)``.
 
     Attributes:
-        outcome: What was seen of the callback until then.
+        outcome: The outcome so far.
     """
 
     def __init__(self, message: str, *, outcome: Outcome) -> None:
@@ -164,21 +157,18 @@ class CallbackTimeoutError(TeniosError, TimeoutError):
 
     @property
     def handle(self) -> CallbackHandle:
-        """The callback."""
+        """The handle of the callback."""
         return self.outcome.handle
 
     @property
     def last_status(self) -> CallbackStatus | None:
-        """The newest status that was seen; None if none was."""
+        """The newest status; None if there is none yet."""
         return self.outcome.status
 
 
 class LedgerUnavailableError(TeniosError):
-    """
-    The database of a ledger could not be read or changed. ``start_callback`` raises NotSentError
-    instead.
-    """
+    """The database of a ledger is not available. ``start_callback`` raises NotSentError instead."""
 
 
 class ConfigurationError(TeniosError, ValueError):
-    """A setting is missing or wrong. Raised when a client or ledger is made."""
+    """A setting is missing or invalid. Raised when you create a client or a ledger."""

@@ -1,4 +1,4 @@
-"""What is said if an extra is not installed."""
+"""The error for an extra that is not installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 @contextmanager
 def requires_extra(extra: str, kind: type[Exception] | None = None) -> Iterator[None]:
     """
-    Name *extra* in the message if a module cannot be found.
+    Name the extra to install if a module is not found.
 
     Args:
         extra: The extra that contains the module.

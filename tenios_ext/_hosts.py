@@ -1,4 +1,4 @@
-"""Which hosts are this machine, TENIOS, or reached without a proxy."""
+"""Recognises hosts: this machine, TENIOS, and those that NO_PROXY lists."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import httpx
 
 
 def parse_url(text: str) -> httpx.URL | None:
-    """Return a URL; None if it is not valid or names no host."""
+    """Return a URL; None if it is invalid or has no host."""
     try:
-        has_port = urlsplit(text).port != 0  # stricter than httpx
+        has_port = urlsplit(text).port != 0  # Stricter than httpx.
         url = httpx.URL(text)
         return url if url.host.rstrip(".") and has_port and " " not in text else None
     except (ValueError, httpx.InvalidURL):
@@ -28,23 +28,23 @@ def is_loopback(host: str) -> bool:
 
 
 def is_tenios(host: str | None) -> bool:
-    """Return whether *host* is one of TENIOS's."""
+    """Return whether *host* belongs to TENIOS."""
     name = (host or "").lower().rstrip(".")
     return name == "tenios.com" or name.endswith(".tenios.com")
 
 
 def is_excluded(host: str, port: int, no_proxy: str) -> bool:
     """
-    Return whether ``NO_PROXY`` says that *host* is reached without a proxy, as curl reads it.
+    Return whether ``NO_PROXY`` lists *host*, in curl's format.
 
-    An entry is ``*``, an address, a network such as ``10.0.0.0/8``, or a domain, which includes its
-    subdomains, with or without a leading dot or ``*.``. It may have a port.
+    An entry is ``*``, an address, a network such as ``10.0.0.0/8``, or a domain with its
+    subdomains, optionally with a leading dot or ``*.``. It may have a port.
     """
     name = host.lower().strip("[]").rstrip(".")
     for entry in no_proxy.lower().replace(",", " ").split():
         domain, separator, number = entry.rpartition(":")
         if not separator or not number.isdecimal() or (":" in domain and "]" not in domain):
-            domain, number = entry, ""  # without a port; an IPv6 address has colons of its own
+            domain, number = entry, ""  # No port: an IPv6 address also contains colons.
         if number and int(number) != port:
             continue
         domain = domain.strip("[]").removeprefix("*.").strip(".")

@@ -1,7 +1,4 @@
-"""
-Callback handles, statuses and outcomes. The meaning and order of the statuses are TENIOS's: A is
-the agent, B the customer.
-"""
+"""Callback handles, statuses and outcomes. In TENIOS's statuses, A is the agent, B the customer."""
 
 from __future__ import annotations
 
@@ -20,13 +17,12 @@ if TYPE_CHECKING:
 
 Party = Literal["agent", "customer"]
 
-#: What the contract allows; seconds.
+#: Seconds, as in the contract.
 MAX_DELAY = 2**31 - 1
-#: Nineteen digits, a little more than the contract's 64 bits: an id that can be read is not to be
-#: lost.
+#: Nineteen digits. More than the contract's 64 bits, so that no id is lost.
 MAX_ID = 10**19 - 1
 
-#: The order of the statuses that are not final. A callback never goes back.
+#: The order of the statuses that are not final. A callback never returns to an earlier one.
 RANK = {
     CallbackStatus.REQUESTED: 0,
     CallbackStatus.ACCEPTED: 1,
@@ -39,15 +35,12 @@ FAILED_PARTY: dict[CallbackStatus, Party] = {
     CallbackStatus.CALL_B_FAILED: "customer",
 }
 FINAL = frozenset({*FAILED_PARTY, CallbackStatus.DISCONNECTED})
-# A poller that missed CONNECTED still learns from DISCONNECTED that the call was connected.
+# DISCONNECTED implies CONNECTED, even if no poll saw that.
 _CONNECTED = frozenset({CallbackStatus.CONNECTED, CallbackStatus.DISCONNECTED})
 
 
 def is_final(status: CallbackStatus) -> bool:
-    """
-    Return whether a callback with this status has ended. A status this version does not know is not
-    final.
-    """
+    """Return whether a callback with this status has ended. Unknown statuses are not final."""
     return status in FINAL
 
 
@@ -65,13 +58,12 @@ def _whole(largest: int) -> Callable[[object, Attribute[Any], object], None]:
 @frozen
 class CallbackHandle:
     """
-    Identifies a callback, so that you can store it and pick the callback up later or in another
-    process. Holds no secret.
+    Identifies a callback. Store it to follow the callback in another process. Contains no secret.
 
     Attributes:
-        id: The id TENIOS gave the callback.
-        delay: Seconds TENIOS was asked to wait before the first call.
-        started_at: When the callback was started: seconds since the epoch, by the clock of the
+        id: The id that TENIOS assigned to the callback.
+        delay: Seconds between the request and the call to the agent.
+        started_at: The start of the callback in seconds since the epoch, by the clock of the
             machine that started it.
     """
 
@@ -87,7 +79,7 @@ class CallbackHandle:
             )
 
     def to_json(self) -> str:
-        """Return this handle as a JSON object, to be read by :meth:`from_json`."""
+        """Return this handle as a JSON object for :meth:`from_json`."""
         return json.dumps(asdict(self))
 
     @classmethod
@@ -106,18 +98,17 @@ class CallbackHandle:
             }
             return cls(**known)
         except (KeyError, RecursionError, TypeError, ValueError) as error:
-            raise ValueError(f"Not a callback handle written by to_json(): {error}") from error
+            raise ValueError(f"Not a callback handle from to_json(): {error}") from error
 
 
 @frozen
 class StatusChange:
     """
-    A status that was seen for the first time.
+    A new status of a callback.
 
     Attributes:
         status: The status.
-        observed_at: When it was seen, in seconds since the epoch. It began some time after the
-            previous poll.
+        observed_at: The time of the first poll that returned it, in seconds since the epoch.
     """
 
     status: CallbackStatus
@@ -127,11 +118,11 @@ class StatusChange:
 @frozen
 class Outcome:
     """
-    What was seen of a callback.
+    The outcome of a callback, so far or at its end.
 
     Attributes:
-        handle: The callback.
-        history: Each status that was seen, in order. Short ones may be missing.
+        handle: The handle of the callback.
+        history: The statuses in order. Those shorter than the poll interval may be missing.
     """
 
     handle: CallbackHandle
@@ -139,20 +130,17 @@ class Outcome:
 
     @property
     def status(self) -> CallbackStatus | None:
-        """The newest status; None if none was seen yet."""
+        """The newest status; None if there is none yet."""
         return self.history[-1].status if self.history else None
 
     @property
     def connected(self) -> bool:
-        """Whether agent and customer were connected, now or earlier."""
+        """Whether agent and customer are or were connected."""
         return any(change.status in _CONNECTED for change in self.history)
 
     @property
     def failed_party(self) -> Party | None:
-        """
-        Who could not be reached: "agent" or "customer"; None if neither failed, and once they were
-        connected.
-        """
+        """The party that could not be reached; None if there is none or they were connected."""
         return (
             FAILED_PARTY.get(self.status)
             if self.status is not None and not self.connected
@@ -167,9 +155,9 @@ class Outcome:
     @property
     def durations(self) -> Mapping[CallbackStatus, float]:
         """
-        Seconds between seeing each status and seeing the next one.
+        The duration of each status except the newest, in seconds.
 
-        Accurate to about one poll interval. The newest status has no duration yet.
+        Accurate to about one poll interval.
         """
         pairs = zip(self.history, self.history[1:], strict=False)
         return {earlier.status: later.observed_at - earlier.observed_at for earlier, later in pairs}

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class NetworkTransport(httpx.HTTPTransport):
-    """An httpx transport whose connections record what they do in the current attempt."""
+    """An httpx transport whose connections record in the current attempt what they send."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # httpcore offers this, and httpx does not pass it on. pyproject.toml has the upper bound of
-        # httpx that this needs.
+        # httpx does not expose this option of httpcore, so pyproject.toml limits the version of
+        # httpx.
         self._pool._network_backend = _Backend()  # noqa: SLF001 - see above
 
 
@@ -62,7 +62,7 @@ class _Stream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if not buffer:
-            return  # the end of a message
+            return  # The end of a message.
         attempt = current_attempt()
         left = attempt.limit(timeout, httpcore.WriteTimeout)
         attempt.leave(buffer)

@@ -1,6 +1,6 @@
 """
-When to poll a callback next, and when to give up. Pure: no clock and no network, so that all
-clients share it.
+The schedule and the limits of status requests. Without a clock or a network, so that all clients
+share it.
 """
 
 from __future__ import annotations
@@ -20,48 +20,44 @@ if TYPE_CHECKING:
     from ._exceptions import StatusUnavailableError
     from ._models import CallbackHandle
 
-#: Takes the newest status (None before the first) and the seconds since it was first seen. Returns
+#: Takes the newest status (None before the first) and the seconds since it was first seen; returns
 #: the seconds until the next poll.
 PollInterval = Callable[[CallbackStatus | None, float], float]
 
-#: Seconds until both must have answered: two phones ring for a minute each at most, and TENIOS
-#: needs a moment.
+#: Seconds until both must have answered: each phone rings for at most a minute, one after the
+#: other.
 ANSWER_TIMEOUT = 300.0
 #: Seconds until the call must have ended.
 END_TIMEOUT = 4 * 3600.0
 
-#: The shortest interval between two polls of one callback, whatever a caller's function returns
-#: (seconds).
+#: The minimum interval between two polls of one callback (seconds).
 MIN_INTERVAL = 0.25
-#: The longest interval that is due to failed polls (seconds).
+#: The maximum interval after failed polls (seconds).
 MAX_BACKOFF = 30.0
 
-#: The least time that a poll is given, also when the caller's limit has passed (seconds).
+#: The minimum time limit of a poll, even if the caller's limit has passed (seconds).
 MIN_POLL_SECONDS = 1.0
-#: How many statuses that this version does not know are reported for one callback; more are
-#: ignored.
+#: The maximum number of unknown statuses that are reported for one callback.
 MAX_UNKNOWN_STATUSES = 100
 
 # The default intervals in seconds, as found with benchmarks/poll_interval.py.
 _STARTING = 1.5
 _RINGING = 1.9
 _CONNECTED = 9.5
-# A phone that has just begun to ring is left alone for so long, because few people answer sooner.
+# Few people answer sooner than this after the first ring.
 _FIRST_RING = 3.5
-# No phone rings for so long (seconds). A status that lasts longer costs no more requests than a
-# conversation.
+# No phone rings longer than this (seconds). From then on, polls are as rare as in a conversation.
 _LONG = 120.0
-# Intervals are up to this much longer, so that callbacks that were started together are not polled
-# together.
+# The maximum part by which intervals are extended at random, to spread the polls of callbacks that
+# were started together.
 _JITTER = 0.1
-# A callback that is first polled so long after it was due was picked up, perhaps with thousands
-# after a restart (seconds).
+# A first poll that is later than this means that a program resumes, perhaps with thousands of
+# callbacks (seconds).
 _PICKED_UP_AFTER = 10.0
-# So many refusals in a row mean that TENIOS will not give the status at the next poll either.
+# After this number of consecutive rejections, polling ends.
 _MAX_REFUSALS = 3
 _REFUSED = {400, 404, 405}
-# Callback.status() waits for no longer than this, since it may be called in a web request
-# (seconds).
+# Callback.status() may be called in a web request, so it waits no longer than this (seconds).
 _MAX_RETRY_PAUSE = 5.0
 _FIRST_RETRY_AFTER = 0.5
 _REDIRECTION, _TOO_MANY, _SERVER_ERROR = 300, 429, 500
@@ -72,12 +68,12 @@ def default_poll_interval(status: CallbackStatus | None, elapsed: float) -> floa
     Return the seconds until the next poll: 1.5 before a phone rings, 1.9 while one rings, 9.5
     during the conversation.
 
-    A phone that has just begun to ring is left alone for 3.5 seconds. A status that this version
-    does not know is polled like a ringing phone, and one that has lasted for two minutes like a
+    The first poll after a phone has begun to ring comes after 3.5 seconds. Unknown statuses have
+    the interval of a ringing phone. A status that has lasted for two minutes has that of a
     conversation.
 
     Args:
-        status: The newest status; None before the first, which is polled at once.
+        status: The newest status; None before the first one, which is requested at once.
         elapsed: Seconds since *status* was first seen.
     """
     if status is None:
@@ -92,23 +88,13 @@ def default_poll_interval(status: CallbackStatus | None, elapsed: float) -> floa
 
 
 def back_off(interval: float, *, failures: int, retry_after: float | None) -> float:
-    """
-    Return the seconds until the next request after *failures* failed ones in a row.
-
-    Args:
-        interval: The interval without failures, in seconds.
-        failures: How many requests in a row have failed.
-        retry_after: Seconds that the server asked to wait; never shortened.
-    """
+    """Return the seconds until the next request after a number of consecutive *failures*."""
     doubled = min(max(interval, MIN_INTERVAL) * 2.0 ** min(failures, 16), MAX_BACKOFF)
     return max(doubled, interval, retry_after or 0.0)
 
 
 def retry_pause(error: StatusUnavailableError, attempt: int) -> float:
-    """
-    Return the seconds until the next attempt of :meth:`Callback.status`. Raises *error* if that
-    would be of no use, or takes too long.
-    """
+    """Return the seconds until :meth:`Callback.status` retries. Raise *error* if it should not."""
     status = error.http_status
     if status is not None and _REDIRECTION <= status < _SERVER_ERROR and status != _TOO_MANY:
         raise error
@@ -120,31 +106,28 @@ def retry_pause(error: StatusUnavailableError, attempt: int) -> float:
 
 class PollState:
     """
-    What is known of a watched callback, and what to do next.
+    The state of a callback that is followed.
 
     Sleep for :meth:`pause`; if :meth:`may_poll`, poll and call :meth:`record_status` or
     :meth:`record_failure`; then call :meth:`raise_if_expired` with the time before the poll; repeat
     until the outcome has ended.
 
-    Times are in seconds by a monotonic clock. The start in a handle is by the wall clock of the
-    machine that started the call, which may be wrong, and is used as far as it is plausible: the
-    delay ends at most *delay* seconds from now, and a limit that would have passed already begins
-    now.
+    Times are seconds by a monotonic clock. The start in a handle comes from the wall clock of
+    another machine, which may be wrong. So the delay ends at most *delay* seconds from now, and a
+    limit that would have passed already begins now.
 
     Args:
-        handle: The callback.
-        poll_interval: When to poll.
-        answer_timeout: Seconds from the end of the delay until both must have answered; None for no
-            limit.
-        end_timeout: Seconds from the end of the delay until the call must have ended; None for no
-            limit.
-        wall_time: Seconds since the epoch.
-        now: The same moment by the monotonic clock.
+        handle: The handle of the callback.
+        poll_interval: The intervals.
+        answer_timeout: As in :meth:`.Callback.watch`.
+        end_timeout: As in :meth:`.Callback.watch`.
+        wall_time: The current time in seconds since the epoch.
+        now: The current time by the monotonic clock.
 
     Attributes:
-        outcome: What was seen so far.
-        failures: How many polls in a row have failed.
-        interval_error: What the poll interval has raised, if it is the caller's function.
+        outcome: The outcome so far.
+        failures: The number of consecutive failures.
+        interval_error: The exception that the caller's poll interval has raised.
 
     Raises:
         TypeError: A limit is not a number.
@@ -183,9 +166,7 @@ class PollState:
         self._expires_at = min(self._answer_by, self._end_by)
 
     def pause(self, now: float) -> float:
-        """
-        Return the seconds to sleep until the next poll, or until the limit if that comes first.
-        """
+        """Return the seconds until the next poll or the limit, whichever comes first."""
         return max(0.0, min(self._due, self._expires_at) - now)
 
     def may_poll(self, now: float) -> bool:
@@ -193,19 +174,15 @@ class PollState:
         return now >= self._retry_not_before
 
     def time_limit(self, now: float) -> float | None:
-        """
-        Return the seconds that a poll may take: what is left until the limit, and a second for the
-        last one.
-        """
+        """Return the time limit of a poll in seconds: until the limit, but at least a second."""
         left = self._expires_at - now
         return None if math.isinf(left) else max(left, MIN_POLL_SECONDS)
 
     def record_status(self, status: CallbackStatus, now: float) -> bool:
         """
-        Record a response; return whether it is a change.
+        Record a response. Return whether it is a change.
 
-        A callback never goes back, so an earlier status is a stale response and ignored. A final
-        status never is.
+        A callback never returns to an earlier status, so such a response is stale and ignored.
         """
         self.failures = self._refusals = 0
         seen = [change.status for change in self.outcome.history]
@@ -222,13 +199,13 @@ class PollState:
                 self._expires_at = self._end_by
         interval = self._interval(now)
         if self._is_picked_up and not seen:
-            # Those that were picked up together have been polled together, and would stay in step.
+            # Callbacks that are resumed together would always be polled together.
             interval *= random.random()  # noqa: S311 - not a secret
         self._schedule(now, interval)
         return is_change
 
     def record_failure(self, error: StatusUnavailableError, now: float) -> None:
-        """Record a poll that failed. Raises *error* if polling again is of no use."""
+        """Record a failed poll. Raise *error* if polling should end."""
         self.failures += 1
         self._refusals = self._refusals + 1 if error.http_status in _REFUSED else 0
         self._last_error = error
@@ -244,23 +221,22 @@ class PollState:
         """
         Raise CallbackTimeoutError if a limit had passed at *polled_at*.
 
-        That is the time before the newest poll, so that a caller that takes long over a status does
-        not lose the next one.
+        That is the time before the newest poll, so that a slow caller does not lose a status.
         """
         if self.outcome.ended or polled_at < self._expires_at:
             return
-        expected, seconds = "been answered by both", min(self._answer_timeout, self._end_timeout)
+        missed, seconds = "was not answered by both", min(self._answer_timeout, self._end_timeout)
         if self.outcome.connected:
-            expected, seconds = "ended", self._end_timeout
+            missed, seconds = "did not end", self._end_timeout
         status = (
             f"its last status was {self.outcome.status}"
             if self.outcome.status
-            else "no status was seen"
+            else "it has no status yet"
         )
         trouble = f" The last poll failed: {self._last_error}" if self.failures else ""
         raise CallbackTimeoutError(
-            f"Callback {self.handle.id} had not {expected} after {seconds:g} seconds; {status}. "
-            f"It goes on: tenios.callback({self.handle.id}) picks it up again.{trouble}",
+            f"Callback {self.handle.id} {missed} within {seconds:g} seconds; {status}. It is still "
+            f"running. To resume, use tenios.callback({self.handle.id}).{trouble}",
             outcome=self.outcome,
         )
 
@@ -279,8 +255,5 @@ class PollState:
 
 
 def _deadline(seconds: float, begin: float, now: float) -> tuple[float, float]:
-    """
-    Return a limit in seconds and when it passes: from *begin*, or from now if it would have passed
-    already.
-    """
+    """Return a limit and its end, counted from *begin*, or from now if it would have passed."""
     return seconds, begin + seconds if begin + seconds >= now else now + seconds

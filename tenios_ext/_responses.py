@@ -1,8 +1,8 @@
 """
 Maps responses and exceptions to results and errors.
 
-Every failure of an init request maps to one of two facts: the callback was not placed, or the
-outcome is unknown. An exception that has nothing to do with the request is neither.
+After a failed init request, either the callback was not placed, or the outcome is unknown. An
+unrelated exception is neither.
 """
 
 from __future__ import annotations
@@ -47,40 +47,40 @@ _MAX_STATUS = 64
 _STATUSES = frozenset(CallbackStatus)
 _MAX_DIGITS = 19
 _DECIMAL = r"0|[1-9][0-9]{0,18}"
-_LARGEST_EXACT = 2**53 - 1  # The floats from here on may be rounded numbers.
-# Whose exceptions say something about a request, besides those of Python's own modules.
+_LARGEST_EXACT = 2**53 - 1  # Larger floats may be rounded.
+# The libraries, besides the standard library, whose exceptions concern the request.
 _LIBRARIES = {
     *("aiohttp", "anyio", "builtins", "eventlet", "gevent", "greenlet", "h11", "httpcore", "httpx"),
     *("httpx_aiohttp", "idna", "socks", "socksio", "tenios_client", "tenios_ext"),
     *("tenios_simulator", "uvloop", "yarl"),
 }
 CREDENTIALS_HINT = (
-    "TENIOS sends this response for a wrong access key and for an unknown callback config id. "
-    "Compare both with the TENIOS portal (General Settings, API; and Callback Configurations), and "
-    "ask TENIOS support whether the callback function is activated for your account."
+    "Either the access key or the callback config id is wrong; TENIOS does not say which. Compare "
+    "both with the TENIOS portal (General Settings, API; and Callback Configurations). If they are "
+    "correct, ask TENIOS support whether callbacks are activated for your account."
 )
 UNKNOWN_HINT = (
-    "Phones may be ringing: do not simply call again, or the same person may be called twice."
+    "Phones may be ringing. Do not call again before you have asked the agent or the customer."
 )
 
 
 def callback_id(response: Response[Any]) -> int:
     """
-    Return the id in an init response. Raises ValueError if there is none that can be trusted.
+    Return the id in an init response. Raises ValueError if there is no valid one.
 
-    It may be a number, also one such as 10.0, or digits as text. Other text, such as "010", may be
-    an id of another kind. An id that stands there twice, or beside an error, is not trusted.
+    It may be a number, such as 10 or 10.0, or digits as text, but not other text, such as "010". A
+    second id or an error code in the same response makes it invalid.
     """
     started = response.parsed
     if not isinstance(started, StartedCallback) or _is_contradictory(response.content, started):
-        raise ValueError("The response has no callback id that can be trusted.")
+        raise ValueError("The response has no unambiguous callback id.")
     value: object = started.id
     if (isinstance(value, str) and re.fullmatch(_DECIMAL, value)) or (
         isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT
     ):
         value = int(value)
     if not is_whole(value, MAX_ID):
-        raise ValueError("The response has no callback id.")
+        raise ValueError("The response has no valid callback id.")
     return value
 
 
@@ -95,9 +95,9 @@ def _is_contradictory(content: bytes, started: StartedCallback) -> bool:
 
 def callback_status(response: object, key: Secret) -> CallbackStatus:
     """
-    Return the status in a status response. Raises ValueError if there is none.
+    Return the status in a status response. Raises ValueError if there is no valid one.
 
-    A status that this version does not know is returned as it is, if it is a short printable text.
+    An unknown status is valid if it is a short printable text.
     """
     status = response.status if isinstance(response, CallbackStatusResponse) else None
     if status is None or not (status in _STATUSES or _is_presentable(status, key)):
@@ -113,12 +113,12 @@ def foreign_exception(
     error: BaseException, *, outside: BaseException | None
 ) -> BaseException | None:
     """
-    Return the exception that has ended a request and has nothing to do with it, such as a time
-    limit of Celery's or what a signal handler has raised; None if there is none.
+    Return the unrelated exception that has ended a request, such as a time limit of Celery or the
+    exception of a signal handler; None if there is none.
 
     Args:
-        error: What was raised. The libraries may have taken it for one of the network's.
-        outside: What was being handled when the request began, if anything.
+        error: The exception. A library may have mapped it to a network error.
+        outside: The exception that was being handled when the request began.
     """
     while True:
         origin = type(error).__module__.partition(".")[0]
@@ -137,10 +137,7 @@ def _is_of_signal_handler(error: BaseException) -> bool:
 
 
 def map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosError:
-    """
-    Return the error to raise when *error* ended an init request. What was sent is known from
-    *attempt* alone.
-    """
+    """Return the error of an init request. Only *attempt* proves what was sent."""
     if attempt.may_ring and isinstance(error, UnexpectedStatusError):
         return _map_refusal(error.response, key)
     reason = _reason(error, key)
@@ -150,7 +147,7 @@ def map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosErr
             reason=reason,
         )
     return OutcomeUnknownError(
-        f"The request may have reached TENIOS, but no usable response came back ({reason}). "
+        f"The request may have reached TENIOS, but there was no valid response ({reason}). "
         f"{UNKNOWN_HINT}",
         http_status=attempt.http_status,
         reason=reason,
@@ -158,7 +155,6 @@ def map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosErr
 
 
 def map_status_error(error: Exception, key: Secret, attempt: Attempt) -> StatusUnavailableError:
-    """Return the error to raise when *error* ended a status request."""
     if not isinstance(error, UnexpectedStatusError):
         reason = _reason(error, key)
         return StatusUnavailableError(
@@ -169,7 +165,7 @@ def map_status_error(error: Exception, key: Secret, attempt: Attempt) -> StatusU
     details = _details(error.response, key)
     if _is_credentials(details):
         return StatusUnavailableError(
-            f"TENIOS refused the status request ({_quote(details)}). {CREDENTIALS_HINT}",
+            f"TENIOS rejected the status request ({_quote(details)}). {CREDENTIALS_HINT}",
             credentials_refused=True,
             **details,
         )
@@ -180,16 +176,14 @@ def map_status_error(error: Exception, key: Secret, attempt: Attempt) -> StatusU
 
 def _map_refusal(response: httpx.Response, key: Secret) -> TeniosError:
     details = _details(response, key)
-    # A refusal with the id of a callback contradicts itself.
+    # A rejection that contains a callback id is contradictory.
     is_plain = _document(response).get("id") is None
     if is_plain and _is_credentials(details):
         return BadCredentialsError(
-            f"TENIOS refused the credentials ({_quote(details)}). {CREDENTIALS_HINT}", **details
+            f"TENIOS rejected the credentials ({_quote(details)}). {CREDENTIALS_HINT}", **details
         )
     if is_plain and response.status_code in _REJECTED:
-        return RejectedError(
-            f"TENIOS refused to start the callback ({_quote(details)}).", **details
-        )
+        return RejectedError(f"TENIOS rejected the request ({_quote(details)}).", **details)
     return OutcomeUnknownError(
         f"TENIOS's response does not say whether the callback was started ({_quote(details)}). "
         f"{UNKNOWN_HINT}",
@@ -198,16 +192,16 @@ def _map_refusal(response: httpx.Response, key: Secret) -> TeniosError:
 
 
 def _document(response: httpx.Response) -> dict[str, Any]:
-    """Return the JSON object in a response; an empty one if there is none."""
+    """Return the JSON object in a response, or an empty one."""
     try:
         body = response.json()
-    except Exception:  # noqa: BLE001 - whatever is wrong with the body, the status is known
+    except Exception:  # noqa: BLE001 - the body may be anything
         return {}
     return body if isinstance(body, dict) else {}
 
 
 def _details(response: httpx.Response, key: Secret) -> ErrorDetails:
-    """Return the attributes of an error, as far as the response has them in the documented form."""
+    """Return the attributes of an error, as far as they have the documented form."""
     body = _document(response)
     code, message, fields = (body.get(name) for name in ("error_code", "error_message", "fields"))
     names = [name for name in fields if isinstance(name, str)] if isinstance(fields, list) else []
@@ -236,8 +230,7 @@ def _quote(details: ErrorDetails) -> str:
 
 def _retry_after(headers: httpx.Headers) -> float | None:
     """
-    Return the seconds, from either form of the header (RFC 9110, 10.2.3). A date counts from the
-    response's own Date.
+    Return the seconds in Retry-After (RFC 9110, 10.2.3). A date is relative to the Date header.
     """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdecimal():
@@ -252,13 +245,13 @@ def _retry_after(headers: httpx.Headers) -> float | None:
 def _reason(error: Exception, key: Secret) -> str:
     try:
         text = f": {error}" if str(error) else ""
-    except Exception:  # noqa: BLE001 - an exception of the caller's own may fail even here
+    except Exception:  # noqa: BLE001 - the caller's exception may raise even here
         text = ""
     return _shorten(cleaned(type(error).__name__ + text, key))
 
 
 def cleaned(text: str, key: Secret) -> str:
-    """Return *text* without the key, printable on any terminal, and of a bounded length."""
+    """Return *text* without the key, printable and shortened."""
     printable = "".join(each if each.isprintable() else " " for each in key.redact(text))
     return _shorten(printable, _MAX_TEXT)
 

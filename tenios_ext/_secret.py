@@ -1,4 +1,4 @@
-"""The access key, and the one way in which it is masked in texts."""
+"""The access key, and how it is masked in texts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ _ESCAPED = r"(?<=\\u)[0-9a-f]{4}"
 
 class Secret:
     """
-    An access key. It is not a str, so that nothing that handles text can print, slice or encode it:
-    logs, tracebacks, reporters.
+    An access key. It is not a str, so that logs, tracebacks and error reporters cannot print, slice
+    or encode it.
 
     Args:
-        value: The key. What is not a str is kept, too, so that it is not shown before :meth:`check`
-            refuses it.
+        value: The key. Other types are refused by :meth:`check`, without being shown.
     """
 
     __slots__ = ("_value",)
@@ -36,39 +35,36 @@ class Secret:
         return MASK
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("An access key cannot be pickled. Give the other process its own.")
+        raise TypeError("An access key cannot be pickled. Create a client in the other process.")
 
     def check(self) -> None:
-        """
-        Raise ConfigurationError unless the key is a str of one line. No variable of this method
-        holds it.
-        """
+        """Raise ConfigurationError unless the key is one line. No local variable contains it."""
         if problem := one_line_problem("access_key", self._value):
             raise ConfigurationError(problem)
 
     def reveal(self) -> str:
-        """Return the key. Only the transport calls this, when it builds the body of a request."""
+        """Return the key. Only the transport calls this, to build the body of a request."""
         return str(self._value)
 
     def redact(self, text: str) -> str:
-        """Return *text* with the key masked, in each of its spellings."""
+        """Return *text* with the key masked, however it is escaped."""
         return _pattern(self.reveal()).sub(MASK, text)
 
     def is_in(self, text: object) -> bool:
-        """Return whether *text* is a str with the key in it."""
+        """Return whether *text* is a str that contains the key."""
         return isinstance(text, str) and self.redact(text) != text
 
 
 def redact(text: str, *keys: str) -> str:
-    """Return *text* with access keys masked, in each of their spellings."""
+    """Return *text* with access keys masked, however they are escaped."""
     return _pattern(*keys).sub(MASK, text)
 
 
 @lru_cache
 def _pattern(*keys: str) -> re.Pattern[str]:
     """
-    Return what matches keys as Python, JSON, URLs and HTML write them, also as a text inside other
-    ones, with any number of backslashes.
+    Return a pattern for keys as Python, JSON, URLs and HTML escape them, with any number of
+    backslashes.
     """
     found = set(keys)
     for key in keys:
@@ -77,7 +73,7 @@ def _pattern(*keys: str) -> re.Pattern[str]:
         found |= {quote(key), quote(key, safe=""), quote_plus(key)}
     found |= {re.sub(_PERCENT, lambda escape: escape[0].lower(), each) for each in found}
     found |= {re.sub(_ESCAPED, lambda digits: digits[0].upper(), each) for each in found}
-    # The longest first, since one may be a part of another.
+    # The longest first, because one may be part of another.
     return re.compile("|".join(map(_escaped, sorted(found, key=len, reverse=True))))
 
 

@@ -1,4 +1,4 @@
-"""The settings of a client: each from its keyword, else from the environment, else the default."""
+"""The settings of a client, from keyword arguments, the environment and defaults."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def _safe_url(settings: Settings, _: Attribute[Any], text: Any) -> None:
         and host not in (settings.insecure_hosts or ())
     ):
         raise ConfigurationError(
-            f"base_url is http:// to another machine ({host}), which would send the access key "
-            "unencrypted. Use https://, or, if that is a simulator in a network of yours, set "
+            f"base_url uses http:// to another machine ({host}), which would send the access key "
+            f"unencrypted. Use https://. If {host} is a simulator in your own network, set "
             f"TENIOS_INSECURE_HOSTS={host}."
         )
 
@@ -61,7 +61,7 @@ def _safe_url(settings: Settings, _: Attribute[Any], text: Any) -> None:
 def _hosts(_: object, __: Attribute[Any], hosts: frozenset[str] | None) -> None:
     if any(map(is_tenios, hosts or ())):
         raise ConfigurationError(
-            "insecure_hosts must not name TENIOS itself: its API is reached over HTTPS only."
+            "insecure_hosts must not name TENIOS, whose API is available over HTTPS only."
         )
 
 
@@ -83,7 +83,6 @@ def _timeout(value: Any) -> float:
 
 
 def _poll_interval(value: Any) -> PollInterval:
-    """Return the function for a poll interval, which may be given as a number."""
     if callable(value):
         return cast("PollInterval", value)
     seconds = _seconds("poll_interval must be a function, or", value)
@@ -96,7 +95,7 @@ def _base_url(url: Any) -> Any:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Settings:
-    """The settings of a client, checked; None is none, or no limit. See :class:`.AsyncTenios`."""
+    """The checked settings of a client. See :class:`.AsyncTenios`."""
 
     access_key: Secret
     callback_config_id: str | None = field(validator=optional(_one_line))
@@ -113,11 +112,10 @@ class Settings:
     @classmethod
     def from_environment(cls, *, access_key: Secret | None, **given: Any) -> Settings:
         """
-        Fill in what is None from the environment, where ``access_key`` is called
-        ``TENIOS_ACCESS_KEY``, and so on.
+        Replace None by variables such as ``TENIOS_ACCESS_KEY``.
 
         Raises:
-            ConfigurationError: A setting is missing or wrong.
+            ConfigurationError: A setting is missing or invalid.
         """
         key = access_key or _access_key_from_environment()
         key.check()
@@ -137,29 +135,29 @@ class Settings:
                 given[name] = _listed(name, given[name], convert)
             return cls(access_key=key, **given)
         except ValueError as error:
-            message = key.redact(str(error))  # The key may have been given in the wrong place.
+            message = key.redact(str(error))  # The key may have been passed as the wrong argument.
         raise ConfigurationError(message)
 
 
 def read_number(number: Any, key: Secret, **options: Any) -> str:
-    """Return :func:`to_e164` of a number. No message quotes a part of the access key."""
+    """Return :func:`to_e164` of a number. No message quotes any part of the access key."""
     try:
         return to_e164(number, **options)
     except ValueError:
         if not key.is_in(number):
             raise
-    raise ValueError("The number has the access key in it.")
+    raise ValueError("The number contains the access key.")
 
 
 def _listed(name: str, values: Any, convert: Any) -> frozenset[str] | None:
-    """Return the values of a setting, or those that its variable lists; None if there are none."""
+    """Return the values of a setting, else those of its variable, else None."""
     if values is None and (listed := os.environ.get(f"TENIOS_{name.upper()}")) is not None:
         values = [part.strip() for part in listed.split(",") if part.strip()]
     if values is None:
         return None
     if isinstance(values, str | bytes):
         raise ConfigurationError(
-            f"{name} must be a collection, not a single {type(values).__name__}."
+            f"{name} must be a list or another collection, got {type(values).__name__}."
         )
     try:
         return frozenset(convert(value) for value in values)
@@ -168,7 +166,7 @@ def _listed(name: str, values: Any, convert: Any) -> frozenset[str] | None:
 
 
 def _switch(name: str, value: object) -> bool:
-    """Return a setting that is on or off, else its variable; False if that is unset or empty."""
+    """Return the value of a setting, else that of its variable, else False."""
     if value is None:
         value = _SWITCH.get(os.environ.get(f"TENIOS_{name.upper()}", "").strip().lower())
         if value is None:
@@ -184,36 +182,33 @@ def _access_key_from_environment() -> Secret:
     key, reason = Secret(""), ""
     if name := os.environ.get("TENIOS_ACCESS_KEY_FILE"):
         try:
-            # Some editors and secret stores begin a file with a byte order mark.
+            # Some editors and secret stores add a byte order mark.
             key = Secret(Path(name).expanduser().read_text(encoding="utf-8-sig").strip())
         except OSError as error:
             reason = error.strerror or type(error).__name__
         except (RuntimeError, ValueError):
             reason = "It is not a text file"
-    # Raised here, where a decoding error, which holds the content of the file, is not chained. The
-    # name is not repeated: it may be the key, set in the wrong variable.
+    # Raised here, so that a decoding error, which contains the key, is not chained. The path is not
+    # shown, because the wrong variable may contain the key.
     if reason:
         raise ConfigurationError(
-            f"The file that TENIOS_ACCESS_KEY_FILE names cannot be used: {reason}."
+            f"Cannot read the file that TENIOS_ACCESS_KEY_FILE names: {reason}."
         )
     if not key.reveal():
         raise ConfigurationError(
-            "There is no access key. Pass access_key=..., or set TENIOS_ACCESS_KEY, or "
-            "TENIOS_ACCESS_KEY_FILE to the name of a file. You find the key in the TENIOS "
-            "portal under General Settings, API."
+            "The access key is missing. Pass access_key=..., or set TENIOS_ACCESS_KEY, or "
+            "TENIOS_ACCESS_KEY_FILE to the path of a file with the key. You find the key in the "
+            "TENIOS portal under General Settings, API."
         )
     return key
 
 
 def ledger_of(ledger: object) -> tuple[Ledger | None, bool]:
-    """
-    Return a client's ledger, else the one that ``TENIOS_LEDGER`` names; and whether it is the
-    client's own. False is none.
-    """
+    """Return the ledger, else that of ``TENIOS_LEDGER``, and whether the client must close it."""
     url = os.environ.get("TENIOS_LEDGER") if ledger is None else None
     if not url and (ledger is None or ledger is False):
         return None, False
-    from .ledger import Ledger  # most programs have none
+    from .ledger import Ledger  # Most programs have no ledger.
 
     if url:
         _check_absolute(url)
@@ -224,10 +219,11 @@ def ledger_of(ledger: object) -> tuple[Ledger | None, bool]:
 
 
 def _check_absolute(url: str) -> None:
-    """Raise ConfigurationError if programs in different folders would use different ledgers."""
+    """Raise ConfigurationError if the ledger would depend on the working directory."""
     scheme, _, name = url.partition(":///")
     if scheme == "sqlite" and name and name[0] != "~" and not Path(name).is_absolute():
         raise ConfigurationError(
             "TENIOS_LEDGER must name an absolute path, such as "
-            "sqlite:////var/lib/app/callbacks.db: else it is another ledger in each folder."
+            "sqlite:////var/lib/app/callbacks.db. A relative path is a different ledger in each "
+            "directory."
         )

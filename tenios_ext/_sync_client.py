@@ -40,50 +40,50 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tenios_ext")
 logger.addHandler(logging.NullHandler())
 
-_CLOSED = "This client is closed, so nothing was sent. Make a new one."
+_CLOSED = "The client is closed, so nothing was sent. Create a new client."
 
 
 class Tenios:
     """
     A client for the TENIOS Callback API.
 
-    Make one, share it between threads, and close it at the end, as ``with`` does. Each setting
-    is taken from its keyword, else from the environment variable, else from the default.
+    Create one client, share it between threads, and close it at the end; ``with`` closes it.
+    Each setting comes from its keyword argument, else from the environment variable, else from the
+    default.
 
     Args:
-        access_key: The API's access key (``TENIOS_ACCESS_KEY``, or ``TENIOS_ACCESS_KEY_FILE`` for
-            the name of a file).
-        callback_config_id: The callback configuration for calls that name none
-            (``TENIOS_CALLBACK_CONFIG_ID``).
-        base_url: The address of TENIOS (``TENIOS_BASE_URL``); HTTPS, or HTTP to this machine.
-        insecure_hosts: Other hosts that plain HTTP may be used to, such as a simulator in a
-            neighbouring container (``TENIOS_INSECURE_HOSTS``, separated by commas).
-        region: The country of numbers without a country code, such as "DE" (``TENIOS_REGION``). By
-            default they are refused.
-        allowed_numbers: The only numbers that may be called (``TENIOS_ALLOWED_NUMBERS``, separated
-            by commas), so that a staging system cannot call strangers; None for all.
-        allowed_regions: The only countries whose numbers may be called, such as ["DE", "AT"]
-            (``TENIOS_ALLOWED_REGIONS``, separated by commas); None for all.
+        access_key: The access key of the API (``TENIOS_ACCESS_KEY``, or ``TENIOS_ACCESS_KEY_FILE``
+            for the path of a file with the key).
+        callback_config_id: The default callback configuration (``TENIOS_CALLBACK_CONFIG_ID``).
+        base_url: The URL of the API (``TENIOS_BASE_URL``): HTTPS, or HTTP to this machine.
+        insecure_hosts: Other hosts to allow plain HTTP for, such as a simulator in another
+            container (``TENIOS_INSECURE_HOSTS``, separated by commas).
+        region: The country of numbers without a country code, such as "DE" (``TENIOS_REGION``).
+            None to refuse such numbers.
+        allowed_numbers: The numbers that may be called, for example on a staging system
+            (``TENIOS_ALLOWED_NUMBERS``, separated by commas). None for all.
+        allowed_regions: The countries that may be called, such as ["DE", "AT"]
+            (``TENIOS_ALLOWED_REGIONS``, separated by commas). None for all.
         allow_special_numbers: Whether to call premium-rate, shared-cost, personal, pager and
-            satellite numbers (``TENIOS_ALLOW_SPECIAL_NUMBERS``, 1 or 0). By default they are
-            refused.
-        one_call_per_number: Whether a call with a key is refused while a callback to its number may
-            be in progress under another key (``TENIOS_ONE_CALL_PER_NUMBER``, 1 or 0).
-        timeout: Seconds to wait for a response. A connection must be made within 5 of them.
-        poll_interval: When to poll a running callback: a function, or a number of seconds, of which
-            the least is 0.25. See :func:`default_poll_interval`.
-        proxy: The URL of an HTTP proxy. By default the one that ``HTTPS_PROXY`` names.
-        transport: An httpx transport to use instead of ours. It must not retry requests, and sees
-            the access key in their bodies. An exception in it makes the outcome unknown.
-        event_hooks: httpx event hooks. They see requests without the access key. An exception in
-            one makes the outcome unknown.
-        clock: Replaces the system's clock in tests.
-        ledger: Where callbacks that are started with a key are recorded (``TENIOS_LEDGER``, the URL
-            of its database); see :class:`.Ledger`. The client closes it only if it comes from the
-            variable. False for none, whatever the variable says.
+            satellite numbers (``TENIOS_ALLOW_SPECIAL_NUMBERS``, 1 or 0). Default: False.
+        one_call_per_number: Whether to refuse a call with a key while a callback to its number with
+            another key may be in progress (``TENIOS_ONE_CALL_PER_NUMBER``, 1 or 0). Default: False.
+        timeout: Seconds to wait for a response. To connect, at most 5 seconds or *timeout*, if that
+            is shorter.
+        poll_interval: The interval between status requests: seconds, or a function that returns
+            seconds, such as :func:`default_poll_interval`. At least 0.25 seconds.
+        proxy: The URL of a proxy. Default: ``HTTPS_PROXY``, else ``ALL_PROXY``.
+        transport: An httpx transport to use instead of the default one. It must not retry requests.
+            It sees the access key in their bodies. If it raises, the outcome is unknown.
+        event_hooks: httpx event hooks. They do not see the access key. If one raises, the outcome
+            is unknown.
+        clock: The clock to use in tests instead of the system clock.
+        ledger: The :class:`.Ledger` for calls with a key (``TENIOS_LEDGER``, the URL of its
+            database). The client closes it only if it comes from the variable. False for no ledger,
+            even if the variable is set.
 
     Raises:
-        ConfigurationError: A setting is missing or wrong.
+        ConfigurationError: A setting is missing or invalid.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Tenios:
         )
 
     def __repr__(self) -> str:
-        # Also while a traceback shows a client that could not be made.
+        # A traceback may show a client whose __init__ has failed.
         settings = vars(self).get("_settings")
         return f"{type(self).__name__}({settings.base_url!r})" if settings else "Tenios()"
 
@@ -148,19 +148,19 @@ class Tenios:
         self.close()
 
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
-        http = vars(self).get("_http")  # There is none if the client could not be made.
+        http = vars(self).get("_http")  # None if __init__ has failed.
         if http is not None and not http.is_closed:
             warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2, source=self)
 
     def close(self) -> None:
-        """Close the connections. Calling it again does nothing."""
+        """Close the connections. You may call it more than once."""
         self._http.close()
         if self._ledger is not None and self._owns_ledger:
             self._ledger.close()
 
     @property
     def base_url(self) -> str:
-        """The address of TENIOS, without a trailing slash."""
+        """The URL of the API, without a trailing slash."""
         return self._settings.base_url
 
     @property
@@ -170,12 +170,12 @@ class Tenios:
 
     @property
     def allowed_numbers(self) -> frozenset[str] | None:
-        """The only numbers that may be called, as E.164; None for all."""
+        """The numbers that may be called, as E.164; None for all."""
         return self._settings.allowed_numbers
 
     @property
     def allowed_regions(self) -> frozenset[str] | None:
-        """The only countries whose numbers may be called, such as "DE"; None for all."""
+        """The countries that may be called, such as "DE"; None for all."""
         return self._settings.allowed_regions
 
     @property
@@ -185,17 +185,17 @@ class Tenios:
 
     @property
     def one_call_per_number(self) -> bool:
-        """Whether a call with a key is refused while another one to its number is in progress."""
+        """Whether to refuse a call with a key while another call to its number is in progress."""
         return self._settings.one_call_per_number
 
     @property
     def callback_config_id(self) -> str | None:
-        """The callback configuration for calls that name none; None if each call must name one."""
+        """The default callback configuration; None if each call must specify one."""
         return self._settings.callback_config_id
 
     @property
     def ledger(self) -> Ledger | None:
-        """Where callbacks that are started with a key are recorded."""
+        """The ledger for calls with a key."""
         return self._ledger
 
     def start_callback(
@@ -210,30 +210,30 @@ class Tenios:
         on_claim: Callable[[sa.Connection], None] | None = None,
     ) -> Callback:
         """
-        Have TENIOS call the agent, then *number*, and connect them. At most one request is sent,
-        whatever happens.
+        Start a callback: TENIOS calls the agent, then *number*, and connects them.
 
-        With a *key*, that holds for all calls with this key and ledger, in any process: the first
-        one starts the callback, and the others return it. If a callback was refused or not sent,
-        the next call tries again. While the outcome is unknown, each call raises
-        OutcomeUnknownError and sends nothing.
+        At most one request is sent. With a *key*, this applies to all calls with the same key and
+        ledger, in any process: the first call starts the callback, and later calls return it. If
+        TENIOS rejected the request or it was not sent, the next call sends it again. While the
+        outcome is unknown, each call raises OutcomeUnknownError and sends nothing.
 
         Args:
             number: The customer's phone number, in any usual spelling.
-            delay: Seconds before the agent is called, a whole number or a timedelta of such.
-            agent_announcement: A text that is read to the agent first.
-            dtmf_key: The key the agent must press before the customer is called: "0" to "9", "*" or
-                "#".
-            callback_config_id: Use this callback configuration instead of the client's.
-            key: What the call is for, such as an order or the submission of a form: 1 to 200
-                printable characters. Needs a ledger.
-            on_claim: Called with a SQLAlchemy connection in the transaction that claims the key,
-                before that and in another thread: what it writes there is committed with the
-                claim. If it raises, nothing is claimed or sent, and that is raised.
+            delay: Seconds until the agent is called, a whole number; or a timedelta.
+            agent_announcement: A text to read to the agent first, at most 5,000 characters.
+            dtmf_key: The key that the agent must press before the customer is called: "0" to "9",
+                "*" or "#".
+            callback_config_id: The callback configuration to use instead of the client's.
+            key: The purpose of the call, such as an order or a submitted form: 1 to 200 printable
+                characters. Requires a ledger.
+            on_claim: A function to call in the transaction that records the key, with its
+                SQLAlchemy connection and in another thread. What it writes is committed together
+                with the key. If it raises, nothing is recorded or sent.
 
         Raises:
-            NotPlacedError: No callback was started (its subclasses say why). You may call again.
-            OutcomeUnknownError: Phones may be ringing. Do not simply call again.
+            NotPlacedError: No callback was started. You may call again; see its subclasses for the
+                reason.
+            OutcomeUnknownError: Phones may be ringing. Do not call again.
         """
         attempt = Attempt()
         claim: Claim | None = None
@@ -248,7 +248,7 @@ class Tenios:
                 callback_config_id=callback_config_id,
             )
             if key is not None:
-                from .ledger import _claim  # most calls have no key
+                from .ledger import _claim  # Most calls have no key.
 
                 claim = _claim.Claim(
                     self._ledger, self._settings, key, request, attempt=attempt, on_claim=on_claim
@@ -264,12 +264,12 @@ class Tenios:
                 raise attempt.foreign or result  # noqa: TRY301 - what is raised must lose its frames
             logger.info("callback %d started", result.id, extra={"callback_id": result.id})
             return Callback(result, self._poller)
-        # Reads attributes only: an interruption may strike whenever a function is called.
+        # Calls no functions where possible: an interruption may occur in any of them.
         except BaseException as error:
-            attempt.send_before = 0.0  # Nothing may leave from now on.
+            attempt.send_before = 0.0  # Nothing may be sent from now on.
             if attempt.may_ring and not isinstance(error, TeniosError):
                 error.add_note(_responses.UNKNOWN_HINT)
-            # The frames of the HTTP library hold the access key.
+            # The frames of the HTTP library contain the access key.
             error.__cause__ = error.__context__ = error.__traceback__ = None
             if claim is not None:
                 claim.is_over = True
@@ -278,7 +278,7 @@ class Tenios:
             raise
 
     def _now(self) -> float:
-        """Return the time, before a claim. Raises NotSentError if nothing can be sent."""
+        """Return the current time. Raises NotSentError if nothing can be sent."""
         if self._http.is_closed:
             raise NotSentError(_CLOSED)
         try:
@@ -290,15 +290,12 @@ class Tenios:
     def _send_init(
         self, request: InitCallbackRequest, started_at: float, attempt: Attempt
     ) -> CallbackHandle | TeniosError:
-        """
-        Send one init request. Errors are returned, so that no traceback has the frames that hold
-        the response.
-        """
+        """Return errors instead of raising them, so that no traceback contains the response."""
         result: CallbackHandle | TeniosError
-        if self._http.is_closed:  # since the claim was made
+        if self._http.is_closed:  # It was open before the claim.
             return NotSentError(_CLOSED)
         outside = sys.exception()
-        attempt.may_ring = True  # Our transport takes it back when it has the request.
+        attempt.may_ring = True  # Our own transport resets it when it receives the request.
         with attempt:
             try:
                 response = init_callback.sync_detailed(client=self._api, body=request)
@@ -314,14 +311,14 @@ class Tenios:
 
     def callback(self, callback: int | str | CallbackHandle) -> Callback:
         """
-        Pick up a callback that was started before or elsewhere. Sends nothing.
+        Return a callback that was started earlier or in another process. Sends nothing.
 
         Args:
-            callback: Its handle, or its id as a number or in digits. A handle also knows when the
-                limits of ``wait`` began.
+            callback: Its handle, or its id as an int or as digits. With a handle, the limits of
+                ``wait`` count from the start of the callback; with an id, from now.
 
         Raises:
-            TypeError: *callback* is neither.
+            TypeError: *callback* is neither a handle nor an id.
             ValueError: *callback* is not a valid id.
         """
         return Callback(_arguments.to_handle(callback, self._clock), self._poller)
@@ -333,9 +330,8 @@ class Callback:
     :meth:`Tenios.callback`.
 
     Attributes:
-        handle: Its id, delay and start. Store it to pick the callback up later or in another
-            process.
-        outcome: What the newest :meth:`watch` or :meth:`wait` has seen so far.
+        handle: Its id, delay and start. Store it to follow the callback in another process.
+        outcome: The outcome so far, as seen by the newest :meth:`watch` or :meth:`wait`.
     """
 
     def __init__(self, handle: CallbackHandle, poller: StatusPoller) -> None:
@@ -348,12 +344,12 @@ class Callback:
 
     @property
     def id(self) -> int:
-        """The id TENIOS gave the callback."""
+        """The id that TENIOS assigned to the callback."""
         return self.handle.id
 
     def status(self) -> CallbackStatus:
         """
-        Return the current status. Transient failures are retried up to twice.
+        Return the current status. A transient failure is retried up to twice.
 
         Raises:
             StatusUnavailableError: The status could not be fetched.
@@ -367,21 +363,20 @@ class Callback:
         end_timeout: float | None = END_TIMEOUT,
     ) -> Iterator[CallbackStatus]:
         """
-        Yield each status once, in order, as it is seen, up to the final one. Short ones may be
-        missed.
+        Yield each new status, in order, up to the final one.
 
-        Failed status requests are retried and do not change the reported status.
+        A status that is shorter than the poll interval may be missed. Failed status requests are
+        retried.
 
         Args:
-            answer_timeout: Seconds from the end of the delay until both must have answered; None
-                for no limit.
+            answer_timeout: Seconds from the end of the delay until agent and customer must have
+                answered; None for no limit.
             end_timeout: Seconds from the end of the delay until the call must have ended; None for
                 no limit.
 
         Raises:
-            CallbackTimeoutError: A limit has passed. The callback itself goes on.
-            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no
-                use.
+            CallbackTimeoutError: A limit has passed. The callback is still running.
+            StatusUnavailableError: TENIOS rejects the status requests. Do not poll again.
             ValueError: A limit is negative.
         """
         return self._follow(self._poller.new_state(self.handle, answer_timeout, end_timeout))
@@ -393,18 +388,17 @@ class Callback:
         end_timeout: float | None = END_TIMEOUT,
     ) -> Outcome:
         """
-        Wait until the callback has ended, and return its outcome.
+        Wait until the callback has ended and return its outcome.
 
         Args:
-            answer_timeout: Seconds from the end of the delay until both must have answered; None
-                for no limit.
+            answer_timeout: Seconds from the end of the delay until agent and customer must have
+                answered; None for no limit.
             end_timeout: Seconds from the end of the delay until the call must have ended; None for
                 no limit.
 
         Raises:
-            CallbackTimeoutError: A limit has passed. The callback itself goes on.
-            StatusUnavailableError: TENIOS refuses to return the status, so polling again is of no
-                use.
+            CallbackTimeoutError: A limit has passed. The callback is still running.
+            StatusUnavailableError: TENIOS rejects the status requests. Do not poll again.
             ValueError: A limit is negative.
         """
         state = self._poller.new_state(self.handle, answer_timeout, end_timeout)

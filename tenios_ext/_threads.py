@@ -1,6 +1,6 @@
 """
-Waiting for a database or a name in a thread of our own: not one of the application's pool, which
-may be full or shut down, and for no longer than a limit.
+Waits for a database or a name server, for a limited time and in a new thread: the application's
+pool may be full or shut down.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: The longest that a call waits for a ledger (seconds).
+#: The maximum time that a call waits for a ledger (seconds).
 LIMIT = 10.0
-#: Of all threads of this package.
+#: The name of all threads of this package.
 NAME = "tenios"
 
 
@@ -29,14 +29,14 @@ def in_thread(
     daemon: bool = False,
 ) -> T:
     """
-    Return what *function* returns.
+    Return the result of *function* in a thread.
 
     Args:
-        function: What is called in a thread.
+        function: The function.
         arguments: Its arguments.
-        late: Called in its place if it takes more than so many *seconds*. It goes on all the same.
-        seconds: The limit; None for ten.
-        daemon: Whether the program may end without waiting for it.
+        late: Called instead if the limit has passed. *function* continues in its thread.
+        seconds: The limit; None for ten seconds.
+        daemon: Whether the program may end without waiting for *function*.
     """
     future = _start(function, arguments, daemon=daemon)
     wait([future], timeout=LIMIT if seconds is None else seconds)
@@ -50,8 +50,8 @@ async def async_in_thread(
     seconds: float | None = None,
     daemon: bool = False,
 ) -> T:
-    """Return what :func:`in_thread` returns, and let other tasks run meanwhile."""
-    import asyncio  # imported by every caller of this function already
+    """Return the result of :func:`in_thread`. Other tasks run meanwhile."""
+    import asyncio  # Its callers have already imported it.
 
     limit = asyncio.timeout(LIMIT if seconds is None else seconds)
     try:
@@ -65,12 +65,12 @@ async def async_in_thread(
 
 def _start(function: Callable[..., T], arguments: tuple[Any, ...], *, daemon: bool) -> Future[T]:
     future: Future[T] = Future()
-    future.set_running_or_notify_cancel()  # It cannot be cancelled any more.
+    future.set_running_or_notify_cancel()  # From now on it cannot be cancelled.
 
     def run() -> None:
         try:
             future.set_result(function(*arguments))
-        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised by result()
             future.set_exception(error)
 
     threading.Thread(target=copy_context().run, args=(run,), name=NAME, daemon=daemon).start()

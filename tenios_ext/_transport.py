@@ -22,26 +22,24 @@ if TYPE_CHECKING:
 
 _Place = int
 
-#: The most status requests at the same time over one of httpcore's pools, which compares each idle
-#: connection with all others, twice for each request.
+#: The maximum number of concurrent status requests in one of httpcore's pools, which compares each
+#: idle connection with all others, twice per request.
 _POOL_SIZE = 8
 
 
 class HttpClient(LeanClient, httpx.Client):
-    """An httpx client for the requests of one API."""
-
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """Send a request. Raises UnexpectedStatusError for a status that is not 200."""
+        """Send a request. Raises UnexpectedStatusError for any status except 200."""
         return raise_for_status(super().send(request, **options))
 
 
 class Transport(httpx.BaseTransport):
     """
-    Sends each init request over a connection of its own, and status requests over kept ones.
+    Sends each init request over a new connection, and status requests over kept ones.
 
     Args:
-        connections: What is needed to connect.
-        custom: The caller's transport, used for everything instead.
+        connections: The proxy and the TLS context.
+        custom: The caller's transport, used for all requests instead.
 
     Raises:
         ConfigurationError: *custom* is not a transport, the certificates cannot be used.
@@ -60,7 +58,7 @@ class Transport(httpx.BaseTransport):
         self._custom = custom
         self._kept: dict[_Place, _Kept] = {}
         if custom is None:
-            # Wrong certificates are an error now, and not at the first call.
+            # Loaded now, so that an invalid certificate is reported before the first call.
             _ = connections.context
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -83,7 +81,6 @@ class Transport(httpx.BaseTransport):
             kept.give_back(transport)
 
     def close(self) -> None:
-        """Close the connections."""
         if self._custom is not None:
             self._custom.close()
             return
@@ -97,7 +94,7 @@ class Transport(httpx.BaseTransport):
         return self._kept[place]
 
     def _connect(self, *, keep: bool) -> httpx.BaseTransport:
-        from ._network import NetworkTransport  # imports httpcore
+        from ._network import NetworkTransport  # Imports httpcore.
 
         return NetworkTransport(**self._connections.options(keep=keep))
 
@@ -118,7 +115,7 @@ def _exchange(
 
 
 def _refusing(attempt: Attempt) -> Any:
-    """Return what httpcore calls at each step, which forbids the first one."""
+    """Return a trace function for httpcore that forbids its first step."""
 
     def refuse(*_: object) -> None:
         attempt.connect()
@@ -128,18 +125,13 @@ def _refusing(attempt: Attempt) -> Any:
 
 def _place() -> _Place:
     """
-    Return what has connections of its own.
+    Return the owner of connections.
     """
     return os.getpid()
 
 
 class _Kept:
-    """
-    The kept connections of one place.
-
-    Args:
-        connect: Makes a transport.
-    """
+    """The kept connections of one place. *connect* creates a transport."""
 
     def __init__(self, connect: Callable[..., httpx.BaseTransport]) -> None:
         self._connect = connect
@@ -147,7 +139,7 @@ class _Kept:
         self._lock = Lock()
 
     def take(self) -> httpx.BaseTransport:
-        """Return the transport for a status request."""
+        """Return a transport for a status request."""
         with self._lock:
             free = (each for each, number in self._requests.items() if number < _POOL_SIZE)
             transport = next(free, None) or self._connect(keep=True)
@@ -155,11 +147,9 @@ class _Kept:
         return transport
 
     def give_back(self, transport: httpx.BaseTransport) -> None:
-        """End the use of a transport."""
         with self._lock:
             self._requests[transport] -= 1
 
     def close(self) -> None:
-        """Close the connections."""
         for transport in self._requests:
             transport.close()

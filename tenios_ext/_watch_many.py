@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tenios_ext")
 
 MAX_CONCURRENCY = 100
-# Polls that are due within so many seconds are sent together, a little late: to wake up costs as
-# much as a request.
+# Polls that are due within this time (seconds) are sent together: a wake-up costs as much as a
+# request.
 _TOGETHER = 0.02
-# Polls that are later than this because of the caller's limits are worth a warning (seconds).
+# The lateness that is logged as a warning (seconds).
 _LATE = 1.0
 
 Poll = Callable[["PollState"], Awaitable["CallbackStatus | None"]]
@@ -42,16 +42,15 @@ T = TypeVar("T")
 @frozen
 class StatusUpdate:
     """
-    A change in one of many callbacks.
+    A change in one of many callbacks, from :meth:`AsyncTenios.watch_many`.
 
     Attributes:
-        outcome: What was seen of the callback so far; ``outcome.handle`` identifies it.
+        outcome: The outcome so far; ``outcome.handle`` identifies the callback.
         status: The new status; None if *error* is set.
-        error: Why there will be no more updates of this callback: a CallbackTimeoutError, a
-            StatusUnavailableError, or what the caller's poll interval raised; else None.
-        lateness: Seconds between the time at which the callback was to be polled and the time at
-            which it was. It grows if the limits of ``watch_many`` are too low for the number of
-            callbacks, or if you take long over an update.
+        error: The error that ended the updates of this callback: a CallbackTimeoutError, a
+            StatusUnavailableError, or the exception of your poll interval; else None.
+        lateness: Seconds from the scheduled time of the poll to the actual time. It grows if the
+            limits of ``watch_many`` are too low, or if your code takes long for an update.
     """
 
     outcome: Outcome
@@ -70,14 +69,11 @@ async def watch_many(
     max_concurrency: int,
     max_requests_per_second: float | None,
 ) -> AsyncIterator[StatusUpdate]:
-    """
-    Poll all *states*, and those of the callbacks that come *later*, until all have ended, and yield
-    each change.
-    """
+    """Poll *states* and the callbacks that come *later* until all have ended; yield each change."""
     gap = _seconds_between_requests(max_concurrency, max_requests_per_second)
     next_request = clock.monotonic()
     due: list[tuple[float, int, PollState]] = []
-    order = count()  # breaks ties, so that states are never compared
+    order = count()  # Breaks ties, because states cannot be compared.
     polls: set[asyncio.Task[_Result]] = set()
     alarm = _Alarm(clock)
     has_warned = False
@@ -98,7 +94,7 @@ async def watch_many(
                 task = asyncio.create_task(_poll(state, now - at, poll, clock))
                 task.add_done_callback(alarm.ring)
                 polls.add(task)
-                is_last = not due or due[0][0] > now  # of those that are sent together
+                is_last = not due or due[0][0] > now  # of a group that is sent together
                 next_request = max(next_request, now - gap) + (
                     gap or (_TOGETHER if is_last else 0.0)
                 )
@@ -135,19 +131,19 @@ async def _read(items: AsyncIterable[T] | None, add: Callable[[T], None], alarm:
             add(item)
             alarm.ring()
     finally:
-        # An id that is not valid, or a cancellation, ends the loop before the iterable has ended.
+        # An invalid id or a cancellation ends the loop early.
         if (aclose := getattr(iterator, "aclose", None)) is not None:
             await aclose()
 
 
 def _has_ended(reader: asyncio.Task[None]) -> bool:
     if reader.done():
-        reader.result()  # raises what the iterable has raised
+        reader.result()  # Raises the iterable's exception.
     return reader.done()
 
 
 async def _close(polls: Iterable[asyncio.Task[_Result]], reader: asyncio.Task[None]) -> None:
-    """Raises what the iterable has raised, also while it was closed."""
+    """Raise the iterable's exception, also one that it raised while it was closed."""
     tasks = [*polls, reader]
     for task in tasks:
         task.cancel()
@@ -159,7 +155,8 @@ async def _close(polls: Iterable[asyncio.Task[_Result]], reader: asyncio.Task[No
 def _seconds_between_requests(max_concurrency: int, max_requests_per_second: float | None) -> float:
     if max_concurrency < 1 or not (max_requests_per_second is None or max_requests_per_second > 0):
         raise ValueError(
-            "max_concurrency must be at least 1, and max_requests_per_second greater than 0."
+            "max_concurrency must be at least 1, and max_requests_per_second greater than 0, got "
+            f"{max_concurrency} and {max_requests_per_second}."
         )
     return 0.0 if max_requests_per_second is None else 1 / max_requests_per_second
 
@@ -172,7 +169,7 @@ async def _poll(state: PollState, lateness: float, poll: Poll, clock: Clock) -> 
             updates.append(StatusUpdate(state.outcome, status, lateness=lateness))
         state.raise_if_expired(now)
     except Exception as error:
-        # What is neither ours nor the poll interval's is a time limit of the program's own.
+        # Any other exception is a time limit of the program itself.
         if not isinstance(error, TeniosError) and error is not state.interval_error:
             raise
         updates.append(StatusUpdate(state.outcome, error=error, lateness=lateness))
@@ -181,7 +178,7 @@ async def _poll(state: PollState, lateness: float, poll: Poll, clock: Clock) -> 
 
 
 class _Alarm:
-    """Wakes one waiting task, when it is rung or at a time by the clock."""
+    """Wakes one waiting task, when it is rung or at a given time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -203,7 +200,7 @@ class _Alarm:
         self._event.set()
 
     async def wait(self) -> None:
-        """Wait until it rings, or return at once if it has since the last time."""
+        """Wait until it rings. Return at once if it has rung since the last call."""
         await self._event.wait()
         self._event.clear()
 

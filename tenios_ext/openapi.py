@@ -21,17 +21,16 @@ def contract_text(format: ContractFormat = "yaml") -> str:  # noqa: A002 - the o
     Return the OpenAPI description of the TENIOS Callback API.
 
     Args:
-        format: "yaml" for ``openapi.yaml`` (OpenAPI 3.1) as it was written, "json" for the same as
-            JSON, "3.0" for a JSON copy in OpenAPI 3.0.
+        format: "yaml" for ``openapi.yaml`` (OpenAPI 3.1), "json" for the same document as JSON,
+            "3.0" for a JSON copy in OpenAPI 3.0.
 
     Raises:
-        FileNotFoundError: In a source checkout, the JSON files have not been built yet; run ``make
+        FileNotFoundError: The JSON files of a source checkout have not been built. Run ``make
             artefacts``.
     """
     name = _NAMES[format]
     shipped = files(__package__) / name
     if shipped.is_file():
         return shipped.read_text(encoding="utf-8")
-    # In a checkout the YAML is in the root, and the JSON files are built.
     folder = _CHECKOUT if format == "yaml" else _CHECKOUT / "build/contract"
     return (folder / name).read_text(encoding="utf-8")

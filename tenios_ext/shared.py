@@ -1,7 +1,4 @@
-"""
-What the other packages of this project need of the client, and programs do not. It may change in
-any release.
-"""
+"""Internal names that other packages of this project use. They may change in any release."""
 
 from ._checks import is_number, is_one_line, is_whole
 from ._clock import SYSTEM_CLOCK, SystemClock

@@ -1,9 +1,8 @@
 """
-Phone numbers, as people write them, to E.164. A number that can be read in two ways is refused.
+Converts phone numbers to E.164. Ambiguous numbers are refused.
 
-What people write is read in three steps: its text (:mod:`._text`), what the digits mean
-(:mod:`._reading`), and whether the groups agree with that (:mod:`._groups`). Each step refuses, and
-none completes or corrects a number.
+This takes three steps: the characters (:mod:`._text`), the meaning of the digits
+(:mod:`._reading`), and their groups (:mod:`._groups`). No step completes or corrects a number.
 """
 
 from __future__ import annotations
@@ -33,27 +32,25 @@ def to_e164(
     allow_special_numbers: bool = False,
 ) -> str:
     """
-    Return *number* in the form that TENIOS expects, such as ``+492214710123``.
+    Return *number* in E.164, such as ``+492214710123``, as TENIOS expects it.
 
     A number is refused unless there is exactly one way to read it. Without a country code, it must
-    be a valid number of *region*, written as people do there: with the 0 before the area code in
-    Germany, without one in Italy.
+    be valid in *region* and written as you would dial it there: ``0221 4710123`` in Germany.
 
     Args:
         number: Any usual spelling: ``+49 221 4710 123``, ``0049 221 4710123``; with a region also
             ``(0221) 4710-123``.
-        region: The country to assume if *number* names none: a two-letter ISO 3166 code, such as
+        region: The country of a number without a country code: a two-letter ISO 3166 code, such as
             "DE".
-        allowed_regions: The only countries whose numbers are accepted; None for all.
+        allowed_regions: The countries whose numbers are accepted; None for all.
         allow_special_numbers: Whether to accept premium-rate, shared-cost, personal, pager and
             satellite numbers.
 
     Raises:
         TypeError: *number* is not a str.
-        ValueError: *number* is refused. The message says why, and how to write it.
+        ValueError: *number* is refused. The message says why and how to write it.
     """
-    # Loading its tables takes a tenth of a second, which a program that only fetches statuses need
-    # not pay.
+    # Loading libphonenumber's tables takes 0.1 seconds, and status requests do not need them.
     from ._price import check_place, check_price
     from ._reading import read_number
 

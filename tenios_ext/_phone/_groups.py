@@ -1,4 +1,4 @@
-"""Whether the groups in which a number is written agree with what its digits mean."""
+"""Checks that the groups of a written number match its digits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._text import Written
 
 _MIN_NUMBER = 5
-# The groups after an area code, in digits.
+# The lengths of the groups after an area code.
 _MIN_GROUP, _MAX_GROUP, _MAX_FIRST_GROUP, _LONG_GROUP = 2, 4, 5, 6
 _MAX_AREA = 5
 _MAX_EXTENSION = 5
@@ -23,7 +23,7 @@ _NEIGHBOURS = 9
 
 
 def check_groups(number: Number, written: Written) -> None:
-    """Raise ValueError if the groups contradict the number, or may be two numbers."""
+    """Raise ValueError if the groups contradict the number or may be two numbers."""
     formats = (PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.NATIONAL)
     usual = [groups_of(phonenumbers.format_number(number.parsed, each)) for each in formats]
     if number.is_valid and written.groups in usual and _are_plain(written):
@@ -35,17 +35,17 @@ def check_groups(number: Number, written: Written) -> None:
             hint = (
                 f"Write '{international}' if it is one number."
                 if gap.text in {" ", "-"}
-                else "Separate the groups of one number by single spaces."
+                else "Write one number, with single spaces between its groups."
             )
             raise ValueError(
-                f"{written.given} is not written as a phone number is: {gap.rest!r} begins where "
-                f"none of its groups does. {hint}"
+                f"{written.given} has an unusual separator before "
+                f"{gap.rest[len(gap.text) :]!r}. {hint}"
             )
         if not groups.continues(index):
             raise ValueError(
-                f"{written.given} may be two numbers, or have an extension: {gap.rest!r} follows "
-                "what could be a whole number. Write one number without an extension, its last "
-                "digits in one group."
+                f"{written.given} may be two numbers or a number with an extension: the digits "
+                f"before {gap.rest!r} are also a complete number. Write one number without an "
+                "extension, with its last digits in one group."
             )
 
 
@@ -54,7 +54,7 @@ def _are_plain(written: Written) -> bool:
 
 
 class _Groups:
-    """The groups in which a number is written, compared with its parts."""
+    """The groups of a written number, compared with the parts of the number."""
 
     def __init__(self, number: Number, written: Written) -> None:
         start = number.start or 0
@@ -66,15 +66,15 @@ class _Groups:
         found = [(p, gap.text) for p, gap in zip(self._positions, self.gaps, strict=True)]
         self._is_area_marked = any(p in self._ends and set(text) & set(")/") for p, text in found)
         area = number.area_length or next((p for p in self._positions if p in self._ends), 0)
-        # What stands after the area code: the separators, and the lengths of the groups.
+        # The separators and the lengths of the groups after the area code.
         self._local = [(p, text.strip() or " ") for p, text in found if p > area]
         bounds = [area, *(p for p, _ in self._local), len(number.national)]
         self._sizes = [end - begin for begin, end in pairwise(bounds)]
 
     def is_at_home(self, index: int) -> bool:
-        """Return whether the gap is one that people write at this place."""
+        """Return whether the gap is usual at this position."""
         text, position = self.gaps[index].text, self._positions[index]
-        if self._is_simple:  # Its parts are not known.
+        if self._is_simple:  # The parts of the number are unknown.
             return text in {" ", "-"}
         if position <= 0 or position in self._number.prefixes:
             return position in self._number.prefixes and "/" not in text
@@ -89,7 +89,7 @@ class _Groups:
     def _is_unusual(self, text: str, position: int) -> bool:
         """Return whether the gap is a full stop between short groups, or ends a long area code."""
         sizes, is_whole = self._sizes, self._is_whole(position)
-        if text == ".":  # not that of a decimal fraction or an extension
+        if text == ".":  # Not a decimal point, nor before an extension.
             return all(_MIN_GROUP <= size <= _MAX_GROUP for size in sizes) and (
                 not is_whole or (self._count(".") > 1 and sizes[-1] > _MIN_GROUP)
             )
@@ -98,7 +98,7 @@ class _Groups:
         return is_area and left >= _MAX_GROUP and not is_whole
 
     def continues(self, index: int) -> bool:
-        """Return whether what follows the gap cannot be a second number or an extension."""
+        """Return whether the digits after the gap belong to the same number."""
         position = self._positions[index]
         local = [p for p, _ in self._local]
         if position not in local or not self._is_whole(position):
@@ -109,7 +109,7 @@ class _Groups:
         if len(tail) >= _MIN_NUMBER and self._is_number(tail):
             return False
         if separators.count("-") == 1 and separators[-1] == "-" and self._number.area_length:
-            # As in 4710-123, where the hyphen separates what is dialled after the others.
+            # As in 4710-123, where the hyphen comes before a direct dialling number.
             if at == len(local) - 1:
                 is_one_digit = len(tail) == 1 and tail != "0" and sizes[-2] >= _LONG_GROUP
                 is_short = len(tail) <= _MAX_EXTENSION and not is_one_digit
@@ -123,7 +123,7 @@ class _Groups:
         )
 
     def _has_two_endings(self) -> bool:
-        """Return whether the last two groups may be two endings, as in 23125-100-109."""
+        """Return whether the last two groups may be alternatives, as in 23125-100-109."""
         *before, first, last = self._sizes
         end = len(self._number.national) - last
         if first != last:
@@ -137,7 +137,7 @@ class _Groups:
         )
 
     def _is_next(self, position: int, length: int, *, limit: int = _NEIGHBOURS) -> bool:
-        """Return whether the digits from *position* on count on from those before it."""
+        """Return whether the digits from *position* are a little higher than those before it."""
         national = self._number.national
         if length == 1:
             return False
@@ -148,7 +148,7 @@ class _Groups:
         return sum(character in gap.text for gap in self.gaps)
 
     def _is_whole(self, position: int) -> bool:
-        """Return whether the digits up to *position* are a number on their own."""
+        """Return whether the digits up to *position* are a complete number."""
         code = self._number.parsed.country_code
         return is_valid(f"+{code}{self._number.national[:position]}")
 

@@ -1,4 +1,4 @@
-"""What the numbering plans of libphonenumber say. Loads their tables."""
+"""Access to libphonenumber's numbering plans. Importing it loads their tables."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import phonenumbers
 from attrs import frozen
 from phonenumbers import PhoneNumber, PhoneNumberFormat
 
-GLOBAL = "001"  # libphonenumber's region of numbers that belong to no country
+GLOBAL = "001"  # libphonenumber's region of numbers without a country
 
 
 @frozen
 class Number:
     """
-    A number that was read.
+    A phone number.
 
     Attributes:
-        parsed: What libphonenumber makes of it.
-        national: The digits after the country code, which is also where the gaps count from.
-        start: The number of written digits before those; None if they are not written in one piece.
-        prefixes: The positions, counted from *national*, where a prefix ends.
+        parsed: libphonenumber's result.
+        national: The digits after the country code.
+        start: The position of *national* in the written digits; None if it is not contiguous there.
+        prefixes: The ends of prefixes, as positions relative to *national*.
     """
 
     parsed: PhoneNumber
@@ -30,12 +30,11 @@ class Number:
 
     @property
     def e164(self) -> str:
-        """The number as TENIOS expects it."""
         return f"+{self.parsed.country_code}{self.national}"
 
     @property
     def is_valid(self) -> bool:
-        """Whether it is in a range that is in use."""
+        """Whether the number is in a range that is in use."""
         return phonenumbers.is_valid_number(self.parsed)
 
     @property
@@ -44,7 +43,7 @@ class Number:
         return phonenumbers.length_of_geographical_area_code(self.parsed)
 
     def area_ends(self) -> range:
-        """Return the positions where the area code, or the code of a mobile network, may end."""
+        """Return the positions where an area code or mobile network code may end."""
         if self.area_length:
             return range(self.area_length, self.area_length + 1)
         length = phonenumbers.length_of_national_destination_code(self.parsed)
@@ -75,7 +74,7 @@ def metadata_of(country_code: int) -> phonenumbers.PhoneMetadata | None:
 
 
 def trunk_prefix(country_code: int) -> str:
-    """Return what a country's numbers begin with if they are dialled within it."""
+    """Return the prefix of numbers that are dialled within a country, such as 0."""
     metadata = metadata_of(country_code)
     return (metadata.national_prefix if metadata else None) or ""
 
@@ -85,7 +84,7 @@ def groups_of(text: str) -> list[str]:
 
 
 def is_national(parsed: PhoneNumber, digits: str, region: str) -> bool:
-    """Return whether the region's people write a valid number with these digits."""
+    """Return whether a valid number is written with these digits in the region."""
     usual = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
     trunk = trunk_prefix(phonenumbers.country_code_for_region(region))
     national = phonenumbers.national_significant_number(parsed)

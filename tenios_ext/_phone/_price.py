@@ -1,4 +1,4 @@
-"""Whether a number may be called: what a call may cost, and the country."""
+"""Checks whether a number may be called, by its price and its country."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ._plans import GLOBAL, Number, metadata_of, parse
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_HEAD = 3  # the digits that say what kind of number it is
+_HEAD = 3  # The number of digits that determine the kind of a number.
 _SPECIAL = {
     PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
     PhoneNumberType.SHARED_COST: "a shared-cost number",
-    PhoneNumberType.PERSONAL_NUMBER: "a personal number, whose price is not known",
+    PhoneNumberType.PERSONAL_NUMBER: "a personal number",
     PhoneNumberType.PAGER: "a pager",
     PhoneNumberType.VOICEMAIL: "a voice mailbox",
 }
@@ -30,8 +30,8 @@ def check_price(number: Number, *, allow_special_numbers: bool) -> None:
         return
     if kind := _special_kind(number):
         raise ValueError(
-            f"{number.e164} is {kind}, and such numbers are not called unless you allow it: "
-            "allow_special_numbers=True."
+            f"{number.e164} is {kind}. Special numbers are not called by default. To call them, "
+            "use allow_special_numbers=True."
         )
 
 
@@ -41,7 +41,7 @@ def check_place(number: Number, allowed_regions: Collection[str] | None) -> None
         return
     region = phonenumbers.region_code_for_number(number.parsed)
     if region not in allowed_regions:
-        place = f"a number in {region}" if region else "in no country that is known"
+        place = f"a number in {region}" if region else "in no known country"
         allowed = ", ".join(sorted(allowed_regions)) or "none"
         raise ValueError(f"{number.e164} is {place}. The allowed regions are: {allowed}.")
 
@@ -58,7 +58,7 @@ def _special_kind(number: Number) -> str | None:
 
 @lru_cache(1000)
 def _kind_nearby(country_code: int, head: str) -> str | None:
-    """Return what numbers that begin alike are, for one that is in no range that is in use."""
+    """Return the special kind of similar numbers, for a number in no known range."""
     metadata = metadata_of(country_code)
     desc = metadata.general_desc if metadata else None
     for begin in (head, head[:-1]):

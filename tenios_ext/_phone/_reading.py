@@ -1,4 +1,4 @@
-"""What the digits of a written number mean."""
+"""Determines the number that written digits mean."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ if TYPE_CHECKING:
 
 _E164 = r"\+[1-9][0-9]{6,14}"  # as in the contract
 _COUNTRY_HINT = (
-    "Write it with its country code, such as '+49 221 4710123', or set the region it is written "
-    "for: region='DE' (or TENIOS_REGION=DE)."
+    "Write it with its country code, such as '+49 221 4710123', or set its country: region='DE' "
+    "(or TENIOS_REGION=DE)."
 )
-# The most digits after the country code. libphonenumber allows up to 15 where numbers vary in
-# length. Two countries need less: Germany by its regulator, and Luxembourg, where the numbers of
-# its neighbours would fit.
+# The maximum number of digits after the country code. Where numbers vary in length, libphonenumber
+# allows 15. Germany's limit is its regulator's; Luxembourg's excludes the numbers of neighbours.
 _LONGEST, _LONGEST_BY_CODE = 12, {49: 11, 352: 9}
-# So many digits begin with a country code more often than not.
+# Numbers of this length usually begin with a country code.
 _WITH_COUNTRY_CODE = 11
-# Shorter numbers may just begin with the digits of their country code: +49 4921 is Emden.
+# Shorter numbers may begin with the digits of their country code: +49 4921 is Emden.
 _WHOLE_NUMBER = 9
 
 
@@ -60,17 +59,17 @@ def read_number(written: Written, region: str | None) -> Number:
 
 def _international_prefix(digits: str, region: str | None, given: str) -> str:
     """
-    Return what *digits* begin with if that dials out of the region's country, such as 00. Raises
-    ValueError if prefixes of several lengths would lead to different numbers.
+    Return the region's international prefix, such as 00, if *digits* begin with it. Raises
+    ValueError if prefixes of different lengths would lead to different numbers.
     """
     if region is None:
-        # 00 is the prefix of most countries and begins no national number.
+        # Most countries use 00, and no national number begins with it.
         return "00" if digits.startswith("00") else ""
     metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
     if metadata is None:
         return ""
     pattern = metadata.international_prefix or ""
-    # Where a carrier is part of the prefix, 00 and the next digits could be read in two ways.
+    # Where the prefix contains a carrier, the digits after 00 are ambiguous.
     usual = {metadata.preferred_international_prefix, "00", "011", "0011", "010", "810"}
     known = [
         each
@@ -82,8 +81,8 @@ def _international_prefix(digits: str, region: str | None, given: str) -> str:
     readings = {f"+{digits[n:]}" for n in lengths if is_valid(f"+{digits[n:]}")}
     if prefix and len(readings | {f"+{digits[len(prefix) :]}"}) > 1:
         raise ValueError(
-            f"{given} can be read in two ways: {' or '.join(sorted(readings))}, depending on the "
-            f"carrier that is dialled first in {region}. Write it with a plus sign."
+            f"{given} is ambiguous in {region}, where the prefix may contain a carrier: "
+            f"{' or '.join(sorted(readings))}. Write it with a plus sign."
         )
     return prefix
 
@@ -92,34 +91,33 @@ def _international(written: Written, skipped: int) -> Number:
     given, digits = written.given, written.digits[skipped:]
     parsed = parse(f"+{digits}")
     if parsed is None:
-        raise ValueError(f"{given} is not a phone number: it begins with no known country code.")
+        raise ValueError(f"{given} is not a phone number: it has no known country code.")
     code = str(parsed.country_code)
     national = phonenumbers.national_significant_number(parsed)
     trunk = digits[len(code) : len(digits) - len(national)]
     _check_dialable(parsed, given)
-    # Only a 0 may be kept, as in +49 (0)221: other digits might be part of another number.
+    # Only a 0 is ignored, as in +49 (0)221. Other digits may be part of another number.
     if code + trunk + national != digits or (
         trunk and not trunk == trunk_prefix(parsed.country_code or 0) == "0"
     ):
         raise ValueError(
-            f"{given} is not a phone number: after +{code}, it is not written as the numbers of "
-            "that country are."
+            f"{given} is not a phone number: the digits after +{code} are not in the format of "
+            "that country."
         )
     is_optional = _has_optional_zero(written, skipped + len(code))
     if is_optional and not trunk and is_valid(f"+{code}{national[1:]}"):
         raise ValueError(
-            f"{given} can be read in two ways. Write '+{code}{national}' or "
-            f"'+{code}{national[1:]}'."
+            f"{given} is ambiguous. Write '+{code}{national}' or '+{code}{national[1:]}'."
         )
     number = Number(
         parsed,
         national,
         start=len(written.digits) - len(national),
-        # The 0 is part of the number in +39 (0)6.
+        # In +39 (0)6, the 0 is part of the number.
         prefixes=frozenset({0, -len(trunk), -len(code + trunk), 1 if is_optional else 0}),
     )
     if not number.is_valid and (trunk or is_optional or not _may_be_new(number)):
-        raise ValueError(f"{given} is not a valid phone number: no number in use is like that.")
+        raise ValueError(f"{given} is not a valid phone number: it is in no known range.")
     return number
 
 
@@ -130,7 +128,7 @@ def _has_optional_zero(written: Written, position: int) -> bool:
 
 
 def _may_be_new(number: Number) -> bool:
-    """Return whether a number in no known range is as long as those of phones."""
+    """Return whether a number in no known range has the length of a phone number."""
     metadata = metadata_of(number.parsed.country_code or 0)
     kinds = [metadata.fixed_line, metadata.mobile] if metadata else []
     examples = [kind.example_number for kind in kinds if kind and kind.example_number]
@@ -158,7 +156,7 @@ def _national(written: Written, region: str) -> Number:
 
 
 def _may_lack_plus(written: Written, parsed: PhoneNumber, other: PhoneNumber | None) -> bool:
-    """Return whether a national number may as well be the *other* one, without its plus sign."""
+    """Return whether a national number may be the *other* one without its plus sign."""
     digits = written.digits
     if other is None or format_e164(other) == format_e164(parsed):
         return False
@@ -177,7 +175,7 @@ def _may_lack_plus(written: Written, parsed: PhoneNumber, other: PhoneNumber | N
 
 
 def _why_not_national(digits: str, region: str, other: PhoneNumber | None) -> str:
-    """Return what is wrong with a number that is not written as those of the region are."""
+    """Return what is wrong with a number that is not in the format of the region."""
     code = phonenumbers.country_code_for_region(region)
     trunk = trunk_prefix(code)
     if other is not None and other.country_code == code:
@@ -193,7 +191,7 @@ def _why_not_national(digits: str, region: str, other: PhoneNumber | None) -> st
     if other is not None:
         hints.append(f"'{format_e164(other)}' if {other.country_code} is its country code")
     if hints:
-        return f"is not written as the numbers in {region} are. Write {', or '.join(hints)}."
+        return f"is not in the format of numbers in {region}. Write {', or '.join(hints)}."
     return (
         f"is not a valid phone number in {region}. If it is a number of another country, write it "
         "with a plus sign and its country code."
@@ -205,7 +203,7 @@ def _check_dialable(parsed: PhoneNumber, given: str) -> None:
     e164 = format_e164(parsed)
     national = phonenumbers.national_significant_number(parsed)
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(parsed.country_code or 0, ())
-    # An area code in front of it leads to the police of that area.
+    # With an area code, an emergency number reaches the police of that area.
     local = national[phonenumbers.length_of_geographical_area_code(parsed) :]
     if any(
         phonenumbers.is_emergency_number(digits, each)
@@ -213,7 +211,7 @@ def _check_dialable(parsed: PhoneNumber, given: str) -> None:
         for digits in (national, local)
     ):
         raise ValueError(f"{given} is an emergency number and cannot be called back.")
-    # TENIOS reads the number without what was written around it.
+    # TENIOS gets only the E.164 form.
     again = parse(e164)
     is_possible = (
         again is not None
@@ -227,7 +225,7 @@ def _check_dialable(parsed: PhoneNumber, given: str) -> None:
         for each in regions
     ):
         raise ValueError(
-            f"{given} is too short, too long or a short code, and cannot be dialled from abroad."
+            f"{given} is too short, too long, or a short code that cannot be dialled from abroad."
         )
 
 
@@ -236,33 +234,33 @@ def _check_length(number: Number, given: str) -> None:
     longest = _LONGEST_BY_CODE.get(code or 0, _LONGEST)
     if len(number.national) > longest:
         raise ValueError(
-            f"{given} is too long: no number has more than {longest} digits after the country code "
-            f"{code}. Are there two numbers, or an extension? Write one number without it."
+            f"{given} is too long: numbers with country code {code} have at most {longest} more "
+            "digits. If it contains a second number or an extension, remove it."
         )
 
 
 def _check_zero(number: Number, given: str) -> None:
-    """Raise ValueError if a mobile number in Italy may have a 0 before it that does not belong."""
+    """Raise ValueError for a mobile number, as in Italy, that may have a superfluous 0."""
     code, national = number.parsed.country_code or 0, number.national
     if len(national) == _WITH_COUNTRY_CODE and national[0] == "0" and not trunk_prefix(code):
         rest = parse(f"+{code}{national[1:]}")
         if rest is not None and phonenumbers.number_type(rest) == PhoneNumberType.MOBILE:
             raise ValueError(
-                f"{given} can be read in two ways: with its 0, and as '{format_e164(rest)}'. Write "
-                "the number without a 0 if it is that of a mobile phone."
+                f"{given} is ambiguous: its 0 may be superfluous. If it is a mobile number, write "
+                f"'{format_e164(rest)}'."
             )
 
 
 def _check_code_repeated(number: Number, given: str) -> None:
-    """Raise ValueError if the country code may be there twice, as in +49 49 221 4710123."""
+    """Raise ValueError if the country code may be repeated, as in +49 49 221 4710123."""
     code = str(number.parsed.country_code)
     rest = number.national.removeprefix(code)
     is_whole = rest != number.national and is_valid(f"+{code}{rest}")
-    # Where the area code is as long as the country code, the groups do not tell, either: +46 46 812
-    # is written by people in Lund.
+    # If the area code is as long as the country code, even the groups are ambiguous: +46 46 812 is
+    # a number in Lund.
     is_long = len(rest) >= _WHOLE_NUMBER or number.area_length <= len(code)
     if is_whole and (is_long or not number.is_valid):
         raise ValueError(
-            f"{given} seems to have the country code {code} twice. Write '+{code}{rest}' if so. "
-            f"Otherwise, {number.e164} cannot be told from a mistake, and is not called."
+            f"{given} seems to have the country code {code} twice. If so, write '+{code}{rest}'. "
+            f"{number.e164} itself cannot be called, because it is probably a mistake."
         )

@@ -7,9 +7,9 @@ import unicodedata
 from itertools import pairwise
 from typing import NamedTuple
 
-# What may stand before and between the digits. Everything else is refused: phonenumbers would drop
-# it, or make digits of letters. All patterns are compiled at their first use, because that takes
-# longer than to import this module.
+# The text that is allowed before and between the digits. All other text is refused: phonenumbers
+# would ignore it or convert letters to digits. Patterns are compiled at first use, because that
+# takes longer than importing this module.
 _LEAD = r"(?i)(?:tel: *)?(?:\( *)?\+? *(?:\( *)?"
 _GAP = r" *\)? *[-./]? *\(? *"
 _EXTENSION = r"(?i)\s*[,;]*\s*(?:ext(?:ension|n)?\b|durchwahl|dw\b|app\b|x\b|x(?=\d)|#|;)"
@@ -28,8 +28,8 @@ _SCIENTIFIC = r"(?i)[+-]?\d+(?:[.,]\d*)?e[+-]?\d+$"
 _DECIMAL = r"-?(?:[1-9]\d*|0)[.,]\d+$|\+\d{7,}[.,]\d+$"
 _MAX_LENGTH = 60
 _QUOTED = 12
-# A mark that nobody sees, such as those of direction that telephones copy along. The one that shows
-# digits in reverse (U+202E) is not among them.
+# Invisible characters, such as the direction marks that phones copy. U+202E, which shows digits in
+# reverse, is not among them.
 _INVISIBLE = (
     "\xad\u061c\u180e\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u2060\u2066\u2067\u2068\u2069"
     "\ufeff"
@@ -38,12 +38,12 @@ _INVISIBLE = (
 
 class Gap(NamedTuple):
     """
-    What stands between two groups of digits.
+    The separator between two groups of digits.
 
     Attributes:
         position: The number of digits before it.
-        text: The separator, such as " ", "-" or ") ".
-        rest: The text from it on.
+        text: Its text, such as " ", "-" or ") ".
+        rest: The text from here to the end.
     """
 
     position: int
@@ -56,10 +56,10 @@ class Written(NamedTuple):
     A number as it is written.
 
     Attributes:
-        given: The whole text, quoted and shortened for messages.
-        has_plus: Whether a plus sign stands before the digits.
+        given: The whole text, quoted for messages.
+        has_plus: Whether there is a plus sign before the digits.
         digits: All digits.
-        gaps: What stands between them, in order.
+        gaps: The separators, in order.
     """
 
     given: str
@@ -69,18 +69,16 @@ class Written(NamedTuple):
 
     @property
     def groups(self) -> list[str]:
-        """The digits in groups."""
         bounds = [0, *(gap.position for gap in self.gaps), len(self.digits)]
         return [self.digits[begin:end] for begin, end in pairwise(bounds)]
 
 
 def read_text(number: str) -> Written:
-    """Return the digits and separators. Raises ValueError if there is anything else."""
+    """Return the digits and separators. Raises ValueError for any other text."""
     text = (number if number.isascii() else "".join(map(_ascii, number))).strip()
     if len(text) > _MAX_LENGTH:
         raise ValueError(
-            f"A text of {len(text)} characters is not a phone number. Give one number, without "
-            "anything else."
+            f"A text of {len(text)} characters is not a phone number. Write only one number."
         )
     given = repr(number)
     if reason := _other_kind(text):
@@ -102,18 +100,18 @@ def read_text(number: str) -> Written:
 
 
 def _other_kind(text: str) -> str | None:
-    """Return what *text* is if it is something else that consists of digits; None if it is not."""
+    """Return the reason if *text* is another kind of data, such as a date; else None."""
     if re.search(r"[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]", text):
-        return "it has several lines or columns. Give one number."
+        return "it has several lines or columns. Write only one number."
     if re.match(_SCIENTIFIC, text):
         return (
-            "it is in scientific notation, in which a spreadsheet has dropped digits. Format the "
-            "column as text and enter the number again."
+            "it is in scientific notation, so a spreadsheet has dropped digits. Format the column "
+            "as text and enter the number again."
         )
     if re.match(_DECIMAL, text):
         return (
-            "it has a decimal fraction. Export the column as text, not as a number; a country code "
-            "needs its plus sign."
+            "it has a decimal fraction. Export the column as text, not as a number, and write a "
+            "country code with its plus sign."
         )
     if re.match(_TIME, text) or re.match(_DATE, text):
         return (
@@ -126,14 +124,14 @@ def _other_kind(text: str) -> str | None:
 def _not_a_part(given: str, rest: str, position: int) -> ValueError:
     if position and re.match(_EXTENSION, rest):
         return ValueError(
-            f"{given} has an extension, which cannot be dialled. Give the number without it."
+            f"{given} has an extension, which cannot be dialled. Write the number without it."
         )
     part = rest if len(rest) <= _QUOTED else f"{rest[:_QUOTED]}…"
     return ValueError(f"{given} is not a phone number: {part!r} is not part of one.")
 
 
 def _ascii(character: str) -> str:
-    """Return *character* as ASCII if it is a digit, a space, a hyphen, a plus or a parenthesis."""
+    """Return a digit, space, hyphen, plus sign or parenthesis in ASCII."""
     if (digit := unicodedata.decimal(character, None)) is not None:
         return str(digit)
     if character in _INVISIBLE:
@@ -143,8 +141,7 @@ def _ascii(character: str) -> str:
         return "-"
     if category == "Zs" or character == "\N{ZERO WIDTH SPACE}":
         return " "
-    # A plus sign or a parenthesis of another width, but not the digit that a superscript looks
-    # like, nor a fraction.
+    # Plus signs and parentheses of another width, but no superscripts and no fractions.
     return character if category[0] in "LN" else unicodedata.normalize("NFKC", character)
 
 

@@ -1,6 +1,6 @@
 """
-Once per key: a ledger that keeps a callback from being started twice, whatever is repeated, pressed
-twice or crashes.
+Once per key: a ledger that starts one callback per key, even if the call is repeated, made twice at
+once, or interrupted by a crash.
 
 ::
 
@@ -10,7 +10,7 @@ twice or crashes.
     with Ledger("sqlite:///callbacks.db") as ledger, Tenios(ledger=ledger) as tenios:
         callback = tenios.start_callback("+49 221 4710123", key="order-4711")
 
-Needs the extra ``ledger``. A ledger never contains the access key.
+Requires the extra ``ledger``. A ledger never contains the access key.
 """
 
 from ._ledger import BlockedNumber, Ledger, LedgerEntry, LedgerState

@@ -1,4 +1,4 @@
-"""One attempt to dial for a key: what the client does with its ledger."""
+"""One attempt to start a callback with a key."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 OnClaim = Callable[["sa.Connection"], None]
 
 MAX_KEY = 200
-#: The longest from the beginning of a claim to the beginning of the request (seconds).
+#: The maximum time from the beginning of a claim to that of the request (seconds).
 CLAIM_SECONDS = LIMIT
-# A result that could not be recorded is tried again after these, while the program runs (seconds).
+# The pauses before recording a result is retried, while the program runs (seconds).
 _RETRIES = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)
 
 logger = logging.getLogger("tenios_ext")
@@ -46,19 +46,18 @@ logger = logging.getLogger("tenios_ext")
 
 class Claim:
     """
-    One attempt to dial for a key: :meth:`make`, then the request, then :meth:`record`.
+    One attempt to start a callback with a key: :meth:`make`, the request, :meth:`record`.
 
-    From the commit of the claim on, the entry reads ``dialling``, and ``unknown`` after its
-    deadline, until a result is recorded: to record nothing leaves the outcome unknown. Each method
-    may be called by a thread of its own. If something interrupts them, :meth:`settle` records what
-    the attempt has seen.
+    From the commit of the claim on, the state is ``dialling``, and ``unknown`` after its deadline,
+    until a result is recorded. So if nothing is recorded, the outcome is unknown. Each method may
+    run in another thread. After an interruption, :meth:`settle` records the known result.
 
     Raises:
-        InvalidArgumentError: The key or *on_claim* is wrong, or there is no ledger.
+        InvalidArgumentError: The key or *on_claim* is invalid, or there is no ledger.
 
     Attributes:
-        is_open: Whether the entry may be this attempt's and without a result.
-        is_over: Whether the call has ended, so that nothing is claimed any more.
+        is_open: Whether the entry may belong to this attempt and have no result yet.
+        is_over: Whether the call has ended, so that nothing may be claimed.
     """
 
     is_open = False
@@ -76,7 +75,7 @@ class Claim:
     ) -> None:
         if ledger is None:
             raise InvalidArgumentError(
-                "A key needs a ledger, so nothing was sent. Make the client with "
+                "A key needs a ledger, so nothing was sent. Create the client with "
                 "Tenios(ledger=Ledger('sqlite:///callbacks.db')), or set TENIOS_LEDGER."
             )
         if on_claim is not None and not callable(on_claim):
@@ -88,7 +87,7 @@ class Claim:
         self._on_claim = on_claim
         self._database = ledger.database
         self._one_call_per_number = settings.one_call_per_number
-        #: How long after the claim the request may begin, and when it must be over.
+        #: Seconds from the claim to the latest beginning and end of the request.
         self._begins_within = CLAIM_SECONDS + longest_exchange(0)
         self._ends_within = CLAIM_SECONDS + longest_exchange(settings.timeout)
         arguments = {name: each for name, each in request.to_dict().items() if name != "access_key"}
@@ -98,26 +97,26 @@ class Claim:
             "delay": request.delay,
         }
         self._token = os.urandom(16).hex()
-        self._lock = threading.Lock()  # Interrupted work is over before what is known is recorded.
+        self._lock = threading.Lock()  # Interrupted work ends before settle() records its result.
 
     def make(self) -> CallbackHandle | None:
         """
-        Claim the key. Return None if the request is to be sent now, or the callback that was placed
-        before.
+        Claim the key. Return None if the request is to be sent, else the callback of the key.
 
         Raises:
             BlockedNumberError: The number is blocked.
             InvalidArgumentError: The key was used with other arguments.
-            NotSentError: The ledger cannot be used.
-            NumberInUseError: The number may be in a call, and the client allows one at a time.
-            OutcomeUnknownError: The key is being dialled, or the outcome of that is unknown.
+            NotSentError: The ledger is not available.
+            NumberInUseError: Another call to the number may be in progress, and the client allows
+                only one.
+            OutcomeUnknownError: Another call is sending the request, or its outcome is unknown.
         """
         with self._lock:
-            self.is_open = True  # before is_over is read: whoever sets that reads this afterwards
+            self.is_open = True  # Set before is_over is read; start_callback does the reverse.
             if self.is_over:
                 self.is_open = False
                 return None
-            # The entry's deadline is later than this: the database reads its clock afterwards.
+            # Earlier than the deadline of the entry, because the database reads its clock later.
             self._attempt.send_before = running_time() + self._begins_within
             try:
                 row = self._database.claim(
@@ -128,9 +127,9 @@ class Claim:
                     one_call_per_number=self._one_call_per_number,
                     **self._values,
                 )
-            except LedgerUnavailableError as error:  # It may have been committed all the same.
+            except LedgerUnavailableError as error:  # It may have been committed.
                 reason = error.reason
-            except BaseException:  # on_claim's, or the number is refused: nothing was committed
+            except BaseException:  # from on_claim, or the number is refused: not committed
                 self.is_open = False
                 raise
             else:
@@ -139,57 +138,52 @@ class Claim:
         raise _not_sent(reason)
 
     def too_late(self) -> NoReturn:
-        """Raise NotSentError, since the ledger takes too long."""
-        raise _not_sent(f"it took more than {CLAIM_SECONDS:g} seconds")
+        raise _not_sent(f"it did not respond within {CLAIM_SECONDS:g} seconds")
 
     def _existing(self, row: Any) -> CallbackHandle:
-        """Return the callback that another attempt has placed."""
+        """Return the callback of another attempt. Raises an error if there is none."""
         if row.arguments not in {None, self._values["arguments"]}:
             raise InvalidArgumentError(
                 f"The key {self._key!r} was used with other arguments before, so nothing was sent. "
-                "Use a key of its own for each callback."
+                "Use a separate key for each callback."
             )
         entry = to_entry(row)
         if entry.state == "placed" and entry.handle is not None:
             return entry.handle
         at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(entry.dialled_at))
-        if entry.state in {"dialling", "not_placed"}:  # The other attempt may have ended since.
+        if entry.state in {"dialling", "not_placed"}:  # The other attempt may just have ended.
             message = (
-                f"The key {self._key!r} is being dialled by another call since {at}. Call again "
-                "to get its callback."
+                f"Another call has been sending the request for the key {self._key!r} since {at}. "
+                "Repeat this call to get its callback."
             )
         elif entry.state == "placed":
             message = (
-                f"The key {self._key!r} was dialled at {at}, and marked as placed without a "
-                "callback id."
+                f"The call for the key {self._key!r} at {at} was recorded as placed without a "
+                "callback id. To add the id, use `tenios ledger resolve` or ledger.resolve()."
             )
         else:
-            known = entry.last_error or "The process that dialled recorded no response."
+            known = entry.last_error or "The process has not recorded a response."
             message = (
-                f"The key {self._key!r} was dialled at {at}, and the outcome is unknown. {known} "
-                "Ask the agent or the customer, then use `tenios ledger resolve` or "
-                "ledger.resolve()."
+                f"The outcome of the call for the key {self._key!r} at {at} is unknown. {known} "
+                "Ask the agent or the customer whether there was a call, and record the answer "
+                "with `tenios ledger resolve` or ledger.resolve()."
             )
         raise OutcomeUnknownError(f"{message} Nothing was sent now.", reason=entry.last_error)
 
     def record(self, result: CallbackHandle | TeniosError) -> None:
         """
-        Record the result of the request. If that fails, it is logged, since the caller must get the
-        result, and tried again.
+        Record the result of the request. A failure is logged and retried later, because the caller
+        must get the result.
         """
         with self._lock:
             if self.is_open and not self._is_recorded(result):
                 _start(self._record_later, result)
 
     def record_late(self) -> None:
-        """Log that a result was not recorded in time, since the caller must get it."""
         logger.warning("the result for key %r is not recorded yet", self._key)
 
     def settle(self) -> None:
-        """
-        Record what is known, in a thread: neither Ctrl-C nor a cancelled task should wait for a
-        database.
-        """
+        """Record the known result in a thread, so that Ctrl-C does not wait for the database."""
         _start(self._settle)
 
     def _settle(self) -> None:
@@ -197,7 +191,7 @@ class Claim:
         error = (
             OutcomeUnknownError("The request was interrupted.")
             if attempt.may_ring
-            else NotSentError("Interrupted before.")
+            else NotSentError("The call was interrupted before the request.")
         )
         self.record(attempt.result or error)
 
@@ -206,14 +200,14 @@ class Claim:
             end = running_time() + seconds
             while running_time() < end:
                 if not threading.main_thread().is_alive():
-                    return  # The program ends. The outcome stays unknown.
+                    return  # The program is ending. The outcome stays unknown.
                 time.sleep(min(1.0, seconds))
             with self._lock:
                 if self._is_recorded(result):
                     return
 
     def _is_recorded(self, result: CallbackHandle | TeniosError) -> bool:
-        """Record a result. Return False if the database cannot be used."""
+        """Record a result. Return False if the database is not available."""
         values: dict[str, object]
         if isinstance(result, CallbackHandle):
             values = {
@@ -233,7 +227,9 @@ class Claim:
         self.is_open = False
         if not is_current:
             logger.warning(
-                "key %r: a late result is not recorded, as it was resolved: %s", self._key, result
+                "the late result for key %r is ignored, because the key was resolved: %s",
+                self._key,
+                result,
             )
         return True
 
@@ -243,11 +239,12 @@ def _checked_key(key: object, settings: Settings) -> str:
         raise InvalidArgumentError(f"key must be a str, got {type(key).__name__}.")
     if settings.access_key.is_in(key):
         raise InvalidArgumentError(
-            "key contains the access key, which must not get into the ledger."
+            "key contains the access key, which must not be stored. Use another key."
         )
     if len(key) > MAX_KEY or not is_one_line(key):
         raise InvalidArgumentError(
-            f"key must have 1 to {MAX_KEY} printable characters, none around it, got {shown(key)}."
+            f"key must have 1 to {MAX_KEY} printable characters, without surrounding spaces, got "
+            f"{shown(key)}."
         )
     return key
 

@@ -1,6 +1,4 @@
-"""
-The ledger's database: how it is opened, and each statement.
-"""
+"""The ledger's database and its statements."""
 
 from __future__ import annotations
 
@@ -26,14 +24,14 @@ Result = TypeVar("Result")
 
 #: The time limit of each statement, and of waiting for a connection or a lock (seconds).
 LIMIT = 10
-#: File systems of one machine, so that their locks hold. Others may be shared with another machine
-#: where nothing tells this one: NFS, 9p, virtiofs and most of what runs over FUSE.
+#: File systems of one machine, where locks work. Several machines may share the others: NFS, 9p,
+#: virtiofs and most of those over FUSE.
 _LOCAL = {
     *("aufs", "bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fuseblk"),
     *("hfs", "hfsplus", "jfs", "msdos", "nilfs2", "ntfs", "ntfs3", "overlay", "ramfs", "reiserfs"),
     *("rootfs", "tmpfs", "ubifs", "udf", "ufs", "vfat", "xfs", "zfs"),
 }
-#: Insists on a file system that is not one of these: sqlite:////mnt/callbacks.db?locks=reliable
+#: Allows any other file system: sqlite:////mnt/callbacks.db?locks=reliable
 _INSIST = "locks"
 _SECRETS = ("password", "sslpassword")
 _PSYCOPG = "postgresql+psycopg"
@@ -44,19 +42,16 @@ _POSTGRESQL = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
-    # A pooler such as pgbouncer gives each transaction another connection.
+    # pgbouncer may give each transaction another connection.
     "prepare_threshold": None,
 }
 _JULIAN_SECONDS = "(julianday('now') - 2440587.5) * 86400.0"
-# Any number that other programs are unlikely to use.
+# An arbitrary number that other programs are unlikely to use.
 _LOCK = 4_826_353_071
 
 
 def _parse(url: str) -> sa.URL:
-    """
-    Return the URL of a database that can hold a ledger. Raises ConfigurationError; its message does
-    not show the URL.
-    """
+    """Return a checked URL. Raises ConfigurationError, whose message does not show the URL."""
     try:
         parsed = sa.make_url(url)
         parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
@@ -73,18 +68,18 @@ def _parse(url: str) -> sa.URL:
 def _parse_sqlite(url: sa.URL) -> sa.URL:
     if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         raise ConfigurationError(
-            "A ledger must outlive its process. Name a file, as in sqlite:///callbacks.db."
+            "A ledger must be stored in a file, such as sqlite:///callbacks.db."
         )
     try:
-        path = Path(url.database).expanduser().resolve()  # The process may change its directory.
+        path = Path(url.database).expanduser().resolve()  # The working directory may change.
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigurationError(f"The ledger's file cannot be used: {error}") from None
     kind = file_system(path, _mounts())
     if kind and kind not in _LOCAL and url.query.get(_INSIST) != "reliable":
         raise ConfigurationError(
-            f"The ledger {path} is on a file system ({kind}) that other machines may share, where "
-            "SQLite cannot prevent that two of them dial for the same key. Use PostgreSQL; or, if "
-            f"only this machine uses it, add ?{_INSIST}=reliable to the URL."
+            f"The ledger {path} is on a file system ({kind}) that several machines can share, so "
+            "SQLite's locks may not work. Use PostgreSQL, or, if only this machine uses the file, "
+            f"add ?{_INSIST}=reliable to the URL."
         )
     return url.set(database=str(path)).difference_update_query([_INSIST])
 
@@ -102,10 +97,7 @@ def _mounts() -> Iterable[str]:
 
 
 def file_system(path: Path, mounts: Iterable[str]) -> str:
-    """
-    Return the type of the file system that *path* is on, by the lines of ``/proc/mounts``; empty if
-    none matches.
-    """
+    """Return the type of *path*'s file system, from the lines of ``/proc/mounts``, or ""."""
     found = [
         (len(point), kind)
         for _, point, kind, *_ in map(str.split, mounts)
@@ -122,8 +114,7 @@ def _connect(url: sa.URL) -> sa.Engine:
     options: dict[str, Any] = {"hide_parameters": True}
     if url.drivername == "sqlite":
         _create_file(Path(str(url.database)))
-        # No connection is kept: none is shared after a fork, and opening one takes a tenth of what
-        # a commit takes.
+        # No connection is kept or shared after a fork. Opening one takes a tenth of a commit.
         options |= {
             "poolclass": sa.NullPool,
             "connect_args": {"timeout": LIMIT, "isolation_level": None},
@@ -133,7 +124,7 @@ def _connect(url: sa.URL) -> sa.Engine:
             "connect_args": {
                 name: value for name, value in _POSTGRESQL.items() if name not in url.query
             },
-            "isolation_level": "READ COMMITTED",  # A claim must see a row that it met.
+            "isolation_level": "READ COMMITTED",  # A claim must see a conflicting row.
             "pool_pre_ping": True,
             "pool_timeout": LIMIT,
         }
@@ -157,37 +148,34 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _begin_postgresql(connection: sa.Connection) -> None:
-    # Also of a process that is stopped in the middle of a transaction.
+    # They also end the transaction of a suspended process.
     limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
     set_all = ", ".join(f"set_config('{each}', '{LIMIT * 1000:.0f}', true)" for each in limits)
     connection.exec_driver_sql(f"SELECT {set_all}")
 
 
 def _create_file(path: Path) -> None:
-    """Create a file that only its owner can read, since it has phone numbers in it."""
-    with suppress(OSError):  # It exists, or cannot be created: SQLite says why.
+    """Create a file that only its owner can read, because it will contain phone numbers."""
+    with suppress(OSError):  # If it cannot be created, SQLite reports why.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 class Database:
     """
     The database of a ledger. Each method is one transaction, and raises LedgerUnavailableError if
-    the database cannot be used.
-
-    Args:
-        url: Its URL.
+    the database is not available.
 
     Attributes:
-        url: Its URL, with passwords.
+        url: The URL, with passwords.
         entries: The table of the ledger.
-        blocked_numbers: The table of the numbers that are not called.
-        busy_until: Until when the callback of an entry may be in progress; 0 if it has ended.
+        blocked_numbers: The table of blocked numbers.
+        busy_until: The latest end of an entry's callback; 0 if it has ended.
         now: The database's clock, in seconds since the epoch.
-        state: The state of an entry: a request that must be over by now counts as unknown.
+        state: The state of an entry. A request that must have ended counts as unknown.
 
     Raises:
-        ConfigurationError: The URL is wrong, the database cannot be used, or a later release has
-            made its tables.
+        ConfigurationError: The URL is invalid, the database cannot be used, or another release has
+            changed its tables.
     """
 
     entries = entries
@@ -197,13 +185,13 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _parse(url)
         self._engine = _connect(self.url)
-        # All statements of a transaction read the same. In one call: SQLAlchemy 2.0.0 can set no
-        # isolation level on an engine that has options.
+        # All statements of a transaction see the same data. Both options in one call: SQLAlchemy
+        # 2.0.0 cannot set an isolation level on an engine that has options.
         options = {"isolation_level": "REPEATABLE READ"} if self.is_postgresql else {}
         self._reader = self._engine.execution_options(read_only=True, **options)
         self._pid = os.getpid()
         self._schemas: set[Schema] = set()
-        # Of the statement, not of the transaction, which may have waited for another one.
+        # The time of the statement, because the transaction may have waited for another one.
         since_epoch = (
             "extract(epoch FROM statement_timestamp())" if self.is_postgresql else _JULIAN_SECONDS
         )
@@ -211,7 +199,7 @@ class Database:
             f"CAST({since_epoch} AS double precision)", sa.Double
         )
         c = entries.c
-        # What began later than now did so before the clock was set back.
+        # A beginning in the future means that the clock was set back.
         has_passed = (c.deadline <= self.now) | (c.dialled_at > self.now + 1)
         is_over = (c.state == "dialling") & has_passed
         self.state = sa.case((is_over, "unknown"), else_=entries.c.state)
@@ -235,8 +223,8 @@ class Database:
 
     def open(self, tables: Schema) -> None:
         """
-        Create tables if they are missing; to look at others must not wait for a lock. Raises
-        ConfigurationError if another release has made them.
+        Create missing tables; without a lock if they exist. Raises ConfigurationError if another
+        release has changed them.
         """
 
         def create(connection: sa.Connection) -> None:
@@ -255,11 +243,10 @@ class Database:
             each.check(connection)
 
     def close(self) -> None:
-        """Close the connections."""
         self._engine.dispose(close=self._pid == os.getpid())
 
     def _begin(self, *, read_only: bool = False) -> AbstractContextManager[sa.Connection]:
-        """Begin a transaction, which is committed at the end."""
+        """Begin a transaction that is committed at the end of the block."""
         if self._pid != os.getpid():  # Connections must not be shared after a fork.
             self._engine.dispose(close=False)
             self._pid = os.getpid()
@@ -267,8 +254,8 @@ class Database:
 
     def run(self, work: Callable[[sa.Connection], Result], *, read_only: bool = False) -> Result:
         """
-        Return what *work* returns in a transaction. An error has none of the frames that hold
-        statements and passwords.
+        Return the result of *work* in a transaction. The traceback of an error contains no
+        statements or passwords.
         """
         try:
             with self._begin(read_only=read_only) as connection:
@@ -280,7 +267,7 @@ class Database:
         )
 
     def _insert(self, table: sa.Table) -> Any:
-        """Return an INSERT that can say what happens if a row exists."""
+        """Return an INSERT that supports ON CONFLICT."""
         return import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}").insert(table)
 
     def _select(
@@ -291,13 +278,10 @@ class Database:
         return list(connection.execute(selected.order_by(entries.c.created_at, entries.c.key)))
 
     def _change(self, statement: sa.Executable) -> int:
-        """Execute a statement. Return how many rows it has changed."""
+        """Execute a statement. Return the number of changed rows."""
         return self.run(lambda connection: connection.execute(statement).rowcount)
 
     def rows(self, *, key: str | None = None, state: str | None = None) -> list[sa.Row[Any]]:
-        """
-        Return the rows, the oldest first. A request that must be over by now counts as unknown.
-        """
         where = [entries.c.key == key] if key is not None else []
         where += [self.state == state] if state is not None else []
         return self.run(lambda connection: self._select(connection, *where), read_only=True)
@@ -313,16 +297,17 @@ class Database:
         **values: Any,
     ) -> sa.Row[Any]:
         """
-        Give a key to the attempt with this token for so many seconds, if it is new or may dial
-        again with these arguments.
+        Assign a key to the attempt with this token for a number of seconds, if the key is new, or
+        not placed and used with the same arguments.
 
-        *on_claim* is called first, in the same transaction. Return the row of the key, which has
-        another attempt's token if it was not given.
+        *on_claim* is called first, in the same transaction. Return the row of the key. It has the
+        token of another attempt if the key could not be assigned.
 
         Raises:
-            BlockedNumberError: It would have been given, but the number is blocked.
+            BlockedNumberError: The key could be assigned, but its number is blocked.
             NotSentError: Another release has changed the tables.
-            NumberInUseError: The same, but a callback to the number may be in progress.
+            NumberInUseError: The key could be assigned, but a callback to its number may be in
+                progress.
         """
         now = self.now
         values |= {
@@ -349,7 +334,7 @@ class Database:
                 on_claim(connection)
             connection.execute(upsert)
             row = self._select(connection, entries.c.key == key)[0]
-            if row.token == token:  # Else nothing is sent, whatever the number.
+            if row.token == token:  # Otherwise nothing is sent.
                 check_blocked(connection, values["number"])
                 if one_call_per_number:
                     self.check_in_use(connection, values["number"], key=key)
@@ -359,13 +344,12 @@ class Database:
 
     def check_in_use(self, connection: sa.Connection, number: str, *, key: str) -> None:
         """
-        Raise NumberInUseError if a callback to a number may be in progress under another key. If
-        not, none can be claimed until the transaction ends that asks for the same.
+        Raise NumberInUseError if a callback to a number with another key may be in progress. Other
+        transactions that check this number wait for the end of this one.
         """
         check_in_use(connection, number, key=key, now=self.now)
 
     def block(self, number: str, reason: str | None) -> sa.Row[Any]:
-        """Block a number. Return its row."""
         values = {"number": number, "reason": reason, "blocked_at": self.now}
         insert = self._insert(blocked_numbers).values(values)
         c = blocked_numbers.c
@@ -376,21 +360,19 @@ class Database:
         return self.run(lambda connection: connection.execute(upsert.returning(*c)).one())
 
     def unblock(self, number: str) -> bool:
-        """Take a number off the list. Return whether it was on it."""
         statement = sa.delete(blocked_numbers).where(blocked_numbers.c.number == number)
         return self._change(statement) > 0
 
     def blocked(self) -> list[sa.Row[Any]]:
-        """Return the numbers that are blocked, the newest last."""
         c = blocked_numbers.c
         selected = sa.select(blocked_numbers).order_by(c.blocked_at, c.number)
         return self.run(lambda connection: list(connection.execute(selected)), read_only=True)
 
     def record(self, key: str, token: str, **values: Any) -> bool:
         """
-        Record the result of an attempt. Return whether the key is still that attempt's.
+        Record the result of an attempt. Return whether the key still belongs to it.
 
-        A callback is recorded whatever was decided meanwhile; anything else only if nothing was.
+        A callback is always recorded. Other results are not, if the key was resolved meanwhile.
         """
         where = [entries.c.key == key, entries.c.token == token]
         where += [] if values["state"] == "placed" else [entries.c.state == "dialling"]
@@ -398,7 +380,7 @@ class Database:
         return self._change(statement) > 0
 
     def record_status(self, callback_id: int, status: str, *, later: Collection[str]) -> None:
-        """Record the status of a callback, unless it has one of those that are *later*."""
+        """Record the status of a callback, unless its status is one of the *later* ones."""
         c = entries.c
         where = (c.callback_id == str(callback_id)) & (c.status.is_(None) | c.status.not_in(later))
         self._change(sa.update(entries).where(where).values(status=status, updated_at=self.now))
@@ -406,10 +388,7 @@ class Database:
     def resolve(
         self, key: str, *, is_placed: bool, callback_id: int | None
     ) -> tuple[bool, sa.Row[Any] | None]:
-        """
-        Record what a person has decided. Return whether that was possible, and the row; None if
-        there is none.
-        """
+        """Resolve an unknown outcome. Return whether it was unknown, and the row, if any."""
         c = entries.c
         may_resolve = self.state == "unknown"
         values: dict[str, Any] = {
@@ -428,10 +407,7 @@ class Database:
         return self.run(work)
 
     def forget(self, seconds: float) -> int:
-        """
-        Erase what is personal in entries that have not changed for so long; return how many those
-        are.
-        """
+        """Erase personal data of old entries. Return their number."""
         c = entries.c
         is_old = (
             (c.updated_at <= self.now - seconds)
@@ -444,8 +420,8 @@ class Database:
 
 def _reason(error: Exception, url: sa.URL) -> str:
     """
-    Return what the driver says, in one line, without statement, parameters and password; and which
-    process has a SQLite file locked, such as one that is stopped.
+    Return the driver's error in one line, without statement, parameters and passwords; and the id
+    of a process that has locked the SQLite file.
     """
     lines = str(getattr(error, "orig", None) or error).split("\n")
     text = f"{type(error).__name__}: {lines[0].strip()}"
@@ -456,7 +432,7 @@ def _reason(error: Exception, url: sa.URL) -> str:
 
 
 def _lock_holders(path: Path) -> list[int]:
-    """Return the ids of the other processes that have a file locked, as far as Linux tells."""
+    """Return the ids of other processes that have locked a file; on Linux only."""
     try:
         inode, locks = path.stat().st_ino, Path("/proc/locks").read_text()
     except OSError:

@@ -26,23 +26,23 @@ LedgerState = Literal["dialling", "placed", "not_placed", "unknown"]
 @frozen(kw_only=True)
 class LedgerEntry:
     """
-    What a ledger knows of a key. Times are in seconds since the epoch, by the database's clock.
+    The entry of a key. Times are seconds since the epoch, by the database's clock.
 
     Attributes:
-        key: What the callback is for.
-        state: ``dialling``: a request is being sent at this moment. ``placed``: there is a
-            callback, which the key returns. ``not_placed``: TENIOS refused, nothing was sent, or a
-            person decided so; the key may dial again. ``unknown``: phones may have rung, or the
-            process that dialled has died; the key dials again only after :meth:`Ledger.resolve`.
-        number: The customer's number as E.164; None once it was forgotten.
-        attempts: How many times the key has dialled.
-        handle: The callback; None if its id is not known.
-        status: The newest status that was seen; None if none was.
-        created_at: When the key was first used.
-        dialled_at: When the newest attempt began.
-        updated_at: When the entry last changed.
-        last_error: Why the newest attempt returned no callback; None if it did, and once it was
-            forgotten.
+        key: The key.
+        state: ``dialling``: the request is being sent. ``placed``: TENIOS has accepted the
+            callback. ``not_placed``: TENIOS rejected it, nothing was sent, or you recorded that
+            there was no call; the next call with the key sends a request. ``unknown``: phones may
+            have rung, or the process has died; no request is sent until you call
+            :meth:`Ledger.resolve`.
+        number: The customer's number as E.164; None if it was erased.
+        attempts: The number of requests for the key.
+        handle: The handle of the callback; None if its id is unknown.
+        status: The newest status; None if there is none yet.
+        created_at: The time of the first attempt.
+        dialled_at: The time of the newest attempt.
+        updated_at: The time of the last change.
+        last_error: The error of the newest attempt; None if there was none or it was erased.
     """
 
     key: str
@@ -60,12 +60,12 @@ class LedgerEntry:
 @frozen(kw_only=True)
 class BlockedNumber:
     """
-    A number that no key calls.
+    A blocked number.
 
     Attributes:
         number: The number as E.164.
-        reason: Why it is blocked; None if nobody has said so.
-        blocked_at: Since when, in seconds since the epoch by the database's clock.
+        reason: The reason, or None.
+        blocked_at: The time in seconds since the epoch, by the database's clock.
     """
 
     number: str
@@ -74,7 +74,6 @@ class BlockedNumber:
 
 
 def to_entry(row: Any) -> LedgerEntry:
-    """Return the entry in a row of the database."""
     same = "key state number attempts created_at dialled_at updated_at last_error"
     handle = None
     if row.callback_id is not None:
@@ -87,21 +86,20 @@ def to_entry(row: Any) -> LedgerEntry:
 
 class Ledger:
     """
-    Records what was dialled for each key, in SQLite (for one machine) or PostgreSQL (for any
-    number).
+    Records the callback of each key in SQLite (one machine) or PostgreSQL (any number of machines).
 
-    Share it between clients, threads and tasks. A process that is forked, or is sent it pickled,
-    makes its own connections; the pickle contains the database's password.
+    Share it between clients, threads and tasks. After a fork or unpickling, a process opens its own
+    connections. The pickle contains the password of the database.
 
     Args:
         url: The database, such as ``sqlite:///callbacks.db`` or
-            ``postgresql://user:password@host/database``. Tables that are missing are created.
+            ``postgresql://user:password@host/database``. Missing tables are created.
 
     Attributes:
-        database: The database, for the other packages of this project.
+        database: Internal.
 
     Raises:
-        ConfigurationError: The URL is wrong, the database cannot be used, or the extra ``ledger``
+        ConfigurationError: The URL is invalid, the database cannot be used, or the extra ``ledger``
             is not installed.
     """
 
@@ -109,7 +107,7 @@ class Ledger:
         if not isinstance(url, str):
             raise ConfigurationError(f"url must be a str, got {type(url).__name__}.")
         with requires_extra("ledger", ConfigurationError):
-            from ._database import Database  # imports SQLAlchemy, which takes long
+            from ._database import Database  # SQLAlchemy takes long to import.
 
         self.database = Database(url)
 
@@ -117,7 +115,7 @@ class Ledger:
         return f"Ledger({str(self)!r})"
 
     def __str__(self) -> str:
-        """Return its URL without passwords."""
+        """Return the URL without passwords."""
         from ._database import shown
 
         return shown(self.database.url)
@@ -133,8 +131,8 @@ class Ledger:
 
     def record_status(self, callback_id: int, status: CallbackStatus) -> None:
         """
-        Record a status change, unless a later one was recorded. Clients do it. If it fails, that is
-        logged, since watching must go on.
+        Record a status, unless a later one was recorded. Clients call this. A failure is logged
+        only, so that following continues.
         """
         rank = RANK.get(status, -1)
         later = {*FINAL, status, *(each for each in RANK if RANK[each] > rank >= 0)}
@@ -148,7 +146,7 @@ class Ledger:
             )
 
     def close(self) -> None:
-        """Close the connections. A ledger that is used again makes new ones."""
+        """Close the connections. If you use the ledger again, it opens new ones."""
         self.database.close()
 
     def get(self, key: str) -> LedgerEntry | None:
@@ -156,20 +154,20 @@ class Ledger:
         Return the entry of a key; None if the key was never used.
 
         Raises:
-            LedgerUnavailableError: The database cannot be used.
+            LedgerUnavailableError: The database is not available.
         """
         return next(map(to_entry, self.database.rows(key=key)), None)
 
     def entries(self, *, state: LedgerState | None = None) -> list[LedgerEntry]:
         """
-        Return all entries, the oldest first.
+        Return the entries in the order of their first attempt.
 
         Args:
-            state: Only those in this state.
+            state: Return only entries in this state.
 
         Raises:
-            LedgerUnavailableError: The database cannot be used.
-            ValueError: There is no such state.
+            LedgerUnavailableError: The database is not available.
+            ValueError: *state* is not a state.
         """
         if state is not None and state not in get_args(LedgerState):
             raise ValueError(
@@ -179,25 +177,25 @@ class Ledger:
 
     def resolve(self, key: str, *, placed: bool, callback_id: int | None = None) -> LedgerEntry:
         """
-        Record what a person has found out about a key whose outcome is unknown. Ask the agent or
-        the customer first.
+        Resolve an unknown outcome. Ask the agent or the customer first whether there was a call.
 
         Args:
             key: The key.
-            placed: Whether there was a call. If not, the key may dial again. If so, it never does.
-            callback_id: The id of the callback, if known. It can also be added later.
+            placed: Whether there was a call. If there was none, the key can be used again.
+                Otherwise it never starts another callback.
+            callback_id: The id of the callback, if known. You can also add it later.
 
         Raises:
-            LedgerUnavailableError: The database cannot be used.
+            LedgerUnavailableError: The database is not available.
             LookupError: The key was never used.
-            ValueError: The outcome is not unknown, or *callback_id* is not valid.
+            ValueError: The outcome is not unknown, or *callback_id* is invalid.
         """
         if callback_id is not None and not is_whole(callback_id, MAX_ID):
             raise ValueError(
                 f"callback_id must be a whole number from 0 to {MAX_ID}, got {callback_id!r}."
             )
         if callback_id is not None and not placed:
-            raise ValueError("A callback that was not placed has no callback_id.")
+            raise ValueError("callback_id requires placed=True.")
         is_resolved, row = self.database.resolve(key, is_placed=placed, callback_id=callback_id)
         if row is None:
             raise LookupError(f"The ledger has no key {key!r}.")
@@ -212,20 +210,19 @@ class Ledger:
         self, number: str, *, reason: str | None = None, region: str | None = None
     ) -> BlockedNumber:
         """
-        Let no key and no campaign of this ledger call a number any more, such as that of a person
-        who has asked for it: ``start_callback`` raises BlockedNumberError. What is in progress goes
-        on.
+        Block a number: ``start_callback`` with a key raises BlockedNumberError, and campaigns in
+        this database do not call it. Callbacks in progress continue.
 
-        A number that is blocked already stays so; a new *reason* replaces the old one.
+        If the number is already blocked, a new *reason* replaces the old one.
 
         Args:
             number: The number in any usual spelling.
-            reason: A line of at most 200 characters for whoever sees the list.
+            reason: One line of at most 200 characters, shown in the list.
             region: The country of a number without a country code, such as "DE".
 
         Raises:
-            LedgerUnavailableError: The database cannot be used.
-            ValueError: *number* or *reason* is not valid.
+            LedgerUnavailableError: The database is not available.
+            ValueError: *number* or *reason* is invalid.
         """
         if reason is not None and not (is_one_line(reason) and len(reason) <= MAX_REASON):
             raise ValueError(
@@ -235,39 +232,38 @@ class Ledger:
 
     def unblock(self, number: str, *, region: str | None = None) -> bool:
         """
-        Let a number be called again. Return whether it was blocked. The arguments are those of
-        :meth:`block`.
+        Unblock a number. Return whether it was blocked.
+
+        Args:
+            number: The number in any usual spelling.
+            region: The country of a number without a country code, such as "DE".
 
         Raises:
-            LedgerUnavailableError: The database cannot be used.
-            ValueError: *number* is not valid.
+            LedgerUnavailableError: The database is not available.
+            ValueError: *number* is invalid.
         """
         return self.database.unblock(_e164(number, region))
 
     def blocked(self) -> list[BlockedNumber]:
         """
-        Return the numbers that are blocked, in the order in which they were.
+        Return all blocked numbers, the newest last.
 
         Raises:
-            LedgerUnavailableError: The database cannot be used.
+            LedgerUnavailableError: The database is not available.
         """
         return list(map(_to_blocked, self.database.blocked()))
 
     def forget(self, *, older_than: timedelta) -> int:
         """
-        Erase the number, the announcement and the error of entries that have not changed for so
-        long. Return how many.
+        Erase the number, announcement and error of entries that have not changed for *older_than*.
+        Return how many were erased.
 
-        The keys, their states and the ids of callbacks stay, so that no forgotten key dials again.
-        What a forgotten key was called with cannot be compared any more: it does what its state
-        says, whatever the arguments. No hash is kept for that, because phone numbers are so few
-        that a hash gives them away.
-
-        A number that is blocked stays on the list of these until it is unblocked, and nowhere else:
-        without it, the person could not be spared.
+        Keys, states and callback ids stay, so that an erased key does not start another callback.
+        Its arguments are no longer compared, not even by a hash, which would reveal a phone number.
+        Blocked numbers stay on their list until you unblock them.
 
         Raises:
-            LedgerUnavailableError: The database cannot be used.
+            LedgerUnavailableError: The database is not available.
             ValueError: *older_than* is negative.
         """
         seconds = older_than.total_seconds()

@@ -1,4 +1,4 @@
-"""Which numbers may be called now: those that are not blocked, and whose phones cannot ring."""
+"""Checks whether a number is blocked, or another call to it may be in progress."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ._schema import blocked_numbers, entries
 c = entries.c
 _is_over = (c.state == "not_placed") | c.status.in_([str(status) for status in FINAL])
 _may_be_talking = (c.state == "placed") & c.callback_id.is_not(None)
-#: Until when the callback of an entry may be in progress (seconds since the epoch, by the
-#: database's clock): 0 if it has ended or was not placed. Its request is over by the deadline. An
-#: unknown outcome counts as long as phones could ring.
+#: The latest end of an entry's callback (seconds since the epoch, by the database's clock); 0 if it
+#: has ended or was not placed. The request ends by the deadline. With an unknown outcome, phones
+#: could ring until then.
 busy_until: sa.ColumnElement[float] = sa.case(
     (_is_over, 0.0),
     (_may_be_talking, c.deadline + c.delay + END_TIMEOUT),
@@ -25,7 +25,6 @@ busy_until: sa.ColumnElement[float] = sa.case(
 
 
 def check_blocked(connection: sa.Connection, number: str) -> None:
-    """Raise BlockedNumberError if a number is blocked."""
     selected = sa.select(blocked_numbers.c.reason).where(blocked_numbers.c.number == number)
     row = connection.execute(selected).one_or_none()
     if row is not None:
@@ -39,19 +38,15 @@ def check_blocked(connection: sa.Connection, number: str) -> None:
 def check_in_use(
     connection: sa.Connection, number: str, *, key: str, now: sa.ColumnElement[float]
 ) -> None:
-    """
-    Raise NumberInUseError if a callback to a number may be in progress under another key. Until the
-    end of the transaction, no other one gets an answer for this number.
-    """
-    if connection.dialect.name == "postgresql":  # In SQLite, no other transaction writes.
-        # Negative, so that it is no lock of another kind.
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyway.
+        # Negative, to differ from other locks.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(-int(number))))
     seconds = (busy_until - now).label("seconds")
     others = sa.select(c.key, seconds).where(c.number == number, c.key != key)
     row = connection.execute(others.order_by(seconds.desc()).limit(1)).one_or_none()
     if row is not None and row.seconds > 0:
         raise NumberInUseError(
-            f"A callback to {number} may be in progress for the key {row.key!r}, so nothing was "
-            f"sent. It is over in {math.ceil(row.seconds)} seconds at the latest.",
+            f"A callback to {number} with the key {row.key!r} may be in progress, so nothing was "
+            f"sent. Call again after at most {math.ceil(row.seconds)} seconds.",
             retry_after=row.seconds,
         )

@@ -1,4 +1,4 @@
-"""The ledger's tables, and which release made them."""
+"""The ledger's tables and their version."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .._version import __version__
 
 class Schema(sa.MetaData):
     """
-    Tables that were made by some release.
+    Tables with a version.
 
-    A release that changes them counts the version up, and gets a list of steps from each version to
-    the next: Alembic would be two more packages for what are a few statements.
+    A release that changes the tables increments the version and lists the steps from each version
+    to the next. Alembic would add two packages for a few statements.
 
     Args:
-        name: What the tables are.
+        name: The purpose of the tables, such as "ledger".
         version: The version that this release uses.
     """
 
@@ -27,11 +27,10 @@ class Schema(sa.MetaData):
         self._versions = sa.Table(f"tenios_{name}_schema", self, *columns)
 
     def exists(self, connection: sa.Connection) -> bool:
-        """Return whether the tables were made."""
         return sa.inspect(connection).has_table(self._versions.name)
 
     def create(self, connection: sa.Connection) -> None:
-        """Make the tables, unless another process has."""
+        """Create the tables, unless another process has."""
         if not self.exists(connection):
             self.create_all(connection)
             values = {"version": self.version, "release": __version__}
@@ -43,9 +42,9 @@ class Schema(sa.MetaData):
         version, release = connection.execute(newest).one_or_none() or (None, "another release")
         if version != self.version:
             raise ConfigurationError(
-                f"The {self.name} was made by tenios-callback {release} (version {version} of its "
-                f"tables; tenios-callback {__version__} uses version {self.version}). Install "
-                f"tenios-callback {release}."
+                f"The tables of the {self.name} have version {version}, from tenios-callback "
+                f"{release}. This is tenios-callback {__version__}, which uses version "
+                f"{self.version}. Install tenios-callback {release}."
             )
 
 
@@ -55,14 +54,14 @@ entries = sa.Table(
     schema,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("token", sa.Text, nullable=False),  # of the attempt that has the key
+    sa.Column("token", sa.Text, nullable=False),  # of the newest attempt
     sa.Column("number", sa.Text, index=True),
     sa.Column("arguments", sa.Text),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("delay", sa.Integer, nullable=False),
-    # up to 19 digits, more than an integer of either database takes
+    # Up to 19 digits, more than an integer of either database can hold.
     sa.Column("callback_id", sa.Text, index=True),
-    sa.Column("started_at", sa.Double),  # by the clock of the machine that dialled
+    sa.Column("started_at", sa.Double),  # by the clock of the machine that sent the request
     sa.Column("status", sa.Text),
     sa.Column("last_error", sa.Text),
     # By the database's clock, in seconds since the epoch.
@@ -71,7 +70,6 @@ entries = sa.Table(
     sa.Column("updated_at", sa.Double, nullable=False),
     sa.Column("deadline", sa.Double, nullable=False),
 )
-#: Whom no key calls.
 blocked_numbers = sa.Table(
     "tenios_ledger_blocked",
     schema,

@@ -1,4 +1,4 @@
-"""What campaigns need of a ledger, and programs do not. It may change in any release."""
+"""Internal names that campaigns use. They may change in any release."""
 
 from ._schema import Schema
 

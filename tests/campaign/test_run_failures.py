@@ -75,7 +75,7 @@ def test_invalid_callback_config_id_ends_the_run_and_a_valid_one_resumes(
     Campaign(sqlite).add(customers(2))
     with pytest.raises(BadCredentialsError):
         run(simulator, sqlite, settings={"callback_config_id": "WRONG"}, max_active=1)
-    with pytest.raises(InvalidArgumentError, match="no callback config id"):
+    with pytest.raises(InvalidArgumentError, match="callback config id is missing"):
         run(simulator, sqlite, settings={"callback_config_id": None})
     assert counts(Campaign(sqlite).summary()) == {"waiting": 2}
     assert counts(run(simulator, sqlite)) == {"talked": 2}

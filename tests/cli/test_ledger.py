@@ -270,7 +270,7 @@ def test_blocked_as_json_has_what_block_prints(settings: dict[str, str]) -> None
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["block", "0221 4710123"], "or set the region it is written for: --region DE"),
+        (["block", "0221 4710123"], "or set its country: --region DE"),
         (["block", NUMBER, "--reason", ""], "reason must be one line"),
         (["unblock", "0221 4710123"], "has no country code"),
         (["unblock", NUMBER], f"{NUMBER} is not blocked."),

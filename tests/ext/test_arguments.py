@@ -1,6 +1,4 @@
-"""
-The arguments of start_callback: how they are sent, and which are refused before anything is sent.
-"""
+"""The arguments of start_callback: what is sent, and what is refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -121,9 +119,7 @@ def test_wrong_argument_is_refused_and_nothing_is_sent(
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_handle_has_the_time_at_which_the_call_was_made(mode: str) -> None:
-    """
-    Not that of the response, which may be late: the delay and the limits count from the request.
-    """
+    """The delay and the limits count from the request, because the response may be late."""
     clock = VirtualClock()
     called_at = clock.now()
 

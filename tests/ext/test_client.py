@@ -1,9 +1,7 @@
 """
-The life of a client, single status requests, and how a callback that was started before is picked
-up: by its id, the digits of its id as text, or its handle.
+The life of a client, single status requests, and callbacks that are resumed by id or handle.
 
-A wrong id is never a NotPlacedError: an ``except NotPlacedError`` around starting and watching
-would call again.
+An invalid id is never a NotPlacedError, because an ``except NotPlacedError`` may call again.
 """
 
 from __future__ import annotations
@@ -277,18 +275,18 @@ def test_closed_client_ends_what_follows_a_callback_at_once() -> None:
     async def run() -> None:
         async with AsyncTenios(clock=VirtualClock()) as tenios:
             callback = tenios.callback(10)
-        with pytest.raises(StatusUnavailableError, match="This client is closed"):
+        with pytest.raises(StatusUnavailableError, match="The client is closed"):
             await callback.wait()
-        with pytest.raises(StatusUnavailableError, match="This client is closed"):
+        with pytest.raises(StatusUnavailableError, match="The client is closed"):
             await callback.status()
-        with pytest.raises(StatusUnavailableError, match="This client is closed"):
+        with pytest.raises(StatusUnavailableError, match="The client is closed"):
             tenios.watch_many([10])
 
     asyncio.run(run())
     with Tenios(clock=VirtualClock()) as tenios:
         callback = tenios.callback(10)
     for follow in (callback.wait, callback.status):
-        with pytest.raises(StatusUnavailableError, match="This client is closed"):
+        with pytest.raises(StatusUnavailableError, match="The client is closed"):
             follow()
 
 
@@ -299,18 +297,16 @@ def test_clock_that_is_none_is_a_configuration_error(clock: Any) -> None:
 
 
 class BrokenClock(VirtualClock):
-    """A clock whose times are of no use."""
+    """A clock whose times are invalid."""
 
     def __init__(self, time: Any) -> None:
         super().__init__()
         self.time = time
 
     def now(self) -> float:
-        """Return what is no time."""
         return self.time  # type: ignore[no-any-return] # wrong on purpose
 
     def monotonic(self) -> float:
-        """Return what is no time."""
         return self.time  # type: ignore[no-any-return] # wrong on purpose
 
 

@@ -1,4 +1,4 @@
-"""How connections are made, kept, shared and closed."""
+"""How connections are opened, kept, shared and closed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class HeadServer(FaultServer):
     """
-    A fault server that also takes requests without a body, as CONNECT has none.
+    A fault server that also accepts requests without a body, such as CONNECT.
 
     Attributes:
         heads: The request line and headers of each request.
@@ -75,12 +75,12 @@ class HeadServer(FaultServer):
                 return head.decode().split(" ")[1]
 
 
-# Which connection is used.
+# The choice of a connection.
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_as_many_status_requests_are_sent_at_once_as_the_caller_makes(mode: str) -> None:
-    """The server responds to none of them before it has them all."""
+    """The server responds only when it has all of them."""
     together = threading.Barrier(40)
     ended = respond("200 OK", {"status": "DISCONNECTED"})
 
@@ -111,10 +111,7 @@ def test_as_many_status_requests_are_sent_at_once_as_the_caller_makes(mode: str)
 
 
 def test_many_connections_do_not_make_each_request_dearer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    A pool of httpcore compares each idle connection with all others, so that 100 took 13 ms of each
-    request.
-    """
+    """A pool of httpcore compares all idle connections: 13 ms per request with 100 of them."""
     together = threading.Barrier(40)
     looks: list[object] = []
     is_idle = httpcore.AsyncHTTPConnection.is_idle
@@ -140,7 +137,7 @@ def test_many_connections_do_not_make_each_request_dearer(monkeypatch: pytest.Mo
     assert 0 < len(looks) < 40 * 8
 
 
-# What a request has from an earlier one.
+# What a request reuses from an earlier one.
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
@@ -190,12 +187,12 @@ def test_cookies_are_not_kept(mode: str) -> None:
     assert not any("cookie" in head.lower() for head in server.heads)
 
 
-# What is sent with each request.
+# The content of each request.
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_event_hooks_see_every_request_and_response(mode: str) -> None:
-    """Also a response that becomes an error."""
+    """Also responses that become errors."""
     seen: list[object] = []
 
     async def async_hook(message: object) -> None:
@@ -289,7 +286,7 @@ def test_timeout_allows_five_seconds_to_connect_at_most(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_proxy_is_used_for_other_machines_only(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proxy refuses, so nothing is sent."""
+    """The proxy refuses connections, so nothing is sent."""
 
     def refuse(connection: Connection) -> None:
         connection.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
@@ -354,7 +351,7 @@ def test_proxy_is_the_keywords_or_the_environments(
 def test_proxy_may_be_named_without_a_scheme(
     mode: str, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As curl takes it."""
+    """As in curl."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(NotSentError):
         start_callback(mode, base_url="https://tenios.invalid")

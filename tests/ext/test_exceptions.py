@@ -1,4 +1,4 @@
-"""The exceptions: their tree, their attributes, and that they survive pickling."""
+"""The exceptions: hierarchy, attributes and pickling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hosts are this machine, TENIOS, or reached without a proxy."""
+"""Hosts: this machine, TENIOS, and those that NO_PROXY lists."""
 
 from __future__ import annotations
 

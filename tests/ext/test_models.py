@@ -59,7 +59,7 @@ def test_handle_as_json_has_id_delay_and_start_only() -> None:
     ],
 )
 def test_text_that_is_not_a_handle_is_refused(text: str | bytes) -> None:
-    with pytest.raises(ValueError, match=r"Not a callback handle written by to_json\(\)"):
+    with pytest.raises(ValueError, match=r"Not a callback handle from to_json\(\)"):
         CallbackHandle.from_json(text)
 
 

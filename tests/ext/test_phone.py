@@ -37,13 +37,13 @@ def test_usual_spelling_is_converted(spelling: str, region: str | None) -> None:
 
 
 def test_number_in_the_documentation_of_tenios_is_accepted() -> None:
-    """It is a possible number, though not an assigned one."""
+    """It is possible, though not assigned."""
     assert to_e164("+491234567890") == "+491234567890"
 
 
 @pytest.mark.parametrize("spelling", ["0221 4710123", "(0221) 4710-123", "2214710123", "112"])
 def test_number_without_country_code_is_refused(spelling: str) -> None:
-    """A country is never guessed: 0221 as +221 would be in Senegal."""
+    """A country is never guessed: +221 is Senegal."""
     with pytest.raises(
         ValueError, match=r"has no country code.*\+49 221 4710123.*region='DE'"
     ) as raised:

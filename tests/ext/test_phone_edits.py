@@ -1,4 +1,4 @@
-"""Whatever happens to a number on its way, it is that number or refused, and never another's."""
+"""A number that is edited on its way is still this number or refused, never another one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def spellings(number: phonenumbers.PhoneNumber) -> list[str]:
 
 @st.composite
 def edited(draw: st.DrawFn, text: str) -> str:
-    """Return *text* after edits that leave its digits alone, except those of a prefix."""
+    """Return *text* after edits that change no digits except those of a prefix."""
     for _ in range(draw(st.integers(0, 3))):
         match draw(st.sampled_from(["insert", "delete", "unprefix"])):
             case "insert":
@@ -90,10 +90,10 @@ def test_edited_number_is_the_number_itself_or_refused(data: st.DataObject) -> N
 def test_number_in_a_usual_spelling_is_read(
     given: tuple[str, phonenumbers.PhoneNumber], spelling: str
 ) -> None:
-    """The test above would be passed by a function that refuses everything."""
+    """A function that refuses everything would pass the test above."""
     region, number = given
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     text = phonenumbers.format_number(number, getattr(PhoneNumberFormat, spelling))
-    # Of a number in Lund (046), the country code may be there twice.
+    # A number in Lund (046) may contain the country code twice.
     with suppress(ValueError) if region == "SE" else nullcontext():
         assert to_e164(text, region=region) == to_e164(e164) == e164

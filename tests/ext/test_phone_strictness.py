@@ -1,4 +1,4 @@
-"""A number that holds anything but a number is refused: another person would be called."""
+"""Text that contains more than a number is refused, because someone else could be called."""
 
 from __future__ import annotations
 
@@ -81,7 +81,6 @@ def test_invisible_marks_separators_and_digits_of_other_scripts_are_understood(
     st.integers(0, 13),
 )
 def test_text_within_a_number_never_changes_who_is_called(text: str, position: int) -> None:
-    """Either the number is refused, or the same person is called."""
     try:
         found = to_e164(NUMBER[:position] + text + NUMBER[position:])
     except ValueError:

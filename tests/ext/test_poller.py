@@ -1,4 +1,4 @@
-"""``watch`` and ``wait``: each change once, in order, to the end, within the caller's limits."""
+"""``watch`` and ``wait``: each change once, in order, until the end, within the limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FINAL = ["CALL_A_FAILED", "CALL_B_FAILED", "DISCONNECTED"]
 
 
 def watch(mode: str, script: Script, **limits: Any) -> list[str]:
-    """Start a callback and return the statuses that watching it yields."""
+    """Start a callback. Return the statuses that watching it yields."""
     if mode == "sync":
         with script.client() as tenios:
             return [str(status) for status in tenios.start_callback(NUMBER).watch(**limits)]
@@ -45,7 +45,7 @@ def watch(mode: str, script: Script, **limits: Any) -> list[str]:
 
 
 def wait(mode: str, server: Script | Simulator, *, delay: int = 0, **limits: Any) -> Outcome:
-    """Start a callback and return the outcome that waiting for it returns."""
+    """Start a callback. Return the outcome of waiting for it."""
     if mode == "sync":
         with server.client() as tenios:
             return tenios.start_callback(NUMBER, delay=delay).wait(**limits)
@@ -140,7 +140,7 @@ def test_limit_ends_with_a_last_poll_and_an_error(
     assert error.handle.id == 10
     assert error.last_status == (None if responses == [500] else responses[-1])
     assert not error.outcome.ended
-    assert f"after {expires_at} seconds" in str(error)
+    assert f"within {expires_at} seconds" in str(error)
     assert "tenios.callback(10)" in str(error)
     revived = pickle.loads(pickle.dumps(error))
     assert (revived.outcome, str(revived)) == (error.outcome, str(error))
@@ -152,7 +152,7 @@ def test_limit_ends_with_a_last_poll_and_an_error(
 def test_wrong_limit_is_refused_before_the_first_poll(
     mode: str, method: str, limits: dict[str, float]
 ) -> None:
-    """``watch`` refuses it when it is called, not when its first status is asked for."""
+    """``watch`` raises when it is called, not when its first status is requested."""
     script = Script(["REQUESTED"])
 
     def call() -> None:
@@ -172,7 +172,7 @@ def test_wrong_limit_is_refused_before_the_first_poll(
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_nothing_is_polled_during_the_delay(mode: str) -> None:
-    """The limits begin when the delay is over."""
+    """The limits begin at the end of the delay."""
     script = Script(["CALLING_A"])
     with pytest.raises(CallbackTimeoutError) as raised:
         wait(mode, script, delay=600, answer_timeout=60)
@@ -184,7 +184,7 @@ def test_nothing_is_polled_during_the_delay(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("seconds", [7, 40])
 def test_retry_after_is_honoured(mode: str, seconds: int) -> None:
-    """If it asks for more time than the limit leaves, there is no last poll."""
+    """If it exceeds the limit, there is no last poll."""
     busy = httpx.Response(429, headers={"Retry-After": str(seconds)})
     script = Script([busy, "CALLING_A", busy])
     with pytest.raises(CallbackTimeoutError):
@@ -278,7 +278,7 @@ def test_callback_keeps_the_outcome_of_a_watch_that_was_left_early(mode: str) ->
 
 
 def test_handle_lets_another_process_go_on_where_the_first_one_stopped() -> None:
-    """It carries the delay and the start, so the limits are the same for both."""
+    """The handle contains the delay and the start, so the limits are the same for both."""
     simulator = Simulator(scenario=Scenario.answered(talking=1000))
     with simulator.client() as tenios:
         stored = tenios.start_callback(NUMBER, delay=100).handle.to_json()
@@ -380,7 +380,7 @@ RESPONSES = st.one_of(
 
 
 def check_watch(script: Script, watching: Callable[[], list[str]]) -> None:
-    """Fail if what *watching* returns or raises breaks a promise of ``watch``."""
+    """Fail if the result of *watching* breaks a promise of ``watch``."""
     try:
         seen = watching()
     except StatusUnavailableError:
@@ -425,9 +425,7 @@ def test_check_watch_notices_a_broken_promise(seen: list[str]) -> None:
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_callback_that_was_connected_stays_connected(mode: str) -> None:
-    """
-    A failure that is reported after the connection does not make the outcome contradict itself.
-    """
+    """A late failure does not make the outcome contradictory."""
     script = Script(["CALLING_B", "CONNECTED", "CALL_B_FAILED"])
     outcome = wait(mode, script)
     assert (outcome.connected, outcome.failed_party, outcome.ended) == (True, None, True)

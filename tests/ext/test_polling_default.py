@@ -1,6 +1,6 @@
 """
-The goals of the default poll interval, on fewer of the callbacks that
-``benchmarks/poll_interval.py`` follows.
+The goals of the default poll interval, with fewer callbacks than in
+``benchmarks/poll_interval.py``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COUNT = 2000
 
 @pytest.fixture(autouse=True)
 def random_state() -> Iterator[None]:
-    """Following seeds the random numbers of the process."""
+    """Restore the random state, because following callbacks sets its seed."""
     state = random.getstate()
     yield
     random.setstate(state)
@@ -37,7 +37,7 @@ def random_state() -> Iterator[None]:
 
 @functools.cache
 def results(population: str, seconds: float) -> tuple[Result, Result]:
-    """The results of the default and of a fixed interval."""
+    """Results of the default and of a fixed interval."""
     courses = POPULATIONS[population].courses(COUNT)
     return follow(courses, by_interval(default_poll_interval)), follow(
         courses, by_interval(lambda *_: seconds)

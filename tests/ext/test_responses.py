@@ -1,4 +1,4 @@
-"""How responses become results or errors. Whatever is sent, only documented errors are raised."""
+"""The results and errors of responses. No response causes an undocumented error."""
 
 from __future__ import annotations
 
@@ -62,17 +62,15 @@ RESPONSES = st.tuples(
 
 
 class RawBody(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that httpx does not decode when the response is made."""
+    """A body that httpx does not decode early."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
 
     def __iter__(self) -> Any:
-        """Yield the body."""
         yield self._content
 
     async def __aiter__(self) -> Any:
-        """Yield the body."""
         yield self._content
 
 

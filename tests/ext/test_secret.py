@@ -1,4 +1,4 @@
-"""What the class that holds the access key does not do."""
+"""The class that contains the access key."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ def test_secret_is_no_text_that_could_be_printed_cut_or_encoded() -> None:
 def test_key_is_masked_in_each_spelling(key: str, write: Any) -> None:
     masked = Secret(key).redact(f"before {write(key)} after")
     assert "***" in masked
-    # What surrounds it: quotation marks, backslashes, and the names of the fields.
+    # Quotation marks, backslashes and field names around the key.
     assert re.sub(r"before|after|body|access_key|\bb(?=['\"\\])|[^\w%]", "", masked) == ""

@@ -1,4 +1,4 @@
-"""The settings of a client: where they come from, and which are refused."""
+"""The settings of a client: their sources, and which are refused."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_number_that_is_not_allowed_is_not_called(allowed: Any, server: FakeTeni
 def test_empty_variable_of_allowed_numbers_allows_none(
     server: FakeTenios, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A list that was emptied by mistake must not allow every number."""
+    """A list that was emptied by mistake must not allow all numbers."""
     monkeypatch.setenv("TENIOS_ALLOWED_NUMBERS", "")
     with Tenios("KEY", CONFIG_ID, transport=httpx.MockTransport(server)) as tenios:
         assert tenios.allowed_numbers == frozenset()
@@ -349,7 +349,7 @@ def test_error_about_a_missing_access_key_says_where_to_find_it() -> None:
 
 
 def test_missing_callback_config_id_is_an_error_of_the_call(server: FakeTenios) -> None:
-    """A client without one can still fetch statuses."""
+    """Without one, a client can still fetch statuses."""
     hint = r"callback_config_id=.*TENIOS_CALLBACK_CONFIG_ID.*Callback Configurations"
     with Tenios("KEY", transport=httpx.MockTransport(server)) as tenios:
         with pytest.raises(InvalidArgumentError, match=hint):
@@ -458,7 +458,7 @@ def test_transport_of_a_wrong_type_is_reported_when_the_client_is_made(kind: Any
 
 
 def test_proxy_for_a_service_on_this_machine_must_be_on_this_machine() -> None:
-    """It would carry the key to another machine unencrypted."""
+    """The access key would leave the machine unencrypted."""
     with pytest.raises(ConfigurationError, match="unencrypted"):
         Tenios("KEY", base_url="http://127.0.0.1:1", proxy="http://192.0.2.1:3128")
 

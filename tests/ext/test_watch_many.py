@@ -1,4 +1,4 @@
-"""Watching many callbacks at once."""
+"""Following many callbacks at once."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class FakeFleet:
     """
     A fake server with many callbacks, each with its own scenario.
 
-    The status of every 7th callback is refused. Every other status request of every 11th callback
-    fails with 503.
+    It rejects the status requests of every 7th callback. Every other status request of every 11th
+    callback fails with 503.
 
     Attributes:
         clock: The clock of its clients.
-        start: When all callbacks were started.
-        polled_at: When each status request came.
-        max_concurrent: The most status requests at the same time.
-        max_tasks: The most asyncio tasks at the same time.
+        start: The start of all callbacks.
+        polled_at: The time of each status request.
+        max_concurrent: The maximum number of concurrent status requests.
+        max_tasks: The maximum number of concurrent asyncio tasks.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,6 @@ class FakeFleet:
         self._polls: Counter[int] = Counter()
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Return the response to a status request."""
         callback_id = json.loads(request.content)["id"]
         self.polled_at.append(self.clock.now())
         self._concurrent += 1
@@ -80,7 +79,6 @@ class FakeFleet:
         return httpx.Response(200, json={"status": status})
 
     def client(self) -> AsyncTenios:
-        """Return a client of this server."""
         return AsyncTenios("KEY", CONFIG_ID, transport=httpx.MockTransport(self), clock=self.clock)
 
 
@@ -94,7 +92,7 @@ def watch_many(fleet: FakeFleet, ids: Iterable[int], **limits: Any) -> list[Stat
 
 
 def test_each_of_many_callbacks_is_watched_to_its_end() -> None:
-    """Changes come once and in order, and an error of one callback does not stop the others."""
+    """Changes come once and in order, and the error of one callback does not affect others."""
     fleet = FakeFleet()
     by_callback = defaultdict(list)
     for update in watch_many(fleet, IDS, max_concurrency=20, max_requests_per_second=math.inf):
@@ -136,7 +134,7 @@ def test_requests_per_second_are_limited() -> None:
 
 
 def test_no_result_is_lost_while_the_caller_takes_its_time() -> None:
-    """The second poll ends while the caller is still busy with the update of the first."""
+    """The second poll ends while the caller still processes the first update."""
 
     async def respond(request: httpx.Request) -> httpx.Response:
         for _ in range(20 * json.loads(request.content)["id"]):
@@ -303,14 +301,11 @@ def test_callbacks_are_not_polled_during_their_delay() -> None:
     assert script.polled_at == pytest.approx([100, 200, 300])
 
 
-# Callbacks that come while it runs.
+# Callbacks that are added later.
 
 
 def test_callbacks_that_come_while_it_runs_are_watched_to_their_end() -> None:
-    """
-    Each next one is started when the one before has ended, also after a pause in which nothing is
-    watched.
-    """
+    """Each callback starts when the previous one has ended, also after a pause."""
     simulator = Simulator(scenario=Scenario.answered(talking=30))
 
     async def run() -> list[tuple[int, str]]:
@@ -396,7 +391,7 @@ class Source:
 
     Attributes:
         closed: Whether it was closed.
-        failure: What it raises then.
+        failure: The exception to raise when it is closed.
     """
 
     def __init__(self, *ids: Any, failure: Exception | None = None) -> None:
@@ -502,7 +497,7 @@ def test_callback_that_comes_with_a_wrong_id_is_refused(
 
 
 def test_callbacks_that_have_ended_are_not_kept() -> None:
-    """So that a worker may watch what comes for weeks."""
+    """A worker may follow callbacks for weeks."""
     handles = [CallbackHandle(number, started_at=0) for number in range(100)]
     references = [weakref.ref(handle) for handle in handles]
 

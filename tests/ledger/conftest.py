@@ -1,7 +1,4 @@
-"""
-Fixtures of the ledger's tests: a new ledger in each database, and Hypothesis without its time limit
-per example.
-"""
+"""A new ledger in each database."""
 
 from __future__ import annotations
 
@@ -28,10 +25,7 @@ hypothesis.settings.load_profile("no deadline")
 
 @pytest.fixture(autouse=True)
 def _watchdog() -> Iterator[None]:
-    """
-    End the process of a test that waits for a database which never responds: a failure, not a run
-    without end.
-    """
+    """End the process of a test that waits for an unresponsive database, so that the run ends."""
     faulthandler.dump_traceback_later(600, exit=True, file=2)
     yield
     faulthandler.cancel_dump_traceback_later()
@@ -39,7 +33,6 @@ def _watchdog() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """The URL of a PostgreSQL server."""
     with postgresql() as url:
         yield url
 
@@ -57,7 +50,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """A new ledger where the database makes no difference."""
+    """A new ledger, for tests that do not depend on the database."""
     with Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger:
         yield ledger
         wait_for_recording()
@@ -71,14 +64,12 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def tenios() -> Iterator[FaultServer]:
-    """A server that places each callback."""
     with FaultServer(Placing()) as server:
         yield server
 
 
 @pytest.fixture
 def ledger(url: str) -> Iterator[Ledger]:
-    """A new ledger."""
     with Ledger(url) as ledger:
         yield ledger
         wait_for_recording()

@@ -1,4 +1,4 @@
-"""What start_callback does with a key, by the key's state."""
+"""start_callback with a key, by the state of the key."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_key_that_is_being_dialled_is_not_dialled_by_another_call(
         first.start()
         arrived.wait()
         with pytest.raises(
-            OutcomeUnknownError, match="'order-4711' is being dialled by another call since 20"
+            OutcomeUnknownError, match="the request for the key 'order-4711' since 20"
         ):
             start(mode, ledger, server.url)
         go_on.set()
@@ -150,7 +150,7 @@ def test_key_that_is_being_dialled_is_not_dialled_by_another_call(
 def test_failure_is_recorded_as_what_its_error_says(
     case: Case, sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each kind of failure: the state, and what the next call does."""
+    """For each kind of failure: the state, and the next call."""
     if case.timeout < 1:
         shorten_limits(monkeypatch)
     check_recorded_failure("sync", case, sqlite_ledger)
@@ -212,9 +212,7 @@ def test_claim_of_a_process_that_has_died_is_unknown_and_never_dialled(
     assert (dialling.state, unknown.state) == ("dialling", "unknown")
     assert [entry.key for entry in ledger.entries(state="unknown")] == [KEY]
     assert ledger.entries(state="dialling") == []
-    with pytest.raises(
-        OutcomeUnknownError, match=r"The process that dialled recorded no response\."
-    ):
+    with pytest.raises(OutcomeUnknownError, match=r"The process has not recorded a response\."):
         start("sync", ledger, tenios.url)
     assert not tenios.received
 
@@ -233,7 +231,7 @@ def test_late_response_turns_unknown_into_placed(ledger: Ledger) -> None:
 
 
 def test_claim_lasts_longer_than_the_longest_exchange(ledger: Ledger) -> None:
-    """By the database's clock: from the time-out of the client that dials."""
+    """Counted by the database's clock, with the timeout of the client."""
     deadlines: list[float] = []
 
     def look(connection: Connection) -> None:
@@ -250,16 +248,16 @@ def test_claim_lasts_longer_than_the_longest_exchange(ledger: Ledger) -> None:
 def test_nothing_is_sent_once_the_claim_has_run_out(
     mode: str, ledger: Ledger, tenios: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process was stopped meanwhile, or its machine slept; the key may be resolved by now."""
+    """The process or its machine was suspended, and the key may have been resolved."""
     earlier = running_time() - CLAIM_SECONDS - longest_exchange(0)
     monkeypatch.setattr("tenios_ext.ledger._claim.running_time", lambda: earlier)
-    with pytest.raises(NotSentError, match="took too long until the request could be sent"):
+    with pytest.raises(NotSentError, match="the request could not be sent in time"):
         start(mode, ledger, tenios.url)
     assert not tenios.received
     wait_for_state(ledger, "not_placed")
 
 
-# What does not get as far as the ledger.
+# Errors before the ledger is used.
 
 
 @pytest.mark.parametrize(
@@ -293,7 +291,7 @@ def test_key_without_a_ledger_says_how_to_give_one(tenios: FaultServer) -> None:
 
 
 def test_access_key_does_not_enter_the_ledger(sqlite_ledger: Ledger, tenios: FaultServer) -> None:
-    """Not even if it is given in the wrong place."""
+    """Even if it is passed as the wrong argument."""
     with pytest.raises(InvalidArgumentError, match="key contains the access key"):
         start("sync", sqlite_ledger, tenios.url, key="for ACCESS-KEY")
     start(

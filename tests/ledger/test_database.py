@@ -1,7 +1,4 @@
-"""
-The ledger's database: which URLs are accepted, what is refused, and how a ledger behaves in several
-processes.
-"""
+"""The ledger's database: accepted and refused URLs, and a ledger in several processes."""
 
 from __future__ import annotations
 
@@ -53,7 +50,7 @@ def test_url_of_another_kind_is_refused(url: str) -> None:
     ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"],
 )
 def test_ledger_in_memory_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="must outlive its process"):
+    with pytest.raises(ConfigurationError, match="must be stored in a file"):
         Ledger(url)
 
 
@@ -98,7 +95,7 @@ def test_each_name_of_postgresql_is_accepted(scheme: str, server: str) -> None:
 
 
 def test_missing_extra_is_named(tmp_path: Path) -> None:
-    """The class can be imported without SQLAlchemy, and so can the client."""
+    """The class can be imported without SQLAlchemy, as can the client."""
     code = (
         "import sys; sys.modules['sqlalchemy'] = None; from tenios_ext.ledger import Ledger\n"
         "from tenios_ext import AsyncTenios, ConfigurationError\n"
@@ -169,7 +166,7 @@ def test_file_system_that_may_be_shared_needs_an_explicit_word(
 
 
 def test_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
-    """It has phone numbers in it."""
+    """It contains phone numbers."""
     with Ledger(f"sqlite:///{tmp_path}/callbacks.db"):
         assert stat.S_IMODE((tmp_path / "callbacks.db").stat().st_mode) == 0o600
 
@@ -194,7 +191,7 @@ def test_password_in_the_query_of_a_url_is_not_shown(server: str) -> None:
 
 
 def test_relative_path_stays_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also if the process changes its directory, as daemons do."""
+    """Even if the process changes its working directory."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     ledger = Ledger("sqlite:///callbacks.db")
@@ -206,8 +203,8 @@ def test_relative_path_stays_the_same_file(tmp_path: Path, monkeypatch: pytest.M
 
 def test_ledger_of_another_release_is_refused_also_while_a_program_uses_it(url: str) -> None:
     message = (
-        r"made by tenios-callback 2\.3\.4 \(version 2 of its tables; tenios-callback \S+ uses "
-        r"version 1\)\. Install tenios-callback 2\.3\.4\."
+        r"ledger have version 2, from tenios-callback 2\.3\.4\. This is tenios-callback \S+, which "
+        r"uses version 1\. Install tenios-callback 2\.3\.4\."
     )
     with Ledger(url) as ledger:
         execute(ledger, "INSERT INTO tenios_ledger_schema VALUES (2, '2.3.4')")
@@ -243,7 +240,7 @@ def test_all_that_a_transaction_reads_is_of_one_time(server: str) -> None:
 
 
 def test_request_of_a_time_that_is_yet_to_come_is_over(url: str) -> None:
-    """As when the clock was set back."""
+    """The clock was set back."""
     with Ledger(url) as ledger:
         claim(ledger, "key")
         assert [entry.state for entry in ledger.entries()] == ["dialling"]
@@ -326,7 +323,7 @@ def test_closed_ledger_connects_again(ledger: Ledger) -> None:
 
 
 def test_server_that_was_restarted_is_used_again() -> None:
-    """As after a failover: a kept connection that has died costs no call."""
+    """For example after a failover."""
     with postgresql() as url, Ledger(url) as ledger:
         ledger.get("key")
         with psycopg.connect(url) as other:
@@ -339,7 +336,7 @@ def test_server_that_was_restarted_is_used_again() -> None:
 
 
 def test_default_isolation_of_the_database_does_not_matter(server: str) -> None:
-    """In a stricter one, a claim that loses a race would not see the row of the winner."""
+    """With a stricter level, a claim that loses a race would not see the winner's row."""
     with psycopg.connect(url := new_database(server), autocommit=True) as connection:
         connection.execute(
             f"ALTER DATABASE {connection.info.dbname} "
@@ -374,7 +371,7 @@ def test_process_that_has_a_file_locked_is_named(
     with Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger:
         reader, writer = os.pipe()
         pid = os.fork()
-        if pid == 0:  # which the test below ends
+        if pid == 0:  # The test below ends it.
             with database_of(ledger)._begin():
                 os.write(writer, b"1")
                 signal.pause()
@@ -408,7 +405,7 @@ def test_lock_that_is_held_by_another_program_delays_a_call_only_so_long(
 
 
 def test_relative_ledger_of_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cron job and a web app would have one each, and dial twice for one key."""
+    """A cron job and a web app would use different ledgers and call twice."""
     monkeypatch.setenv("TENIOS_LEDGER", "sqlite:///callbacks.db")
     with pytest.raises(ConfigurationError, match="must name an absolute path"):
         Tenios("KEY", CONFIG_ID)
@@ -441,7 +438,7 @@ def test_false_is_no_ledger_whatever_the_variable_says(
 def test_simulator_leaves_the_ledger_of_real_callbacks_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its ids begin at 10, too, so it would change the status of another callback."""
+    """Its ids could be those of real callbacks."""
     url = f"sqlite:///{tmp_path}/callbacks.db"
     monkeypatch.setenv("TENIOS_LEDGER", url)
     with Ledger(url) as ledger:

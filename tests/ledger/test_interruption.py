@@ -1,4 +1,4 @@
-"""A database that fails, and a call that is interrupted."""
+"""Database failures and interrupted calls."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_caller_gets_the_callback_if_the_database_fails_after(
         assert warning.startswith("the result for key 'order-4711' could not be recorded")
         repair(ledger)
         expire(ledger)
-        with pytest.raises(OutcomeUnknownError, match="recorded no response"):
+        with pytest.raises(OutcomeUnknownError, match="has not recorded a response"):
             start(mode, ledger, server.url)
         assert server.received == {INIT: 1}
 
@@ -99,7 +99,7 @@ def test_cancelled_request_is_unknown(*, aiohttp: bool, ledger: Ledger) -> None:
 async def cancel_start(
     ledger: Ledger, url: str, reached: threading.Event, go_on: threading.Event
 ) -> None:
-    """Start a callback, cancel that once a thread has reached a point, and let the thread go on."""
+    """Cancel a call once a thread has reached a point, then let the thread continue."""
     async with AsyncTenios("ACCESS-KEY", CONFIG_ID, base_url=url, ledger=ledger) as client:
         task = asyncio.create_task(client.start_callback(NUMBER, key=KEY))
         await asyncio.to_thread(reached.wait)
@@ -112,10 +112,7 @@ async def cancel_start(
 def test_cancelled_claim_is_released(
     ledger: Ledger, tenios: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """
-    The task is cancelled while a thread commits the claim: nothing was sent, and the key may dial
-    again.
-    """
+    """The task is cancelled during the commit: nothing was sent, and the key can be used again."""
     claiming, go_on = threading.Event(), threading.Event()
     original = database_of(ledger).claim
 
@@ -191,7 +188,7 @@ def test_result_is_recorded_when_the_database_comes_back(
 def test_ledger_that_does_not_respond_is_waited_for_only_so_long(
     mode: str, sqlite_ledger: Ledger, tenios: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it does afterwards leads to no call, and is put right."""
+    """A later claim does not start a callback and is released."""
     database = database_of(sqlite_ledger)
     original = database.claim
     go_on = threading.Event()
@@ -202,7 +199,7 @@ def test_ledger_that_does_not_respond_is_waited_for_only_so_long(
 
     monkeypatch.setattr(database, "claim", claim)
     monkeypatch.setattr("tenios_ext._threads.LIMIT", 0.05)
-    with pytest.raises(NotSentError, match="took more than 10 seconds"):
+    with pytest.raises(NotSentError, match="did not respond within 10 seconds"):
         start(mode, sqlite_ledger, tenios.url)
     go_on.set()
     wait_for_recording()

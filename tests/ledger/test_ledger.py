@@ -1,4 +1,4 @@
-"""What an operator decides about a key, and what the ledger forgets."""
+"""Resolving and erasing keys."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_unknown_key_that_was_resolved_as_placed_is_never_dialled_again(
     claim(ledger)
     expire(ledger)
     assert ledger.resolve(KEY, placed=True).state == "placed"
-    with pytest.raises(OutcomeUnknownError, match="marked as placed without a callback id"):
+    with pytest.raises(OutcomeUnknownError, match="recorded as placed without a callback id"):
         start("sync", ledger, tenios.url)
     entry = ledger.resolve(KEY, placed=True, callback_id=2**63)
     callback = start("sync", ledger, tenios.url)
@@ -55,7 +55,7 @@ def test_only_an_unknown_key_can_be_resolved(ledger: Ledger, tenios: FaultServer
     for callback_id in (-1, 10**19, True, "10"):
         with pytest.raises(ValueError, match="callback_id must be"):
             ledger.resolve("other", placed=True, callback_id=callback_id)  # type: ignore[arg-type] # wrong on purpose
-    with pytest.raises(ValueError, match="has no callback_id"):
+    with pytest.raises(ValueError, match="callback_id requires placed=True"):
         ledger.resolve("other", placed=False, callback_id=10)
 
 
@@ -63,10 +63,7 @@ def test_only_an_unknown_key_can_be_resolved(ledger: Ledger, tenios: FaultServer
 def test_response_after_the_key_was_resolved(
     result: str, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """
-    A callback that exists is recorded, whatever a person has said; that there is none is only
-    logged.
-    """
+    """A callback id is always recorded. A rejection is only logged."""
 
     def resolve(connection: Connection) -> None:
         expire(ledger)
@@ -78,7 +75,7 @@ def test_response_after_the_key_was_resolved(
     entry = ledger.get(KEY)
     assert entry is not None
     assert (entry.state, entry.handle is not None) == ("placed", result == "placed")
-    assert ("a late result is not recorded" in caplog.text) == (result == "refused")
+    assert ("the late result for key" in caplog.text) == (result == "refused")
 
 
 def test_late_response_does_not_touch_a_newer_attempt(
@@ -99,7 +96,7 @@ def test_late_response_does_not_touch_a_newer_attempt(
     assert entry is not None
     assert entry.handle is not None
     assert (entry.handle.id, entry.attempts) == (10, 2)
-    assert "a late result is not recorded" in caplog.text
+    assert "the late result for key" in caplog.text
 
 
 def test_forgotten_entry_has_no_personal_data_and_keeps_its_key(

@@ -1,6 +1,6 @@
 """
-The ledger against a model: any order of calls in two processes, crashes, late responses, decisions
-and forgetting.
+The ledger compared with a model: any order of calls in two processes, crashes, late responses,
+resolved and erased keys.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REFUSED_PORT = "http://127.0.0.1:1"
 
 
 class OtherProcess:
-    """Calls :func:`outcome` in a process of its own."""
+    """Calls :func:`outcome` in a separate process."""
 
     def __init__(self, url: str) -> None:
         self._pipe, theirs = FORKS.Pipe()
@@ -42,14 +42,13 @@ class OtherProcess:
         self._pipe.close()
 
     def outcome(self, *arguments: str) -> str:
-        """Return what it returns."""
         self._pipe.send(arguments)
         return str(self._pipe.recv())
 
 
 @define
 class Expected:
-    """What the model knows of a key."""
+    """The state of a key in the model."""
 
     state: str
     number: str | None
@@ -58,7 +57,7 @@ class Expected:
 
 
 class Machine(RuleBasedStateMachine):
-    """The rules, on the ledger and the server of a subclass."""
+    """The rules, for the ledger and server of a subclass."""
 
     ledger: ClassVar[Ledger]
     server: ClassVar[FaultServer]
@@ -79,7 +78,7 @@ class Machine(RuleBasedStateMachine):
         is_elsewhere=st.booleans(),
     )
     def call(self, key: str, number: str, response: str, *, is_elsewhere: bool) -> None:
-        """Start a callback, in this process or in another one."""
+        """Start a callback in this process or the other one."""
         self.next_id += 1
         self.server.fault = {
             "placed": respond("200 OK", {"id": self.next_id}),
@@ -95,7 +94,7 @@ class Machine(RuleBasedStateMachine):
         assert result == expected
 
     def expect_call(self, key: str, number: str, response: str) -> str:
-        """Return what a call returns, and let the model follow."""
+        """Return the expected result of a call and update the model."""
         entry = self.model.get(key)
         if entry is not None and entry.number not in {None, number}:
             return "InvalidArgumentError"
@@ -117,7 +116,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(["a", "b"]), number=st.sampled_from(NUMBERS))
     def crash_after_the_claim(self, key: str, number: str) -> None:
-        """Or be slow: the response may still come."""
+        """Or slow down, so that the response may still come."""
         entry, self.next_id = self.model.get(key), self.next_id + 1
         row = claim(self.ledger, key, token=str(self.next_id), number=number)
         may_dial = entry is None or (entry.state == "not_placed" and entry.number in {None, number})
@@ -128,7 +127,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(["a", "b"]), is_placed=st.booleans())
     def respond_late(self, key: str, *, is_placed: bool) -> None:
-        """The attempt that seemed to have crashed gets its response."""
+        """The attempt has not crashed and gets its response."""
         if key not in self.tokens:
             return
         entry, self.next_id = self.model[key], self.next_id + 1
@@ -148,14 +147,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def let_time_pass(self) -> None:
-        """No attempt can still get its response in time."""
+        """Let all attempts expire."""
         expire(self.ledger)
         for entry in self.model.values():
             entry.state = "unknown" if entry.state == "dialling" else entry.state
 
     @rule(key=st.sampled_from(["a", "b", "c"]), placed=st.booleans(), has_id=st.booleans())
     def resolve(self, key: str, *, placed: bool, has_id: bool) -> None:
-        """A person decides."""
         entry, self.next_id = self.model.get(key), self.next_id + 1
         callback_id = self.next_id if placed and has_id else None
         adds_id = (
@@ -173,7 +171,6 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def forget(self) -> None:
-        """Erase what is personal."""
         self.ledger.forget(older_than=timedelta())
         for entry in self.model.values():
             entry.number = entry.number if entry.state == "dialling" else None

@@ -1,4 +1,4 @@
-"""Numbers that no key calls: those that are blocked, and those that another key is calling."""
+"""Blocked numbers and numbers in use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OTHER = "order-4712"
 
 
 def start_other(ledger: Ledger, tenios: FaultServer, **arguments: Any) -> Any:
-    """Call the number under another key, one at a time."""
+    """Call the number with another key and ``one_call_per_number``."""
     return start("sync", ledger, tenios.url, key=OTHER, one_call_per_number=True, **arguments)
 
 
@@ -129,8 +129,8 @@ def test_forgotten_number_stays_on_the_list_and_nowhere_else(
 
 IN_PROGRESS = r"callback to \+492214710123 may be in progress for the key 'order-4711'"
 PLACED_10 = {"state": "placed", "callback_id": "10", "started_at": 1e9}
-#: What is different in an entry whose request must be over in 1,000 seconds, and for how long its
-#: number is in use; None if it is not.
+#: Changes to an entry whose request must end within 1,000 seconds, and the seconds for which its
+#: number is in use, if it is.
 IN_USE: list[tuple[dict[str, Any], float | None]] = [
     ({"state": "dialling"}, 1000 + ANSWER_TIMEOUT),
     ({"state": "dialling", "delay": 500}, 1500 + ANSWER_TIMEOUT),
@@ -139,7 +139,7 @@ IN_USE: list[tuple[dict[str, Any], float | None]] = [
     ({"state": "unknown", "deadline": -ANSWER_TIMEOUT - 1}, None),
     ({"state": "dialling", "deadline": -ANSWER_TIMEOUT - 1}, None),  # The process has died.
     ({"state": "not_placed"}, None),
-    ({"state": "placed"}, 1000 + ANSWER_TIMEOUT),  # as an operator has said, without an id
+    ({"state": "placed"}, 1000 + ANSWER_TIMEOUT),  # resolved without an id
     (PLACED_10, 1000 + END_TIMEOUT),
     (PLACED_10 | {"delay": 500}, 1500 + END_TIMEOUT),
     (PLACED_10 | {"status": "CONNECTED"}, 1000 + END_TIMEOUT),
@@ -191,7 +191,7 @@ def test_latest_of_several_callbacks_counts(ledger: Ledger, tenios: FaultServer)
 
 
 def test_blocked_number_that_is_in_use_is_blocked(ledger: Ledger, tenios: FaultServer) -> None:
-    """To call again later would be of no use."""
+    """NumberInUseError would suggest calling again later."""
     start("sync", ledger, tenios.url)
     ledger.block(NUMBER)
     with pytest.raises(BlockedNumberError):

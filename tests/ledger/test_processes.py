@@ -1,4 +1,4 @@
-"""A key is dialled once, also by racing threads and processes, and by processes that are killed."""
+"""One request per key, even with racing threads and processes and with killed processes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEYS = 40
 
 
 def check_one_dial_per_key(ledger: Ledger, server: FaultServer, seen: list[dict[str, int]]) -> None:
-    """Fail unless each key has dialled once, and each caller saw that callback."""
+    """Fail unless there was one request per key and all callers got its callback."""
     assert server.received == {INIT: KEYS}
     entries = ledger.entries()
     assert {(entry.state, entry.attempts) for entry in entries} == {("placed", 1)}
@@ -48,7 +48,7 @@ def check_one_dial_per_key(ledger: Ledger, server: FaultServer, seen: list[dict[
 
 
 def race_threads(ledger: Ledger, tenios: FaultServer) -> None:
-    """Let 16 threads start callbacks with the same keys at once."""
+    """Start callbacks with the same keys in 16 threads."""
     together = threading.Barrier(16)
 
     def run(client: Tenios) -> dict[str, int]:
@@ -70,8 +70,7 @@ def test_threads_that_race_behind_pgbouncer_dial_once_each(
     server: str, tenios: FaultServer
 ) -> None:
     """
-    Each transaction may get another connection, so nothing may be kept in a session: no setting, no
-    prepared statement.
+    Each transaction may use another connection, so no session settings or prepared statements.
     """
     with pgbouncer(new_database(server)) as url, Ledger(url) as ledger:
         race_threads(ledger, tenios)
@@ -83,7 +82,7 @@ def test_threads_that_race_behind_pgbouncer_dial_once_each(
 
 
 def race_processes(target: Callable[..., None], *arguments: Sequence[object]) -> list[Any]:
-    """Run *target* in a process for each of *arguments*, at once; return what they send."""
+    """Run *target* in a process for each of *arguments*, at once. Return what they send."""
     pipes = [FORKS.Pipe() for _ in arguments]
     racers = [
         FORKS.Process(target=target, args=[*each, theirs])
@@ -114,7 +113,7 @@ def test_processes_that_race_for_keys_dial_once_each(
 def test_processes_that_race_for_numbers_call_each_once(
     url: str, ledger: Ledger, tenios: FaultServer
 ) -> None:
-    """Each process has keys of its own."""
+    """Each process has its own keys."""
     numbers = [f"+49221471{number:04}" for number in range(KEYS)]
     called = race_processes(
         race_for_numbers, *((url, tenios.url, name, numbers) for name in "abcd")
@@ -124,19 +123,19 @@ def test_processes_that_race_for_numbers_call_each_once(
     assert sorted(str(entry.number) for entry in ledger.entries()) == numbers
 
 
-# A process is killed.
+# Killed processes.
 
 
 class Point(NamedTuple):
     """
-    Where a process is killed.
+    The moment when a process is killed.
 
     Attributes:
-        name: The point.
-        dials: How many requests it has sent by then.
-        state: The state of the key afterwards; None if it has no entry.
-        second: What the next call with the key does: "dials", "returns" the callback, or "raises"
-            OutcomeUnknownError.
+        name: Its name.
+        dials: The number of requests by then.
+        state: The state of the key afterwards; None without an entry.
+        second: The result of the next call with the key: "dials", "returns" the callback, or
+            "raises" OutcomeUnknownError.
     """
 
     name: str

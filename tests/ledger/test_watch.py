@@ -1,4 +1,4 @@
-"""Watching a callback that has a key records each status change in the ledger."""
+"""Following a callback with a key records its status changes in the ledger."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_another_process_goes_on_by_key_after_a_crash(ledger: Ledger) -> None:
 
 
 def test_slow_watcher_does_not_take_a_status_back(sqlite_ledger: Ledger) -> None:
-    """Two processes may watch the same callback."""
+    """Two processes may follow the same callback."""
     orders = list(itertools.permutations(STATUSES, 3))
     with FaultServer(Placing()) as server:
         settings: dict[str, Any] = {"base_url": server.url, "ledger": sqlite_ledger}

@@ -265,7 +265,7 @@ def test_ctrl_c_during_an_init_request_is_raised_with_a_note() -> None:
             tenios.start_callback(NUMBER, key=new_key())
         assert server.received == {INIT: 1}
     assert raised.value.__notes__ == [
-        "Phones may be ringing: do not simply call again, or the same person may be called twice."
+        "Phones may be ringing. Do not call again before you have asked the agent or the customer."
     ]
 
 

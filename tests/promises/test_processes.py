@@ -48,7 +48,7 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Print nothing."""
+        pass
 
 
 @pytest.fixture
@@ -170,8 +170,7 @@ def test_client_can_be_used_in_a_second_event_loop(mode: str) -> None:
             await tenios.callback(10).status()
 
         with warnings.catch_warnings():
-            # The first loop ends with an open connection, of which aiohttp and asyncio warn when it
-            # is collected.
+            # aiohttp and asyncio warn about the open connection of the first loop.
             warnings.simplefilter("ignore", ResourceWarning)
             asyncio.run(run())
             asyncio.run(run())

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # Reversed, so that a traceback with source lines does not contain it.
 KEY = "P8mB4tJ9kV2wX7qZ"[::-1]
-#: Each part of the key that is long enough to recognise: reporters cut strings at either end.
+#: The recognisable parts of the key: reporters cut strings at either end.
 FRAGMENTS = [KEY[start : start + 6] for start in range(len(KEY) - 5)]
 
 
@@ -107,7 +107,6 @@ def document(status: str) -> Fault:
     )
 
 
-#: They are explained at length.
 REFUSED_CREDENTIALS = [
     case for case in FAILURES_AFTER_SENDING if case.expected is BadCredentialsError
 ]
@@ -339,7 +338,7 @@ def test_key_is_not_sent_to_an_address_that_a_hook_has_put_in() -> None:
             Tenios(
                 KEY, CONFIG_ID, base_url=server.url, event_hooks={"request": [redirect]}
             ) as tenios,
-            pytest.raises(NotSentError, match="changed the address"),
+            pytest.raises(NotSentError, match="changed the host"),
         ):
             tenios.start_callback(NUMBER)
         assert not elsewhere.received

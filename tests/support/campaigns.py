@@ -1,4 +1,4 @@
-"""Customers, clients and runs of campaigns on the simulator."""
+"""Customers, clients and runs of campaigns with the simulator."""
 
 from __future__ import annotations
 

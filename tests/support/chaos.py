@@ -53,7 +53,7 @@ POLL_FAULTS: list[faults.Fault] = [
 RANGES = ["+492214710", "+496990009", "+494066969", "+498999998"]
 #: Low enough to be reached all the time.
 MAX_ACTIVE = 5
-#: Longer than a claim, a request and the statements of a database may take (seconds).
+#: Seconds: more than the limits of a claim, a request and database statements together.
 LONG = 45.0
 #: Debian's libfaketime, which gives a process another time.
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)

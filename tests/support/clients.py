@@ -133,7 +133,6 @@ class Script:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the start."""
         return self.clock.now() - self._start
 
     def __call__(self, request: httpx.Request) -> httpx.Response:

@@ -31,7 +31,6 @@ def load(name: str) -> Any:
 
 
 def hidden_fields(html: str) -> dict[str, str]:
-    """Return the hidden fields of the form in a page."""
     inputs = [tag for tag in re.findall(r"<input [^>]*>", html) if 'type="hidden"' in tag]
     return {
         name: value

@@ -35,16 +35,13 @@ class Connection:
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def hold(self, seconds: float | None = None) -> bool:
-        """
-        Send nothing until the server is stopped, for at most *seconds*. Return whether it was
-        stopped.
-        """
+        """Wait until the server is stopped, for at most *seconds*. Return whether it was."""
         return self._stopped.wait(seconds)
 
 
 class FaultServer:
     """
-    A server on the loopback interface that applies a fault to each request.
+    A loopback server that applies a fault to each request.
 
     Attributes:
         fault: The fault for the next request.
@@ -134,7 +131,6 @@ def respond_raw(status: str, body: bytes = b"", *headers: str) -> Fault:
 
 
 def respond(status: str, document: Any, *headers: str) -> Fault:
-    """Return a fault that sends *document* as JSON."""
     return respond_raw(
         status, json.dumps(document).encode(), "Content-Type: application/json", *headers
     )
@@ -148,7 +144,7 @@ def respond_error(status: str, code: str = "SOME_CODE", *headers: str) -> Fault:
 
 
 def drop(_: Connection) -> None:
-    """Close the connection without a response."""
+    pass
 
 
 def reset(connection: Connection) -> None:
@@ -156,7 +152,6 @@ def reset(connection: Connection) -> None:
 
 
 def reset_mid_response(connection: Connection) -> None:
-    """Send the beginning of a response, then reset the connection."""
     connection.send(
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
     )
@@ -196,7 +191,6 @@ def reset_on_reuse(first: Fault) -> Fault:
 
 
 def never_respond(connection: Connection) -> None:
-    """Keep the connection open without a response."""
     connection.hold()
 
 
@@ -224,7 +218,7 @@ class Case(NamedTuple):
     A failure of an init request after TENIOS has read it.
 
     Attributes:
-        name: What happens; also the first column of the errors table in the docs.
+        name: The failure; also the text in the list of tested failures in the docs.
         fault: The fault.
         expected: The error that is raised.
         timeout: The client's timeout in seconds, which is short only in tests of the timeout.

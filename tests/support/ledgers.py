@@ -85,7 +85,7 @@ def suppress_being_dialled() -> Iterator[None]:
     try:
         yield
     except OutcomeUnknownError as error:
-        if "is being dialled by another call" not in str(error):
+        if "Another call has been sending the request" not in str(error):
             raise
 
 
@@ -95,7 +95,7 @@ def database_of(ledger: Ledger) -> Any:
 
 
 def execute(ledger: Ledger, statement: str) -> Sequence[sa.Row[Any]]:
-    """Execute a statement in a ledger's database; return the rows of a SELECT."""
+    """Execute a statement. Return the rows of a SELECT."""
     with database_of(ledger)._begin() as connection:
         result = connection.execute(sa.text(statement))
         return result.all() if result.returns_rows else []
@@ -135,7 +135,6 @@ def damage(ledger: Ledger) -> None:
 
 
 def repair(ledger: Ledger) -> None:
-    """Undo :func:`damage`."""
     execute(ledger, "ALTER TABLE elsewhere RENAME TO tenios_ledger")
 
 

@@ -68,7 +68,7 @@ def _running(*arguments: str) -> Iterator[Prism]:
         server = Prism(f"http://127.0.0.1:{port}", Path(folder) / "log")
         with (
             server._log.open("w") as log,
-            # In its own session, so that processes that Prism starts are killed with it.
+            # In a new session, so that Prism's child processes are killed with it.
             subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             ) as process,

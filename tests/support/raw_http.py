@@ -33,7 +33,6 @@ def raw_request(path: str, document: dict[str, Any], *headers: str) -> bytes:
 
 
 def socket_address(server: Server) -> tuple[str, int]:
-    """Return the address of *server* for :meth:`socket.socket.connect`."""
     return "127.0.0.1", int(server.address.rpartition(":")[2])
 
 

@@ -29,5 +29,5 @@ def post(simulator: Simulator, path: str, body: object) -> tuple[int, Any]:
 
 
 def poll(simulator: Simulator, callback_id: object) -> tuple[int, Any]:
-    """Send a status request; return the status and the body of the response."""
+    """Send a status request. Return the status and body of the response."""
     return post(simulator, STATUS, {"access_key": ACCESS_KEY, "id": callback_id})
