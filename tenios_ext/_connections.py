@@ -217,7 +217,7 @@ class Connections:
         if self._is_plain and not is_loopback(url.host):
             raise ConfigurationError(
                 "A proxy on another machine cannot be used with an http:// base_url, because it "
-                "could read the access key."
+                "would get the access key unencrypted."
             )
         return httpx.Proxy(url)
 

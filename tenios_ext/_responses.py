@@ -73,7 +73,7 @@ def callback_id(response: Response[Any]) -> int:
     """
     started = response.parsed
     if not isinstance(started, StartedCallback) or _is_contradictory(response.content, started):
-        raise ValueError("The response has no unambiguous callback id.")
+        raise ValueError("The response has no valid callback id.")
     value: object = started.id
     if (isinstance(value, str) and re.fullmatch(_DECIMAL, value)) or (
         isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT

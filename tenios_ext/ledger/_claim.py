@@ -165,8 +165,8 @@ class Claim:
             known = entry.last_error or "The process has not recorded a response."
             message = (
                 f"The outcome of the call for the key {self._key!r} at {at} is unknown. {known} "
-                "Ask the agent or the customer whether there was a call, and record the answer "
-                "with `tenios ledger resolve` or ledger.resolve()."
+                "Ask whether there was a call, and record the answer with `tenios ledger resolve` "
+                "or ledger.resolve()."
             )
         raise OutcomeUnknownError(f"{message} Nothing was sent now.", reason=entry.last_error)
 

@@ -149,7 +149,7 @@ def test_id_in_the_response_may_be_a_number_or_its_digits(value: object, callbac
     "value", ["9" * 20, "+1", " 1", "010", "00", "\u0661", "1.0", 1.5, -1.0, 2.0**53, 1e300, False]
 )
 def test_outcome_is_unknown_if_the_response_has_no_usable_id(value: object) -> None:
-    with pytest.raises(OutcomeUnknownError, match="The response has no callback id"):
+    with pytest.raises(OutcomeUnknownError, match="The response has no valid callback id"):
         start_callback("sync", access_key="KEY", transport=sending_json(200, {"id": value}))
 
 
@@ -290,7 +290,7 @@ def test_error_has_what_the_response_says(mode: str) -> None:
 
 
 def test_refused_credentials_are_explained_without_the_key() -> None:
-    hint = r"wrong access key and for an unknown callback config id.*General Settings, API"
+    hint = r"access key or the callback config id is wrong.*General Settings, API"
     with (
         FaultServer(respond_error("400 Bad Request", "BAD_CREDENTIALS")) as server,
         pytest.raises(BadCredentialsError, match=hint),

@@ -127,7 +127,7 @@ def test_forgotten_number_stays_on_the_list_and_nowhere_else(
 # One call per number.
 
 
-IN_PROGRESS = r"callback to \+492214710123 may be in progress for the key 'order-4711'"
+IN_PROGRESS = r"callback to \+492214710123 with the key 'order-4711' may be in progress"
 PLACED_10 = {"state": "placed", "callback_id": "10", "started_at": 1e9}
 #: Changes to an entry whose request must end within 1,000 seconds, and the seconds for which its
 #: number is in use, if it is.

@@ -62,7 +62,7 @@ def test_access_key_file_that_holds_something_else_is_not_quoted(
 ) -> None:
     (tmp_path / "key").write_bytes(content)
     monkeypatch.setenv("TENIOS_ACCESS_KEY_FILE", str(tmp_path / "key"))
-    with pytest.raises(ConfigurationError, match=r"copied whole|not a text file") as raised:
+    with pytest.raises(ConfigurationError, match=r"copied completely|not a text file") as raised:
         Tenios()
     assert "FILE" not in str(raised.value).replace("ACCESS_KEY_FILE", "")
     assert raised.value.__context__ is None

@@ -179,7 +179,7 @@ def test_form_of_the_simulator_reads_numbers_alike() -> None:
     ("arguments", "text"),
     [
         (["0221 4710123"], "set its country: --region DE .or"),
-        (["+49 900 1234567"], "is a premium-rate number, and such .*: --allow-special-numbers"),
+        (["+49 900 1234567"], "is a premium-rate number. Special .* use --allow-special-numbers"),
         (["+44 20 7946 0018", "--allowed-regions", "DE,AT"], "in GB. The allowed regions are: AT,"),
         (["+49 900 1234567", "--allow-special-numbers"], "NotSentError"),
     ],

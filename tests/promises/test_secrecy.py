@@ -271,7 +271,7 @@ def test_key_copied_with_white_space_is_refused_and_not_shown(
     template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TENIOS_ACCESS_KEY", template.format(KEY[:8], KEY[8:]))
-    with pytest.raises(ConfigurationError, match="copied whole") as raised:
+    with pytest.raises(ConfigurationError, match="copied completely") as raised:
         Tenios()
     assert not leaked(reports_of(raised.value))
 
