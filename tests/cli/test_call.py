@@ -66,7 +66,7 @@ def test_call_exits_with_the_code_of_the_outcome(
             [NUMBER, "--delay", "999999h"],
             ": --delay must be a whole number of seconds from 0 to 2147483647, got",
         ),
-        (["0900 1234567", "--region", "DE"], "allow it: --allow-special-numbers (or TENIOS"),
+        (["0900 1234567", "--region", "DE"], "use --allow-special-numbers (or TENIOS"),
         ([NUMBER, "--key", "a"], "Use --ledger sqlite:///callbacks.db, or set TENIOS_LEDGER."),
     ],
 )

@@ -68,7 +68,7 @@ def test_call_with_a_key_whose_outcome_is_unknown_sends_nothing(url: str) -> Non
             tenios("call", NUMBER, "--key", UNKNOWN, settings=settings) for _ in range(2)
         ]
         assert (first.returncode, second.returncode) == (6, 6)
-        assert "use `tenios ledger resolve`" in second.stderr
+        assert "with `tenios ledger resolve`" in second.stderr
         assert server.paths == ["/callback/init"]
 
 
