@@ -31,6 +31,6 @@ def test_simulator_before_an_argument_is_explained(arguments: tuple[str, ...]) -
     result = tenios(*arguments)
     assert result.returncode == 2
     assert (
-        f"--simulator expects an http(s) URL, got '{arguments[2]}'. Put a bare --simulator last."
-        in result.stderr
+        "--simulator takes a URL that begins with http:// or https://, got "
+        f"'{arguments[2]}'. To use it without a URL, put it last." in result.stderr
     )
