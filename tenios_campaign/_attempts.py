@@ -91,7 +91,7 @@ class Attempts:
         return None
 
     def _unused(self, connection: sa.Connection, row: Row) -> Row:
-        """Return *row* with a serial whose key is not in the ledger, where programs add keys."""
+        """Return *row* with a serial whose key is unused, because programs may use the ledger."""
         key = self._ledger.c.key
         while connection.scalar(sa.select(key).where(key == row.next_key)) is not None:
             row = evolve(row, serial=row.serial + 1)

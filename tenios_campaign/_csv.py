@@ -184,9 +184,9 @@ def read_customers(
     )
     if problem is not None:
         return file
-    with file._open() as lines:  # noqa: SLF001 - as a method
+    with file._open() as lines:  # noqa: SLF001 - like a method
         first = lines.readline()
-        hint = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)  # of Excel
+        hint = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)  # Excel's hint
         header = lines.readline() if hint else first
         delimiter = hint[1] if hint else max(_DELIMITERS, key=header.count)
         try:

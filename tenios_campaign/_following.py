@@ -132,8 +132,8 @@ class Following:
         self, key: str, handle: CallbackHandle, error: CallbackTimeoutError
     ) -> None:
         """
-        Stop following a callback that was not answered in time, unless TENIOS does not respond and
-        it may have been.
+        Give up a callback that was not answered in time. If TENIOS does not respond, keep following
+        it, because it may have been answered.
         """
         try:
             status = await self.tenios.callback(handle).status()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """The exit codes; ``LIST`` has their meanings."""
+    """The exit codes; ``EXIT_CODES`` has their meanings."""
 
     OK = 0
     FAILED = 1
@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
-LIST = """\b
+EXIT_CODES = """\b
 Exit codes:
   0    success; a callback that was followed was connected
   1    any other failure
@@ -44,8 +44,8 @@ Exit codes:
 
 After 1, 7, 8, 129, 130 and 143, phones may also be ringing.
 """
-SEE_LIST = "Exit codes: see `tenios --help`."
-CAMPAIGN_LIST = """\b
+SEE_EXIT_CODES = "Exit codes: see `tenios --help`."
+CAMPAIGN_EXIT_CODES = """\b
 Exit codes:
   0    all customers were called, as far as possible
   5    TENIOS rejects every callback, or a customer was rejected

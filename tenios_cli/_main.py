@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._exit_codes import LIST
+from ._exit_codes import EXIT_CODES
 from ._run import Run
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands."""
+    """Imports commands on use; see https://click.palletsprojects.com/en/stable/complex/."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*COMMANDS, *super().list_commands(ctx)]
@@ -72,7 +72,9 @@ class LazyGroup(click.Group):
         return ctx.obj.guard(invoke, ctx) if isinstance(ctx.obj, Run) else invoke(ctx)
 
 
-@click.group(cls=LazyGroup, epilog=LIST, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="tenios-callback", prog_name="tenios")
 def main() -> None:
     """

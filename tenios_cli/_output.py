@@ -111,16 +111,16 @@ class Output(Protocol):
     """Prints what happens to callbacks."""
 
     def started(self, callback: Callback, number: str) -> None:
-        """A callback was started."""
+        """Called when a callback was started."""
 
     def status(self, outcome: Outcome) -> None:
-        """A callback has a new status."""
+        """Called when a callback has a new status."""
 
     def outcome(self, outcome: Outcome) -> None:
-        """A callback has ended."""
+        """Called when a callback has ended."""
 
     def error(self, error: BaseException, callback_id: int | None = None) -> None:
-        """Something went wrong."""
+        """Called after an error."""
 
     def close(self) -> None:
         """Release the terminal. May be called again."""

@@ -154,7 +154,7 @@ class Run:
         return stack
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Do what Ctrl-C does."""
+        """Call the handler of Ctrl-C."""
         self._signal = signal.Signals(number)
         handler = signal.getsignal(signal.SIGINT)
         if not callable(handler):

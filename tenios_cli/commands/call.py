@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tenios_cli._clients import make_client
-from tenios_cli._exit_codes import SEE_LIST, code_of_outcome
+from tenios_cli._exit_codes import SEE_EXIT_CODES, code_of_outcome
 from tenios_cli._options import (
     client_options,
     ledger_option,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tenios_ext import AsyncTenios, Tenios
 
 
-@click.command(epilog=SEE_LIST)
+@click.command(epilog=SEE_EXIT_CODES)
 @click.argument("number")
 @click.option(
     "--delay",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tenios_cli._clients import make_client
-from tenios_cli._exit_codes import SEE_LIST
+from tenios_cli._exit_codes import SEE_EXIT_CODES
 from tenios_cli._options import CALLBACK_ID, client_options
 from tenios_cli._output import describe_status, make_output, print_json
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tenios_cli._run import Run
 
 
-@click.command(epilog=SEE_LIST)
+@click.command(epilog=SEE_EXIT_CODES)
 @click.argument("callback_id", metavar="ID", type=CALLBACK_ID)
 @client_options
 @click.pass_obj

@@ -9,7 +9,7 @@ import click
 
 from tenios_cli._clients import make_async_client
 from tenios_cli._errors import code_of_error
-from tenios_cli._exit_codes import SEE_LIST, ExitCode, code_of_outcome
+from tenios_cli._exit_codes import SEE_EXIT_CODES, ExitCode, code_of_outcome
 from tenios_cli._options import CALLBACK_ID, client_options, timeout_options
 from tenios_cli._output import make_output
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tenios_ext import AsyncTenios
 
 
-@click.command(epilog=SEE_LIST)
+@click.command(epilog=SEE_EXIT_CODES)
 @click.argument("callback_ids", metavar="ID...", type=CALLBACK_ID, nargs=-1, required=True)
 @timeout_options
 @client_options

@@ -170,7 +170,7 @@ def _report(added: Added, *, as_json: bool, dry_run: bool) -> None:
     _say(as_json, done, event="added", **fields, dry_run=dry_run)
 
 
-def _say(as_json: bool, text: str, **fields: Any) -> None:  # noqa: FBT001 - of every call
+def _say(as_json: bool, text: str, **fields: Any) -> None:  # noqa: FBT001 - first in every call
     if as_json:
         print_json(fields)
     else:

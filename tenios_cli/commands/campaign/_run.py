@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenios_cli._campaign_output import CampaignJson, CampaignLines
-from tenios_cli._exit_codes import CAMPAIGN_LIST, ExitCode
+from tenios_cli._exit_codes import CAMPAIGN_EXIT_CODES, ExitCode
 from tenios_cli._options import client_options, price_options, seconds, yes_option
 
 from ._shared import campaign, campaign_options, limit_options, limits_of, open_campaign
@@ -62,7 +62,7 @@ _run_options = [
 ]
 
 
-@campaign.command(epilog=CAMPAIGN_LIST)
+@campaign.command(epilog=CAMPAIGN_EXIT_CODES)
 @campaign_options(*_run_options)
 @click.pass_obj
 def run(run: Run, /, **options: Any) -> ExitCode:
@@ -77,7 +77,7 @@ def run(run: Run, /, **options: Any) -> ExitCode:
     return _call(run, **options)
 
 
-@campaign.command(epilog=CAMPAIGN_LIST)
+@campaign.command(epilog=CAMPAIGN_EXIT_CODES)
 @campaign_options(*_run_options)
 @click.pass_obj
 def worker(run: Run, /, **options: Any) -> ExitCode:
@@ -240,8 +240,8 @@ def _signals(
     note: Callable[[], Coroutine[Any, Any, None]] | None,
 ) -> Iterator[list[int]]:
     """
-    Stop on the first Ctrl-C, after its *note*, and cancel on other signals. Yield the signals that
-    were received.
+    On the first Ctrl-C, set *stop* if there is a *note*. On other signals, cancel the task. Yield
+    the received signals.
     """
     received: list[int] = []
     notes: list[asyncio.Task[None]] = []
