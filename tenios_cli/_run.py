@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from ._output import Output
 
-_PHONES_MAY_RING = "Phones may be ringing. Do not call again, or the customer may be called twice."
+_PHONES_MAY_RING = (
+    "Phones may be ringing. Do not call again before you have asked the agent or the customer."
+)
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
