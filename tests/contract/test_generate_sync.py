@@ -61,7 +61,7 @@ def test_committed_sync_client_is_up_to_date() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "reaches"),
     [
-        ("Yield each status once", "Yield every status once", "Yield every status once"),
+        ("Yield each new status", "Yield every new status", "Yield every new status"),
         (
             "self.outcome = Outcome(handle)",
             "self.outcome = self.newest = Outcome(handle)",
