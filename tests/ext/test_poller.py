@@ -94,7 +94,7 @@ def test_watch_yields_each_change_once(
     script = Script(responses)
     assert watch(mode, script) == seen
     assert len(script.polled_at) == len(responses), (
-        "it goes on to the final status, and not further"
+        "it continues to the final status, and not further"
     )
 
 
