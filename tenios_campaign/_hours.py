@@ -120,22 +120,25 @@ class OpeningHours:
             ) from None
 
     def _of(self, day: date) -> list[tuple[time, time]]:
-        return [] if day in self._days_off else self._weekly[day.weekday()]
+        return self._weekly[day.weekday()]
 
     def is_open(self, now: float) -> bool:
         """Return whether callbacks may be started at *now* (seconds since the epoch)."""
         local = datetime.fromtimestamp(now, UTC).astimezone(self._clock)
         day, clock = local.date(), local.time()
-        return any(
-            opens <= clock and (clock < closes or closes <= opens)
-            for opens, closes in self._of(day)
-        ) or any(clock < closes <= opens for opens, closes in self._of(day - _DAY))
+        return day not in self._days_off and (
+            any(
+                opens <= clock and (clock < closes or closes <= opens)
+                for opens, closes in self._of(day)
+            )
+            or any(clock < closes <= opens for opens, closes in self._of(day - _DAY))
+        )
 
     def next_opening(self, now: float) -> float:
         """Return the next time at which callbacks may be started, if they may not be at *now*."""
         today = datetime.fromtimestamp(now, self._clock).date()
-        # When the clocks change, an opening in the skipped hour is at the next full hour.
-        hours = [time(hour) for hour in range(24)]
+        # At a full hour, a holiday can end and the clocks can change.
+        hours = [time(hour, fold=fold) for hour in range(24) for fold in (0, 1)]
         for day in (today + _DAY * number for number in range(_HORIZON)):
             times = [*hours, *(opens for opens, _ in self._of(day))]
             at = [datetime.combine(day, each, self._clock).timestamp() for each in times]

@@ -56,6 +56,7 @@ def at(text: str) -> float:
         ("02:30-05:00", "2026-10-25 02:30", None),
         ("02:30-05:00", "2026-10-25 02:30b", None),
         ("00:00-02:30", "2026-10-25 02:30b", "2026-10-26 00:00"),
+        ("01:30-02:30", "2026-10-25 02:50", "2026-10-25 02:00b"),
         (DAY, "2026-10-24 18:00", "2026-10-25 09:00"),
     ],
 )
@@ -68,17 +69,21 @@ def test_hours_are_in_local_time(between: str, now: str, opens: str | None) -> N
 
 
 @pytest.mark.parametrize(
-    ("holidays", "now", "opens"),
+    ("between", "holidays", "now", "opens"),
     [
-        (None, "2026-10-03 12:00", None),
-        ("DE", "2026-10-03 12:00", "2026-10-04 09:00"),
-        ("DE", "2026-11-01 12:00", None),
-        ("DE-NW", "2026-11-01 12:00", "2026-11-02 09:00"),
-        ("DE-NW", "2026-12-24 18:00", "2026-12-27 09:00"),
+        (DAY, None, "2026-10-03 12:00", None),
+        (DAY, "DE", "2026-10-03 12:00", "2026-10-04 09:00"),
+        (DAY, "DE", "2026-11-01 12:00", None),
+        (DAY, "DE-NW", "2026-11-01 12:00", "2026-11-02 09:00"),
+        (DAY, "DE-NW", "2026-12-24 18:00", "2026-12-27 09:00"),
+        ("22:00-06:00", "DE-NW", "2026-12-25 05:00", "2026-12-27 00:00"),
+        ("22:00-06:00", "DE-NW", "2026-12-27 05:00", None),
     ],
 )
-def test_hours_exclude_holidays(holidays: str | None, now: str, opens: str | None) -> None:
-    hours = OpeningHours(DAY, "Europe/Berlin", holidays)
+def test_hours_exclude_holidays(
+    between: str, holidays: str | None, now: str, opens: str | None
+) -> None:
+    hours = OpeningHours(between, "Europe/Berlin", holidays)
     assert hours.is_open(at(now)) is (opens is None)
     if opens is not None:
         assert hours.next_opening(at(now)) == at(opens)
