@@ -29,6 +29,7 @@ from ._attempt import CONNECT_RETRIES, CONNECT_TIMEOUT, TOO_LONG
 from ._clock import running_time
 from ._exceptions import ConfigurationError
 from ._hosts import is_excluded, is_loopback, parse_url
+from ._secret import mask_logs
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class Connections:
 
     def __init__(self, settings: Settings, proxy: str | None = None) -> None:
         self.settings = settings
+        mask_logs(settings.access_key)
         url = httpx.URL(settings.base_url)
         self._address = (url.scheme, url.netloc)
         self._is_plain = url.scheme == "http"

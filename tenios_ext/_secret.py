@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import json
+import logging
 import re
 from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
+from weakref import WeakSet
 
 from ._checks import one_line_problem
 from ._exceptions import ConfigurationError
@@ -15,6 +17,8 @@ from ._exceptions import ConfigurationError
 MASK = "***"
 _PERCENT = r"%[0-9A-F]{2}"
 _ESCAPED = r"(?<=\\u)[0-9a-f]{4}"
+#: The loggers of the HTTP libraries. They write what servers send, which may be a request's body.
+_LOGGERS = ["httpx", *(f"httpcore.{name}" for name in ("connection", "http11", "proxy", "socks"))]
 
 
 class Secret:
@@ -26,7 +30,7 @@ class Secret:
         value: The key. Other types are refused by :meth:`check`, without being shown.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("__weakref__", "_value")
 
     def __init__(self, value: Any) -> None:
         self._value = value
@@ -53,6 +57,30 @@ class Secret:
     def is_in(self, text: object) -> bool:
         """Return whether *text* is a str that contains the key."""
         return isinstance(text, str) and self.redact(text) != text
+
+
+class _LogFilter(logging.Filter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets: WeakSet[Secret] = WeakSet()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        for secret in tuple(self.secrets):
+            message = secret.redact(message)
+        if message != record.getMessage():
+            record.msg, record.args = message, ()
+        return True
+
+
+_log_filter = _LogFilter()
+
+
+def mask_logs(secret: Secret) -> None:
+    """Mask a key in the logs of the HTTP libraries, for as long as the client has it."""
+    _log_filter.secrets.add(secret)
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_log_filter)
 
 
 def redact(text: str, *keys: str) -> str:

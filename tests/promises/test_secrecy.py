@@ -54,12 +54,9 @@ def _key_and_logging(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG)
 
 
-def logged(caplog: pytest.LogCaptureFixture, *, wire: bool = True) -> str:
-    """Return all messages with all attributes of their records; with *wire*, also httpcore's."""
-    records = [
-        record for record in caplog.records if wire or not record.name.startswith("httpcore")
-    ]
-    return "\n".join(f"{record.getMessage()} {vars(record)!r}" for record in records)
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    """Return all messages with all attributes of their records."""
+    return "\n".join(f"{record.getMessage()} {vars(record)!r}" for record in caplog.records)
 
 
 def reports_of(error: BaseException) -> str:
@@ -164,7 +161,7 @@ def test_failed_init_request_does_not_show_the_key(
             "without the key in the request the test would prove nothing"
         )
     assert not leaked(reports_of(raised.value))
-    assert not leaked(logged(caplog, wire=case not in ECHOES))
+    assert not leaked(logged(caplog))
     assert "callback not confirmed" in logged(caplog)
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
@@ -182,7 +179,7 @@ def test_failed_status_request_does_not_show_the_key(
             "without the key in the request the test would prove nothing"
         )
     assert not leaked(reports_of(raised.value))
-    assert not leaked(logged(caplog, wire=case not in ECHOES))
+    assert not leaked(logged(caplog))
     assert "status unavailable" in logged(caplog)
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
