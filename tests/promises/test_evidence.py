@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -347,6 +348,25 @@ def test_name_that_is_not_resolved_in_time_is_not_sent(
     with pytest.raises(NotSentError, match="could not be resolved in time"):
         start_callback(mode, base_url="https://tenios.invalid")
     answered.set()
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_address_that_does_not_respond_leaves_time_for_the_next(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenios_ext._attempt._ADDRESS_SECONDS", 0.05)
+    with FaultServer(STARTED) as server, ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.2", server.port), backlog=0))
+        for _ in range(3):  # Linux ignores further connections while these wait to be accepted.
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)  # noqa: FBT003 - a built-in
+            waiting.connect_ex(silent.getsockname())
+        addresses = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", server.port))
+            for last in (2, 1)
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+        assert start_callback(mode, base_url=f"http://localhost:{server.port}").id == 10
 
 
 def test_addresses_share_the_time_of_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
