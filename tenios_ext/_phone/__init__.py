@@ -47,7 +47,7 @@ def to_e164(
             satellite numbers.
 
     Raises:
-        TypeError: *number* is not a str.
+        TypeError: *number* is not a str, or *allowed_regions* is one.
         ValueError: *number* is refused. The message says why and how to write it.
     """
     # Loading libphonenumber's tables takes 0.1 seconds, and status requests do not need them.
@@ -56,6 +56,10 @@ def to_e164(
 
     if region is not None:
         region = check_region(region)
+    if isinstance(allowed_regions, str):
+        raise TypeError(
+            f"allowed_regions must be a list such as ['DE', 'AT'], got {allowed_regions!r}."
+        )
     if allowed_regions is not None:
         allowed_regions = frozenset(map(check_region, allowed_regions))
     if not isinstance(number, str):

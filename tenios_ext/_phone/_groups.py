@@ -26,6 +26,7 @@ def check_groups(number: Number, written: Written) -> None:
     """Raise ValueError if the groups contradict the number or may be two numbers."""
     formats = (PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.NATIONAL)
     usual = [groups_of(phonenumbers.format_number(number.parsed, each)) for each in formats]
+    written.check_dates(usual)
     if number.is_valid and written.groups in usual and _are_plain(written):
         return
     groups = _Groups(number, written)
@@ -50,7 +51,7 @@ def check_groups(number: Number, written: Written) -> None:
 
 
 def _are_plain(written: Written) -> bool:
-    return all(gap.text in {" ", "-", "(", ")", " (", ") ", ")-"} for gap in written.gaps)
+    return all(gap.text in {" ", "-", ".", "(", ")", " (", ") ", ")-"} for gap in written.gaps)
 
 
 class _Groups:
@@ -73,7 +74,7 @@ class _Groups:
 
     def is_at_home(self, index: int) -> bool:
         """Return whether the gap is usual at this position."""
-        text, position = self.gaps[index].text, self._positions[index]
+        text, position = self.gaps[index].text.replace(" - ", "-"), self._positions[index]
         if self._is_simple:  # The parts of the number are unknown.
             return text in {" ", "-"}
         if position <= 0 or position in self._number.prefixes:

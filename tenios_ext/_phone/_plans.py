@@ -79,6 +79,13 @@ def trunk_prefix(country_code: int) -> str:
     return (metadata.national_prefix if metadata else None) or ""
 
 
+def has_usual_length(parsed: PhoneNumber) -> bool:
+    """Return whether the number is as long as libphonenumber's example of its kind."""
+    region = phonenumbers.region_code_for_number(parsed) or ""
+    example = phonenumbers.example_number_for_type(region, phonenumbers.number_type(parsed))
+    return example is not None and len(format_e164(example)) == len(format_e164(parsed))
+
+
 def groups_of(text: str) -> list[str]:
     return re.findall("[0-9]+", text)
 

@@ -21,7 +21,11 @@ _SPECIAL = {
     PhoneNumberType.PERSONAL_NUMBER: "a personal number",
     PhoneNumberType.PAGER: "a pager",
     PhoneNumberType.VOICEMAIL: "a voice mailbox",
+    PhoneNumberType.UAN: "a number of a company or service, whose price is unknown",
 }
+# Regulators let these cost no more than geographic numbers: 058 in Switzerland, 03 in the United
+# Kingdom and 010 in Sweden.
+_ORDINARY_UAN = {41, 44, 46}
 
 
 def check_price(number: Number, *, allow_special_numbers: bool) -> None:
@@ -51,6 +55,8 @@ def _special_kind(number: Number) -> str | None:
     if phonenumbers.region_code_for_country_code(parsed.country_code or 0) == GLOBAL:
         return "a satellite or other global service"
     kind = phonenumbers.number_type(parsed)
+    if kind == PhoneNumberType.UAN and parsed.country_code in _ORDINARY_UAN:
+        return None
     if kind != PhoneNumberType.UNKNOWN:
         return _SPECIAL.get(kind)
     return _kind_nearby(parsed.country_code or 0, number.national[:_HEAD])

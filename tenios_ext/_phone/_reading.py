@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import phonenumbers
-from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
 from ._groups import check_groups
 from ._plans import (
     Number,
     format_e164,
     groups_of,
+    has_usual_length,
     is_national,
     is_valid,
     metadata_of,
     parse,
     trunk_prefix,
 )
+from ._text import read_text
 
 if TYPE_CHECKING:
     from ._text import Written
@@ -40,11 +43,10 @@ _WHOLE_NUMBER = 9
 def read_number(written: Written, region: str | None) -> Number:
     """Return the number that *written* means. Raises ValueError unless there is exactly one."""
     given, digits = written.given, written.digits
-    prefix = "" if written.has_plus else _international_prefix(digits, region, given)
-    if written.has_plus or prefix:
-        number = _international(written, len(prefix))
-    elif not digits:
-        raise ValueError(f"{given} is not a phone number.")
+    if not written.has_plus and (prefix := _international_prefix(digits, region, given)):
+        written = written.without_prefix(prefix)
+    if written.has_plus:
+        number = _international(written)
     elif region is None:
         raise ValueError(f"{given} has no country code. {_COUNTRY_HINT}")
     else:
@@ -87,8 +89,8 @@ def _international_prefix(digits: str, region: str | None, given: str) -> str:
     return prefix
 
 
-def _international(written: Written, skipped: int) -> Number:
-    given, digits = written.given, written.digits[skipped:]
+def _international(written: Written) -> Number:
+    given, digits = written.given, written.digits
     parsed = parse(f"+{digits}")
     if parsed is None:
         raise ValueError(f"{given} is not a phone number: it has no known country code.")
@@ -102,22 +104,23 @@ def _international(written: Written, skipped: int) -> Number:
     ):
         raise ValueError(
             f"{given} is not a phone number: the digits after +{code} are not in the format of "
-            "that country."
+            f"that country.{_writings(format_e164(parsed))}"
         )
-    is_optional = _has_optional_zero(written, skipped + len(code))
+    is_optional = _has_optional_zero(written, len(code))
     if is_optional and not trunk and is_valid(f"+{code}{national[1:]}"):
-        raise ValueError(
-            f"{given} is ambiguous. Write '+{code}{national}' or '+{code}{national[1:]}'."
-        )
-    number = Number(
-        parsed,
-        national,
-        start=len(written.digits) - len(national),
-        # In +39 (0)6, the 0 is part of the number.
-        prefixes=frozenset({0, -len(trunk), -len(code + trunk), 1 if is_optional else 0}),
-    )
+        hint = _writings(f"+{code}{national}", f"+{code}{national[1:]}")
+        raise ValueError(f"{given} is ambiguous: its 0 may be superfluous.{hint}")
+    prefixes = {0, -len(trunk), -len(code + trunk)}
+    if is_optional and not trunk:  # In +39 (0)6, the 0 is part of the number.
+        prefixes.add(1)
+    if code.endswith("0") and trunk_prefix(parsed.country_code or 0) == "0":
+        prefixes.add(-1)  # +38 (050) is common for +380 50.
+    number = Number(parsed, national, len(digits) - len(national), frozenset(prefixes))
     if not number.is_valid and (trunk or is_optional or not _may_be_new(number)):
-        raise ValueError(f"{given} is not a valid phone number: it is in no known range.")
+        raise ValueError(
+            f"{given} is not a valid phone number: it is in no known range of +{code}. Check its "
+            "digits."
+        )
     return number
 
 
@@ -133,7 +136,8 @@ def _may_be_new(number: Number) -> bool:
     kinds = [metadata.fixed_line, metadata.mobile] if metadata else []
     examples = [kind.example_number for kind in kinds if kind and kind.example_number]
     lengths = {length for kind in kinds if kind for length in kind.possible_length}
-    is_usual = len(number.national) >= min(map(len, examples), default=0)
+    # If all numbers have the same length, the known ranges are complete.
+    is_usual = len(lengths) > 1 and len(number.national) >= min(map(len, examples), default=0)
     return is_usual and len(number.national) in lengths and number.national[0] != "0"
 
 
@@ -151,6 +155,11 @@ def _national(written: Written, region: str) -> Number:
     if not is_national(parsed, digits, region) or _may_lack_plus(written, parsed, other):
         raise ValueError(f"{given} {_why_not_national(digits, region, other)}")
     _check_dialable(parsed, given)
+    if not phonenumbers.is_valid_number_for_region(parsed, region):
+        place = phonenumbers.region_code_for_number(parsed)
+        raise ValueError(
+            f"{given} is a number in {place}, not in {region}. Write '{format_e164(parsed)}'."
+        )
     start = len(digits) - len(national) if digits.endswith(national) else None
     return Number(parsed, national, start, frozenset({0}))
 
@@ -179,23 +188,27 @@ def _why_not_national(digits: str, region: str, other: PhoneNumber | None) -> st
     code = phonenumbers.country_code_for_region(region)
     trunk = trunk_prefix(code)
     if other is not None and other.country_code == code:
-        national = f" or '{trunk}{digits}'" if is_valid(f"+{code}{digits}") else ""
-        return (
-            f"begins with {code}, the country code of {region}, but has no plus sign. Write "
-            f"'{format_e164(other)}'{national}, whichever you mean."
-        )
-    hints = []
+        hint = _writings(format_e164(other), trunk and trunk + digits, region=region)
+        return f"begins with {code}, the country code of {region}, but has no plus sign.{hint}"
+    proposals = [f"+{digits}"] if other else []
     if not (trunk and digits.startswith(trunk)) and is_valid(trunk + digits, region):
-        national = f"'{trunk}{digits}' or " if trunk else ""
-        hints.append(f"{national}'+{code}{digits}' if it is a number in {region}")
-    if other is not None:
-        hints.append(f"'{format_e164(other)}' if {other.country_code} is its country code")
-    if hints:
-        return f"is not in the format of numbers in {region}. Write {', or '.join(hints)}."
+        proposals = [trunk and trunk + digits, f"+{code}{digits}", *proposals]
+    if hint := _writings(*proposals, region=region):
+        return f"is not in the format of numbers in {region}.{hint}"
     return (
         f"is not a valid phone number in {region}. If it is a number of another country, write it "
         "with a plus sign and its country code."
     )
+
+
+def _writings(*numbers: str, region: str | None = None) -> str:
+    """Return a sentence that proposes those *numbers* that would be accepted."""
+    accepted = []
+    for number in filter(None, dict.fromkeys(numbers)):
+        with suppress(ValueError):
+            read_number(read_text(number), region)
+            accepted.append(f"'{number}'")
+    return f" Write {' or '.join(accepted)}." if accepted else ""
 
 
 def _check_dialable(parsed: PhoneNumber, given: str) -> None:
@@ -219,13 +232,18 @@ def _check_dialable(parsed: PhoneNumber, given: str) -> None:
         and re.fullmatch(_E164, e164)
         and phonenumbers.is_possible_number(parsed)
     )
+    if phonenumbers.is_possible_number_with_reason(parsed) == ValidationResult.TOO_LONG:
+        raise ValueError(
+            f"{given} is too long for a phone number with country code {parsed.country_code}."
+        )
     if not is_possible or any(
         phonenumbers.is_possible_short_number_for_region(parsed, each)
         and not phonenumbers.is_valid_number(parsed)
         for each in regions
     ):
         raise ValueError(
-            f"{given} is too short, too long, or a short code that cannot be dialled from abroad."
+            f"{given} is too short for a phone number with country code {parsed.country_code}. If "
+            "it is a short code, it cannot be called back."
         )
 
 
@@ -240,15 +258,24 @@ def _check_length(number: Number, given: str) -> None:
 
 
 def _check_zero(number: Number, given: str) -> None:
-    """Raise ValueError for a mobile number, as in Italy, that may have a superfluous 0."""
+    """Raise ValueError if the number may have lost a 0, as in Italy, or have a superfluous one."""
     code, national = number.parsed.country_code or 0, number.national
-    if len(national) == _WITH_COUNTRY_CODE and national[0] == "0" and not trunk_prefix(code):
-        rest = parse(f"+{code}{national[1:]}")
-        if rest is not None and phonenumbers.number_type(rest) == PhoneNumberType.MOBILE:
+    has_zero = national[0] == "0"
+    other = parse(f"+{code}{national[1:] if has_zero else '0' + national}")
+    if trunk_prefix(code) or other is None or not phonenumbers.is_valid_number(other):
+        return
+    if has_zero:
+        is_mobile = phonenumbers.number_type(other) == PhoneNumberType.MOBILE
+        if is_mobile and has_usual_length(other):
             raise ValueError(
                 f"{given} is ambiguous: its 0 may be superfluous. If it is a mobile number, write "
-                f"'{format_e164(rest)}'."
+                f"'{format_e164(other)}'."
             )
+    elif number.is_valid and not has_usual_length(number.parsed):
+        raise ValueError(
+            f"{given} is ambiguous: it may have lost a 0. If so, write '{format_e164(other)}'. "
+            f"{number.e164} itself cannot be called, because it is probably a mistake."
+        )
 
 
 def _check_code_repeated(number: Number, given: str) -> None:

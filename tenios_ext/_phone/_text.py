@@ -23,11 +23,22 @@ _DATE = (
     rf"|(?:(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])|(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))"
     rf"{_YEAR}$"
 )
-_TIME = r"\d{1,2}:\d\d(?::\d\d)?$|.*[\sT]\d\d:\d\d"
+_TIME = r".*(?<!\d)\d{1,2}:\d\d(?!\d)"
+# Groups of digits, joined by spaces, that may be a date with its year, or several dates and times.
+_CLOCK = r"(?:[01]?\d|2[0-3]) [0-5]\d(?: [0-5]\d)?"
+_CALENDAR = rf"(?:{_DAY} {_MONTH}|{_MONTH} {_DAY})"
+_DATED = rf"(?:{_CALENDAR} (?:19|20)?\d\d|(?:19|20)?\d\d {_MONTH} {_DAY})"
+_MOMENT = rf"(?:{_DATED}|{_CALENDAR}|{_CLOCK})"
+_MOMENTS = rf"{_DATED}(?: \d{{4}}| \d{{6}})?|{_MOMENT}(?: {_MOMENT})+"
+_IS_A_DATE = (
+    "it looks like a date or a time. If it is a phone number, write it with its country code, such "
+    "as '+49 221 4710123'."
+)
 _SCIENTIFIC = r"(?i)[+-]?\d+(?:[.,]\d*)?e[+-]?\d+$"
 _DECIMAL = r"-?(?:[1-9]\d*|0)[.,]\d+$|\+\d{7,}[.,]\d+$"
 _MAX_LENGTH = 60
 _QUOTED = 12
+_MIN_NUMBER = 6
 # Invisible characters, such as the direction marks that phones copy. U+202E, which shows digits in
 # reverse, is not among them.
 _INVISIBLE = (
@@ -72,10 +83,24 @@ class Written(NamedTuple):
         bounds = [0, *(gap.position for gap in self.gaps), len(self.digits)]
         return [self.digits[begin:end] for begin, end in pairwise(bounds)]
 
+    def without_prefix(self, prefix: str) -> Written:
+        """Return the number with a plus sign instead of *prefix*."""
+        gaps = [gap._replace(position=gap.position - len(prefix)) for gap in self.gaps]
+        gaps = [gap for gap in gaps if gap.position > 0]
+        return self._replace(has_plus=True, digits=self.digits[len(prefix) :], gaps=tuple(gaps))
+
+    def check_dates(self, usual: list[list[str]]) -> None:
+        """Raise ValueError for dates and times, unless they are grouped as *usual* or by spaces."""
+        separators = {re.sub(r"[() ]", "", gap.text) for gap in self.gaps[1:]}
+        is_usual = separators <= {""} or (self.groups in usual and len(separators) == 1)
+        if not is_usual and not self.has_plus and re.fullmatch(_MOMENTS, " ".join(self.groups)):
+            raise ValueError(f"{self.given} is not a phone number: {_IS_A_DATE}")
+
 
 def read_text(number: str) -> Written:
     """Return the digits and separators. Raises ValueError for any other text."""
     text = (number if number.isascii() else "".join(map(_ascii, number))).strip()
+    text = re.sub(" ?\u200b+ ?", " ", text).strip()
     if len(text) > _MAX_LENGTH:
         raise ValueError(
             f"A text of {len(text)} characters is not a phone number. Write only one number."
@@ -87,8 +112,10 @@ def read_text(number: str) -> Written:
         raise ValueError(f"{given} has unbalanced parentheses.")
     lead, *parts = re.split(r"([0-9]+)", text)
     gaps, position, offset = [], 0, len(lead)
+    if not parts:
+        raise ValueError(f"{given} is not a phone number. Write one such as '+49 221 4710123'.")
     if not re.fullmatch(_LEAD, lead):
-        raise _not_a_part(given, text, position=0)
+        raise _not_a_part(given, lead.strip(), position=0)
     for digits, gap in zip(parts[::2], parts[1::2], strict=True):
         position, offset = position + len(digits), offset + len(digits)
         rest = text[offset:]
@@ -114,19 +141,20 @@ def _other_kind(text: str) -> str | None:
             "country code with its plus sign."
         )
     if re.match(_TIME, text) or re.match(_DATE, text):
-        return (
-            "it looks like a date or a time. If it is a phone number, write it with its country "
-            "code, such as '+49 221 4710123'."
-        )
+        return _IS_A_DATE
     return None
 
 
 def _not_a_part(given: str, rest: str, position: int) -> ValueError:
+    part = rest if len(rest) <= _QUOTED else f"{rest[:_QUOTED]}…"
+    if min(position, len(re.findall("[0-9]", rest))) >= _MIN_NUMBER:
+        return ValueError(
+            f"{given} contains two numbers: {part!r} follows the first. Write only one of them."
+        )
     if position and re.match(_EXTENSION, rest):
         return ValueError(
             f"{given} has an extension, which cannot be dialled. Write the number without it."
         )
-    part = rest if len(rest) <= _QUOTED else f"{rest[:_QUOTED]}…"
     return ValueError(f"{given} is not a phone number: {part!r} is not part of one.")
 
 
@@ -139,7 +167,7 @@ def _ascii(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Pd" or character == "\N{MINUS SIGN}":
         return "-"
-    if category == "Zs" or character == "\N{ZERO WIDTH SPACE}":
+    if category == "Zs":
         return " "
     # Plus signs and parentheses of another width, but no superscripts and no fractions.
     return character if category[0] in "LN" else unicodedata.normalize("NFKC", character)

@@ -96,7 +96,7 @@ def test_valid_number_that_is_as_short_as_a_short_code_is_accepted(number: str) 
 )
 def test_impossible_number_is_refused(spelling: str) -> None:
     with pytest.raises(
-        ValueError, match=r"is not a phone number|is too short, too long|has no country code"
+        ValueError, match=r"is not a phone number|is too short|has no country code"
     ):
         to_e164(spelling)
 

@@ -69,7 +69,7 @@ def edited(draw: st.DrawFn, text: str) -> str:
                     position = draw(st.sampled_from(marks))
                     text = text[:position] + text[position + 1 :]
             case "unprefix":
-                text = re.sub(r"^(?:\+\d\d ?(?:\(0\) )?|\+|00|\(?0\)?)", "", text)
+                text = re.sub(r"^(?:\+(?:35\d|420|\d\d) ?(?:\(0\) )?|\+|00|\(?0\)?)", "", text)
     return text + draw(st.sampled_from(SUFFIXES))
 
 

@@ -74,6 +74,14 @@ def test_number_is_read_or_refused(row: Row) -> None:
         assert to_e164(row.expected) == row.expected
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS if row.is_refused], ids=str)
+def test_proposed_number_is_accepted(row: Row) -> None:
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - only the proposals matter
+        to_e164(row.input, region=row.region)
+    for number in re.findall(r"(?:rite|or) '([+0-9][^']*)'", str(raised.value)):
+        assert to_e164(number, region=row.region, allow_special_numbers=True)
+
+
 def test_start_callback_reads_numbers_alike() -> None:
     sent: list[str] = []
     failures: list[str] = []
