@@ -145,7 +145,7 @@ def _national(written: Written, region: str) -> Number:
     given, digits = written.given, written.digits
     parsed = parse(digits, region)
     if parsed is None:
-        raise ValueError(f"{given} is not a phone number.")
+        raise ValueError(f"{given} is not a phone number: it has {len(digits)} digits.")
     national = phonenumbers.national_significant_number(parsed)
     other = parse(f"+{digits}")
     if other is not None and not phonenumbers.is_valid_number(other):

@@ -86,7 +86,7 @@ class Written(NamedTuple):
     def without_prefix(self, prefix: str) -> Written:
         """Return the number with a plus sign instead of *prefix*."""
         gaps = [gap._replace(position=gap.position - len(prefix)) for gap in self.gaps]
-        gaps = [gap for gap in gaps if gap.position > 0]
+        gaps = [gap for gap in gaps if gap.position or "/" in gap.text]
         return self._replace(has_plus=True, digits=self.digits[len(prefix) :], gaps=tuple(gaps))
 
     def check_dates(self, usual: list[list[str]]) -> None:

@@ -95,9 +95,7 @@ def test_valid_number_that_is_as_short_as_a_short_code_is_accepted(number: str) 
     ["+49 221 4710123 4710123 4710123", "+1 212", "+49", "+", "", "  ", "customer", "+999 123456"],
 )
 def test_impossible_number_is_refused(spelling: str) -> None:
-    with pytest.raises(
-        ValueError, match=r"is not a phone number|is too short|has no country code"
-    ):
+    with pytest.raises(ValueError, match=r"is not a phone number|is too short|has no country code"):
         to_e164(spelling)
 
 
@@ -120,6 +118,12 @@ def test_unknown_region_is_refused(region: str) -> None:
         ValueError, match=f"region must be a two-letter ISO 3166 code such as 'DE', got {region!r}"
     ):
         to_e164("0221 4710123", region=region)
+
+
+def test_allowed_regions_in_one_str_are_refused() -> None:
+    """Its letters would be regions."""
+    with pytest.raises(TypeError, match=r"must be a list such as \['DE', 'AT'\], got 'DE'"):
+        to_e164("+49 221 4710123", allowed_regions="DE")
 
 
 @given(st.text(), st.sampled_from([None, "DE", "US", "IT", "AU"]))
