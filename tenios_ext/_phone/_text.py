@@ -113,7 +113,10 @@ def read_text(number: str) -> Written:
     lead, *parts = re.split(r"([0-9]+)", text)
     gaps, position, offset = [], 0, len(lead)
     if not parts:
-        raise ValueError(f"{given} is not a phone number. Write one such as '+49 221 4710123'.")
+        raise ValueError(
+            f"{given} is not a phone number: it has no digits. Write a number such as "
+            "'+49 221 4710123'."
+        )
     if not re.fullmatch(_LEAD, lead):
         raise _not_a_part(given, lead.strip(), position=0)
     for digits, gap in zip(parts[::2], parts[1::2], strict=True):
