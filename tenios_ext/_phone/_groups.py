@@ -26,6 +26,9 @@ def check_groups(number: Number, written: Written) -> None:
     """Raise ValueError if the groups contradict the number or may be two numbers."""
     formats = (PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.NATIONAL)
     usual = [groups_of(phonenumbers.format_number(number.parsed, each)) for each in formats]
+    if number.area_length and number.start is not None:
+        area_end = number.start + number.area_length
+        usual.append([written.digits[:area_end], written.digits[area_end:]])
     written.check_dates(usual)
     if number.is_valid and written.groups in usual and _are_plain(written):
         return

@@ -29,7 +29,8 @@ _CLOCK = r"(?:[01]?\d|2[0-3]) [0-5]\d(?: [0-5]\d)?"
 _CALENDAR = rf"(?:{_DAY} {_MONTH}|{_MONTH} {_DAY})"
 _DATED = rf"(?:{_CALENDAR} (?:19|20)?\d\d|(?:19|20)?\d\d {_MONTH} {_DAY})"
 _MOMENT = rf"(?:{_DATED}|{_CALENDAR}|{_CLOCK})"
-_MOMENTS = rf"{_DATED}(?: \d{{4}}| \d{{6}})?|{_MOMENT}(?: {_MOMENT})+"
+_COMPACT = r"(?:[01]\d|2[0-3])[0-5]\d"
+_MOMENTS = rf"{_DATED}(?: {_COMPACT}(?:\d\d)?)?|{_MOMENT}(?: {_MOMENT})+|{_COMPACT} {_COMPACT}"
 _IS_A_DATE = (
     "it looks like a date or a time. If it is a phone number, write it with its country code, such "
     "as '+49 221 4710123'."
@@ -91,7 +92,7 @@ class Written(NamedTuple):
 
     def check_dates(self, usual: list[list[str]]) -> None:
         """Raise ValueError for dates and times, unless they are grouped as *usual* or by spaces."""
-        separators = {re.sub(r"[() ]", "", gap.text) for gap in self.gaps[1:]}
+        separators = {re.sub(r"[() ]", "", gap.text) for gap in self.gaps[1:] or self.gaps}
         is_usual = separators <= {""} or (self.groups in usual and len(separators) == 1)
         if not is_usual and not self.has_plus and re.fullmatch(_MOMENTS, " ".join(self.groups)):
             raise ValueError(f"{self.given} is not a phone number: {_IS_A_DATE}")
