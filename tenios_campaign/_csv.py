@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+import string
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -16,7 +17,7 @@ from attrs import evolve, field, frozen
 from tenios_ext import to_e164
 
 from ._hours import find_zone, machine_zone
-from ._models import Customer, RowProblem
+from ._models import MAX_KEY, Customer, RowProblem, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 #: Recognized names of the columns, without case, spaces and punctuation.
 _NAMES = {
     "key": "key id order orderid ordernumber orderno reference customerid auftrag auftragsnummer "
-    "auftragsnr bestellung bestellnummer bestellnr vorgang vorgangsnummer kundennummer kundennr",
+    "auftragsnr bestellung bestellnummer bestellnr vorgang vorgangsnummer kundennummer kundennr "
+    "kdnr ticket ticketnummer ticketnr customernumber customerno",
     "number": "number phone phonenumber telephone telephonenumber mobile mobilephone telefon "
     "telefonnummer telefonnr tel telnr rufnummer rufnr mobil mobilnummer mobilnr mobiltelefon "
-    "handy handynummer handynr",
+    "handy handynummer handynr festnetz festnetznummer festnetznr landline cell cellphone",
     "delay": "delay verzögerung",
     "not_before": "notbefore nichtvor frühestens",
     "agent_announcement": "agentannouncement announcement ansage agentenansage",
@@ -41,6 +43,14 @@ RESULTS = (
     *("call_state", "call_attempts", "call_started", "call_answered", "call_ended", "call_zone"),
     *("call_seconds", "call_next", "call_id", "call_status", "call_error"),
 )
+#: Spaces and characters without a width or glyph, which are often copied with a text.
+_INVISIBLE = f"{string.whitespace}\xa0\xad\ufeff" + "".join(
+    map(chr, (*range(0x2000, 0x2010), *range(0x2028, 0x2030), *range(0x205F, 0x2070)))
+)
+#: How spreadsheets and programs write large and whole numbers: 4,71E+11 and 471.0.
+_FLOAT = re.compile(r"\d+(?:[.,]\d+)?E[+-]\d+|\d+[.,]0+", re.IGNORECASE)
+#: The first bytes of .xlsx and .ods, and of .xls.
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 @frozen
@@ -90,10 +100,7 @@ class CustomerFile:
                         yield self._read(row, line + 1)
                     line = reader.line_num
             except (csv.Error, UnicodeError) as error:
-                yield RowProblem(
-                    line + 1,
-                    f"The row is not valid CSV ({error}). The rest of the file was not read.",
-                )
+                yield RowProblem(line + 1, f"{_describe(error)} The rest of the file was not read.")
 
     def _open(self) -> TextIO:
         return self.path.open(encoding=self.encoding, newline="")
@@ -107,7 +114,7 @@ class CustomerFile:
         if any("\0" in cell for cell in row):
             return RowProblem(line, "The row contains a NUL character.")
         cells = {
-            name: cell.strip()
+            name: cell.strip(_INVISIBLE)
             for name, cell in zip(self.headers, row, strict=False)
             if name and name not in RESULTS
         }
@@ -122,11 +129,18 @@ class CustomerFile:
         for name in _REQUIRED:
             if name not in given:
                 raise ValueError(f"The {name} is missing in column {self.columns[name]!r}.")
+        key, column = given["key"].removeprefix("'"), self.columns["key"]
+        check_name(key, what=f"The key in column {column!r}", longest=MAX_KEY)
+        if _FLOAT.fullmatch(key):
+            raise ValueError(
+                f"The key {key!r} in column {column!r} is a number that a spreadsheet has changed. "
+                "Format the column as text, enter the keys again and save the file as CSV UTF-8."
+            )
         delay = given.get("delay", "0")
         if not (delay.isascii() and delay.isdecimal()):
             raise ValueError(f"delay must be a whole number of seconds, got {delay!r}.")
         return Customer(
-            given["key"].removeprefix("'"),
+            key,
             self.read_number(_unquoted(given["number"])),
             delay=int(delay[:20]),
             not_before=_time(given["not_before"], self.zone) if "not_before" in given else None,
@@ -184,17 +198,19 @@ def read_customers(
     )
     if problem is not None:
         return file
-    with file._open() as lines:  # noqa: SLF001 - like a method
-        first = lines.readline()
-        hint = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)  # Excel's hint
-        header = lines.readline() if hint else first
-        delimiter = hint[1] if hint else max(_DELIMITERS, key=header.count)
-        try:
+    hint, delimiter, row = None, ",", []
+    try:
+        with file._open() as lines:  # noqa: SLF001 - like a method
+            first = lines.readline()
+            hint = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)  # Excel's hint
+            header = lines.readline() if hint else first
+            delimiter = hint[1] if hint else max(_DELIMITERS, key=header.count)
             # The names may contain line breaks.
             row = next(csv.reader(chain([header], lines), delimiter=delimiter, strict=True), [])
-        except csv.Error as error:
-            row, problem = [], RowProblem(1, f"The first row is not valid CSV ({error}).")
-    headers = [name.strip() for name in row]
+    except (csv.Error, UnicodeError) as error:
+        problem = RowProblem(1, _describe(error))
+    headers = [name.strip(_INVISIBLE) for name in row]
+    problem = problem or _ambiguous(headers)
     found, problem = ({}, problem) if problem else _find(headers, columns or {})
     return evolve(
         file,
@@ -212,6 +228,10 @@ def _encoding(path: Path) -> tuple[str, RowProblem | None]:
         first = file.readline()
         if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return "utf-16", None
+        if first.startswith(_WORKBOOKS):
+            return "latin-1", RowProblem(1, "This is an Excel workbook. Save it as CSV UTF-8.")
+        if b"\0" in first[:2]:  # without a byte order mark
+            return ("utf-16-be" if first[0] == 0 else "utf-16-le"), None
         is_utf_8 = first.startswith(codecs.BOM_UTF8)
         wrong = 0
         for number, line in enumerate(chain([first], file), 1):
@@ -231,6 +251,24 @@ def _encoding(path: Path) -> tuple[str, RowProblem | None]:
     return "cp1252" if wrong else "utf-8-sig", None
 
 
+def _describe(error: csv.Error | UnicodeError) -> str:
+    if "field larger" in str(error):
+        text = f"A cell has more than {csv.field_size_limit()} characters."
+        return f"{text} Check whether a quotation mark is missing."
+    return f"The row is not valid CSV ({error})."
+
+
+def _ambiguous(headers: list[str]) -> RowProblem | None:
+    """Return a problem if a column would be lost in the exported results."""
+    if twice := [each for each in headers if each and headers.count(each) > 1]:
+        return RowProblem(1, f"Several columns are named {twice[0]!r}. Rename all but one.")
+    own = [each for each in headers if each in RESULTS]
+    if own and len(own) < len(RESULTS):  # not an exported file
+        reason = f"Rename or delete the column {own[0]!r}. The results have a column of this name."
+        return RowProblem(1, reason)
+    return None
+
+
 def _find(headers: list[str], named: Mapping[str, str]) -> tuple[dict[str, str], RowProblem | None]:
     """Return the names of the columns by their use, and a problem if some are not found."""
     found: dict[str, str] = {}
@@ -243,7 +281,7 @@ def _find(headers: list[str], named: Mapping[str, str]) -> tuple[dict[str, str],
         ]
         exact = [each for each in matches if each.lower() == column]
         matches = exact or matches
-        if len(matches) > 1 or (matches and headers.count(matches[0]) > 1):
+        if len(matches) > 1:
             reason = (
                 f"Several columns may be the {column}: {', '.join(matches)}. Choose one, such as "
                 f"columns={{{column!r}: {matches[0]!r}}}."

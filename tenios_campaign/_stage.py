@@ -67,13 +67,14 @@ class Stage:
             line, known = self._file.execute(
                 "SELECT line, data FROM staged WHERE key = ?", row[:1]
             ).fetchone()
-            if json.loads(known)[0] == data:
+            if known == row[3]:
                 self._repeated += 1
             else:
                 where = "given " if line is None else f"in line {line} "
                 self._reject(
                     customer.line,
-                    f"The key {customer.key!r} is already {where}with other values.",
+                    f"The key {customer.key!r} is already {where}with other values. Use a "
+                    "different key for each customer.",
                 )
 
     def _batches(self) -> Iterator[list[Any]]:

@@ -93,6 +93,13 @@ def test_repeated_key_must_have_the_same_values(ledger: Ledger) -> None:
     assert refused.value.problems[0].line == 2
 
 
+def test_repeated_row_must_have_the_same_cells(ledger: Ledger) -> None:
+    rows = [Customer("k", ONE.number, cells={"name": name}) for name in ("Anna", "Anna", "Bert")]
+    assert Campaign(ledger).add(rows[:2], dry_run=True) == added(1, 0, 1)
+    with pytest.raises(InvalidRowsError, match="'k' is already given with other values"):
+        Campaign(ledger).add(rows)
+
+
 def test_customers_are_added_in_batches(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenios_campaign._stage.BATCH", 2)
     monkeypatch.setattr("tenios_campaign._store.BATCH", 2)

@@ -56,6 +56,12 @@ TEXT = 'key,number,agent_announcement\r\nä-1,+49 221 4710001,"Bestellung ""Köl
             id="Excel, Unicode text: UTF-16 with tabs",
         ),
         pytest.param(
+            f"key\tnumber\tagent_announcement\r\nä-1\t+49 221 4710001\t{QUOTED}\r\n".encode(
+                "utf-16-le"
+            ),
+            id="UTF-16 without a byte order mark",
+        ),
+        pytest.param(
             f'"key";"number";"agent_announcement"\n"ä-1";"+49 221 4710001";{QUOTED}\n'.encode(),
             id="LibreOffice with all cells quoted",
         ),
@@ -107,6 +113,7 @@ def test_columns_may_be_in_any_order_and_have_any_case(tmp_path: Path) -> None:
         ("Vorgang;Handy-Nr.", {}, ("Vorgang", "Handy-Nr.")),
         ("ID;Mobil;Telefon", {"number": "Mobil"}, ("ID", "Mobil")),
         ("key;Auftrag;number", {}, ("key", "number")),
+        ("Kd-Nr.;Festnetz", {}, ("Kd-Nr.", "Festnetz")),
         ("A;B", {"key": "A", "number": "B"}, ("A", "B")),
         ("number;key", {"key": "number", "number": "key"}, ("number", "key")),
     ],
@@ -152,6 +159,11 @@ def test_number_marked_as_text_is_read(cell: str, tmp_path: Path) -> None:
     assert customer_of(tmp_path, f"key,number\nk,{cell}\n").number == NUMBER
 
 
+def test_invisible_characters_around_a_cell_are_ignored(tmp_path: Path) -> None:
+    row = f"\u200bk\xa0,\u202d{NUMBER}\u202c"
+    assert customer_of(tmp_path, f"key\u200b,number\n{row}\n") == Customer("k", NUMBER)
+
+
 def test_number_without_a_country_needs_a_region(tmp_path: Path) -> None:
     data = "key,number\nk,0221 4710001\n"
     assert "has no country code" in problem_of(tmp_path, data).reason
@@ -165,7 +177,12 @@ def test_number_without_a_country_needs_a_region(tmp_path: Path) -> None:
         ("k,", "The number is missing in column 'number'."),
         ("k,4.92214710001E+11", "is not a phone number"),  # a long number in Excel
         ("k,soon", "is not a phone number"),
-        (f"{'k' * 161},{NUMBER}", "key must have 1 to 160 printable characters"),
+        (f"{'k' * 161},{NUMBER}", "The key in column 'key' must have 1 to 160 printable"),
+        (f"k\u200bl,{NUMBER}", "The key in column 'key' must have 1 to 160 printable"),
+        (f'"4,71E+11",{NUMBER}', "'4,71E+11' in column 'key' is a number that a spreadsheet"),
+        (f"4.71e+11,{NUMBER}", "is a number that a spreadsheet has changed"),
+        (f"471.0,{NUMBER}", "is a number that a spreadsheet has changed"),
+        (f"{'k' * 131073},{NUMBER}", "A cell has more than 131072 characters."),
         (f"k\0,{NUMBER}", "contains a NUL character"),
         (f"k,{NUMBER},60.0", "delay must be a whole number of seconds, got '60.0'"),
         (f"k,{NUMBER},,30.12.1899", "not_before must be between 1970 and 9998"),
@@ -198,10 +215,15 @@ def test_line_of_a_row_counts_line_breaks_in_cells(tmp_path: Path) -> None:
     [
         ("", "There is no key column in the first row (empty). Choose one, such as"),
         ("k,+492214710001\n", "There is no key column in the first row (k, +492214710001)."),
-        ("key;Festnetz\n", "There is no number column in the first row (key, Festnetz)."),
-        ("key,number,number\n", "Several columns may be the number: number, number."),
+        ("key;Name\n", "There is no number column in the first row (key, Name)."),
+        ("key,number,number\n", "Several columns are named 'number'. Rename all but one."),
+        ("key,number,Note,Note\n", "Several columns are named 'Note'. Rename all but one."),
+        ("key,number,call_state\n", "Rename or delete the column 'call_state'."),
+        (b"PK\3\4\x14\0\6\0", "This is an Excel workbook. Save it as CSV UTF-8."),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "This is an Excel workbook. Save it as CSV UTF-8."),
+        (b"\xff\xfek\0e", "The row is not valid CSV ("),
         ("key;Telefon;Mobil\n", "Mobil. Choose one, such as columns={'number': 'Telefon'}"),
-        ('key,"number\n', "The first row is not valid CSV"),
+        ('key,"number\n', "The row is not valid CSV"),
     ],
 )  # fmt: skip
 def test_invalid_header_is_reported(data: str, reason: str, tmp_path: Path) -> None:
