@@ -21,13 +21,19 @@ def main() -> int:
     number = sys.argv[1] if len(sys.argv) > 1 else NUMBER
     command: list[str | Path] = [tenios, "simulate", "--port", "0"]
     print("$ tenios simulate &")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as simulator:
         try:
             assert simulator.stdout is not None  # for the type checker
-            # It prints the client's environment variables once it is listening.
-            exports = [simulator.stdout.readline().strip() for _ in range(3)]
-            print(*exports, sep="\n")
-            settings = dict(line.removeprefix("export ").split("=", 1) for line in exports if line)
+            # Once it is listening, it prints the client's environment variables and its address.
+            lines = [simulator.stdout.readline() for _ in range(4)]
+            print(*lines, sep="", end="")
+            settings = dict(
+                line.removeprefix("export ").strip().split("=", 1)
+                for line in lines
+                if line.startswith("export ")
+            )
             print(f"$ tenios call '{number}'", flush=True)
             return subprocess.run(
                 [tenios, "call", number], env={**os.environ, **settings}, check=False

@@ -91,7 +91,7 @@ class Run:
             was, use = ("TENIOS", "a simulator") if is_simulated else ("a simulator", "TENIOS")
             raise ConfigurationError(
                 f"The campaign {store.name!r} has run on {was}, so it cannot run on {use}. Add "
-                f"the file to another campaign: `tenios campaign add FILE --campaign NAME`."
+                "the file to a campaign in another ledger: `tenios campaign add FILE --ledger URL`."
             )
         store.set(connection, is_simulated=is_simulated)
 

@@ -100,8 +100,13 @@ class Store:
         for name, value in values.items():
             known = getattr(settings, name, None)
             if known not in {None, value} and not replace:
+                limit = f"{name} is {known}"
+                if name == "gap":
+                    limit = f"max_starts_per_minute is {60 / known:g}"
+                elif name == "hours" and (hours := hours_of(settings)):
+                    limit = f"hours are {hours.between} ({hours.zone})"
                 raise ValueError(
-                    f"The campaign {self.name!r} already has another limit: {name} is {known}. "
+                    f"The campaign {self.name!r} already has another limit: {limit}. "
                     "Change it with `tenios campaign set` or campaign.set()."
                 )
         self.set(connection, **values)

@@ -33,6 +33,8 @@ _IN_OPTIONS = {
     r"^dtmf_key\b": "--dtmf-key",
     r"^name (?=must)": "--campaign ",
     r"\bmax_active\b": "--max-active",
+    r"\bmax_starts_per_minute is (\d+(?:\.\d+)?)": r"--rate is \1/m",
+    r"\bhours are (?=\S)": "--between is ",
     r" of seconds(.*), or a timedelta of whole seconds": r" of seconds\1",
     r"^(delay|key|reason|speed)\b(?= (?:is|has|must|contains)\b)": r"--\1",
     r"region='([A-Z]{2})'": r"--region \1",
@@ -41,7 +43,8 @@ _IN_OPTIONS = {
     r"allow_special_numbers=True": "--allow-special-numbers (or TENIOS_ALLOW_SPECIAL_NUMBERS=1)",
     r"campaign\.set\(.*?\), or ": "",
     r"(`tenios [^`]+`) or (?:ledger|campaign)\.\w+\(\)": r"\1",
-    r"tenios\.callback\((\d+)\)": r"`tenios watch \1`",
+    # The command prints how to follow the callback, with its options.
+    r" To resume, use tenios\.callback\(\d+\)\.": "",
 }
 
 _DESCRIPTIONS = {

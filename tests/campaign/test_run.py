@@ -218,7 +218,7 @@ def test_campaign_that_ran_on_a_simulator_does_not_run_on_tenios(
         run(simulator, sqlite, settings={**second, "callback_config_id": "WRONG"})
     run(simulator, sqlite, settings=first)
     Campaign(sqlite).add(customers(2))
-    with pytest.raises(ConfigurationError, match=r"has run on .* another campaign"):
+    with pytest.raises(ConfigurationError, match=r"has run on .* in another ledger"):
         run(simulator, sqlite, settings=second)
     assert len(simulator.callbacks) == 1
 

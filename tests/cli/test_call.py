@@ -146,6 +146,14 @@ def test_call_as_json_names_the_callback_after_a_timeout(simulator: dict[str, st
     assert (error["event"], error["error"], error["id"]) == ("error", "CallbackTimeoutError", 10)
 
 
+def test_call_after_a_timeout_names_the_simulator_to_follow_it(simulator: dict[str, str]) -> None:
+    url = simulator["TENIOS_BASE_URL"]
+    options = ("--answer-timeout", "1s", "--simulator", url)
+    errors = tenios("call", "+49 30 23125 300", *options).stderr
+    assert errors.endswith(f"Follow it with: tenios watch 10 --simulator {url}\n")
+    assert errors.count("tenios") == 1  # no other advice
+
+
 def test_call_with_a_wrong_access_key_names_both_causes_and_no_key(
     simulator: dict[str, str],
 ) -> None:

@@ -299,7 +299,10 @@ def test_first_run_sets_the_limits_and_set_changes_them(folder: Folder) -> None:
     again = folder("run", "--max-active", "2")
     assert again.returncode == 1
     assert "already has another limit: --max-active is 1." in again.stderr
+    again = folder("run", "--between", "09:00-18:00", "--timezone", "Europe/Berlin")
+    assert "limit: --between is Mon-Sun 00:00-00:00 (Europe/Berlin)." in again.stderr
     changed = folder("set", "--max-active", "2", "--rate", "1/s")
+    assert "another limit: --rate is 60/m." in folder("run", "--rate", "300/h").stderr
     limits = "Limits: at most 2 at a time, 60 per minute, Mon-Sun 00:00-00:00"
     assert changed.stdout == f"{limits} (Europe/Berlin).\n"
     assert folder("status").stdout.endswith(changed.stdout)

@@ -19,6 +19,7 @@ def test_demo_runs_a_whole_callback() -> None:
     assert result.returncode == 3, result.stderr
     exported, called, *lines = result.stdout.split("\n$ ")
     assert exported.startswith("$ tenios simulate &\nexport TENIOS_BASE_URL=http://127.0.0.1:")
+    assert "\nThe console is at http://127.0.0.1:" in exported
     assert called.startswith(f"tenios call '{NUMBER}'\nCallback ")
     assert " to +493023125101 started.\n" in called
     assert " s  CALL_A_FAILED: the agent could not be reached\n" in called
