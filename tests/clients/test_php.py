@@ -74,9 +74,7 @@ def test_command_calls_nobody_in_a_web_server(tmp_path: Path, page: str) -> None
 def test_snippet_runs_with_the_class_loaded_as_composer_loads_it(tmp_path: Path) -> None:
     with FaultServer(in_turn(STARTED, ENDED)) as tenios:
         [snippet] = SNIPPET
-        local = snippet.replace("$callbackConfigId)", f"$callbackConfigId, '{tenios.url}')")
-        assert local != snippet
-        page = AUTOLOAD.replace("{folder}", str(FOLDER)).replace("{snippet}", local)
+        page = AUTOLOAD.replace("{folder}", str(FOLDER)).replace("{snippet}", snippet)
         (tmp_path / "index.php").write_text(page)
         with web_server(tmp_path, tenios.url) as address:
             response = httpx.get(f"{address}/index.php")

@@ -67,7 +67,7 @@ def _simulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     clock = VirtualClock()
     for name in ("now", "monotonic", "sleep", "async_sleep"):
         monkeypatch.setattr(SystemClock, name, staticmethod(getattr(clock, name)))
-    with serving(Simulator(clock=clock)) as server:
+    with serving(Simulator(clock=clock, first_id=4711)) as server:
         monkeypatch.setenv("TENIOS_BASE_URL", server.address)
         monkeypatch.setenv("TENIOS_ACCESS_KEY", ACCESS_KEY)
         monkeypatch.setenv("TENIOS_CALLBACK_CONFIG_ID", CALLBACK_CONFIG_ID)

@@ -19,14 +19,18 @@ final class Tenios
     private const NOT_CONNECTED = [CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT];
     private const LARGEST_RESPONSE = 1 << 20;
 
+    private readonly string $baseUrl;
+
+    /** Without $baseUrl, the client uses TENIOS_BASE_URL, such as that of a simulator, or else TENIOS. */
     public function __construct(
         #[\SensitiveParameter] private readonly string $accessKey,
         private readonly string $callbackConfigId,
-        private readonly string $baseUrl = 'https://api.tenios.com',
+        string $baseUrl = '',
         private readonly float $pollSeconds = 2,
         private readonly float $maxPauseSeconds = 3600,
         private readonly float $timeoutSeconds = 30,
     ) {
+        $this->baseUrl = $baseUrl ?: getenv('TENIOS_BASE_URL') ?: 'https://api.tenios.com';
     }
 
     /** Starts one callback, polls it to its end and returns the outcome. Passes each new status to $report. */
