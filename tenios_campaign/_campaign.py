@@ -89,7 +89,7 @@ class Campaign:
         Raises:
             LedgerUnavailableError: The database cannot be used.
         """
-        return self._store.run(self._store.settings) is not None
+        return self._store.exists() and self._store.run(self._store.settings) is not None
 
     def add(
         self,

@@ -88,7 +88,7 @@ class Stage:
         SameNumberError.
         """
         known, pairs, count = 0, [], 0
-        for batch in self._batches():
+        for batch in self._batches() if self._store.exists() else ():
             keys, numbers = self._store.run(self._known, batch)
             for key, number, line, _ in batch:
                 if key in keys:

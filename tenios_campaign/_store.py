@@ -66,7 +66,18 @@ class Store:
             ledger_state.label("ledger_state"),
             *(a.callback_id, a.started_at, a.status, a.last_error),
         ]
-        self.database.open(schema)
+        self._is_open = False
+        if self.exists():
+            self._open()
+
+    def exists(self) -> bool:
+        """Return whether the database has tables of campaigns, which are created when needed."""
+        return self._is_open or self.database.run(schema.exists, read_only=True)
+
+    def _open(self) -> None:
+        if not self._is_open:
+            self.database.open(schema)
+            self._is_open = True
 
     def now(self, connection: sa.Connection) -> float:
         """Return the time that all processes share."""
@@ -201,10 +212,12 @@ class Store:
 
     def run(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Return what *work* returns in a read-only transaction."""
+        self._open()
         return self.database.run(lambda each: work(each, *arguments, **named), read_only=True)
 
     def change(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Return what *work* returns in a transaction."""
+        self._open()
         return self.database.run(lambda each: work(each, *arguments, **named))
 
     def forget(self, connection: sa.Connection, seconds: float) -> int:

@@ -19,6 +19,7 @@ from tenios_campaign import (
     RowProblem,
     SameNumberError,
 )
+from tenios_campaign._tables import schema
 from tenios_ext import ConfigurationError
 
 if TYPE_CHECKING:
@@ -114,6 +115,17 @@ def test_dry_run_changes_nothing(ledger: Ledger) -> None:
     campaign.add([ONE])
     assert campaign.add([ONE, TWO], dry_run=True) == added(1, 1)
     assert campaign.summary().total == 1
+
+
+def test_only_a_successful_add_creates_tables(ledger: Ledger) -> None:
+    campaign = Campaign(ledger)
+    assert campaign.add([ONE], dry_run=True).new == 1
+    with pytest.raises(InvalidRowsError):
+        campaign.add([ONE, RowProblem(2, "Wrong.")])
+    assert not campaign.exists()
+    assert not ledger.database.run(schema.exists, read_only=True)
+    campaign.add([ONE])
+    assert ledger.database.run(schema.exists, read_only=True)
 
 
 def test_time_of_the_first_attempt_is_kept(ledger: Ledger) -> None:
