@@ -233,9 +233,10 @@ class PollState:
             if self.outcome.status
             else "it has no status yet"
         )
+        unit = "second" if seconds == 1 else "seconds"
         trouble = f" The last poll failed: {self._last_error}" if self.failures else ""
         raise CallbackTimeoutError(
-            f"Callback {self.handle.id} {missed} within {seconds:g} seconds; {status}. It is still "
+            f"Callback {self.handle.id} {missed} within {seconds:g} {unit}; {status}. It is still "
             f"running. To resume, use tenios.callback({self.handle.id}).{trouble}",
             outcome=self.outcome,
         )
