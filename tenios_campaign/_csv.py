@@ -43,9 +43,10 @@ RESULTS = (
     *("call_state", "call_attempts", "call_started", "call_answered", "call_ended", "call_zone"),
     *("call_seconds", "call_next", "call_id", "call_status", "call_error"),
 )
-#: Spaces and characters without a width or glyph, which are often copied with a text.
+#: Spaces and characters without a width or glyph, which are often copied with a text. U+202E, which
+#: shows digits in the reverse order, is not one of them.
 _INVISIBLE = f"{string.whitespace}\xa0\xad\ufeff" + "".join(
-    map(chr, (*range(0x2000, 0x2010), *range(0x2028, 0x2030), *range(0x205F, 0x2070)))
+    map(chr, (*range(0x2000, 0x2010), *range(0x2028, 0x202E), 0x202F, *range(0x205F, 0x2070)))
 )
 #: How spreadsheets and programs write large and whole numbers: 4,71E+11 and 471.0.
 _FLOAT = re.compile(r"\d+(?:[.,]\d+)?E[+-]\d+|\d+[.,]0+", re.IGNORECASE)
