@@ -54,8 +54,8 @@ def simulate(
     Run a simulator of TENIOS until Ctrl-C.
 
     It needs no account, phone or internet connection. The command prints the environment variables
-    that make a client use it. Open the same address in a browser to see the callbacks and to act as
-    the agent and the customer.
+    that make a client use it, and the address of its console. Open the console in a browser to see
+    the callbacks and to act as the agent and the customer.
     """
     from tenios_ext.shared import requires_extra
 

@@ -38,7 +38,7 @@ def watch(
     """
     Follow callbacks until all have ended.
 
-    Exits with the highest of their exit codes.
+    With several IDs, exits with the highest of their individual exit codes.
     """
     run.simulator = simulator
     run.output = make_output(run.stdout, as_json=as_json, several=True)

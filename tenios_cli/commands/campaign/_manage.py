@@ -90,7 +90,7 @@ def cancel(key: str, *, url: str, name: str) -> None:
 )
 def retry(keys: tuple[str, ...], *, url: str, name: str, state: Any) -> None:
     """
-    Call customers again who were not reached, rejected or cancelled.
+    Retry customers who were rejected, cancelled or not reached.
 
     Each of them gets at least one more attempt. Customers with an unknown outcome need `tenios
     ledger resolve` instead.

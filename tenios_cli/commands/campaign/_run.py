@@ -47,7 +47,8 @@ _run_options = [
         metavar="TIME",
         default="5m",
         show_default=True,
-        help="Time for agent and customer to answer; later, the outcome counts as unknown.",
+        help="Time for agent and customer to answer. If they take longer, the outcome counts as "
+        "unknown.",
     ),
     click.option(
         "--end-timeout",
