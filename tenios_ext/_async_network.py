@@ -8,7 +8,8 @@ because it imports httpcore.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
 import httpx
@@ -31,6 +32,9 @@ class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
         # httpx does not expose this option of httpcore, so pyproject.toml limits the version of
         # httpx.
         self._pool._network_backend = _AsyncBackend()  # noqa: SLF001 - see above
+        # If a signal handler raises in the __exit__ of httpcore's lock, a function in Python, the
+        # lock is held for ever.
+        self._pool._optional_thread_lock = cast("Any", Lock())  # noqa: SLF001 - see above
 
 
 class _AsyncBackend(AsyncioBackend):

@@ -30,6 +30,11 @@ _Place = tuple[int, asyncio.AbstractEventLoop]
 #: The maximum number of concurrent status requests in one of httpcore's pools, which compares each
 #: idle connection with all others, twice per request.
 _POOL_SIZE = 8
+#: Errors of a request that leave the other connections of its pool usable.
+_EXPECTED = (
+    asyncio.CancelledError,  # async only
+    httpx.HTTPError,
+)
 
 
 class AsyncHttpClient(LeanClient, httpx.AsyncClient):
@@ -102,6 +107,11 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         transport = kept.take()
         try:
             return await exchange(transport, prepared, attempt)
+        except _EXPECTED:
+            raise
+        except BaseException:  # from a signal handler: a connection's lock may be held for ever
+            await kept.drop(transport)
+            raise
         finally:
             kept.give_back(transport)
 
@@ -224,7 +234,15 @@ class _AsyncKept:
 
     def give_back(self, transport: httpx.AsyncBaseTransport) -> None:
         with self._lock:
-            self._requests[transport] -= 1
+            if transport in self._requests:
+                self._requests[transport] -= 1
+
+    async def drop(self, transport: httpx.AsyncBaseTransport) -> None:
+        """Do not use a transport again. Its other requests continue."""
+        with self._lock:
+            is_unused = self._requests.pop(transport, 0) == 1
+        if is_unused:
+            await transport.aclose()
 
     # async only: begin
     async def start(self) -> None:
@@ -236,14 +254,14 @@ class _AsyncKept:
         try:
             yield
         finally:
-            for transport in self._requests:
+            for transport in list(self._requests):
                 await transport.aclose()
 
     # async only: end
 
     async def aclose(self) -> None:
         await self._closing.aclose()  # async only
-        for transport in self._requests:
+        for transport in list(self._requests):
             await transport.aclose()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
 import httpx
@@ -24,6 +25,9 @@ class NetworkTransport(httpx.HTTPTransport):
         # httpx does not expose this option of httpcore, so pyproject.toml limits the version of
         # httpx.
         self._pool._network_backend = _Backend()  # noqa: SLF001 - see above
+        # If a signal handler raises in the __exit__ of httpcore's lock, a function in Python, the
+        # lock is held for ever.
+        self._pool._optional_thread_lock = cast("Any", Lock())  # noqa: SLF001 - see above
 
 
 class _Backend(httpcore.SyncBackend):

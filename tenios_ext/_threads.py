@@ -5,8 +5,9 @@ pool may be full or shut down.
 
 from __future__ import annotations
 
+import queue
 import threading
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,9 +39,16 @@ def in_thread(
         seconds: The limit; None for ten seconds.
         daemon: Whether the program may end without waiting for *function*.
     """
-    future = _start(function, arguments, daemon=daemon)
-    wait([future], timeout=LIMIT if seconds is None else seconds)
-    return future.result() if future.done() else late()
+    future: Future[T] = Future()
+    # Written in C, so that a signal handler cannot raise while a lock is held.
+    ended: queue.SimpleQueue[Future[T]] = queue.SimpleQueue()
+    future.add_done_callback(ended.put)
+    _start(future, function, arguments, daemon=daemon)
+    try:
+        ended.get(timeout=LIMIT if seconds is None else seconds)
+    except queue.Empty:
+        return late()
+    return future.result()
 
 
 async def async_in_thread(
@@ -56,15 +64,16 @@ async def async_in_thread(
     limit = asyncio.timeout(LIMIT if seconds is None else seconds)
     try:
         async with limit:
-            return await asyncio.wrap_future(_start(function, arguments, daemon=daemon))
+            return await asyncio.wrap_future(_start(Future(), function, arguments, daemon=daemon))
     except TimeoutError:
         if not limit.expired():
             raise
     return late()
 
 
-def _start(function: Callable[..., T], arguments: tuple[Any, ...], *, daemon: bool) -> Future[T]:
-    future: Future[T] = Future()
+def _start(
+    future: Future[T], function: Callable[..., T], arguments: tuple[Any, ...], *, daemon: bool
+) -> Future[T]:
     future.set_running_or_notify_cancel()  # From now on it cannot be cancelled.
 
     def run() -> None:

@@ -25,6 +25,8 @@ _Place = int
 #: The maximum number of concurrent status requests in one of httpcore's pools, which compares each
 #: idle connection with all others, twice per request.
 _POOL_SIZE = 8
+#: Errors of a request that leave the other connections of its pool usable.
+_EXPECTED = (httpx.HTTPError,)
 
 
 class HttpClient(LeanClient, httpx.Client):
@@ -77,6 +79,11 @@ class Transport(httpx.BaseTransport):
         transport = kept.take()
         try:
             return exchange(transport, prepared, attempt)
+        except _EXPECTED:
+            raise
+        except BaseException:  # from a signal handler: a connection's lock may be held for ever
+            kept.drop(transport)
+            raise
         finally:
             kept.give_back(transport)
 
@@ -148,8 +155,16 @@ class _Kept:
 
     def give_back(self, transport: httpx.BaseTransport) -> None:
         with self._lock:
-            self._requests[transport] -= 1
+            if transport in self._requests:
+                self._requests[transport] -= 1
+
+    def drop(self, transport: httpx.BaseTransport) -> None:
+        """Do not use a transport again. Its other requests continue."""
+        with self._lock:
+            is_unused = self._requests.pop(transport, 0) == 1
+        if is_unused:
+            transport.close()
 
     def close(self) -> None:
-        for transport in self._requests:
+        for transport in list(self._requests):
             transport.close()

@@ -6,14 +6,16 @@ records "not placed", and the interruption has a note.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, _base
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpcore
 import pytest
 from support.clients import CONFIG_ID, NUMBER
 from support.faults import FaultServer, drop, respond, respond_error
@@ -58,16 +60,18 @@ def wait_for_recording() -> None:
 
 class Interrupter:
     """
-    Raises KeyboardInterrupt in the main thread, at the n-th call of a function of this package.
+    Raises KeyboardInterrupt in the main thread, at the n-th call of a function in a file whose path
+    begins with one of *files*.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *files: str) -> None:
         self.left = number
+        self._files = files
         self.where = ""
 
     def profile(self, frame: FrameType, event: str, _: object) -> None:
         """The function for sys.setprofile."""
-        if event != "call" or not frame.f_code.co_filename.startswith(OURS):
+        if event != "call" or not frame.f_code.co_filename.startswith(self._files):
             return
         self.left -= 1
         if self.left == 0:
@@ -105,7 +109,7 @@ def test_interruption_at_each_function_never_leads_to_a_second_call(
 ) -> None:
     with Tenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger) as tenios:
         for number in count(1):
-            interrupter = Interrupter(number)
+            interrupter = Interrupter(number, OURS)
             key = f"sync-{number}-{id(server)}"
             interruption = None
             sys.setprofile(interrupter.profile)
@@ -122,6 +126,54 @@ def test_interruption_at_each_function_never_leads_to_a_second_call(
             assert interruption is not None, interrupter.where
             check(server, ledger, key, interruption)
     assert number > 50
+
+
+LOCKS = [str(module.__file__) for module in (httpcore._synchronization, threading, _base)]
+
+
+@pytest.fixture
+def _alarm() -> Iterator[None]:
+    """Fails a test that waits for ever, because a thread can wait for a lock without limit."""
+
+    def fail(*_: object) -> None:
+        pytest.fail("a lock was not released")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "alarm"), reason="this system has no alarm")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("_alarm")
+@pytest.mark.parametrize("path", ["init", "status"])
+def test_interruption_at_a_lock_leaves_no_lock_held(path: str, ledger: Ledger) -> None:
+    """A signal handler can raise in the ``__exit__`` of a lock that is written in Python."""
+    response = respond("200 OK", {"id": 10, "status": "A"}, "Connection: keep-alive")
+    with (
+        FaultServer(response, keep_open=True) as server,
+        Tenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger) as tenios,
+    ):
+        started = tenios.start_callback(NUMBER, key="started")
+        for number in count(1):
+            interrupter = Interrupter(number, *LOCKS)
+            sys.setprofile(interrupter.profile)
+            try:
+                if path == "init":
+                    tenios.start_callback(NUMBER, key=f"locks-{number}")
+                else:
+                    started.status()
+            except (KeyboardInterrupt, RuntimeError):  # Thread.start may raise RuntimeError then.
+                pass
+            finally:
+                sys.setprofile(None)
+            started.status()
+            if interrupter.left > 0:
+                break
+        wait_for_recording()
+    assert number > 10
 
 
 class Steps:
