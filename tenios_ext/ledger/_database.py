@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 
 from .._exceptions import ConfigurationError, LedgerUnavailableError, NotSentError
+from ._forks import no_fork
 from ._numbers import busy_until, check_blocked, check_in_use
 from ._schema import blocked_numbers, entries, schema
 
@@ -258,7 +259,10 @@ class Database:
         statements or passwords.
         """
         try:
-            with self._begin(read_only=read_only) as connection:
+            with (
+                nullcontext() if self.is_postgresql else no_fork(),
+                self._begin(read_only=read_only) as connection,
+            ):
                 return work(connection)
         except sa.exc.SQLAlchemyError as error:
             reason = _reason(error, self.url)

@@ -11,7 +11,7 @@ import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,9 +20,11 @@ from support.clients import CONFIG_ID, NUMBER, new_key
 from support.faults import INIT, STATUS, FaultServer, respond
 
 from tenios_ext import AsyncTenios, NotSentError, Tenios
+from tenios_ext.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 STARTED = respond("200 OK", {"id": 10, "status": "REQUESTED"}, "Connection: keep-alive")
 POLLS = 30
@@ -86,7 +88,7 @@ def test_forked_process_gets_its_own_statuses(mode: str, echo: str) -> None:
             tenios.callback(1).status()
             child = fork(lambda: wrong_statuses(tenios, 2))
             assert wrong_statuses(tenios, 3) == 0
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            assert wait_for(child) == 0
         return
 
     async def run() -> None:
@@ -96,10 +98,41 @@ def test_forked_process_gets_its_own_statuses(mode: str, echo: str) -> None:
             await tenios.callback(1).status()
             child = fork(lambda: asyncio.run(wrong_statuses_async(tenios, 2)))
             assert await wrong_statuses_async(tenios, 3) == 0
-            _, status = await asyncio.to_thread(os.waitpid, child, 0)
-            assert os.waitstatus_to_exitcode(status) == 0
+            assert await asyncio.to_thread(wait_for, child) == 0
 
     asyncio.run(run())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_ledger_works_in_a_process_forked_during_a_transaction(tmp_path: Path) -> None:
+    """Also in one that has forked another."""
+    is_open, is_forking = Event(), Event()
+    os.register_at_fork(before=is_forking.set)  # called before our hook
+
+    def hold(_: object) -> None:
+        is_open.set()
+        is_forking.wait()
+
+    with (
+        FaultServer(STARTED) as server,
+        Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger,
+        Tenios(base_url=server.url, ledger=ledger) as tenios,
+        ThreadPoolExecutor() as pool,
+    ):
+
+        def call(*, forks: bool) -> int:
+            result = wait_for(fork(lambda: call(forks=False))) if forks else 0
+            return result or tenios.start_callback(NUMBER, key=f"{forks}").id - 10
+
+        held = pool.submit(tenios.start_callback, NUMBER, key="held", on_claim=hold)
+        is_open.wait()
+        assert wait_for(fork(lambda: call(forks=True))) == 0
+        assert held.result().id == 10
+        assert server.received == {INIT: 3}
+
+
+def wait_for(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def fork(work: object) -> int:
