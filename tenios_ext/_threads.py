@@ -6,6 +6,7 @@ pool may be full or shut down.
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -82,5 +83,19 @@ def _start(
         except BaseException as error:  # noqa: BLE001 - raised by result()
             future.set_exception(error)
 
-    threading.Thread(target=copy_context().run, args=(run,), name=NAME, daemon=daemon).start()
+    start(threading.Thread(target=copy_context().run, args=(run,), name=NAME, daemon=daemon))
     return future
+
+
+def start(thread: threading.Thread) -> None:
+    """Start a thread. If a signal handler raises meanwhile, raises that exception."""
+    outside = sys.exception()
+    try:
+        thread.start()
+    except RuntimeError as error:  # It may be from the lock that the exception has interrupted.
+        cause = error.__context__
+        if cause is None or cause is outside:
+            raise
+    else:
+        return
+    raise cause

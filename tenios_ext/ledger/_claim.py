@@ -22,7 +22,7 @@ from .._exceptions import (
     TeniosError,
 )
 from .._models import CallbackHandle
-from .._threads import LIMIT, NAME
+from .._threads import LIMIT, NAME, start
 from ._ledger import to_entry
 
 if TYPE_CHECKING:
@@ -257,4 +257,4 @@ def _not_sent(reason: str | None) -> NotSentError:
 
 
 def _start(work: Callable[..., None], *arguments: object) -> None:
-    threading.Thread(target=work, args=arguments, name=NAME).start()
+    start(threading.Thread(target=work, args=arguments, name=NAME))
