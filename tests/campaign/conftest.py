@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,8 +44,8 @@ def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def now(_: object, work: Callable[[], Any]) -> Any:
         return completed(asyncio.get_running_loop().create_future(), work)
 
-    def at_once(function: Callable[..., Any], arguments: tuple[Any, ...], **_: bool) -> Any:
-        return completed(Future(), partial(function, *arguments))
+    def at_once(future: Any, function: Callable[..., Any], arguments: Any, **_: bool) -> Any:
+        return completed(future, partial(function, *arguments))
 
     def completed(future: Any, work: Callable[[], Any]) -> Any:
         try:
