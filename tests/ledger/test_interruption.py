@@ -32,6 +32,7 @@ from tenios_ext import (
     OutcomeUnknownError,
     RejectedError,
 )
+from tenios_ext.ledger._claim import Claim
 
 if TYPE_CHECKING:
     from tenios_ext.ledger import Ledger
@@ -127,6 +128,27 @@ def test_cancelled_claim_is_released(
     wait_for_state(ledger, "not_placed")
     assert not tenios.received
     assert start("sync", ledger, tenios.url).id == 10
+
+
+def test_call_that_ends_before_its_claim_claims_nothing(
+    sqlite_ledger: Ledger,
+    tenios: FaultServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    make = Claim.make
+
+    def make_late(claim: Claim) -> Any:
+        begun.set()
+        go_on.wait()
+        return make(claim)
+
+    monkeypatch.setattr(Claim, "make", make_late)
+    asyncio.run(cancel_start(sqlite_ledger, tenios.url, begun, go_on))
+    wait_for_recording()
+    assert sqlite_ledger.get(KEY) is None
+    assert not caplog.records
 
 
 def test_result_whose_recording_is_cancelled_is_recorded(
