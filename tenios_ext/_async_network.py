@@ -33,7 +33,7 @@ class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
         # httpx.
         self._pool._network_backend = _AsyncBackend()  # noqa: SLF001 - see above
         # If a signal handler raises in the __exit__ of httpcore's lock, a function in Python, the
-        # lock is held for ever.
+        # lock stays held forever.
         self._pool._optional_thread_lock = cast("Any", Lock())  # noqa: SLF001 - see above
 
 

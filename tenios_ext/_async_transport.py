@@ -109,7 +109,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             return await exchange(transport, prepared, attempt)
         except _EXPECTED:
             raise
-        except BaseException:  # from a signal handler: a connection's lock may be held for ever
+        except BaseException:  # from a signal handler: a connection's lock may stay held
             await kept.drop(transport)
             raise
         finally:

@@ -81,7 +81,7 @@ class Transport(httpx.BaseTransport):
             return exchange(transport, prepared, attempt)
         except _EXPECTED:
             raise
-        except BaseException:  # from a signal handler: a connection's lock may be held for ever
+        except BaseException:  # from a signal handler: a connection's lock may stay held
             kept.drop(transport)
             raise
         finally:

@@ -2,7 +2,7 @@
 Postpones a fork until no other thread is in an SQLite transaction.
 
 SQLite keeps a list of the locks that its process holds on each file. A child would inherit those of
-other threads, which do not exist in it, and wait for them for ever.
+other threads, which do not exist in it, and wait for them forever.
 """
 
 from __future__ import annotations

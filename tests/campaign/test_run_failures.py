@@ -52,7 +52,7 @@ def test_numbers_that_the_client_does_not_allow_are_rejected_until_retry(
     assert counts(run(simulator, sqlite)) == {"talked": 2}
 
 
-@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("status", [403, 404, 405])
 def test_rejection_of_all_callbacks_ends_the_run_and_rejects_nobody(
     status: int, sqlite: Ledger
 ) -> None:

@@ -133,7 +133,7 @@ LOCKS = [str(module.__file__) for module in (httpcore._synchronization, threadin
 
 @pytest.fixture
 def _alarm() -> Iterator[None]:
-    """Fails a test that waits for ever, because a thread can wait for a lock without limit."""
+    """Fail a test that waits forever, because a thread can wait for a lock without limit."""
 
     def fail(*_: object) -> None:
         pytest.fail("a lock was not released")
