@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from typing import NoReturn
 
 import httpcore
 
-
-def is_address(host: str) -> bool:
-    """Return whether *host* is an IP address and not a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+#: The maximum time to connect to one of several addresses (seconds).
+ADDRESS_SECONDS = 1.0
 
 
 def addresses_of(host: str, port: int) -> list[str]:

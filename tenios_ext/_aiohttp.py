@@ -42,27 +42,26 @@ class _Transport(AiohttpTransport):
             raise httpx.ReadError("The client was closed during the request.") from None
 
 
-def aiohttp_transport(connections: Connections, *, keep: bool) -> AiohttpTransport:
-    """Return a transport that keeps its connections alive, or one for a single request."""
+def aiohttp_transport(connections: Connections) -> AiohttpTransport:
+    """Return a transport for one connection."""
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_leave)
 
     def session() -> aiohttp.ClientSession:
         connector = _Connector(
-            limit=0 if keep else 1,  # 0 means no limit.
+            limit=1,
+            keepalive_timeout=KEEPALIVE_SECONDS,
             ssl=connections.context,
             # The system's resolver, as in httpx. aiodns would ignore the system's settings and the
             # pytest plugin's guard.
             resolver=aiohttp.ThreadedResolver(),
-            **({"keepalive_timeout": KEEPALIVE_SECONDS} if keep else {"force_close": True}),
         )
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
-            # Status requests may be repeated, so they need no evidence.
-            trace_configs=[] if keep else [trace],
+            trace_configs=[trace],
         )
 
     return _Transport(verify=connections.context, client=session, proxy=connections.proxy)

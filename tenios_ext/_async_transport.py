@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio  # async only
 import os
-from contextlib import suppress  # async only
-from importlib import import_module  # async only
-from threading import Lock
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
+from ._async_network import AsyncNetworkTransport
 from ._attempt import TOO_LONG, current_attempt
 from ._connections import BoundedBody, LeanClient, is_init_request, raise_for_status
 from ._exceptions import ConfigurationError
 from ._extras import requires_extra  # async only
+
+# Importing these at the first request would block the event loop for 0.1 seconds.
+from ._phone import _price, _reading  # noqa: F401 # async only
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -26,15 +29,6 @@ if TYPE_CHECKING:
     from ._connections import Connections
 
 _Place = tuple[int, asyncio.AbstractEventLoop]
-
-#: The maximum number of concurrent status requests in one of httpcore's pools, which compares each
-#: idle connection with all others, twice per request.
-_POOL_SIZE = 8
-#: Errors of a request that leave the other connections of its pool usable.
-_EXPECTED = (
-    asyncio.CancelledError,  # async only
-    httpx.HTTPError,
-)
 
 
 class AsyncHttpClient(LeanClient, httpx.AsyncClient):
@@ -71,49 +65,51 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             )
         self._connections = connections
         self._custom = custom
+        self._connect: Callable[[], httpx.AsyncBaseTransport] = partial(
+            AsyncNetworkTransport, connections
+        )
         self._kept: dict[_Place, _AsyncKept] = {}
+        self._exchange = _exchange
         # async only: begin
-        self._aiohttp = aiohttp
         self._custom_loop: asyncio.AbstractEventLoop | None = None
-        proxy = connections.proxy
-        if aiohttp and proxy is not None and proxy.url.scheme.startswith("socks"):
-            raise ConfigurationError(
-                "aiohttp=True cannot be used with a SOCKS proxy. Use aiohttp=False."
-            )
+        if aiohttp:
+            with requires_extra("aiohttp", ConfigurationError):
+                from ._aiohttp import aiohttp_transport
+            self._connect = partial(aiohttp_transport, connections)
+            if connections.proxy is not None and connections.proxy.url.scheme.startswith("socks"):
+                raise ConfigurationError(
+                    "aiohttp=True cannot be used with a SOCKS proxy. Use aiohttp=False."
+                )
+        if aiohttp or custom is not None:
+            self._exchange = _limited_exchange
         # async only: end
         if custom is None:
             # Loaded now, so that an invalid certificate is reported before the first call.
             _ = connections.context
-            _import_all(aiohttp=aiohttp)  # async only
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read the whole response."""
         attempt = current_attempt()
         prepared = self._connections.prepare(request, attempt.arrive(self._connections.settings))
-        exchange = _exchange
-        # async only: begin
-        if self._custom is not None or self._aiohttp:
-            exchange = _limited_exchange
-        # async only: end
         if self._custom is not None:
             self._check_loop()  # async only
             if attempt.is_forbidden:
                 prepared.extensions["trace"] = _refusing(attempt)
-            return await exchange(self._custom, prepared, attempt)
+            return await self._exchange(self._custom, prepared, attempt)
         if is_init_request(request):
-            async with self._connect(keep=False) as own:
-                return await exchange(own, prepared, attempt)
+            async with self._connect() as own:
+                return await self._exchange(own, prepared, attempt)
         kept = await self._current()
-        transport = kept.take()
+        transport = kept.take() or self._connect()
+        kept.opened.add(transport)
         try:
-            return await exchange(transport, prepared, attempt)
-        except _EXPECTED:
+            response = await self._exchange(transport, prepared, attempt)
+        except BaseException:
+            kept.opened.discard(transport)
+            await transport.aclose()
             raise
-        except BaseException:  # from a signal handler: a connection's lock may stay held
-            await kept.drop(transport)
-            raise
-        finally:
-            kept.give_back(transport)
+        kept.idle.append(transport)
+        return response
 
     async def aclose(self) -> None:
         if self._custom is not None:
@@ -130,29 +126,18 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def _current(self) -> _AsyncKept:
         place = _place()
-        if place not in self._kept:
-            self._forget_closed_loops()  # async only
-            self._kept[place] = _AsyncKept(self._connect)
-            await self._kept[place].start()  # async only
-        return self._kept[place]
-
-    def _connect(self, *, keep: bool) -> httpx.AsyncBaseTransport:
-        # async only: begin
-        if self._aiohttp:
-            from ._aiohttp import aiohttp_transport  # Requires an extra.
-
-            return aiohttp_transport(self._connections, keep=keep)
-        # async only: end
-        from ._async_network import AsyncNetworkTransport  # Imports httpcore.
-
-        return AsyncNetworkTransport(**self._connections.options(keep=keep))
+        kept = self._kept.get(place)
+        if kept is None:
+            # async only: begin
+            for other in list(self._kept):
+                if other[1].is_closed():
+                    self._kept.pop(other, None)
+            # async only: end
+            kept = self._kept.setdefault(place, _AsyncKept())
+            await kept.start()  # async only
+        return kept
 
     # async only: begin
-    def _forget_closed_loops(self) -> None:
-        self._kept = {
-            (pid, loop): each for (pid, loop), each in self._kept.items() if not loop.is_closed()
-        }
-
     def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()
         if (self._custom_loop or loop) is not loop:
@@ -216,33 +201,24 @@ def _place() -> _Place:
 
 
 class _AsyncKept:
-    """The kept connections of one place. *connect* creates a transport."""
+    """
+    The transports of one place, each with one connection: httpcore compares each idle connection of
+    a pool with all others.
 
-    def __init__(self, connect: Callable[..., httpx.AsyncBaseTransport]) -> None:
-        self._connect = connect
-        self._requests: dict[httpx.AsyncBaseTransport, int] = {}
-        self._lock = Lock()
+    Attributes:
+        opened: All transports.
+        idle: Those without a request.
+    """
+
+    def __init__(self) -> None:
+        self.opened: set[httpx.AsyncBaseTransport] = set()
+        self.idle: list[httpx.AsyncBaseTransport] = []
         self._closing = self._close_at_end()  # async only
 
-    def take(self) -> httpx.AsyncBaseTransport:
-        """Return a transport for a status request."""
-        with self._lock:
-            free = (each for each, number in self._requests.items() if number < _POOL_SIZE)
-            transport = next(free, None) or self._connect(keep=True)
-            self._requests[transport] = self._requests.get(transport, 0) + 1
-        return transport
-
-    def give_back(self, transport: httpx.AsyncBaseTransport) -> None:
-        with self._lock:
-            if transport in self._requests:
-                self._requests[transport] -= 1
-
-    async def drop(self, transport: httpx.AsyncBaseTransport) -> None:
-        """Do not use a transport again. Its other requests continue."""
-        with self._lock:
-            is_unused = self._requests.pop(transport, 0) == 1
-        if is_unused:
-            await transport.aclose()
+    def take(self) -> httpx.AsyncBaseTransport | None:
+        with suppress(IndexError):
+            return self.idle.pop()
+        return None
 
     # async only: begin
     async def start(self) -> None:
@@ -254,30 +230,12 @@ class _AsyncKept:
         try:
             yield
         finally:
-            for transport in list(self._requests):
+            for transport in list(self.opened):
                 await transport.aclose()
 
     # async only: end
 
     async def aclose(self) -> None:
         await self._closing.aclose()  # async only
-        for transport in list(self._requests):
+        for transport in list(self.opened):
             await transport.aclose()
-
-
-# async only: begin
-def _import_all(*, aiohttp: bool) -> None:
-    # Importing them at the first request would block the event loop for 0.1 seconds or more.
-    import_module("._phone._reading", __package__)
-    import_module("._phone._price", __package__)
-    if aiohttp:
-        with requires_extra("aiohttp", ConfigurationError):
-            import_module("._aiohttp", __package__)
-        return
-    # This name is private to anyio. If it changes, only the first request is slower.
-    with suppress(ImportError):
-        import_module("anyio._backends._asyncio")
-    import_module("._async_network", __package__)
-
-
-# async only: end

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 5.0
 CONNECT_RETRIES = 2
-_ADDRESS_SECONDS, _LEAST_SECONDS = 1.0, 0.001
 TOO_LONG = "The whole exchange took too long."
 # The beginnings of what is sent to a proxy before the request.
 _HANDSHAKES = (b"CONNECT ", b"\x05", b"\x01")
@@ -146,14 +145,3 @@ def current_attempt() -> Attempt:
 def longest_exchange(timeout: float) -> float:
     """Return the maximum duration of an exchange with this *timeout* for a response."""
     return CONNECT_TIMEOUT * (CONNECT_RETRIES + 1) + 2 * timeout
-
-
-def share(end: float | None, addresses: int) -> float | None:
-    """
-    Return the time limit for connecting to the next address: at most a second if there are others,
-    so that an unresponsive address leaves time for them.
-    """
-    if end is None:
-        return None
-    left = max(end - running_time(), _LEAST_SECONDS)
-    return left if addresses == 1 else min(left / addresses, _ADDRESS_SECONDS)

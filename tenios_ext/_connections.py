@@ -12,23 +12,20 @@ Three rules:
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import urllib.request
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 import httpx
 
-from ._attempt import CONNECT_RETRIES, CONNECT_TIMEOUT, TOO_LONG
+from ._attempt import CONNECT_TIMEOUT, TOO_LONG
 from ._clock import running_time
 from ._exceptions import ConfigurationError
-from ._hosts import is_excluded, is_loopback, parse_url
+from ._hosts import is_loopback, parse_url
 from ._secret import mask_logs
 from ._version import __version__
 
@@ -167,21 +164,6 @@ class Connections:
             prepared.headers["Connection"] = "close"  # No other request uses this connection.
         return prepared
 
-    def options(self, *, keep: bool) -> dict[str, Any]:
-        """
-        Return the arguments of httpx's transport, which keeps its connections or has only one. The
-        number of kept connections is limited by the caller's threads or max_concurrency.
-        """
-        limits = httpx.Limits(
-            max_connections=None if keep else 1, keepalive_expiry=KEEPALIVE_SECONDS
-        )
-        return {
-            "verify": self.context,
-            "limits": limits,
-            "retries": CONNECT_RETRIES,
-            "proxy": self.proxy,
-        }
-
     @cached_property
     def context(self) -> ssl.SSLContext:
         """The TLS context of all connections. Raises ConfigurationError."""
@@ -189,9 +171,6 @@ class Connections:
             # Never used. It loads no certificates.
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            if path := os.environ.get("SSL_CERT_FILE"):
-                # httpx 0.27 ignores a missing file and uses its own certificates instead.
-                Path(path).stat()
             return httpx.create_ssl_context()
         except OSError as error:
             raise ConfigurationError(
@@ -226,11 +205,12 @@ class Connections:
 
 def proxy_of_environment(base_url: str) -> str | None:
     """Return the proxy for a URL from the environment or the system's settings."""
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
+    url = httpx.URL(base_url)
+    host = f"{url.host.rstrip('.')}:{url.port or _HTTPS}"
     proxies = urllib.request.getproxies()
     if "no" in proxies:
-        is_direct = is_excluded(host, parts.port or _HTTPS, proxies["no"])
+        listed = proxies["no"].replace(" ", ",").replace("*.", ".")  # curl allows both spellings.
+        is_direct = urllib.request.proxy_bypass_environment(host, {"no": listed})  # type: ignore[attr-defined] # not in typeshed
     else:
         is_direct = bool(urllib.request.proxy_bypass(host))
     named = proxies.get("https", proxies.get("all"))

@@ -8,20 +8,27 @@ from typing import TYPE_CHECKING, Any, cast
 import httpcore
 import httpx
 
-from ._addresses import addresses_of, is_address, too_late
-from ._attempt import current_attempt, share
-from ._clock import running_time
+from ._addresses import ADDRESS_SECONDS, addresses_of, too_late
+from ._attempt import CONNECT_RETRIES, current_attempt
+from ._connections import KEEPALIVE_SECONDS
 from ._threads import in_thread
 
 if TYPE_CHECKING:
     import ssl
 
+    from ._connections import Connections
+
 
 class NetworkTransport(httpx.HTTPTransport):
-    """An httpx transport whose connections record in the current attempt what they send."""
+    """An httpx transport for one connection, which records in the current attempt what it sends."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, connections: Connections) -> None:
+        super().__init__(
+            verify=connections.context,
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEPALIVE_SECONDS),
+            retries=CONNECT_RETRIES,
+            proxy=connections.proxy,
+        )
         # httpx does not expose this option of httpcore, so pyproject.toml limits the version of
         # httpx.
         self._pool._network_backend = _Backend()  # noqa: SLF001 - see above
@@ -36,17 +43,22 @@ class _Backend(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         attempt = current_attempt()
         attempt.connect()
-        seconds = attempt.limit(timeout, httpcore.ConnectTimeout)
-        end = None if seconds is None else running_time() + seconds
-        addresses = [host]
-        if not is_address(host):
-            addresses = in_thread(
-                addresses_of, host, port, late=too_late, seconds=seconds, daemon=True
-            )
+        addresses = in_thread(
+            addresses_of,
+            host,
+            port,
+            late=too_late,
+            seconds=attempt.limit(timeout, httpcore.ConnectTimeout),
+            daemon=True,
+        )
         while True:
-            left, address = share(end, len(addresses)), addresses.pop(0)
+            address = addresses.pop(0)
+            seconds = attempt.limit(timeout, httpcore.ConnectTimeout)
+            if addresses and seconds is not None:
+                # An unresponsive address leaves time for the others.
+                seconds = min(seconds / (len(addresses) + 1), ADDRESS_SECONDS)
             try:
-                stream = super().connect_tcp(address, port, left, *arguments, **options)
+                stream = super().connect_tcp(address, port, seconds, *arguments, **options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if not addresses:
                     raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from threading import Lock
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -11,6 +12,9 @@ import httpx
 from ._attempt import current_attempt
 from ._connections import BoundedBody, LeanClient, is_init_request, raise_for_status
 from ._exceptions import ConfigurationError
+from ._network import NetworkTransport
+
+# Importing these at the first request would block the event loop for 0.1 seconds.
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -21,12 +25,6 @@ if TYPE_CHECKING:
     from ._connections import Connections
 
 _Place = int
-
-#: The maximum number of concurrent status requests in one of httpcore's pools, which compares each
-#: idle connection with all others, twice per request.
-_POOL_SIZE = 8
-#: Errors of a request that leave the other connections of its pool usable.
-_EXPECTED = (httpx.HTTPError,)
 
 
 class HttpClient(LeanClient, httpx.Client):
@@ -58,7 +56,9 @@ class Transport(httpx.BaseTransport):
             )
         self._connections = connections
         self._custom = custom
+        self._connect: Callable[[], httpx.BaseTransport] = partial(NetworkTransport, connections)
         self._kept: dict[_Place, _Kept] = {}
+        self._exchange = _exchange
         if custom is None:
             # Loaded now, so that an invalid certificate is reported before the first call.
             _ = connections.context
@@ -67,25 +67,24 @@ class Transport(httpx.BaseTransport):
         """Send a request and read the whole response."""
         attempt = current_attempt()
         prepared = self._connections.prepare(request, attempt.arrive(self._connections.settings))
-        exchange = _exchange
         if self._custom is not None:
             if attempt.is_forbidden:
                 prepared.extensions["trace"] = _refusing(attempt)
-            return exchange(self._custom, prepared, attempt)
+            return self._exchange(self._custom, prepared, attempt)
         if is_init_request(request):
-            with self._connect(keep=False) as own:
-                return exchange(own, prepared, attempt)
+            with self._connect() as own:
+                return self._exchange(own, prepared, attempt)
         kept = self._current()
-        transport = kept.take()
+        transport = kept.take() or self._connect()
+        kept.opened.add(transport)
         try:
-            return exchange(transport, prepared, attempt)
-        except _EXPECTED:
+            response = self._exchange(transport, prepared, attempt)
+        except BaseException:
+            kept.opened.discard(transport)
+            transport.close()
             raise
-        except BaseException:  # from a signal handler: a connection's lock may stay held
-            kept.drop(transport)
-            raise
-        finally:
-            kept.give_back(transport)
+        kept.idle.append(transport)
+        return response
 
     def close(self) -> None:
         if self._custom is not None:
@@ -96,14 +95,10 @@ class Transport(httpx.BaseTransport):
 
     def _current(self) -> _Kept:
         place = _place()
-        if place not in self._kept:
-            self._kept[place] = _Kept(self._connect)
-        return self._kept[place]
-
-    def _connect(self, *, keep: bool) -> httpx.BaseTransport:
-        from ._network import NetworkTransport  # Imports httpcore.
-
-        return NetworkTransport(**self._connections.options(keep=keep))
+        kept = self._kept.get(place)
+        if kept is None:
+            kept = self._kept.setdefault(place, _Kept())
+        return kept
 
 
 def _exchange(
@@ -138,33 +133,24 @@ def _place() -> _Place:
 
 
 class _Kept:
-    """The kept connections of one place. *connect* creates a transport."""
+    """
+    The transports of one place, each with one connection: httpcore compares each idle connection of
+    a pool with all others.
 
-    def __init__(self, connect: Callable[..., httpx.BaseTransport]) -> None:
-        self._connect = connect
-        self._requests: dict[httpx.BaseTransport, int] = {}
-        self._lock = Lock()
+    Attributes:
+        opened: All transports.
+        idle: Those without a request.
+    """
 
-    def take(self) -> httpx.BaseTransport:
-        """Return a transport for a status request."""
-        with self._lock:
-            free = (each for each, number in self._requests.items() if number < _POOL_SIZE)
-            transport = next(free, None) or self._connect(keep=True)
-            self._requests[transport] = self._requests.get(transport, 0) + 1
-        return transport
+    def __init__(self) -> None:
+        self.opened: set[httpx.BaseTransport] = set()
+        self.idle: list[httpx.BaseTransport] = []
 
-    def give_back(self, transport: httpx.BaseTransport) -> None:
-        with self._lock:
-            if transport in self._requests:
-                self._requests[transport] -= 1
-
-    def drop(self, transport: httpx.BaseTransport) -> None:
-        """Do not use a transport again. Its other requests continue."""
-        with self._lock:
-            is_unused = self._requests.pop(transport, 0) == 1
-        if is_unused:
-            transport.close()
+    def take(self) -> httpx.BaseTransport | None:
+        with suppress(IndexError):
+            return self.idle.pop()
+        return None
 
     def close(self) -> None:
-        for transport in list(self._requests):
+        for transport in list(self.opened):
             transport.close()

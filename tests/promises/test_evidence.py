@@ -31,7 +31,6 @@ from tenios_ext import (
     StatusUnavailableError,
     Tenios,
 )
-from tenios_ext._attempt import share
 from tenios_simulator import VirtualClock
 
 if TYPE_CHECKING:
@@ -354,7 +353,8 @@ def test_name_that_is_not_resolved_in_time_is_not_sent(
 def test_address_that_does_not_respond_leaves_time_for_the_next(
     mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenios_ext._attempt._ADDRESS_SECONDS", 0.05)
+    for module in ("_network", "_async_network"):
+        monkeypatch.setattr(f"tenios_ext.{module}.ADDRESS_SECONDS", 0.05)
     with FaultServer(STARTED) as server, ExitStack() as stack:
         silent = stack.enter_context(socket.create_server(("127.0.0.2", server.port), backlog=0))
         for _ in range(3):  # Linux ignores further connections while these wait to be accepted.
@@ -367,13 +367,3 @@ def test_address_that_does_not_respond_leaves_time_for_the_next(
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
         assert start_callback(mode, base_url=f"http://localhost:{server.port}").id == 10
-
-
-def test_addresses_share_the_time_of_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An address that does not respond leaves time for the next one, within one timeout for all."""
-    monkeypatch.setattr("tenios_ext._attempt.running_time", lambda: 100.0)
-    assert share(105.0, 1) == 5.0
-    assert share(105.0, 2) == 1.0
-    assert share(102.0, 4) == 0.5
-    assert (share(99.0, 3) or 0) > 0
-    assert share(None, 3) is None
