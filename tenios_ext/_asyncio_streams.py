@@ -14,8 +14,8 @@ import httpcore
 if TYPE_CHECKING:
     import ssl
 
-# The maximum number of bytes to read ahead.
-_MAX_BUFFERED = 1 << 18
+# The maximum number of bytes to read ahead. A longer response is refused anyway.
+_MAX_BUFFERED = 1 << 22
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
@@ -43,7 +43,6 @@ def _connect_error(error: Exception) -> Exception:
 class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     _transport: asyncio.Transport
     _waiter: asyncio.Future[None] | None = None
-    _is_paused = False
     _is_ended = False
     _error: Exception | None = None
 
@@ -57,9 +56,8 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if len(self._buffer) > _MAX_BUFFERED and not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
+        if len(self._buffer) > _MAX_BUFFERED:
+            self._transport.abort()
         self._wake()
 
     def eof_received(self) -> None:
@@ -91,9 +89,6 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if self._buffer:
             data = bytes(self._buffer[:max_bytes])
             del self._buffer[:max_bytes]
-            if self._is_paused and not self._is_ended:
-                self._is_paused = False
-                self._transport.resume_reading()
             return data
         if self._error is not None:
             raise httpcore.ReadError(str(self._error)) from self._error

@@ -69,7 +69,6 @@ def http_options(settings: Settings, event_hooks: EventHooks | None) -> dict[str
     """Return the arguments for ``httpx.Client``. Raises ConfigurationError."""
     if event_hooks is not None:
         _check_hooks(event_hooks)
-    read = settings.timeout
     return {
         "base_url": settings.base_url,
         "event_hooks": event_hooks,
@@ -79,7 +78,7 @@ def http_options(settings: Settings, event_hooks: EventHooks | None) -> dict[str
             "Accept": "application/json",
             "Accept-Encoding": "identity",
         },
-        "timeout": httpx.Timeout(read, connect=min(CONNECT_TIMEOUT, read)),
+        "timeout": settings.timeout,
         "trust_env": False,
     }
 
@@ -102,10 +101,7 @@ class LeanClient:
             templates[url] = cast("httpx.Client", super()).build_request(
                 method, url, json=json, **options
             )
-        template = templates[url]
-        return _with_body(
-            template, _ENCODER.encode(json).encode(), timeout=template.extensions["timeout"]
-        )
+        return _with_body(templates[url], _ENCODER.encode(json).encode())
 
 
 def _check_hooks(event_hooks: EventHooks) -> None:
@@ -155,11 +151,12 @@ class Connections:
         # JSON escapes the quotation marks in texts, so only this member matches.
         key = _ENCODER.encode(self.settings.access_key.reveal()).encode()
         content = request.content.replace(_KEY + b'""', _KEY + key)
-        timeouts = {
-            name: seconds if each is None else min(each, seconds)
-            for name, each in request.extensions.get("timeout", {}).items()
+        prepared = _with_body(request, content)
+        each = min(self.settings.timeout, seconds)
+        prepared.extensions["timeout"] = {
+            **dict.fromkeys(("read", "write", "pool"), each),
+            "connect": min(CONNECT_TIMEOUT, each),
         }
-        prepared = _with_body(request, content, timeout=timeouts)
         if is_init_request(request):
             prepared.headers["Connection"] = "close"  # No other request uses this connection.
         return prepared
@@ -182,12 +179,8 @@ class Connections:
             named = proxy_of_environment(self.settings.base_url)
         if named is None:
             return None
-        if not isinstance(named, str):
-            raise ConfigurationError(
-                f"proxy must be a URL such as 'http://proxy:3128', got {type(named).__name__}."
-            )
         source = "The proxy (proxy=..., HTTPS_PROXY or ALL_PROXY)"
-        url = parse_url(_with_scheme(named))
+        url = parse_url(_with_scheme(named)) if isinstance(named, str) else None
         if url is None or url.scheme not in {"http", "https", *_SOCKS}:
             raise ConfigurationError(f"{source} must be a URL such as 'http://proxy:3128'.")
         if url.scheme in _SOCKS and find_spec("socksio") is None:
@@ -221,15 +214,13 @@ def _with_scheme(proxy: str) -> str:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _with_body(
-    request: httpx.Request, content: bytes, *, timeout: Mapping[str, float | None]
-) -> httpx.Request:
+def _with_body(request: httpx.Request, content: bytes) -> httpx.Request:
     copy = httpx.Request(
         request.method,
         request.url,
         headers=request.headers,
         stream=httpx.ByteStream(content),
-        extensions={**request.extensions, "timeout": dict(timeout)},
+        extensions=dict(request.extensions),
     )
     copy.headers["Content-Length"] = str(len(content))
     copy.read()
