@@ -65,7 +65,7 @@ ledger_option = click.option(
 
 def sqlite_path(url: str) -> Path | None:
     """Return the file of a SQLite database; None for other databases."""
-    scheme, _, path = url.partition(":///")
+    scheme, _, path = url.partition("?")[0].partition(":///")
     return Path(path).expanduser() if scheme == "sqlite" and path else None
 
 

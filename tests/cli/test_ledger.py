@@ -334,6 +334,11 @@ def test_ledger_that_does_not_exist_is_not_created(arguments: list[str], tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_url_of_a_ledger_may_have_a_query(settings: dict[str, str]) -> None:
+    result = run("list", "--ledger", f"{settings['TENIOS_LEDGER']}?locks=reliable")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_ledger_must_be_named() -> None:
     result = run("list")
     assert result.returncode == 5
