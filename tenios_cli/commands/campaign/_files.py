@@ -95,12 +95,16 @@ def add(
 
     If a row is invalid, nothing is added. Keys that are already in the campaign are skipped.
     """
-    path = sqlite_path(url)
+    path, dry_run, checked_in = sqlite_path(url), options["dry_run"], url
     with ExitStack() as stack:
-        if options["dry_run"] and path is not None and not path.exists():
-            _say(as_json, f"There is no campaign yet in {url}.", event="no_campaign", ledger=url)
-            url = f"sqlite:///{stack.enter_context(tempfile.TemporaryDirectory())}/dry-run.db"
-        opened = stack.enter_context(open_campaign(url, name, create=True))
+        if path is not None and not path.exists():
+            # A file with invalid rows must not leave an empty ledger behind.
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            checked_in = f"sqlite:///{folder}/dry-run.db"
+            if dry_run:
+                text = f"There is no campaign yet in {url}."
+                _say(as_json, text, event="no_campaign", ledger=url)
+        opened = stack.enter_context(open_campaign(checked_in, name, create=True))
         from tenios_campaign import InvalidRowsError, SameNumberError, read_customers
 
         try:
@@ -113,6 +117,9 @@ def add(
                 columns=columns,
             )
             _report_columns(found, as_json=as_json)
+            if checked_in != url and not dry_run:
+                opened.add(found, **options | {"dry_run": True})
+                opened = stack.enter_context(open_campaign(url, name, create=True))
             added = opened.add(found, **options)
         except OSError as error:
             raise CommandError(f"{file} cannot be read: {error.strerror}") from None
@@ -138,7 +145,7 @@ def add(
                 f"again under a new key{_shown(error.count, len(error.pairs))}. If this is "
                 "intended, use --allow-same-number."
             ) from None
-        _report(added, as_json=as_json, dry_run=options["dry_run"])
+        _report(added, as_json=as_json, dry_run=dry_run)
 
 
 def _rows(count: int) -> str:
