@@ -165,14 +165,17 @@ class Campaign:
                 an unknown outcome counts as long as its phones may be ringing.
             max_starts_per_minute: Maximum rate of starts, evenly spread; infinity for no limit.
             hours: When callbacks may be started.
-            replace: Whether to replace other limits that were set before, or to refuse.
+            replace: Whether to replace limits that are already set. If False, other values than
+                these raise ValueError.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.
-            ValueError: A limit is invalid, or another one is set.
+            ValueError: A limit is invalid, or is already set to another value.
         """
         if max_active is not None and (type(max_active) is not int or max_active < 1):
-            raise ValueError(f"max_active must be a whole number from 1, got {max_active!r}.")
+            raise ValueError(
+                f"max_active must be a whole number greater than 0, got {max_active!r}."
+            )
         if max_starts_per_minute is not None and not max_starts_per_minute > 0:
             raise ValueError(
                 f"max_starts_per_minute must be greater than 0, got {max_starts_per_minute!r}."
@@ -369,12 +372,12 @@ class Campaign:
 
     def retry(self, *keys: str, state: CampaignState | None = None) -> int:
         """
-        Call customers again who were not reached, rejected or cancelled. Each of them gets at least
-        one more attempt. Return their number.
+        Retry customers who were rejected, cancelled or not reached. Each of them gets at least one
+        more attempt. Return their number.
 
         Args:
             keys: The keys of these customers.
-            state: A state, for all customers in it.
+            state: Also retry all customers in this state.
 
         Raises:
             LedgerUnavailableError: The database cannot be used.

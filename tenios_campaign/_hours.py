@@ -76,7 +76,8 @@ class OpeningHours:
     def __attrs_post_init__(self) -> None:
         if not self.zone:
             raise ValueError(
-                "The hours need a time zone such as Europe/Berlin, because this machine has none."
+                "This machine's time zone is UTC or unknown, so the hours need a time zone such "
+                "as Europe/Berlin."
             )
         _ = self._clock, self._weekly
 

@@ -232,7 +232,7 @@ class CampaignSummary:
         talked: Customers who were connected to an agent.
         agent_failed: Customers for whom no agent was reached in the last attempt.
         customer_failed: Customers who were not reached in the last attempt.
-        rejected: Customers whom TENIOS rejected, or whose data are invalid or number is blocked.
+        rejected: Customers that TENIOS rejected, or whose data is invalid or number blocked.
         unknown: Customers who may have been called; see :meth:`.Ledger.resolve`.
         cancelled: Customers who were cancelled.
         paused: Whether starts are paused until :meth:`Campaign.resume`.

@@ -82,8 +82,8 @@ class Run:
         is_simulated = not self.following.tenios.base_url.startswith("https://")
         if settings is None or settings.max_active is None:
             raise ConfigurationError(
-                f"The campaign {store.name!r} needs a maximum of callbacks in progress: "
-                "campaign.set(max_active=5), or --max-active 5."
+                f"The campaign {store.name!r} needs a limit for callbacks in progress. Set one "
+                "with campaign.set(max_active=5), or --max-active 5."
             )
         if settings.is_simulated == is_simulated:
             return

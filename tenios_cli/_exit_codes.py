@@ -47,7 +47,7 @@ After 1, 7, 8, 129, 130 and 143, phones may also be ringing.
 SEE_EXIT_CODES = "Exit codes: see `tenios --help`."
 CAMPAIGN_EXIT_CODES = """\b
 Exit codes:
-  0    all customers were called, as far as possible
+  0    the run is complete, or SIGTERM ended a worker
   5    TENIOS rejects every callback, or a customer was rejected
   6    the outcome for a customer is unknown
 

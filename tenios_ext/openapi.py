@@ -21,8 +21,8 @@ def contract_text(format: ContractFormat = "yaml") -> str:  # noqa: A002 - the o
     Return the OpenAPI description of the TENIOS Callback API.
 
     Args:
-        format: "yaml" for ``openapi.yaml`` (OpenAPI 3.1), "json" for the same document as JSON,
-            "3.0" for a JSON copy in OpenAPI 3.0.
+        format: "yaml" for ``openapi.yaml`` (OpenAPI 3.1), "json" for JSON without
+            ``links``, "3.0" for that JSON in OpenAPI 3.0.
 
     Raises:
         FileNotFoundError: The JSON files of a source checkout have not been built. Run ``make

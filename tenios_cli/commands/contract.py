@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     type=click.Choice(["yaml", "json", "3.0"]),
     default="yaml",
     show_default=True,
-    help="The original YAML, the same as JSON, or JSON converted to OpenAPI 3.0.",
+    help="The original YAML, JSON without links, or JSON converted to OpenAPI 3.0.",
 )
 def contract(contract_format: ContractFormat) -> None:
     """Print the OpenAPI description of the TENIOS Callback API."""

@@ -257,7 +257,7 @@ def test_invalid_client_limits_and_times_are_refused(sqlite: Ledger, tmp_path: A
         async with client(Simulator(), ledger) as tenios:
             await campaign.run(tenios, **options)
 
-    with pytest.raises(ConfigurationError, match="needs a maximum of callbacks in progress"):
+    with pytest.raises(ConfigurationError, match="needs a limit for callbacks in progress"):
         asyncio.run(run_it(sqlite))
     campaign.set(max_active=1)
     with pytest.raises(ValueError, match="answer_timeout"):

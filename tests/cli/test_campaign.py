@@ -182,7 +182,7 @@ def test_columns_are_detected_or_chosen(offline: Folder) -> None:
         (["run", "--between", "9-18", "--timezone", "UTC"], 2, "'9-18' is not a valid time range."),
         (["run", "--between", "09:00-18:00"], 2, "need a time zone"),
         (["run", "--timezone", "Europe/Berlin"], 2, "need --between"),
-        (["run"], 5, "needs a maximum of callbacks in progress"),
+        (["run"], 5, "needs a limit for callbacks in progress"),
         (["cancel", "other"], 1, "The campaign 'default' has no key 'other'."),
         (["retry"], 2, "Pass KEYS or --state."),
         (["status", "--ledger", "redis://host"], 5, "must look like sqlite:///"),

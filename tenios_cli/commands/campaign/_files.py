@@ -187,7 +187,7 @@ def _say(as_json: bool, text: str, **fields: Any) -> None:  # noqa: FBT001 - fir
 @campaign.command()
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @campaign_options(
-    zone_option("all times", "that of --between, or this machine's"),
+    zone_option("all times", "that of --between, else this machine's"),
     click.option("--force", is_flag=True, help="Replace FILE if it exists."),
     json_option,
 )

@@ -85,7 +85,7 @@ def cancel(key: str, *, url: str, name: str) -> None:
         "--state",
         type=click.Choice(_RETRIED),
         metavar="STATE",
-        help=f"Call all customers in this state again: {', '.join(_RETRIED)}.",
+        help=f"Also retry all customers in this state: {', '.join(_RETRIED)}.",
     )
 )
 def retry(keys: tuple[str, ...], *, url: str, name: str, state: Any) -> None:
@@ -116,8 +116,8 @@ def forget(*, url: str, name: str, older_than: Any) -> None:
     """
     Erase the numbers and other data of old customers.
 
-    Customers who are still waiting are cancelled. Keys and states stay, so that nobody is called
-    again by accident.
+    Customers who are still waiting are cancelled. Keys and states stay, so that no customer is
+    called again by accident.
     """
     with open_campaign(url, name) as opened:
         count = opened.forget(older_than=older_than)

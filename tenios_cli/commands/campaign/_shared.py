@@ -32,7 +32,7 @@ _name_option = click.option(
 )
 
 
-def zone_option(use: str, default: str = "this machine's, unless it is UTC") -> Callable[..., Any]:
+def zone_option(use: str, default: str = "this machine's, if not UTC") -> Callable[..., Any]:
     """Return ``--timezone`` for the times in *use*."""
     text = f"Time zone of {use}, such as Europe/Berlin.  [default: {default}]"
     return click.option("--timezone", metavar="ZONE", help=text)
