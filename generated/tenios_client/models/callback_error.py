@@ -17,7 +17,7 @@ class CallbackError:
     """Why a request failed. Ignore other fields: TENIOS's other operations also return `success`, as a boolean or as text.
 
     Attributes:
-        error_code (str): A machine-readable code. Expect other values than these, too:
+        error_code (str): A machine-readable code. Other codes are possible. These are known:
 
             - `BAD_CREDENTIALS`: the access key is wrong or the callback configuration is unknown. The only one that TENIOS
               documents for this API; the others are documented for its other APIs.

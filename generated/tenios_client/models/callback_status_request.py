@@ -19,7 +19,7 @@ class CallbackStatusRequest:
             generated clients then send asterisks instead. Example: XXXXX-XXXX-XXXXXX.
         id (int): The id of a callback, as returned by `initCallback`. A number was chosen because each JSON example in
             TENIOS's [documentation](https://www.tenios.de/en/doc/api-callback) has one, although its table of parameters
-            says string. Another operation of TENIOS returns its id as text: accept decimal digits in a string, too.
+            says string. Another operation of TENIOS returns its id as text, so also accept decimal digits in a string.
             Example: 10.
     """
 
