@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import errno
 import re
 import string
 from datetime import datetime
@@ -187,6 +188,8 @@ def read_customers(
         raise ValueError(f"There is no column {unknown[0]!r}. Columns are {', '.join(_NAMES)}.")
     if zone is not None:
         find_zone(zone)
+    if Path(path).is_fifo():
+        raise OSError(errno.ESPIPE, "It is a pipe, but the file is read twice. Save it first.")
     encoding, problem = _encoding(Path(path))
     read_number = partial(
         to_e164,

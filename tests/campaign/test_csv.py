@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -230,3 +231,10 @@ def test_invalid_header_is_reported(data: str, reason: str, tmp_path: Path) -> N
     problem = problem_of(tmp_path, data)
     assert problem.line == 1
     assert reason in problem.reason
+
+
+def test_pipe_is_refused_because_files_are_read_twice(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="It is a pipe, but the file is read twice"):
+        read_customers(pipe)
