@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tenios_client.models import CallbackStatusRequest, InitCallbackRequest
 from tenios_client.types import UNSET
 
-from ._checks import is_one_line, is_whole, shown
+from ._checks import is_one_line, is_whole, must_be
 from ._connections import KEY_IS_ADDED_LATER
 from ._exceptions import InvalidArgumentError
 from ._models import MAX_DELAY, MAX_ID, CallbackHandle
@@ -70,26 +70,21 @@ def init_request(
             ),
             dtmf_key_to_trigger_customer_call=UNSET if dtmf_key is None else _dtmf_key(dtmf_key),
         )
-    except InvalidArgumentError as error:
+    except (TypeError, ValueError) as error:
         message = cleaned(str(error), settings.access_key)
     raise InvalidArgumentError(message)
 
 
 def _number(number: object, settings: Settings) -> str:
-    try:
-        e164 = read_number(
-            number,
-            settings.access_key,
-            region=settings.region,
-            allowed_regions=settings.allowed_regions,
-            allow_special_numbers=settings.allow_special_numbers,
-        )
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(str(error)) from None
+    e164 = read_number(
+        number,
+        settings.access_key,
+        region=settings.region,
+        allowed_regions=settings.allowed_regions,
+        allow_special_numbers=settings.allow_special_numbers,
+    )
     if settings.allowed_numbers is not None and e164 not in settings.allowed_numbers:
-        raise InvalidArgumentError(
-            f"{e164} is not one of this client's allowed numbers. Nothing was sent."
-        )
+        raise ValueError(f"{e164} is not one of this client's allowed numbers. Nothing was sent.")
     return e164
 
 
@@ -97,40 +92,32 @@ def _config_id(config_id: object, settings: Settings) -> str:
     if config_id is None:
         config_id = settings.callback_config_id
     if config_id is None or config_id == "":
-        raise InvalidArgumentError(
+        raise ValueError(
             "The callback config id is missing. Pass callback_config_id=..., or set "
             "TENIOS_CALLBACK_CONFIG_ID. You find it in the TENIOS portal on the page Callback "
-            "Configurations.",
+            "Configurations."
         )
     if not is_one_line(config_id):
-        raise InvalidArgumentError(
-            "callback_config_id must be a str of one line without surrounding spaces, got "
-            f"{shown(config_id)}."
-        )
+        expected = "a str of one line without surrounding spaces"
+        raise ValueError(must_be("callback_config_id", expected, config_id))
     return config_id
 
 
 def _announcement(text: object) -> str:
-    if not isinstance(text, str):
-        raise InvalidArgumentError(f"agent_announcement must be a str, got {type(text).__name__}.")
+    if not isinstance(text, str) or re.search("[\ud800-\udfff]", text):
+        expected = "a str without half characters (lone surrogates)"
+        raise ValueError(must_be("agent_announcement", expected, text))
     if not text.strip():
-        raise InvalidArgumentError("agent_announcement is empty. Leave it out instead.")
+        raise ValueError("agent_announcement is empty. Leave it out instead.")
     if len(text) > _MAX_ANNOUNCEMENT:
-        raise InvalidArgumentError(
-            f"agent_announcement must have at most {_MAX_ANNOUNCEMENT} characters, got {len(text)}."
-        )
-    if re.search("[\ud800-\udfff]", text):
-        raise InvalidArgumentError(
-            "agent_announcement contains half a character (a lone surrogate), which cannot be sent."
-        )
+        expected = f"at most {_MAX_ANNOUNCEMENT} characters"
+        raise ValueError(f"agent_announcement must have {expected}, got {len(text)}.")
     return text
 
 
 def _dtmf_key(value: object) -> str:
     if not isinstance(value, str) or value not in _DTMF_KEYS:
-        raise InvalidArgumentError(
-            f"dtmf_key must be one phone key: '0' to '9', '*' or '#', got {shown(value)}."
-        )
+        raise ValueError(must_be("dtmf_key", "one phone key: '0' to '9', '*' or '#'", value))
     return value
 
 
@@ -139,8 +126,6 @@ def _whole_seconds(delay: object) -> int:
     if isinstance(seconds, float) and seconds.is_integer():
         seconds = int(seconds)
     if not is_whole(seconds, MAX_DELAY):
-        raise InvalidArgumentError(
-            f"delay must be a whole number of seconds from 0 to {MAX_DELAY}, or a timedelta of "
-            f"whole seconds, got {shown(delay)}."
-        )
+        expected = f"a whole number of seconds from 0 to {MAX_DELAY}"
+        raise ValueError(must_be("delay", f"{expected}, or a timedelta of whole seconds", delay))
     return seconds

@@ -17,14 +17,19 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__} that cannot be shown"
 
 
+def must_be(name: str, expected: str, value: object) -> str:
+    """Return the error message for an invalid value."""
+    return f"{name} must be {expected}, got {shown(value)}."
+
+
 def is_whole(value: object, largest: int) -> TypeGuard[int]:
     """Return whether *value* is an int from 0 to *largest*, and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= largest
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Return whether *value* is an int or a float, and not a bool or NaN."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - NaN is not
+    """Return whether *value* is an int or a float, and not a bool."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_one_line(value: object) -> TypeGuard[str]:
@@ -37,12 +42,10 @@ def one_line_problem(name: str, value: object) -> str | None:
     variable = f"TENIOS_{name.upper()}"
     if not isinstance(value, str):
         return f"{name} must be a str, got {type(value).__name__}."
-    if not value:
-        return f"{name} is empty. Omit it to use {variable}."
     if not is_one_line(value):
         return (
-            f"{name} (or {variable}) must be one line without surrounding spaces. Check that it "
-            "was copied completely."
+            f"{name} (or {variable}) must be one line, not empty and without surrounding spaces. "
+            "Check that it was copied completely."
         )
     return None
 
@@ -57,10 +60,8 @@ def limit(name: str, value: object) -> float:
     """
     if value is None:
         return math.inf
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise TypeError(f"{name} must be a number of seconds or None, got {type(value).__name__}.")
     if not value >= 0:
-        raise ValueError(
-            f"{name} must be a number of seconds, at least 0, or None, got {shown(value)}."
-        )
+        raise ValueError(must_be(name, "a number of seconds, at least 0, or None", value))
     return float(value) if value < MAX_TIME else math.inf

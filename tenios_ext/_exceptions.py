@@ -27,6 +27,7 @@ chained; ``reason`` has their type and text.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 if TYPE_CHECKING:
@@ -68,16 +69,6 @@ class TeniosError(Exception):
         self.fields = details.get("fields", ())
         self.retry_after = details.get("retry_after")
         self.reason = details.get("reason")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (type(self), self.args, self.__dict__)
-
-
-def _unpickle(cls: type[TeniosError], args: tuple[str, ...], state: dict[str, Any]) -> TeniosError:
-    error = cls.__new__(cls, *args)
-    error.args = args  # A TimeoutError is an OSError, which sets them only in __init__.
-    error.__dict__.update(state)
-    return error
 
 
 class NotPlacedError(TeniosError):
@@ -154,6 +145,9 @@ class CallbackTimeoutError(TeniosError, TimeoutError):
     def __init__(self, message: str, *, outcome: Outcome) -> None:
         super().__init__(message)
         self.outcome = outcome
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), outcome=self.outcome), self.args, self.__dict__
 
     @property
     def handle(self) -> CallbackHandle:

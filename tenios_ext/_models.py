@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field, fields_dict, frozen
 from tenios_client.models import CallbackStatus
 
-from ._checks import MAX_TIME, is_number, is_whole, shown
+from ._checks import MAX_TIME, is_number, is_whole, must_be
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from attrs import Attribute
 
@@ -44,15 +44,11 @@ def is_final(status: CallbackStatus) -> bool:
     return status in FINAL
 
 
-def _whole(largest: int) -> Callable[[object, Attribute[Any], object], None]:
-    def validate(_: object, attribute: Attribute[Any], value: object) -> None:
-        if not is_whole(value, largest):
-            raise ValueError(
-                f"callback {attribute.name} must be a whole number from 0 to {largest}, got "
-                f"{shown(value)}."
-            )
-
-    return validate
+def _check_whole(_: object, attribute: Attribute[int], value: object) -> None:
+    largest = MAX_ID if attribute.name == "id" else MAX_DELAY
+    if not is_whole(value, largest):
+        expected = f"a whole number from 0 to {largest}"
+        raise ValueError(must_be(f"callback {attribute.name}", expected, value))
 
 
 @frozen
@@ -67,16 +63,14 @@ class CallbackHandle:
             machine that started it.
     """
 
-    id: int = field(validator=_whole(MAX_ID))
-    delay: int = field(default=0, kw_only=True, validator=_whole(MAX_DELAY))
+    id: int = field(validator=_check_whole)
+    delay: int = field(default=0, kw_only=True, validator=_check_whole)
     started_at: float = field(kw_only=True)
 
     @started_at.validator
-    def _check(self, _: object, seconds: object) -> None:
-        if not is_number(seconds) or not 0 <= seconds < MAX_TIME:
-            raise ValueError(
-                f"started_at must be in seconds since the epoch, got {shown(seconds)}."
-            )
+    def _check_time(self, _: object, value: object) -> None:
+        if not is_number(value) or not 0 <= value < MAX_TIME:
+            raise ValueError(must_be("started_at", "in seconds since the epoch", value))
 
     def to_json(self) -> str:
         """Return this handle as a JSON object for :meth:`from_json`."""
@@ -93,10 +87,7 @@ class CallbackHandle:
         """
         try:
             document = json.loads(text)
-            known = {
-                name: document[name] for name in ("id", "delay", "started_at") if name in document
-            }
-            return cls(**known)
+            return cls(**{name: document[name] for name in fields_dict(cls) if name in document})
         except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"Not a callback handle from to_json(): {error}") from error
 
@@ -141,11 +132,9 @@ class Outcome:
     @property
     def failed_party(self) -> Party | None:
         """The party that could not be reached; None if there is none or they were connected."""
-        return (
-            FAILED_PARTY.get(self.status)
-            if self.status is not None and not self.connected
-            else None
-        )
+        if self.status is None or self.connected:
+            return None
+        return FAILED_PARTY.get(self.status)
 
     @property
     def ended(self) -> bool:

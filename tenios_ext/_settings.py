@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from attrs import field, frozen
-from attrs.validators import optional
+from attrs.converters import optional
+from attrs.validators import optional as optionally
 
-from ._checks import is_number, one_line_problem, shown
+from ._checks import is_number, must_be, one_line_problem
 from ._exceptions import ConfigurationError
 from ._hosts import is_loopback, is_tenios, parse_url
 from ._phone import check_region, to_e164
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SERVICE = "https://api.tenios.com"
 MAX_TIMEOUT = 24 * 3600.0
 _DEFAULTS = {"base_url": SERVICE}
+_SCHEMES = {"http", "https"}
 _SWITCH = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": False, "no": False}
 DEFAULT_TIMEOUT = 30.0
 
@@ -35,22 +37,13 @@ def _one_line(_: object, attribute: Attribute[Any], value: Any) -> None:
 
 def _safe_url(settings: Settings, _: Attribute[Any], text: Any) -> None:
     url = parse_url(text)
-    if (
-        url is None
-        or url.scheme not in {"http", "https"}
-        or url.userinfo
-        or url.query
-        or url.fragment
-    ):
+    if url is None or url.scheme not in _SCHEMES or url.userinfo or url.query or url.fragment:
         raise ConfigurationError(
             f"base_url must be a URL such as {SERVICE!r}, without user, query or fragment."
         )
     host = url.host.rstrip(".")
-    if (
-        url.scheme == "http"
-        and not is_loopback(host)
-        and host not in (settings.insecure_hosts or ())
-    ):
+    is_trusted = is_loopback(host) or host in (settings.insecure_hosts or ())
+    if url.scheme == "http" and not is_trusted:
         raise ConfigurationError(
             f"base_url uses http:// to another machine ({host}), which would send the access key "
             f"unencrypted. Use https://. If {host} is a simulator in your own network, set "
@@ -65,27 +58,17 @@ def _hosts(_: object, __: Attribute[Any], hosts: frozenset[str] | None) -> None:
         )
 
 
-def _seconds(name: str, value: Any) -> float:
+def _seconds(value: Any, name: str = "timeout", alternative: str = "") -> float:
     if not is_number(value) or not 0 < value <= MAX_TIMEOUT:
-        raise ConfigurationError(
-            f"{name} a number of seconds greater than 0 and at most {MAX_TIMEOUT:g}, got "
-            f"{shown(value)}."
-        )
+        expected = f"a number of seconds greater than 0 and at most {MAX_TIMEOUT:g}"
+        raise ConfigurationError(must_be(name, alternative + expected, value))
     return float(value)
-
-
-def _region(_: object, __: Attribute[Any], region: Any) -> None:
-    check_region(region)
-
-
-def _timeout(value: Any) -> float:
-    return _seconds("timeout must be", value)
 
 
 def _poll_interval(value: Any) -> PollInterval:
     if callable(value):
         return cast("PollInterval", value)
-    seconds = _seconds("poll_interval must be a function, or", value)
+    seconds = _seconds(value, "poll_interval", "a function, or ")
     return lambda *_: seconds
 
 
@@ -98,15 +81,15 @@ class Settings:
     """The checked settings of a client. See :class:`.AsyncTenios`."""
 
     access_key: Secret
-    callback_config_id: str | None = field(validator=optional(_one_line))
+    callback_config_id: str | None = field(validator=optionally(_one_line))
     base_url: str = field(converter=_base_url, validator=[_one_line, _safe_url])
     insecure_hosts: frozenset[str] | None = field(validator=_hosts)
-    region: str | None = field(validator=optional(_region))
+    region: str | None = field(converter=optional(check_region))
     allowed_numbers: frozenset[str] | None
     allowed_regions: frozenset[str] | None
     allow_special_numbers: bool
     one_call_per_number: bool
-    timeout: float = field(converter=_timeout)
+    timeout: float = field(converter=_seconds)
     poll_interval: PollInterval = field(converter=_poll_interval)
 
     @classmethod
@@ -167,27 +150,25 @@ def _listed(name: str, values: Any, convert: Any) -> frozenset[str] | None:
 
 def _switch(name: str, value: object) -> bool:
     """Return the value of a setting, else that of its variable, else False."""
+    variable = f"TENIOS_{name.upper()}"
     if value is None:
-        value = _SWITCH.get(os.environ.get(f"TENIOS_{name.upper()}", "").strip().lower())
-        if value is None:
-            raise ConfigurationError(f"TENIOS_{name.upper()} must be 1 (on) or 0 (off).")
+        text = os.environ.get(variable, "").strip().lower()
+        value = _SWITCH.get(text, text)
     if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False, got {value!r}.")
+        problem = must_be(name, "True or False", value)
+        raise ConfigurationError(f"{problem} {variable} must be 1 (on) or 0 (off).")
     return value
 
 
 def _access_key_from_environment() -> Secret:
-    if os.environ.get("TENIOS_ACCESS_KEY"):
-        return Secret(os.environ["TENIOS_ACCESS_KEY"])
-    key, reason = Secret(""), ""
-    if name := os.environ.get("TENIOS_ACCESS_KEY_FILE"):
+    key, reason = Secret(os.environ.get("TENIOS_ACCESS_KEY", "")), ""
+    name = os.environ.get("TENIOS_ACCESS_KEY_FILE")
+    if name and not key.reveal():
         try:
             # Some editors and secret stores add a byte order mark.
             key = Secret(Path(name).expanduser().read_text(encoding="utf-8-sig").strip())
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-        except (RuntimeError, ValueError):
-            reason = "It is not a text file"
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "It is not a text file"
     # Raised here, so that a decoding error, which contains the key, is not chained. The path is not
     # shown, because the wrong variable may contain the key.
     if reason:
