@@ -79,7 +79,7 @@ class Run:
         """Raise ConfigurationError if a practice run and real calls would be mixed."""
         store = self.attempts.store
         settings = store.settings(connection)
-        is_simulated = not self.following.tenios.base_url.startswith("https://")
+        is_simulated = not self.following.tenios.settings.base_url.startswith("https://")
         if settings is None or settings.max_active is None:
             raise ConfigurationError(
                 f"The campaign {store.name!r} needs a limit for callbacks in progress. Set one "
@@ -233,10 +233,11 @@ class Run:
 
     def _is_refused(self, row: Row, error: TeniosError) -> bool:
         """Return whether this customer's data were rejected, so that a retry is pointless."""
+        default = self.following.tenios.settings.callback_config_id
         if isinstance(error, InvalidArgumentError):
-            return bool(row.callback_config_id or self.following.tenios.callback_config_id)
+            return bool(row.callback_config_id or default)
         if isinstance(error, BadCredentialsError) and row.callback_config_id is not None:
-            return row.callback_config_id != self.following.tenios.callback_config_id
+            return row.callback_config_id != default
         return isinstance(error, BlockedNumberError) or (
             isinstance(error, RejectedError)
             and not is_for_all(error)

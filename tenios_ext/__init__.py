@@ -42,6 +42,7 @@ from ._exceptions import (
 from ._models import CallbackHandle, Outcome, Party, StatusChange, is_final
 from ._phone import to_e164
 from ._polling import PollInterval, default_poll_interval
+from ._settings import ClientSettings
 from ._sync_client import Callback, Tenios
 from ._version import __version__
 
@@ -58,6 +59,7 @@ __all__ = [
     "CallbackHandle",
     "CallbackStatus",
     "CallbackTimeoutError",
+    "ClientSettings",
     "Clock",
     "ConfigurationError",
     "ErrorDetails",

@@ -22,7 +22,7 @@ from ._exceptions import ConfigurationError, NotPlacedError, NotSentError, Tenio
 from ._models import CallbackHandle, Outcome
 from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, default_poll_interval
 from ._secret import Secret
-from ._settings import DEFAULT_TIMEOUT, Settings, ledger_of
+from ._settings import DEFAULT_TIMEOUT, ledger_of, read_settings
 from ._threads import async_in_thread
 from ._watch_many import MAX_CONCURRENCY, watch_many
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ._clock import Clock
     from ._connections import EventHooks
     from ._polling import PollInterval, PollState
+    from ._settings import ClientSettings
     from ._watch_many import StatusUpdate
     from .ledger import Ledger
     from .ledger._claim import Claim
@@ -117,7 +118,7 @@ class AsyncTenios:
     ) -> None:
         key = None if access_key is None else Secret(access_key)
         access_key = None  # Tracebacks show this variable.
-        self._settings = Settings.from_environment(
+        settings = self._settings = read_settings(
             access_key=key,
             callback_config_id=callback_config_id,
             base_url=base_url,
@@ -132,19 +133,16 @@ class AsyncTenios:
         )
         self._clock = clock if clock is SYSTEM_CLOCK else CheckedClock(clock)
         own_transport = AsyncTransport(
-            Connections(self._settings, proxy),
+            Connections(settings, proxy),
             transport,
             aiohttp=aiohttp,  # async only
         )
-        options = http_options(self._settings, event_hooks)
+        options = http_options(settings, event_hooks)
         self._ledger, self._owns_ledger = ledger_of(ledger)
         self._http = AsyncHttpClient(transport=own_transport, **options)
-        self._api = tenios_client.Client(base_url=self._settings.base_url).set_async_httpx_client(
-            self._http
-        )
-        self._poller = AsyncStatusPoller(
-            self._api, self._http, self._settings, self._clock, self._ledger
-        )
+        api = tenios_client.Client(base_url=settings.base_url)
+        self._api = api.set_async_httpx_client(self._http)
+        self._poller = AsyncStatusPoller(self._api, self._http, settings, self._clock, self._ledger)
 
     def __repr__(self) -> str:
         # A traceback may show a client whose __init__ has failed.
@@ -169,39 +167,9 @@ class AsyncTenios:
             self._ledger.close()
 
     @property
-    def base_url(self) -> str:
-        """The URL of the API, without a trailing slash."""
-        return self._settings.base_url
-
-    @property
-    def region(self) -> str | None:
-        """The country of numbers without a country code; None if they are refused."""
-        return self._settings.region
-
-    @property
-    def allowed_numbers(self) -> frozenset[str] | None:
-        """The numbers that may be called, as E.164; None for all."""
-        return self._settings.allowed_numbers
-
-    @property
-    def allowed_regions(self) -> frozenset[str] | None:
-        """The countries that may be called, such as "DE"; None for all."""
-        return self._settings.allowed_regions
-
-    @property
-    def allow_special_numbers(self) -> bool:
-        """Whether premium-rate, shared-cost, personal, pager and satellite numbers are called."""
-        return self._settings.allow_special_numbers
-
-    @property
-    def one_call_per_number(self) -> bool:
-        """Whether to refuse a call with a key while another call to its number is in progress."""
-        return self._settings.one_call_per_number
-
-    @property
-    def callback_config_id(self) -> str | None:
-        """The default callback configuration; None if each call must specify one."""
-        return self._settings.callback_config_id
+    def settings(self) -> ClientSettings:
+        """The settings in use."""
+        return self._settings
 
     @property
     def ledger(self) -> Ledger | None:

@@ -44,8 +44,8 @@ def one_line_problem(name: str, value: object) -> str | None:
         return f"{name} must be a str, got {type(value).__name__}."
     if not is_one_line(value):
         return (
-            f"{name} (or {variable}) must be one line, not empty and without surrounding spaces. "
-            "Check that it was copied completely."
+            f"{name} (or {variable}) must be one line without surrounding spaces. Check that it "
+            "was copied completely."
         )
     return None
 

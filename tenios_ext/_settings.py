@@ -6,9 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import field, frozen
-from attrs.converters import optional
-from attrs.validators import optional as optionally
+from attrs import converters, field, frozen, validators
 
 from ._checks import is_number, must_be, one_line_problem
 from ._exceptions import ConfigurationError
@@ -35,7 +33,7 @@ def _one_line(_: object, attribute: Attribute[Any], value: Any) -> None:
         raise ConfigurationError(problem)
 
 
-def _safe_url(settings: Settings, _: Attribute[Any], text: Any) -> None:
+def _safe_url(settings: ClientSettings, _: Attribute[Any], text: Any) -> None:
     url = parse_url(text)
     if url is None or url.scheme not in _SCHEMES or url.userinfo or url.query or url.fragment:
         raise ConfigurationError(
@@ -53,9 +51,7 @@ def _safe_url(settings: Settings, _: Attribute[Any], text: Any) -> None:
 
 def _hosts(_: object, __: Attribute[Any], hosts: frozenset[str] | None) -> None:
     if any(map(is_tenios, hosts or ())):
-        raise ConfigurationError(
-            "insecure_hosts must not name TENIOS, whose API is available over HTTPS only."
-        )
+        raise ConfigurationError("insecure_hosts must not name TENIOS, whose API requires HTTPS.")
 
 
 def _seconds(value: Any, name: str = "timeout", alternative: str = "") -> float:
@@ -77,14 +73,30 @@ def _base_url(url: Any) -> Any:
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class Settings:
-    """The checked settings of a client. See :class:`.AsyncTenios`."""
+class ClientSettings:
+    """
+    The settings that a client uses: its arguments, the environment variables and the defaults.
 
-    access_key: Secret
-    callback_config_id: str | None = field(validator=optionally(_one_line))
+    Attributes:
+        callback_config_id: The default callback configuration; None if each call must specify one.
+        base_url: The URL of the API, without a trailing slash.
+        insecure_hosts: The other hosts for which plain HTTP is allowed; None for none.
+        region: The country of numbers without a country code, such as "DE"; None if they are
+            refused.
+        allowed_numbers: The numbers that may be called, as E.164; None for all.
+        allowed_regions: The countries that may be called, such as "DE"; None for all.
+        allow_special_numbers: Whether premium-rate, shared-cost, personal, pager and satellite
+            numbers are called.
+        one_call_per_number: Whether to refuse a call with a key while another call to its number is
+            in progress.
+        timeout: Seconds to wait for a response.
+        poll_interval: The function that returns the seconds until the next status request.
+    """
+
+    callback_config_id: str | None = field(validator=validators.optional(_one_line))
     base_url: str = field(converter=_base_url, validator=[_one_line, _safe_url])
     insecure_hosts: frozenset[str] | None = field(validator=_hosts)
-    region: str | None = field(converter=optional(check_region))
+    region: str | None = field(converter=converters.optional(check_region))
     allowed_numbers: frozenset[str] | None
     allowed_regions: frozenset[str] | None
     allow_special_numbers: bool
@@ -92,34 +104,41 @@ class Settings:
     timeout: float = field(converter=_seconds)
     poll_interval: PollInterval = field(converter=_poll_interval)
 
-    @classmethod
-    def from_environment(cls, *, access_key: Secret | None, **given: Any) -> Settings:
-        """
-        Replace None by variables such as ``TENIOS_ACCESS_KEY``.
 
-        Raises:
-            ConfigurationError: A setting is missing or invalid.
-        """
-        key = access_key or _access_key_from_environment()
-        key.check()
+@frozen(kw_only=True, eq=False, repr=False)
+class Settings(ClientSettings):
+    """The settings of a client, and its access key."""
 
-        def number(text: Any) -> str:
-            special = given["allow_special_numbers"]
-            return read_number(text, key, region=given["region"], allow_special_numbers=special)
+    access_key: Secret
 
-        try:
-            for name in ("callback_config_id", "base_url", "region"):
-                if given[name] is None:
-                    given[name] = os.environ.get(f"TENIOS_{name.upper()}") or _DEFAULTS.get(name)
-            for name in ("allow_special_numbers", "one_call_per_number"):
-                given[name] = _switch(name, given[name])
-            items = {"insecure_hosts": str.lower, "allowed_regions": check_region}
-            for name, convert in {**items, "allowed_numbers": number}.items():
-                given[name] = _listed(name, given[name], convert)
-            return cls(access_key=key, **given)
-        except ValueError as error:
-            message = key.redact(str(error))  # The key may have been passed as the wrong argument.
-        raise ConfigurationError(message)
+
+def read_settings(*, access_key: Secret | None, **given: Any) -> Settings:
+    """
+    Return checked settings. None is replaced by variables such as ``TENIOS_ACCESS_KEY``.
+
+    Raises:
+        ConfigurationError: A setting is missing or invalid.
+    """
+    key = access_key or _access_key_from_environment()
+    key.check()
+
+    def number(text: Any) -> str:
+        special = given["allow_special_numbers"]
+        return read_number(text, key, region=given["region"], allow_special_numbers=special)
+
+    try:
+        for name in ("callback_config_id", "base_url", "region"):
+            if given[name] is None:
+                given[name] = os.environ.get(f"TENIOS_{name.upper()}") or _DEFAULTS.get(name)
+        for name in ("allow_special_numbers", "one_call_per_number"):
+            given[name] = _switch(name, given[name])
+        items = {"insecure_hosts": str.lower, "allowed_regions": check_region}
+        for name, convert in {**items, "allowed_numbers": number}.items():
+            given[name] = _listed(name, given[name], convert)
+        return Settings(access_key=key, **given)
+    except ValueError as error:
+        message = key.redact(str(error))  # The key may have been passed as the wrong argument.
+    raise ConfigurationError(message)
 
 
 def read_number(number: Any, key: Secret, **options: Any) -> str:
@@ -139,9 +158,8 @@ def _listed(name: str, values: Any, convert: Any) -> frozenset[str] | None:
     if values is None:
         return None
     if isinstance(values, str | bytes):
-        raise ConfigurationError(
-            f"{name} must be a list or another collection, got {type(values).__name__}."
-        )
+        kind = type(values).__name__
+        raise ConfigurationError(f"{name} must be a list or another collection, got {kind}.")
     try:
         return frozenset(convert(value) for value in values)
     except (TypeError, ValueError) as error:
@@ -150,13 +168,12 @@ def _listed(name: str, values: Any, convert: Any) -> frozenset[str] | None:
 
 def _switch(name: str, value: object) -> bool:
     """Return the value of a setting, else that of its variable, else False."""
-    variable = f"TENIOS_{name.upper()}"
     if value is None:
-        text = os.environ.get(variable, "").strip().lower()
-        value = _SWITCH.get(text, text)
+        value = _SWITCH.get(os.environ.get(f"TENIOS_{name.upper()}", "").strip().lower())
+        if value is None:
+            raise ConfigurationError(f"TENIOS_{name.upper()} must be 1 (on) or 0 (off).")
     if not isinstance(value, bool):
-        problem = must_be(name, "True or False", value)
-        raise ConfigurationError(f"{problem} {variable} must be 1 (on) or 0 (off).")
+        raise ConfigurationError(must_be(name, "True or False", value))
     return value
 
 
@@ -172,9 +189,7 @@ def _access_key_from_environment() -> Secret:
     # Raised here, so that a decoding error, which contains the key, is not chained. The path is not
     # shown, because the wrong variable may contain the key.
     if reason:
-        raise ConfigurationError(
-            f"Cannot read the file that TENIOS_ACCESS_KEY_FILE names: {reason}."
-        )
+        raise ConfigurationError(f"Cannot read the file of TENIOS_ACCESS_KEY_FILE: {reason}.")
     if not key.reveal():
         raise ConfigurationError(
             "The access key is missing. Pass access_key=..., or set TENIOS_ACCESS_KEY, or "

@@ -139,12 +139,13 @@ def _make_output(stdout: SafeStream, *, as_json: bool, live: bool) -> Output:
 def _to_e164(number: str, tenios: Tenios) -> str:
     from tenios_ext import InvalidArgumentError, to_e164
 
+    settings = tenios.settings
     try:
         return to_e164(
             number,
-            region=tenios.region,
-            allowed_regions=tenios.allowed_regions,
-            allow_special_numbers=tenios.allow_special_numbers,
+            region=settings.region,
+            allowed_regions=settings.allowed_regions,
+            allow_special_numbers=settings.allow_special_numbers,
         )
     except ValueError as error:
         raise InvalidArgumentError(str(error)) from None
@@ -153,7 +154,7 @@ def _to_e164(number: str, tenios: Tenios) -> str:
 def rings_real_phones(tenios: Tenios | AsyncTenios) -> bool:
     """Return whether a client uses TENIOS, not a simulator."""
     # Plain HTTP is allowed for this machine and TENIOS_INSECURE_HOSTS only, never for TENIOS.
-    return tenios.base_url.startswith("https://")
+    return tenios.settings.base_url.startswith("https://")
 
 
 def is_at_terminal() -> bool:

@@ -89,19 +89,16 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
             ok=True,
             text="the simulator's" if uses_simulator else f"set by {variables[0]}",
         )
-        config_id = arguments.get("callback_config_id") or os.environ.get(
-            "TENIOS_CALLBACK_CONFIG_ID"
-        )
+        settings = tenios.settings
+        config_id = settings.callback_config_id
         yield Check("callback config id", ok=bool(config_id), text=config_id or _NO_CONFIG_ID)
-        if tenios.allowed_numbers is not None:
-            text = ", ".join(sorted(tenios.allowed_numbers)) or "none, so no number can be called"
-            yield Check("allowed numbers", ok=True, text=text)
-        if tenios.allowed_regions is not None:
-            text = ", ".join(sorted(tenios.allowed_regions)) or "none, so no number can be called"
-            yield Check("allowed regions", ok=True, text=text)
-        if tenios.allow_special_numbers:
+        for name in ("allowed_numbers", "allowed_regions"):
+            if (allowed := getattr(settings, name)) is not None:
+                text = ", ".join(sorted(allowed)) or "none, so no number can be called"
+                yield Check(name.replace("_", " "), ok=True, text=text)
+        if settings.allow_special_numbers:
             yield Check("special numbers", ok=True, text="allowed, including premium-rate numbers")
-        if tenios.one_call_per_number:
+        if settings.one_call_per_number:
             yield Check("one call per number", ok=True, text="on, for calls with a key")
         if hosts := os.environ.get("TENIOS_INSECURE_HOSTS"):
             yield Check(
@@ -113,20 +110,21 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
             yield _simulator(tenios, in_process="transport" in arguments)
         else:
             yield from _ledger()
-            yield from _connection(tenios.base_url)
+            yield from _connection(settings.base_url)
 
 
 def _simulator(tenios: Tenios, *, in_process: bool) -> Check:
     """Check that the simulator responds, by the status of callback 0, which does not exist."""
     from tenios_ext import StatusUnavailableError
 
+    url = tenios.settings.base_url
     try:
         tenios.callback(0).status()
     except StatusUnavailableError as error:
         if error.error_code is None:
-            text = f"{tenios.base_url} does not respond like a simulator: {describe_error(error)}"
+            text = f"{url} does not respond like a simulator: {describe_error(error)}"
             return Check("simulator", ok=False, text=text)
-    text = "responds" if in_process else f"{tenios.base_url} responds"
+    text = "responds" if in_process else f"{url} responds"
     return Check("simulator", ok=True, text=text)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import httpx
 import pytest
 from support.clients import CONFIG_ID, NUMBER, FakeTenios
@@ -102,42 +103,45 @@ def test_empty_variables_count_as_unset(
     for name in ("BASE_URL", "REGION", "CALLBACK_CONFIG_ID", "ACCESS_KEY"):
         monkeypatch.setenv(f"TENIOS_{name}", "")
     with Tenios("KEY", transport=httpx.MockTransport(server)) as tenios:
-        assert (tenios.base_url, tenios.region) == ("https://api.tenios.com", None)
+        assert tenios.settings.base_url == "https://api.tenios.com"
+        assert tenios.settings.region is None
         tenios.start_callback(NUMBER, callback_config_id=CONFIG_ID)
     with pytest.raises(ConfigurationError, match="access key is missing"):
         Tenios()
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
-def test_properties_show_the_settings_in_use(kind: Any) -> None:
+def test_client_shows_the_settings_in_use(kind: Any) -> None:
     settings: dict[str, Any] = {
         "region": "DE",
         "allowed_numbers": ["0221 4710123", "+49 (0) 221 4710-123"],
     }
     with opened(
-        kind, access_key="KEY", base_url="https://tenios.invalid/base/", **settings
+        kind, access_key="SECRET", base_url="https://tenios.invalid/base/", **settings
     ) as client:
-        assert client.base_url == "https://tenios.invalid/base"
-        assert client.region == "DE"
-        assert client.allowed_numbers == frozenset({NUMBER})
+        assert client.settings.base_url == "https://tenios.invalid/base"
+        assert client.settings.region == "DE"
+        assert client.settings.allowed_numbers == frozenset({NUMBER})
         assert repr(client) == f"{kind.__name__}('https://tenios.invalid/base')"
+        assert "SECRET" not in repr(attrs.asdict(client.settings))
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
-def test_properties_show_the_defaults(kind: Any) -> None:
+def test_client_shows_the_defaults(kind: Any) -> None:
     with opened(kind, access_key="KEY") as client:
-        assert (client.base_url, client.region, client.allowed_numbers) == (
-            "https://api.tenios.com",
-            None,
-            None,
-        )
+        assert client.settings.base_url == "https://api.tenios.com"
+        assert client.settings.region is None
+        assert client.settings.allowed_numbers is None
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("name", ["base_url", "region", "allowed_numbers"])
-def test_properties_are_read_only(kind: Any, name: str) -> None:
-    with opened(kind, access_key="KEY") as client, pytest.raises(AttributeError):
-        setattr(client, name, None)
+def test_settings_are_read_only(kind: Any, name: str) -> None:
+    with opened(kind, access_key="KEY") as client:
+        with pytest.raises(AttributeError):
+            setattr(client.settings, name, None)
+        with pytest.raises(AttributeError):
+            client.settings = None
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,7 @@ def test_poll_interval_that_is_neither_a_function_nor_a_usable_number_is_refused
 def test_number_that_is_not_allowed_is_not_called(allowed: Any, server: FakeTenios) -> None:
     transport = httpx.MockTransport(server)
     with Tenios("KEY", CONFIG_ID, transport=transport, allowed_numbers=allowed) as tenios:
-        assert tenios.allowed_numbers is not None
+        assert tenios.settings.allowed_numbers is not None
         with pytest.raises(
             InvalidArgumentError, match=r"\+492214710123 is not one of .* Nothing was sent"
         ):
@@ -191,7 +195,7 @@ def test_empty_variable_of_allowed_numbers_allows_none(
     """A list that was emptied by mistake must not allow all numbers."""
     monkeypatch.setenv("TENIOS_ALLOWED_NUMBERS", "")
     with Tenios("KEY", CONFIG_ID, transport=httpx.MockTransport(server)) as tenios:
-        assert tenios.allowed_numbers == frozenset()
+        assert tenios.settings.allowed_numbers == frozenset()
         with pytest.raises(InvalidArgumentError, match="allowed"):
             tenios.start_callback(NUMBER)
     assert not server.bodies
@@ -215,7 +219,7 @@ def test_empty_variable_of_allowed_regions_allows_none(
 ) -> None:
     monkeypatch.setenv("TENIOS_ALLOWED_REGIONS", "")
     with Tenios("KEY", CONFIG_ID, transport=httpx.MockTransport(server)) as tenios:
-        assert tenios.allowed_regions == frozenset()
+        assert tenios.settings.allowed_regions == frozenset()
         with pytest.raises(InvalidArgumentError, match="The allowed regions are: none"):
             tenios.start_callback(NUMBER)
     assert not server.bodies
@@ -228,7 +232,7 @@ def test_special_number_is_not_called_by_default(
     if variable is not None:
         monkeypatch.setenv("TENIOS_ALLOW_SPECIAL_NUMBERS", variable)
     with Tenios("KEY", CONFIG_ID, transport=httpx.MockTransport(server)) as tenios:
-        assert not tenios.allow_special_numbers
+        assert not tenios.settings.allow_special_numbers
         with pytest.raises(
             InvalidArgumentError, match=r"is a premium-rate number.*allow_special_numbers=True"
         ):
@@ -338,7 +342,7 @@ def test_plain_http_to_another_machine_is_refused(url: str) -> None:
 )
 def test_plain_http_to_this_machine_is_allowed(url: str) -> None:
     with Tenios("KEY", base_url=url) as tenios:
-        assert tenios.base_url == url.rstrip("/")
+        assert tenios.settings.base_url == url.rstrip("/")
 
 
 def test_error_about_a_missing_access_key_says_where_to_find_it() -> None:

@@ -109,7 +109,7 @@ def test_allowed_numbers_are_read_alike() -> None:
     for row in ROWS[::7]:  # Creating a client is slower than reading a number.
         try:
             with client(httpx.Response, region=row.region, allowed_numbers=[row.input]) as tenios:
-                found = ", ".join(tenios.allowed_numbers or ())
+                found = ", ".join(tenios.settings.allowed_numbers or ())
         except ConfigurationError as error:
             found = str(error)
         check(row, found, failures)

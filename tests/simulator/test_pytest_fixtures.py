@@ -98,7 +98,7 @@ def test_fixtures_take_the_settings_that_a_test_gives(pytester: pytest.Pytester)
         def test_sync(tenios, tenios_simulator):
             tenios.start_callback("0221 4710123")
             assert tenios_simulator.dialled == ["+492214710123"]
-            assert tenios.allowed_regions == {"DE"}
+            assert tenios.settings.allowed_regions == {"DE"}
         def test_async(async_tenios, tenios_simulator):
             asyncio.run(async_tenios.start_callback("0221 4710123"))
             assert tenios_simulator.dialled == ["+492214710123"]

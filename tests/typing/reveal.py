@@ -28,9 +28,9 @@ from tenios_simulator import RecordedRequest, Simulator, VirtualClock
 def sync() -> None:
     with Tenios() as tenios:
         assert_type(tenios, Tenios)
-        assert_type(tenios.base_url, str)
-        assert_type(tenios.region, str | None)
-        assert_type(tenios.allowed_numbers, frozenset[str] | None)
+        assert_type(tenios.settings.base_url, str)
+        assert_type(tenios.settings.region, str | None)
+        assert_type(tenios.settings.allowed_numbers, frozenset[str] | None)
         callback = tenios.start_callback("+49 221 4710123", delay=timedelta(seconds=30))
         assert_type(callback, Callback)
         assert_type(callback.id, int)
@@ -46,7 +46,7 @@ def sync() -> None:
 async def asynchronous() -> None:
     async with AsyncTenios() as tenios:
         assert_type(tenios, AsyncTenios)
-        assert_type(tenios.allowed_numbers, frozenset[str] | None)
+        assert_type(tenios.settings.allowed_numbers, frozenset[str] | None)
         callback = await tenios.start_callback("+49 221 4710123")
         assert_type(callback, AsyncCallback)
         assert_type(await callback.status(), CallbackStatus)
@@ -76,7 +76,7 @@ def errors(error: CallbackTimeoutError, unavailable: StatusUnavailableError) -> 
     assert_type(error.fields, tuple[str, ...])
     assert_type(error.retry_after, float | None)
     assert_type(error.handle, CallbackHandle)
-    assert_type(error.last_status, CallbackStatus | None)
+    assert_type(error.outcome.status, CallbackStatus | None)
     assert_type(error.outcome, Outcome)
     assert_type(unavailable.credentials_refused, bool)
     CallbackTimeoutError("Too late.", outcome=error.outcome)
@@ -105,5 +105,5 @@ def wrong_use(tenios: Tenios, callback: Callback) -> None:
     """Mypy must refuse each line: it reports an exemption that is not needed."""
     assert_type(callback.id, str)  # type: ignore[assert-type]  # it is an int
     tenios.callback(1.5)  # type: ignore[arg-type]  # a float is no id
-    tenios.region = None  # type: ignore[misc]  # it is read-only
+    tenios.settings.region = None  # type: ignore[misc]  # it is read-only
     StatusUnavailableError("Try again.", field=("id",))  # type: ignore[call-arg]  # it is fields
