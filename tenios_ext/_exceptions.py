@@ -31,8 +31,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 if TYPE_CHECKING:
-    from tenios_client.models import CallbackStatus
-
     from ._models import CallbackHandle, Outcome
 
 
@@ -153,11 +151,6 @@ class CallbackTimeoutError(TeniosError, TimeoutError):
     def handle(self) -> CallbackHandle:
         """The handle of the callback."""
         return self.outcome.handle
-
-    @property
-    def last_status(self) -> CallbackStatus | None:
-        """The newest status; None if there is none yet."""
-        return self.outcome.status
 
 
 class LedgerUnavailableError(TeniosError):

@@ -125,12 +125,7 @@ def test_callback_timeout_error_carries_the_outcome(
     assert error.args == ("Too late.",)
     assert error.outcome == OUTCOME
     assert error.handle == OUTCOME.handle
-    assert error.last_status == "ON_HOLD"
     assert {name: getattr(error, name) for name in DETAILS} == NO_DETAILS
-
-
-def test_callback_timeout_error_without_a_status_has_no_last_status() -> None:
-    assert CallbackTimeoutError("Too late.", outcome=Outcome(OUTCOME.handle)).last_status is None
 
 
 def test_callback_timeout_error_needs_an_outcome() -> None:

@@ -138,7 +138,7 @@ def test_limit_ends_with_a_last_poll_and_an_error(
     assert script.polled_at[-1] == pytest.approx(expires_at)
     error = raised.value
     assert error.handle.id == 10
-    assert error.last_status == (None if responses == [500] else responses[-1])
+    assert error.outcome.status == (None if responses == [500] else responses[-1])
     assert not error.outcome.ended
     assert f"within {expires_at} seconds" in str(error)
     assert "tenios.callback(10)" in str(error)
