@@ -31,9 +31,7 @@ def to_handle(callback: object, clock: Clock) -> CallbackHandle:
     if isinstance(callback, CallbackHandle):
         return callback
     if isinstance(callback, bool) or not isinstance(callback, int | str):
-        raise TypeError(
-            f"A callback must be an id or a CallbackHandle, got {type(callback).__name__}."
-        )
+        raise TypeError(must_be("callback", "an id or a CallbackHandle", callback))
     if isinstance(callback, str) and callback.isascii() and callback.isdecimal():
         callback = int(callback[: _MAX_DIGITS + 1])
     return CallbackHandle(callback, started_at=clock.now())  # type: ignore[arg-type] # it is checked

@@ -88,7 +88,7 @@ class CallbackHandle:
         try:
             document = json.loads(text)
             return cls(**{name: document[name] for name in fields_dict(cls) if name in document})
-        except (KeyError, RecursionError, TypeError, ValueError) as error:
+        except (RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"Not a callback handle from to_json(): {error}") from error
 
 

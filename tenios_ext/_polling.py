@@ -57,6 +57,7 @@ _PICKED_UP_AFTER = 10.0
 # After this number of consecutive rejections, polling ends.
 _MAX_REFUSALS = 3
 _REFUSED = {400, 404, 405}
+_KNOWN = RANK.keys() | FINAL
 # Callback.status() may be called in a web request, so it waits no longer than this (seconds).
 _MAX_RETRY_PAUSE = 5.0
 _FIRST_RETRY_AFTER = 0.5
@@ -95,11 +96,10 @@ def back_off(interval: float, *, failures: int, retry_after: float | None) -> fl
 
 def retry_pause(error: StatusUnavailableError, attempt: int) -> float:
     """Return the seconds until :meth:`Callback.status` retries. Raise *error* if it should not."""
-    status = error.http_status
-    if status is not None and _REDIRECTION <= status < _SERVER_ERROR and status != _TOO_MANY:
-        raise error
+    status = error.http_status or 0
+    is_permanent = _REDIRECTION <= status < _SERVER_ERROR and status != _TOO_MANY
     pause = back_off(_FIRST_RETRY_AFTER, failures=attempt - 1, retry_after=error.retry_after)
-    if pause > _MAX_RETRY_PAUSE:
+    if is_permanent or pause > _MAX_RETRY_PAUSE:
         raise error
     return pause
 
@@ -150,20 +150,15 @@ class PollState:
         self.interval_error: Exception | None = None
         self._refusals = 0
         self._rank = -1
-        self._unknown = 0
         self._poll_interval = poll_interval
         self._retry_not_before = -math.inf
         self._last_error: StatusUnavailableError | None = None
         self._wall_offset = wall_time - now
         self._due = min(handle.started_at + handle.delay - self._wall_offset, now + handle.delay)
         self._is_picked_up = now - self._due > _PICKED_UP_AFTER
-        self._answer_timeout, self._answer_by = _deadline(
-            limit("answer_timeout", answer_timeout), self._due, now
-        )
-        self._end_timeout, self._end_by = _deadline(
-            limit("end_timeout", end_timeout), self._due, now
-        )
-        self._expires_at = min(self._answer_by, self._end_by)
+        answer_by = _deadline("answer_timeout", answer_timeout, self._due, now)
+        self._end_by = _deadline("end_timeout", end_timeout, self._due, now)
+        self._expires_at, self._limit = min(answer_by, self._end_by)
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next poll or the limit, whichever comes first."""
@@ -188,15 +183,14 @@ class PollState:
         seen = [change.status for change in self.outcome.history]
         rank = RANK.get(status, self._rank)
         is_change = status not in seen and (status in FINAL or rank >= self._rank)
-        if status not in RANK and status not in FINAL:
-            self._unknown += is_change
-            is_change = is_change and self._unknown <= MAX_UNKNOWN_STATUSES
+        if is_change and status not in _KNOWN:
+            is_change = len(set(seen) - _KNOWN) < MAX_UNKNOWN_STATUSES
         if is_change:
             self._rank = rank
             change = StatusChange(status, now + self._wall_offset)
             self.outcome = Outcome(self.handle, (*self.outcome.history, change))
             if self.outcome.connected:
-                self._expires_at = self._end_by
+                self._expires_at, self._limit = self._end_by
         interval = self._interval(now)
         if self._is_picked_up and not seen:
             # Callbacks that are resumed together would always be polled together.
@@ -212,10 +206,9 @@ class PollState:
         if error.credentials_refused or self._refusals >= _MAX_REFUSALS:
             raise error
         self._retry_not_before = now + (error.retry_after or 0.0)
-        self._schedule(
-            now,
-            back_off(self._interval(now), failures=self.failures, retry_after=error.retry_after),
-        )
+        interval = self._interval(now)
+        pause = back_off(interval, failures=self.failures, retry_after=error.retry_after)
+        self._schedule(now, pause)
 
     def raise_if_expired(self, polled_at: float) -> None:
         """
@@ -225,19 +218,14 @@ class PollState:
         """
         if self.outcome.ended or polled_at < self._expires_at:
             return
-        missed, seconds = "was not answered by both", min(self._answer_timeout, self._end_timeout)
-        if self.outcome.connected:
-            missed, seconds = "did not end", self._end_timeout
-        status = (
-            f"its last status was {self.outcome.status}"
-            if self.outcome.status
-            else "it has no status yet"
-        )
-        unit = "second" if seconds == 1 else "seconds"
+        missed = "did not end" if self.outcome.connected else "was not answered by both"
+        last = self.outcome.status
+        status = f"its last status was {last}" if last else "it has no status yet"
+        unit = "second" if self._limit == 1 else "seconds"
         trouble = f" The last poll failed: {self._last_error}" if self.failures else ""
         raise CallbackTimeoutError(
-            f"Callback {self.handle.id} {missed} within {seconds:g} {unit}; {status}. It is still "
-            f"running. To resume, use tenios.callback({self.handle.id}).{trouble}",
+            f"Callback {self.handle.id} {missed} within {self._limit:g} {unit}; {status}. It is "
+            f"still running. To resume, use tenios.callback({self.handle.id}).{trouble}",
             outcome=self.outcome,
         )
 
@@ -255,6 +243,7 @@ class PollState:
         self._due = now + max(MIN_INTERVAL, interval * spread)
 
 
-def _deadline(seconds: float, begin: float, now: float) -> tuple[float, float]:
-    """Return a limit and its end, counted from *begin*, or from now if it would have passed."""
-    return seconds, begin + seconds if begin + seconds >= now else now + seconds
+def _deadline(name: str, value: float | None, begin: float, now: float) -> tuple[float, float]:
+    """Return the end of a limit, from *begin*, or from now if it would have passed; and it."""
+    seconds = limit(name, value)
+    return begin + seconds if begin + seconds >= now else now + seconds, seconds

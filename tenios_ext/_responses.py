@@ -72,9 +72,9 @@ def callback_id(response: Response[Any]) -> int:
     second id or an error code in the same response makes it invalid.
     """
     started = response.parsed
-    if not isinstance(started, StartedCallback) or _is_contradictory(response.content, started):
-        raise ValueError("The response has no valid callback id.")
-    value: object = started.id
+    value: object = None
+    if isinstance(started, StartedCallback) and not _is_contradictory(response.content, started):
+        value = started.id
     if (isinstance(value, str) and re.fullmatch(_DECIMAL, value)) or (
         isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT
     ):
@@ -87,10 +87,8 @@ def callback_id(response: Response[Any]) -> int:
 def _is_contradictory(content: bytes, started: StartedCallback) -> bool:
     names: list[str] = []
     json.loads(content, object_pairs_hook=lambda pairs: names.extend(name for name, _ in pairs))
-    beside = started.additional_properties
-    return names.count("id") != 1 or any(
-        beside.get(name) not in {None, ""} for name in ("error_code", "error_message")
-    )
+    errors = map(started.additional_properties.get, ("error_code", "error_message"))
+    return names.count("id") != 1 or any(error not in {None, ""} for error in errors)
 
 
 def callback_status(response: object, key: Secret) -> CallbackStatus:
@@ -99,14 +97,12 @@ def callback_status(response: object, key: Secret) -> CallbackStatus:
 
     An unknown status is valid if it is a short printable text.
     """
-    status = response.status if isinstance(response, CallbackStatusResponse) else None
-    if status is None or not (status in _STATUSES or _is_presentable(status, key)):
-        raise ValueError("The response has no valid status.")
-    return status
-
-
-def _is_presentable(text: str, key: Secret) -> bool:
-    return 0 < len(text) <= _MAX_STATUS and text.isprintable() and not key.is_in(text)
+    if isinstance(response, CallbackStatusResponse):
+        status = response.status
+        is_text = 0 < len(status) <= _MAX_STATUS and status.isprintable()
+        if status in _STATUSES or (is_text and not key.is_in(status)):
+            return status
+    raise ValueError("The response has no valid status.")
 
 
 def foreign_exception(
@@ -142,53 +138,37 @@ def map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosErr
         return _map_refusal(error.response, key)
     reason = _reason(error, key)
     if not attempt.may_ring:
-        return NotSentError(
-            f"Could not connect to TENIOS, so nothing was sent ({reason}). Call again later.",
-            reason=reason,
-        )
-    return OutcomeUnknownError(
-        f"The request may have reached TENIOS, but there was no valid response ({reason}). "
-        f"{UNKNOWN_HINT}",
-        http_status=attempt.http_status,
-        reason=reason,
-    )
+        message = f"Could not connect to TENIOS, so nothing was sent ({reason}). Call again later."
+        return NotSentError(message, reason=reason)
+    message = f"The request may have reached TENIOS, but there was no valid response ({reason})."
+    message += f" {UNKNOWN_HINT}"
+    return OutcomeUnknownError(message, http_status=attempt.http_status, reason=reason)
 
 
 def map_status_error(error: Exception, key: Secret, attempt: Attempt) -> StatusUnavailableError:
     if not isinstance(error, UnexpectedStatusError):
         reason = _reason(error, key)
-        return StatusUnavailableError(
-            f"The status could not be fetched ({reason}). Try again later.",
-            http_status=attempt.http_status,
-            reason=reason,
-        )
+        message = f"The status could not be fetched ({reason}). Try again later."
+        return StatusUnavailableError(message, http_status=attempt.http_status, reason=reason)
     details = _details(error.response, key)
-    if _is_credentials(details):
-        return StatusUnavailableError(
-            f"TENIOS rejected the status request ({_quote(details)}). {CREDENTIALS_HINT}",
-            credentials_refused=True,
-            **details,
-        )
-    return StatusUnavailableError(
-        f"TENIOS did not return the status ({_quote(details)}).", **details
-    )
+    message = f"TENIOS did not return the status ({_quote(details)})."
+    is_refused = _is_credentials(details)
+    if is_refused:
+        message += f" {CREDENTIALS_HINT}"
+    return StatusUnavailableError(message, credentials_refused=is_refused, **details)
 
 
 def _map_refusal(response: httpx.Response, key: Secret) -> TeniosError:
     details = _details(response, key)
+    quote = _quote(details)
     # A rejection that contains a callback id is contradictory.
-    is_plain = _document(response).get("id") is None
-    if is_plain and _is_credentials(details):
-        return BadCredentialsError(
-            f"TENIOS rejected the credentials ({_quote(details)}). {CREDENTIALS_HINT}", **details
-        )
-    if is_plain and response.status_code in _REJECTED:
-        return RejectedError(f"TENIOS rejected the request ({_quote(details)}).", **details)
-    return OutcomeUnknownError(
-        f"TENIOS's response does not say whether the callback was started ({_quote(details)}). "
-        f"{UNKNOWN_HINT}",
-        **details,
-    )
+    if response.status_code not in _REJECTED or _document(response).get("id") is not None:
+        message = "TENIOS's response does not say whether the callback was started"
+        return OutcomeUnknownError(f"{message} ({quote}). {UNKNOWN_HINT}", **details)
+    if _is_credentials(details):
+        message = f"TENIOS rejected the credentials ({quote}). {CREDENTIALS_HINT}"
+        return BadCredentialsError(message, **details)
+    return RejectedError(f"TENIOS rejected the request ({quote}).", **details)
 
 
 def _document(response: httpx.Response) -> dict[str, Any]:
@@ -204,28 +184,24 @@ def _details(response: httpx.Response, key: Secret) -> ErrorDetails:
     """Return the attributes of an error, as far as they have the documented form."""
     body = _document(response)
     code, message, fields = (body.get(name) for name in ("error_code", "error_message", "fields"))
-    names = [name for name in fields if isinstance(name, str)] if isinstance(fields, list) else []
+    names = fields[:_MAX_FIELDS] if isinstance(fields, list) else []
     return {
         "http_status": response.status_code,
         "error_code": cleaned(code, key) if isinstance(code, str) else None,
         "error_message": cleaned(message, key) if isinstance(message, str) else None,
-        "fields": tuple(cleaned(name, key) for name in names[:_MAX_FIELDS]),
+        "fields": tuple(cleaned(name, key) for name in names if isinstance(name, str)),
         "retry_after": _retry_after(response.headers),
     }
 
 
 def _is_credentials(details: ErrorDetails) -> bool:
-    status = details["http_status"]
-    return status in _UNAUTHORIZED or (
-        status == _BAD_REQUEST and details["error_code"] == "BAD_CREDENTIALS"
-    )
+    status, code = details["http_status"], details["error_code"]
+    return status in _UNAUTHORIZED or (status == _BAD_REQUEST and code == "BAD_CREDENTIALS")
 
 
 def _quote(details: ErrorDetails) -> str:
     texts = [details["error_code"], details["error_message"], ", ".join(details["fields"])]
-    return _shorten(
-        ": ".join([f"HTTP {details['http_status']}", *(text for text in texts if text)])
-    )
+    return _shorten(": ".join([f"HTTP {details['http_status']}", *filter(None, texts)]))
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

@@ -59,28 +59,23 @@ class Secret:
         return isinstance(text, str) and self.redact(text) != text
 
 
-class _LogFilter(logging.Filter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.secrets: WeakSet[Secret] = WeakSet()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        for secret in tuple(self.secrets):
-            message = secret.redact(message)
-        if message != record.getMessage():
-            record.msg, record.args = message, ()
-        return True
+_in_use: WeakSet[Secret] = WeakSet()
 
 
-_log_filter = _LogFilter()
+def _mask_record(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    for secret in tuple(_in_use):
+        message = secret.redact(message)
+    if message != record.getMessage():
+        record.msg, record.args = message, ()
+    return True
 
 
 def mask_logs(secret: Secret) -> None:
     """Mask a key in the logs of the HTTP libraries, for as long as the client has it."""
-    _log_filter.secrets.add(secret)
+    _in_use.add(secret)
     for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_log_filter)
+        logging.getLogger(name).addFilter(_mask_record)
 
 
 def redact(text: str, *keys: str) -> str:

@@ -8,22 +8,23 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from ._exceptions import TeniosError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 
     from tenios_client.models import CallbackStatus
 
     from ._clock import Clock
     from ._models import Outcome
     from ._polling import PollState
+
+    Poll = Callable[[PollState], Awaitable[CallbackStatus | None]]
 
 logger = logging.getLogger("tenios_ext")
 
@@ -33,10 +34,6 @@ MAX_CONCURRENCY = 100
 _TOGETHER = 0.02
 # The lateness that is logged as a warning (seconds).
 _LATE = 1.0
-
-Poll = Callable[["PollState"], Awaitable["CallbackStatus | None"]]
-_Result = tuple[list["StatusUpdate"], "PollState | None"]
-T = TypeVar("T")
 
 
 @frozen
@@ -64,17 +61,19 @@ async def watch_many(
     poll: Poll,
     clock: Clock,
     *,
-    later: AsyncIterable[T] | None = None,
-    new_state: Callable[[T], PollState],
+    later: AsyncIterable[Any] | None = None,
+    new_state: Callable[[Any], PollState],
     max_concurrency: int,
     max_requests_per_second: float | None,
 ) -> AsyncIterator[StatusUpdate]:
     """Poll *states* and the callbacks that come *later* until all have ended; yield each change."""
+    limits = (
+        f"max_concurrency={max_concurrency} or max_requests_per_second={max_requests_per_second}"
+    )
     gap = _seconds_between_requests(max_concurrency, max_requests_per_second)
     next_request = clock.monotonic()
     due: list[tuple[float, int, PollState]] = []
     order = count()  # Breaks ties, because states cannot be compared.
-    polls: set[asyncio.Task[_Result]] = set()
     alarm = _Alarm(clock)
     has_warned = False
 
@@ -86,45 +85,40 @@ async def watch_many(
         add(state)
     reader = asyncio.create_task(_read(later, lambda item: add(new_state(item)), alarm))
     reader.add_done_callback(alarm.ring)
+    tasks = {reader}
     try:
-        while not _has_ended(reader) or due or polls:
+        while due or tasks:
             now = clock.monotonic()
-            while due and len(polls) < max_concurrency and max(due[0][0], next_request) <= now:
+            most = max_concurrency + (reader in tasks)
+            while due and len(tasks) < most and max(due[0][0], next_request) <= now:
                 at, _, state = heapq.heappop(due)
-                task = asyncio.create_task(_poll(state, now - at, poll, clock))
+                task = asyncio.create_task(_poll(state, now - at, poll, add, clock))
                 task.add_done_callback(alarm.ring)
-                polls.add(task)
+                tasks.add(task)
                 is_last = not due or due[0][0] > now  # of a group that is sent together
-                next_request = max(next_request, now - gap) + (
-                    gap or (_TOGETHER if is_last else 0.0)
-                )
+                pause = gap or (_TOGETHER if is_last else 0.0)
+                next_request = max(next_request, now - gap) + pause
             if due and not has_warned and now - due[0][0] > _LATE:
                 has_warned = True
-                logger.warning(
-                    "status polls are late: max_concurrency=%s or max_requests_per_second=%s is "
-                    "too low for %d callbacks",
-                    max_concurrency,
-                    max_requests_per_second,
-                    len(due) + len(polls),
-                )
-            if due and len(polls) < max_concurrency:
+                message = "status polls are late: %s is too low for %d callbacks"
+                logger.warning(message, limits, len(due) + len(tasks - {reader}))
+            if due and len(tasks) < most:
                 alarm.set(max(due[0][0], next_request))
             await alarm.wait()
-            for task in [task for task in polls if task.done()]:
-                polls.remove(task)
-                updates, unfinished = task.result()
-                for update in updates:
+            for task in [task for task in tasks if task.done()]:
+                tasks.remove(task)
+                for update in task.result():  # Raises the iterable's exception.
                     yield update
-                if unfinished is not None:
-                    add(unfinished)
     finally:
         alarm.cancel()
-        await _close(polls, reader)
+        await _close(tasks, reader)
 
 
-async def _read(items: AsyncIterable[T] | None, add: Callable[[T], None], alarm: _Alarm) -> None:
+async def _read(
+    items: AsyncIterable[Any] | None, add: Callable[[Any], None], alarm: _Alarm
+) -> list[StatusUpdate]:
     if items is None:
-        return
+        return []
     iterator = aiter(items)
     try:
         async for item in iterator:
@@ -134,20 +128,14 @@ async def _read(items: AsyncIterable[T] | None, add: Callable[[T], None], alarm:
         # An invalid id or a cancellation ends the loop early.
         if (aclose := getattr(iterator, "aclose", None)) is not None:
             await aclose()
+    return []
 
 
-def _has_ended(reader: asyncio.Task[None]) -> bool:
-    if reader.done():
-        reader.result()  # Raises the iterable's exception.
-    return reader.done()
-
-
-async def _close(polls: Iterable[asyncio.Task[_Result]], reader: asyncio.Task[None]) -> None:
+async def _close(tasks: Iterable[asyncio.Task[Any]], reader: asyncio.Task[Any]) -> None:
     """Raise the iterable's exception, also one that it raised while it was closed."""
-    tasks = [*polls, reader]
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(reader, *tasks, return_exceptions=True)
     if not reader.cancelled():
         reader.result()
 
@@ -161,7 +149,9 @@ def _seconds_between_requests(max_concurrency: int, max_requests_per_second: flo
     return 0.0 if max_requests_per_second is None else 1 / max_requests_per_second
 
 
-async def _poll(state: PollState, lateness: float, poll: Poll, clock: Clock) -> _Result:
+async def _poll(
+    state: PollState, lateness: float, poll: Poll, add: Callable[[PollState], None], clock: Clock
+) -> list[StatusUpdate]:
     now = clock.monotonic()
     updates: list[StatusUpdate] = []
     try:
@@ -173,8 +163,10 @@ async def _poll(state: PollState, lateness: float, poll: Poll, clock: Clock) -> 
         if not isinstance(error, TeniosError) and error is not state.interval_error:
             raise
         updates.append(StatusUpdate(state.outcome, error=error, lateness=lateness))
-        return updates, None
-    return updates, None if state.outcome.ended else state
+    else:
+        if not state.outcome.ended:
+            add(state)
+    return updates
 
 
 class _Alarm:
@@ -187,13 +179,11 @@ class _Alarm:
         self._at = 0.0
 
     def set(self, at: float) -> None:
-        if self._timer is not None and (self._timer.done() or at < self._at):
+        if self._timer is None or self._timer.done() or at < self._at:
             self.cancel()
-        if self._timer is None:
             self._at = at
-            self._timer = asyncio.create_task(
-                self._clock.async_sleep(max(0.0, at - self._clock.monotonic()))
-            )
+            seconds = max(0.0, at - self._clock.monotonic())
+            self._timer = asyncio.create_task(self._clock.async_sleep(seconds))
             self._timer.add_done_callback(self.ring)
 
     def ring(self, _: object = None) -> None:
@@ -207,4 +197,3 @@ class _Alarm:
     def cancel(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None

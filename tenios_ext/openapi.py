@@ -8,12 +8,7 @@ from typing import Literal
 
 ContractFormat = Literal["yaml", "json", "3.0"]
 
-_NAMES: dict[ContractFormat, str] = {
-    "yaml": "openapi.yaml",
-    "json": "openapi.json",
-    "3.0": "openapi-3.0.json",
-}
-_CHECKOUT = Path(__file__).parent.parent
+_NAMES = {"yaml": "openapi.yaml", "json": "openapi.json", "3.0": "openapi-3.0.json"}
 
 
 def contract_text(format: ContractFormat = "yaml") -> str:  # noqa: A002 - the option of the command has this name
@@ -32,5 +27,5 @@ def contract_text(format: ContractFormat = "yaml") -> str:  # noqa: A002 - the o
     shipped = files(__package__) / name
     if shipped.is_file():
         return shipped.read_text(encoding="utf-8")
-    folder = _CHECKOUT if format == "yaml" else _CHECKOUT / "build/contract"
-    return (folder / name).read_text(encoding="utf-8")
+    folder = "." if format == "yaml" else "build/contract"
+    return (Path(__file__).parents[1] / folder / name).read_text(encoding="utf-8")
