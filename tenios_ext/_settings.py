@@ -189,7 +189,9 @@ def _access_key_from_environment() -> Secret:
     # Raised here, so that a decoding error, which contains the key, is not chained. The path is not
     # shown, because the wrong variable may contain the key.
     if reason:
-        raise ConfigurationError(f"Cannot read the file of TENIOS_ACCESS_KEY_FILE: {reason}.")
+        raise ConfigurationError(
+            f"Cannot read the file that TENIOS_ACCESS_KEY_FILE names: {reason}."
+        )
     if not key.reveal():
         raise ConfigurationError(
             "The access key is missing. Pass access_key=..., or set TENIOS_ACCESS_KEY, or "
