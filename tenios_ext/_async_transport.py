@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
-from ._async_network import AsyncNetworkTransport
 from ._attempt import TOO_LONG, current_attempt
 from ._connections import BoundedBody, LeanClient, is_init_request, raise_for_status
 from ._exceptions import ConfigurationError
@@ -63,6 +62,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             raise ConfigurationError(
                 f"transport must be an httpx.AsyncBaseTransport, got {type(custom).__name__}."
             )
+        from ._async_network import AsyncNetworkTransport  # Imports httpcore, which is slow.
+
         self._connections = connections
         self._custom = custom
         self._connect: Callable[[], httpx.AsyncBaseTransport] = partial(

@@ -238,12 +238,10 @@ class _WholeResponse(httpx.Response):
         self._content = content  # httpx reads nothing if this is set.
         super().__init__(status_code, stream=httpx.ByteStream(content), **options)
 
-    def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        del chunk_size  # There is only one chunk.
-        yield self._content
+    def iter_raw(self, *_: object, **__: object) -> Iterator[bytes]:
+        yield self._content  # Always one chunk.
 
-    async def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        del chunk_size
+    async def aiter_raw(self, *_: object, **__: object) -> AsyncIterator[bytes]:
         yield self._content
 
 

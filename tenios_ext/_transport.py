@@ -12,7 +12,6 @@ import httpx
 from ._attempt import current_attempt
 from ._connections import BoundedBody, LeanClient, is_init_request, raise_for_status
 from ._exceptions import ConfigurationError
-from ._network import NetworkTransport
 
 # Importing these at the first request would block the event loop for 0.1 seconds.
 
@@ -54,6 +53,8 @@ class Transport(httpx.BaseTransport):
             raise ConfigurationError(
                 f"transport must be an httpx.BaseTransport, got {type(custom).__name__}."
             )
+        from ._network import NetworkTransport  # Imports httpcore, which is slow.
+
         self._connections = connections
         self._custom = custom
         self._connect: Callable[[], httpx.BaseTransport] = partial(NetworkTransport, connections)
