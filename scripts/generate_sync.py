@@ -35,7 +35,7 @@ REPLACEMENTS = [
     (r"\s+After a fork, two processes.*?fails\.", ""),
     (r"\basync_(?=sleep|in_thread)", ""),
     (r"\basyncio_detailed\b", "sync_detailed"),
-    (r"\bset_async_httpx_client\b", "set_httpx_client"),
+    (r"\bget_async_httpx_client\b", "get_httpx_client"),
     (r"\bhandle_async_request\b", "handle_request"),
     (r"\b_async_(?=poller|transport|network)", "_"),
     (r" *# Not asyncio's own race[^\n]*\n", ""),

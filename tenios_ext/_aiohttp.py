@@ -9,27 +9,32 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from ._attempt import current_attempt
 from ._connections import KEEPALIVE_SECONDS, MAX_HEADER_BYTES
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
+    from ._attempt import Attempt
     from ._connections import Connections
 
 
-async def _leave(*_: object) -> None:
-    """Called by aiohttp before it sends the head of a request, except to a proxy."""
-    current_attempt().leave(b"POST ")
+class AiohttpOneTransport(AiohttpTransport):
+    """
+    A transport for one request at a time, over one connection.
 
+    Attributes:
+        attempt: The attempt of the request, in which the connection records what it sends.
+    """
 
-class _Connector(aiohttp.TCPConnector):
-    async def connect(self, *args: Any, **options: Any) -> Connection:
-        current_attempt().connect()
-        return await super().connect(*args, **options)
+    attempt: Attempt
 
+    def __init__(self, connections: Connections) -> None:
+        super().__init__(
+            verify=connections.context,
+            client=lambda: _session(self, connections),
+            proxy=connections.proxy,
+        )
 
-class _Transport(AiohttpTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
             return await super().handle_async_request(request)
@@ -42,26 +47,29 @@ class _Transport(AiohttpTransport):
             raise httpx.ReadError("The client was closed during the request.") from None
 
 
-def aiohttp_transport(connections: Connections) -> AiohttpTransport:
-    """Return a transport for one connection."""
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(_leave)
+def _session(owner: AiohttpOneTransport, connections: Connections) -> aiohttp.ClientSession:
+    class Connector(aiohttp.TCPConnector):
+        async def connect(self, *args: Any, **options: Any) -> Connection:
+            owner.attempt.connect()
+            return await super().connect(*args, **options)
 
-    def session() -> aiohttp.ClientSession:
-        connector = _Connector(
+    async def leave(*_: object) -> None:
+        """Called by aiohttp before it sends the head of a request, except to a proxy."""
+        owner.attempt.leave(b"POST ")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(leave)
+    return aiohttp.ClientSession(
+        connector=Connector(
             limit=1,
             keepalive_timeout=KEEPALIVE_SECONDS,
             ssl=connections.context,
             # The system's resolver, as in httpx. aiodns would ignore the system's settings and the
             # pytest plugin's guard.
             resolver=aiohttp.ThreadedResolver(),
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            max_line_size=MAX_HEADER_BYTES,
-            max_field_size=MAX_HEADER_BYTES,
-            trace_configs=[trace],
-        )
-
-    return _Transport(verify=connections.context, client=session, proxy=connections.proxy)
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        trace_configs=[trace],
+    )

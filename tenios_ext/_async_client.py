@@ -7,14 +7,13 @@ import logging
 import sys
 import warnings
 from collections.abc import AsyncIterable  # async only
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import tenios_client
 from tenios_client.api.callback import init_callback
 
 from . import _arguments, _responses
 from ._async_poller import AsyncStatusPoller
-from ._async_transport import AsyncHttpClient, AsyncTransport
+from ._async_transport import AsyncHttpClient, AsyncSender, AsyncTransport
 from ._attempt import Attempt
 from ._clock import SYSTEM_CLOCK, CheckedClock
 from ._connections import Connections, http_options
@@ -140,9 +139,7 @@ class AsyncTenios:
         options = http_options(settings, event_hooks)
         self._ledger, self._owns_ledger = ledger_of(ledger)
         self._http = AsyncHttpClient(transport=own_transport, **options)
-        api = tenios_client.Client(base_url=settings.base_url)
-        self._api = api.set_async_httpx_client(self._http)
-        self._poller = AsyncStatusPoller(self._api, self._http, settings, self._clock, self._ledger)
+        self._poller = AsyncStatusPoller(self._http, settings, self._clock, self._ledger)
 
     def __repr__(self) -> str:
         # A traceback may show a client whose __init__ has failed.
@@ -275,14 +272,14 @@ class AsyncTenios:
             return NotSentError(_CLOSED)
         outside = sys.exception()
         attempt.may_ring = True  # Our own transport resets it when it receives the request.
-        with attempt:
-            try:
-                response = await init_callback.asyncio_detailed(client=self._api, body=request)
-                callback_id = _responses.callback_id(response)
-                result = CallbackHandle(callback_id, delay=request.delay, started_at=started_at)
-            except Exception as error:  # noqa: BLE001 - each is mapped to one of two branches
-                result = _responses.map_init_error(error, self._settings.access_key, attempt)
-                attempt.foreign = _responses.foreign_exception(error, outside=outside)
+        try:
+            sender: Any = AsyncSender(self._http, attempt)
+            response = await init_callback.asyncio_detailed(client=sender, body=request)
+            callback_id = _responses.callback_id(response)
+            result = CallbackHandle(callback_id, delay=request.delay, started_at=started_at)
+        except Exception as error:  # noqa: BLE001 - each is mapped to one of two branches
+            result = _responses.map_init_error(error, self._settings.access_key, attempt)
+            attempt.foreign = _responses.foreign_exception(error, outside=outside)
         if isinstance(result, NotPlacedError):
             attempt.may_ring = False
         attempt.result = result

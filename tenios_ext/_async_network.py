@@ -15,18 +15,26 @@ import httpx
 
 from ._addresses import ADDRESS_SECONDS, addresses_of, too_late
 from ._asyncio_streams import AsyncioBackend  # async only
-from ._attempt import CONNECT_RETRIES, current_attempt
+from ._attempt import CONNECT_RETRIES
 from ._connections import KEEPALIVE_SECONDS
 from ._threads import async_in_thread
 
 if TYPE_CHECKING:
     import ssl
 
+    from ._attempt import Attempt
     from ._connections import Connections
 
 
 class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
-    """An httpx transport for one connection, which records in the current attempt what it sends."""
+    """
+    An httpx transport for one request at a time, over one connection.
+
+    Attributes:
+        attempt: The attempt of the request, in which the connection records what it sends.
+    """
+
+    attempt: Attempt
 
     def __init__(self, connections: Connections) -> None:
         super().__init__(
@@ -37,17 +45,21 @@ class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
         )
         # httpx does not expose this option of httpcore, so pyproject.toml limits the version of
         # httpx.
-        self._pool._network_backend = _AsyncBackend()  # noqa: SLF001 - see above
+        self._pool._network_backend = _AsyncBackend(self)  # noqa: SLF001 - see above
         # If a signal handler raises in the __exit__ of httpcore's lock, a function in Python, the
         # lock stays held forever.
         self._pool._optional_thread_lock = cast("Any", Lock())  # noqa: SLF001 - see above
 
 
 class _AsyncBackend(AsyncioBackend):
+    def __init__(self, owner: AsyncNetworkTransport) -> None:
+        super().__init__()
+        self._owner = owner
+
     async def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *arguments: Any, **options: Any
     ) -> httpcore.AsyncNetworkStream:
-        attempt = current_attempt()
+        attempt = self._owner.attempt
         attempt.connect()
         addresses = await async_in_thread(
             addresses_of,
@@ -70,25 +82,25 @@ class _AsyncBackend(AsyncioBackend):
                 if not addresses:
                     raise
             else:
-                return _AsyncStream(stream)
+                return _AsyncStream(stream, self._owner)
 
     async def sleep(self, seconds: float) -> None:
-        await super().sleep(current_attempt().limit(seconds, httpcore.ConnectTimeout) or 0.0)
+        await super().sleep(self._owner.attempt.limit(seconds, httpcore.ConnectTimeout) or 0.0)
 
 
 class _AsyncStream(httpcore.AsyncNetworkStream):
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream, owner: AsyncNetworkTransport) -> None:
         self._stream = stream
+        self._owner = owner
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await self._stream.read(
-            max_bytes, current_attempt().limit(timeout, httpcore.ReadTimeout)
-        )
+        left = self._owner.attempt.limit(timeout, httpcore.ReadTimeout)
+        return await self._stream.read(max_bytes, left)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if not buffer:
             return  # The end of a message.
-        attempt = current_attempt()
+        attempt = self._owner.attempt
         left = attempt.limit(timeout, httpcore.WriteTimeout)
         attempt.leave(buffer)
         await self._stream.write(buffer, left)
@@ -102,8 +114,9 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        left = current_attempt().limit(timeout, httpcore.ConnectTimeout)
-        return _AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
+        left = self._owner.attempt.limit(timeout, httpcore.ConnectTimeout)
+        secured = await self._stream.start_tls(ssl_context, server_hostname, left)
+        return _AsyncStream(secured, self._owner)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

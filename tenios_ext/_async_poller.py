@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define
 from tenios_client.api.callback import get_callback_status
 
 from . import _arguments, _responses
+from ._async_transport import AsyncSender
 from ._attempt import Attempt
 from ._exceptions import StatusUnavailableError
 from ._polling import PollState, retry_pause
@@ -17,7 +18,6 @@ from ._threads import async_in_thread
 
 if TYPE_CHECKING:
     import httpx
-    import tenios_client
     from tenios_client.models import CallbackStatus
 
     from ._clock import Clock
@@ -33,7 +33,6 @@ logger = logging.getLogger("tenios_ext")
 
 @define(eq=False, repr=False, slots=False)
 class AsyncStatusPoller:
-    _api: tenios_client.Client
     _http: httpx.AsyncClient
     _settings: Settings
     clock: Clock
@@ -114,15 +113,13 @@ class AsyncStatusPoller:
     ) -> CallbackStatus | StatusUnavailableError:
         """Return errors instead of raising them, so that no traceback contains the response."""
         key, outside = self._settings.access_key, sys.exception()
-        with attempt:
-            try:
-                request = _arguments.status_request(callback_id)
-                response = await get_callback_status.asyncio_detailed(
-                    client=self._api, body=request
-                )
-                return _responses.callback_status(response.parsed, key)
-            except Exception as error:  # noqa: BLE001 - each is one failed poll, or raised
-                foreign = _responses.foreign_exception(error, outside=outside)
-                if foreign is not None:
-                    raise foreign from None
-                return _responses.map_status_error(error, key, attempt)
+        try:
+            request = _arguments.status_request(callback_id)
+            sender: Any = AsyncSender(self._http, attempt)
+            response = await get_callback_status.asyncio_detailed(client=sender, body=request)
+            return _responses.callback_status(response.parsed, key)
+        except Exception as error:  # noqa: BLE001 - each is one failed poll, or raised
+            foreign = _responses.foreign_exception(error, outside=outside)
+            if foreign is not None:
+                raise foreign from None
+            return _responses.map_status_error(error, key, attempt)

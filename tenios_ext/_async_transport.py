@@ -6,12 +6,14 @@ import asyncio  # async only
 import os
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
+from attrs import frozen
 
-from ._attempt import TOO_LONG, current_attempt
-from ._connections import BoundedBody, LeanClient, is_init_request, raise_for_status
+from ._attempt import EXTENSION, TOO_LONG, Attempt
+from ._connections import BoundedBody, LeanClient, UnexpectedStatusError, is_init_request
 from ._exceptions import ConfigurationError
 from ._extras import requires_extra  # async only
 
@@ -19,21 +21,35 @@ from ._extras import requires_extra  # async only
 from ._phone import _price, _reading  # noqa: F401 # async only
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncGenerator,  # async only
-        Callable,
-    )
+    from collections.abc import AsyncGenerator  # async only
 
-    from ._attempt import Attempt
+    from ._async_network import AsyncNetworkTransport
     from ._connections import Connections
 
 _Place = tuple[int, asyncio.AbstractEventLoop]
 
 
 class AsyncHttpClient(LeanClient, httpx.AsyncClient):
-    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """Send a request. Raises UnexpectedStatusError for any status except 200."""
-        return raise_for_status(await super().send(request, **options))
+    """See :class:`.LeanClient`."""
+
+
+@frozen
+class AsyncSender:
+    """Sends one request of the generated client, with its attempt."""
+
+    _http: httpx.AsyncClient
+    _attempt: Attempt
+
+    def get_async_httpx_client(self) -> Self:
+        return self
+
+    async def request(self, **options: Any) -> httpx.Response:
+        """Raises UnexpectedStatusError for any status except 200. The generated client does not."""
+        extensions = {EXTENSION: self._attempt}
+        response = await self._http.request(**options, extensions=extensions)
+        if response.status_code != HTTPStatus.OK:
+            raise UnexpectedStatusError(response)
+        return response
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
@@ -66,17 +82,15 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
         self._connections = connections
         self._custom = custom
-        self._connect: Callable[[], httpx.AsyncBaseTransport] = partial(
-            AsyncNetworkTransport, connections
-        )
+        self._connect = partial(AsyncNetworkTransport, connections)
         self._kept: dict[_Place, _AsyncKept] = {}
         self._exchange = _exchange
         # async only: begin
         self._custom_loop: asyncio.AbstractEventLoop | None = None
         if aiohttp:
             with requires_extra("aiohttp", ConfigurationError):
-                from ._aiohttp import aiohttp_transport
-            self._connect = partial(aiohttp_transport, connections)
+                from ._aiohttp import AiohttpOneTransport
+            self._connect = cast("Any", partial(AiohttpOneTransport, connections))
             if connections.proxy is not None and connections.proxy.url.scheme.startswith("socks"):
                 raise ConfigurationError(
                     "aiohttp=True cannot be used with a SOCKS proxy. Use aiohttp=False."
@@ -90,8 +104,9 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read the whole response."""
-        attempt = current_attempt()
-        prepared = self._connections.prepare(request, attempt.arrive(self._connections.settings))
+        attempt: Attempt = request.extensions.get(EXTENSION) or Attempt()
+        seconds = attempt.arrive(request.url.host, self._connections.settings)
+        prepared = self._connections.prepare(request, seconds)
         if self._custom is not None:
             self._check_loop()  # async only
             if attempt.is_forbidden:
@@ -99,10 +114,12 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             return await self._exchange(self._custom, prepared, attempt)
         if is_init_request(request):
             async with self._connect() as own:
+                own.attempt = attempt
                 return await self._exchange(own, prepared, attempt)
         kept = await self._current()
         transport = kept.take() or self._connect()
         kept.opened.add(transport)
+        transport.attempt = attempt
         try:
             response = await self._exchange(transport, prepared, attempt)
         except BaseException:
@@ -212,11 +229,11 @@ class _AsyncKept:
     """
 
     def __init__(self) -> None:
-        self.opened: set[httpx.AsyncBaseTransport] = set()
-        self.idle: list[httpx.AsyncBaseTransport] = []
+        self.opened: set[AsyncNetworkTransport] = set()
+        self.idle: list[AsyncNetworkTransport] = []
         self._closing = self._close_at_end()  # async only
 
-    def take(self) -> httpx.AsyncBaseTransport | None:
+    def take(self) -> AsyncNetworkTransport | None:
         with suppress(IndexError):
             return self.idle.pop()
         return None

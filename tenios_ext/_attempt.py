@@ -10,10 +10,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from contextlib import suppress
-from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from ._clock import running_time
 from ._hosts import is_tenios
@@ -23,6 +20,8 @@ if TYPE_CHECKING:
     from ._models import CallbackHandle
     from ._settings import Settings
 
+#: The extension of a request that contains its attempt.
+EXTENSION = "tenios_attempt"
 CONNECT_TIMEOUT = 5.0
 CONNECT_RETRIES = 2
 TOO_LONG = "The whole exchange took too long."
@@ -42,8 +41,9 @@ class Attempt:
     """
     The evidence of what one request has sent.
 
-    In a ``with`` block, it is the current attempt, in which the transport records what it sends.
-    These are plain attributes, because an interruption may occur in any function call.
+    It travels with the request, as its extension ``tenios_attempt``. If a hook removes it, nothing
+    is recorded, and the outcome stays unknown. These are plain attributes, because an interruption
+    may occur in any function call.
 
     Attributes:
         may_ring: Whether a phone may ring because of this request. True as soon as code that could
@@ -67,26 +67,14 @@ class Attempt:
     _has_left = False
     _connect_seconds = math.inf
     _connect_by = math.inf
-    _token: Token[Attempt] | None = None
 
     def __init__(self, limit: float | None = None) -> None:
         self._limit = limit
 
-    def __enter__(self) -> Self:
-        self._token = CURRENT_ATTEMPT.set(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._token is not None:
-            with suppress(ValueError):  # An abandoned coroutine is closed in another context.
-                CURRENT_ATTEMPT.reset(self._token)
-
-    def arrive(self, settings: Settings) -> float:
+    def arrive(self, host: str, settings: Settings) -> float:
         """Record that our own transport has the request. Return its time limit in seconds."""
         self.may_ring = self._has_left
-        self.is_forbidden = bool(os.environ.get("TENIOS_OFFLINE")) and is_tenios(
-            urlsplit(settings.base_url).hostname
-        )
+        self.is_forbidden = bool(os.environ.get("TENIOS_OFFLINE")) and is_tenios(host)
         seconds = longest_exchange(settings.timeout)
         if self._limit is not None:
             seconds = min(seconds, self._limit)
@@ -132,14 +120,6 @@ class Attempt:
         if left <= 0:
             raise error(TOO_LONG)
         return timeout if math.isinf(left) else left if timeout is None else min(timeout, left)
-
-
-CURRENT_ATTEMPT: ContextVar[Attempt] = ContextVar("tenios_attempt")
-
-
-def current_attempt() -> Attempt:
-    """Return the current attempt, or a new one for a request that has none."""
-    return CURRENT_ATTEMPT.get(None) or Attempt()
 
 
 def longest_exchange(timeout: float) -> float:

@@ -40,7 +40,6 @@ EventHooks = Mapping[str, Sequence[Callable[..., Any]]]
 KEEPALIVE_SECONDS = 30.0
 MAX_RESPONSE_BYTES = 1 << 20
 MAX_HEADER_BYTES = 100 * 1024
-_OK = 200
 _HTTPS = 443
 _INIT_PATH = b"/callback/init"
 _SOCKS = {"socks5", "socks5h"}
@@ -93,7 +92,13 @@ class LeanClient:
     cookies: httpx.Cookies = _NoCookies()
 
     def build_request(
-        self, method: str, url: httpx.URL | str, *, json: Any | None = None, **options: Any
+        self,
+        method: str,
+        url: httpx.URL | str,
+        *,
+        json: Any | None = None,
+        extensions: Any = None,
+        **options: Any,
     ) -> httpx.Request:
         """Return a copy of the first request to *url*, which httpx builds, with another body."""
         templates: dict[object, httpx.Request] = vars(self).setdefault("_templates", {})
@@ -101,7 +106,9 @@ class LeanClient:
             templates[url] = cast("httpx.Client", super()).build_request(
                 method, url, json=json, **options
             )
-        return _with_body(templates[url], _ENCODER.encode(json).encode())
+        request = _with_body(templates[url], _ENCODER.encode(json).encode())
+        request.extensions.update(extensions or {})
+        return request
 
 
 def _check_hooks(event_hooks: EventHooks) -> None:
@@ -115,13 +122,6 @@ def _check_hooks(event_hooks: EventHooks) -> None:
         raise ConfigurationError(
             "event_hooks must be a dict such as {'request': [function], 'response': [function]}."
         )
-
-
-def raise_for_status(response: httpx.Response) -> httpx.Response:
-    """Raise UnexpectedStatusError unless the status is 200. The generated client does not."""
-    if response.status_code != _OK:
-        raise UnexpectedStatusError(response)
-    return response
 
 
 class Connections:

@@ -9,18 +9,26 @@ import httpcore
 import httpx
 
 from ._addresses import ADDRESS_SECONDS, addresses_of, too_late
-from ._attempt import CONNECT_RETRIES, current_attempt
+from ._attempt import CONNECT_RETRIES
 from ._connections import KEEPALIVE_SECONDS
 from ._threads import in_thread
 
 if TYPE_CHECKING:
     import ssl
 
+    from ._attempt import Attempt
     from ._connections import Connections
 
 
 class NetworkTransport(httpx.HTTPTransport):
-    """An httpx transport for one connection, which records in the current attempt what it sends."""
+    """
+    An httpx transport for one request at a time, over one connection.
+
+    Attributes:
+        attempt: The attempt of the request, in which the connection records what it sends.
+    """
+
+    attempt: Attempt
 
     def __init__(self, connections: Connections) -> None:
         super().__init__(
@@ -31,17 +39,21 @@ class NetworkTransport(httpx.HTTPTransport):
         )
         # httpx does not expose this option of httpcore, so pyproject.toml limits the version of
         # httpx.
-        self._pool._network_backend = _Backend()  # noqa: SLF001 - see above
+        self._pool._network_backend = _Backend(self)  # noqa: SLF001 - see above
         # If a signal handler raises in the __exit__ of httpcore's lock, a function in Python, the
         # lock stays held forever.
         self._pool._optional_thread_lock = cast("Any", Lock())  # noqa: SLF001 - see above
 
 
 class _Backend(httpcore.SyncBackend):
+    def __init__(self, owner: NetworkTransport) -> None:
+        super().__init__()
+        self._owner = owner
+
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *arguments: Any, **options: Any
     ) -> httpcore.NetworkStream:
-        attempt = current_attempt()
+        attempt = self._owner.attempt
         attempt.connect()
         addresses = in_thread(
             addresses_of,
@@ -63,23 +75,25 @@ class _Backend(httpcore.SyncBackend):
                 if not addresses:
                     raise
             else:
-                return _Stream(stream)
+                return _Stream(stream, self._owner)
 
     def sleep(self, seconds: float) -> None:
-        super().sleep(current_attempt().limit(seconds, httpcore.ConnectTimeout) or 0.0)
+        super().sleep(self._owner.attempt.limit(seconds, httpcore.ConnectTimeout) or 0.0)
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, owner: NetworkTransport) -> None:
         self._stream = stream
+        self._owner = owner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, current_attempt().limit(timeout, httpcore.ReadTimeout))
+        left = self._owner.attempt.limit(timeout, httpcore.ReadTimeout)
+        return self._stream.read(max_bytes, left)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if not buffer:
             return  # The end of a message.
-        attempt = current_attempt()
+        attempt = self._owner.attempt
         left = attempt.limit(timeout, httpcore.WriteTimeout)
         attempt.leave(buffer)
         self._stream.write(buffer, left)
@@ -93,8 +107,9 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        left = current_attempt().limit(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+        left = self._owner.attempt.limit(timeout, httpcore.ConnectTimeout)
+        secured = self._stream.start_tls(ssl_context, server_hostname, left)
+        return _Stream(secured, self._owner)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

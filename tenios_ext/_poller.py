@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define
 from tenios_client.api.callback import get_callback_status
@@ -14,10 +14,10 @@ from ._attempt import Attempt
 from ._exceptions import StatusUnavailableError
 from ._polling import PollState, retry_pause
 from ._threads import in_thread
+from ._transport import Sender
 
 if TYPE_CHECKING:
     import httpx
-    import tenios_client
     from tenios_client.models import CallbackStatus
 
     from ._clock import Clock
@@ -33,7 +33,6 @@ logger = logging.getLogger("tenios_ext")
 
 @define(eq=False, repr=False, slots=False)
 class StatusPoller:
-    _api: tenios_client.Client
     _http: httpx.Client
     _settings: Settings
     clock: Clock
@@ -110,13 +109,13 @@ class StatusPoller:
     def _send(self, callback_id: int, attempt: Attempt) -> CallbackStatus | StatusUnavailableError:
         """Return errors instead of raising them, so that no traceback contains the response."""
         key, outside = self._settings.access_key, sys.exception()
-        with attempt:
-            try:
-                request = _arguments.status_request(callback_id)
-                response = get_callback_status.sync_detailed(client=self._api, body=request)
-                return _responses.callback_status(response.parsed, key)
-            except Exception as error:  # noqa: BLE001 - each is one failed poll, or raised
-                foreign = _responses.foreign_exception(error, outside=outside)
-                if foreign is not None:
-                    raise foreign from None
-                return _responses.map_status_error(error, key, attempt)
+        try:
+            request = _arguments.status_request(callback_id)
+            sender: Any = Sender(self._http, attempt)
+            response = get_callback_status.sync_detailed(client=sender, body=request)
+            return _responses.callback_status(response.parsed, key)
+        except Exception as error:  # noqa: BLE001 - each is one failed poll, or raised
+            foreign = _responses.foreign_exception(error, outside=outside)
+            if foreign is not None:
+                raise foreign from None
+            return _responses.map_status_error(error, key, attempt)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import tenios_client
 from tenios_client.api.callback import init_callback
 
 from . import _arguments, _responses
@@ -21,7 +20,7 @@ from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, default_poll_interval
 from ._secret import Secret
 from ._settings import DEFAULT_TIMEOUT, ledger_of, read_settings
 from ._threads import in_thread
-from ._transport import HttpClient, Transport
+from ._transport import HttpClient, Sender, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -130,9 +129,7 @@ class Tenios:
         options = http_options(settings, event_hooks)
         self._ledger, self._owns_ledger = ledger_of(ledger)
         self._http = HttpClient(transport=own_transport, **options)
-        api = tenios_client.Client(base_url=settings.base_url)
-        self._api = api.set_httpx_client(self._http)
-        self._poller = StatusPoller(self._api, self._http, settings, self._clock, self._ledger)
+        self._poller = StatusPoller(self._http, settings, self._clock, self._ledger)
 
     def __repr__(self) -> str:
         # A traceback may show a client whose __init__ has failed.
@@ -264,14 +261,14 @@ class Tenios:
             return NotSentError(_CLOSED)
         outside = sys.exception()
         attempt.may_ring = True  # Our own transport resets it when it receives the request.
-        with attempt:
-            try:
-                response = init_callback.sync_detailed(client=self._api, body=request)
-                callback_id = _responses.callback_id(response)
-                result = CallbackHandle(callback_id, delay=request.delay, started_at=started_at)
-            except Exception as error:  # noqa: BLE001 - each is mapped to one of two branches
-                result = _responses.map_init_error(error, self._settings.access_key, attempt)
-                attempt.foreign = _responses.foreign_exception(error, outside=outside)
+        try:
+            sender: Any = Sender(self._http, attempt)
+            response = init_callback.sync_detailed(client=sender, body=request)
+            callback_id = _responses.callback_id(response)
+            result = CallbackHandle(callback_id, delay=request.delay, started_at=started_at)
+        except Exception as error:  # noqa: BLE001 - each is mapped to one of two branches
+            result = _responses.map_init_error(error, self._settings.access_key, attempt)
+            attempt.foreign = _responses.foreign_exception(error, outside=outside)
         if isinstance(result, NotPlacedError):
             attempt.may_ring = False
         attempt.result = result

@@ -5,31 +5,46 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
+from attrs import frozen
 
-from ._attempt import current_attempt
-from ._connections import BoundedBody, LeanClient, is_init_request, raise_for_status
+from ._attempt import EXTENSION, Attempt
+from ._connections import BoundedBody, LeanClient, UnexpectedStatusError, is_init_request
 from ._exceptions import ConfigurationError
 
 # Importing these at the first request would block the event loop for 0.1 seconds.
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        Callable,
-    )
-
-    from ._attempt import Attempt
     from ._connections import Connections
+    from ._network import NetworkTransport
 
 _Place = int
 
 
 class HttpClient(LeanClient, httpx.Client):
-    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """Send a request. Raises UnexpectedStatusError for any status except 200."""
-        return raise_for_status(super().send(request, **options))
+    """See :class:`.LeanClient`."""
+
+
+@frozen
+class Sender:
+    """Sends one request of the generated client, with its attempt."""
+
+    _http: httpx.Client
+    _attempt: Attempt
+
+    def get_httpx_client(self) -> Self:
+        return self
+
+    def request(self, **options: Any) -> httpx.Response:
+        """Raises UnexpectedStatusError for any status except 200. The generated client does not."""
+        extensions = {EXTENSION: self._attempt}
+        response = self._http.request(**options, extensions=extensions)
+        if response.status_code != HTTPStatus.OK:
+            raise UnexpectedStatusError(response)
+        return response
 
 
 class Transport(httpx.BaseTransport):
@@ -57,7 +72,7 @@ class Transport(httpx.BaseTransport):
 
         self._connections = connections
         self._custom = custom
-        self._connect: Callable[[], httpx.BaseTransport] = partial(NetworkTransport, connections)
+        self._connect = partial(NetworkTransport, connections)
         self._kept: dict[_Place, _Kept] = {}
         self._exchange = _exchange
         if custom is None:
@@ -66,18 +81,21 @@ class Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read the whole response."""
-        attempt = current_attempt()
-        prepared = self._connections.prepare(request, attempt.arrive(self._connections.settings))
+        attempt: Attempt = request.extensions.get(EXTENSION) or Attempt()
+        seconds = attempt.arrive(request.url.host, self._connections.settings)
+        prepared = self._connections.prepare(request, seconds)
         if self._custom is not None:
             if attempt.is_forbidden:
                 prepared.extensions["trace"] = _refusing(attempt)
             return self._exchange(self._custom, prepared, attempt)
         if is_init_request(request):
             with self._connect() as own:
+                own.attempt = attempt
                 return self._exchange(own, prepared, attempt)
         kept = self._current()
         transport = kept.take() or self._connect()
         kept.opened.add(transport)
+        transport.attempt = attempt
         try:
             response = self._exchange(transport, prepared, attempt)
         except BaseException:
@@ -144,10 +162,10 @@ class _Kept:
     """
 
     def __init__(self) -> None:
-        self.opened: set[httpx.BaseTransport] = set()
-        self.idle: list[httpx.BaseTransport] = []
+        self.opened: set[NetworkTransport] = set()
+        self.idle: list[NetworkTransport] = []
 
-    def take(self) -> httpx.BaseTransport | None:
+    def take(self) -> NetworkTransport | None:
         with suppress(IndexError):
             return self.idle.pop()
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import signal
 import socket
 import ssl
@@ -367,3 +368,33 @@ def test_address_that_does_not_respond_leaves_time_for_the_next(
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
         assert start_callback(mode, base_url=f"http://localhost:{server.port}").id == 10
+
+
+def test_evidence_of_tasks_that_share_a_context_is_not_confused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While one connects, the other begins. Both requests are sent, and both responses are lost."""
+    both = threading.Barrier(2)
+    resolve = socket.getaddrinfo
+
+    def wait_and_resolve(*args: Any, **options: Any) -> Any:
+        both.wait()
+        return resolve(*args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait_and_resolve)
+
+    async def run(port: int) -> list[Any]:
+        context = contextvars.copy_context()
+        url = f"http://localhost:{port}"
+        async with AsyncTenios(base_url=url) as tenios:
+            calls = [
+                asyncio.get_running_loop().create_task(
+                    tenios.start_callback(NUMBER), context=context
+                )
+                for _ in range(2)
+            ]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    with FaultServer(drop) as server:
+        outcomes = asyncio.run(run(server.port))
+    assert [type(each) for each in outcomes] == [OutcomeUnknownError] * 2
