@@ -17,7 +17,13 @@ from ._async_transport import AsyncHttpClient, AsyncSender, AsyncTransport
 from ._attempt import Attempt
 from ._clock import SYSTEM_CLOCK, CheckedClock
 from ._connections import Connections, http_options
-from ._exceptions import ConfigurationError, NotPlacedError, NotSentError, TeniosError
+from ._exceptions import (
+    ConfigurationError,
+    NotPlacedError,
+    NotSentError,
+    OutcomeUnknownError,
+    TeniosError,
+)
 from ._models import CallbackHandle, Outcome
 from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, default_poll_interval
 from ._secret import Secret
@@ -242,7 +248,7 @@ class AsyncTenios:
         # Calls no functions where possible: an interruption may occur in any of them.
         except BaseException as error:
             attempt.send_before = 0.0  # Nothing may be sent from now on.
-            if attempt.may_ring and not isinstance(error, TeniosError):
+            if attempt.may_ring and not isinstance(error, OutcomeUnknownError):
                 error.add_note(_responses.UNKNOWN_HINT)
             # The frames of the HTTP library contain the access key.
             error.__cause__ = error.__context__ = error.__traceback__ = None
@@ -250,6 +256,10 @@ class AsyncTenios:
                 claim.is_over = True
                 if claim.is_open:
                     claim.settle()
+            if attempt.may_ring and isinstance(error, NotPlacedError):
+                # It concerns another call, as of a signal handler or a log handler.
+                message = f"The call was interrupted ({error}). {_responses.UNKNOWN_HINT}"
+                raise OutcomeUnknownError(message) from None
             raise
 
     def _now(self) -> float:

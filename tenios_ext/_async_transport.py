@@ -13,7 +13,13 @@ import httpx
 from attrs import frozen
 
 from ._attempt import EXTENSION, TOO_LONG, Attempt
-from ._connections import BoundedBody, LeanClient, UnexpectedStatusError, is_init_request
+from ._connections import (
+    KNOWN_TRANSPORTS,
+    BoundedBody,
+    LeanClient,
+    UnexpectedStatusError,
+    is_init_request,
+)
 from ._exceptions import ConfigurationError
 from ._extras import requires_extra  # async only
 
@@ -110,6 +116,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if self._custom is not None:
             self._check_loop()  # async only
             if attempt.is_forbidden:
+                if not isinstance(self._custom, KNOWN_TRANSPORTS):
+                    attempt.connect()
                 prepared.extensions["trace"] = _refusing(attempt)
             return await self._exchange(self._custom, prepared, attempt)
         if is_init_request(request):

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 #: httpx's event hooks: lists of functions by "request" and "response".
 EventHooks = Mapping[str, Sequence[Callable[..., Any]]]
 
+#: Transports that never connect, or that report it first. Others may connect unnoticed.
+KNOWN_TRANSPORTS = (
+    *(httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport),
+    *(httpx.HTTPTransport, httpx.AsyncHTTPTransport),
+)
 KEEPALIVE_SECONDS = 30.0
 MAX_RESPONSE_BYTES = 1 << 20
 MAX_HEADER_BYTES = 100 * 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -28,5 +29,8 @@ def is_loopback(host: str) -> bool:
 
 def is_tenios(host: str | None) -> bool:
     """Return whether *host* belongs to TENIOS."""
-    name = (host or "").lower().rstrip(".")
+    name = host or ""
+    with suppress(UnicodeError):  # Other scripts have dots and letters that mean the same.
+        name = name.encode("idna").decode()
+    name = name.lower().rstrip(".")
     return name == "tenios.com" or name.endswith(".tenios.com")

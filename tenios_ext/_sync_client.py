@@ -13,7 +13,13 @@ from . import _arguments, _responses
 from ._attempt import Attempt
 from ._clock import SYSTEM_CLOCK, CheckedClock
 from ._connections import Connections, http_options
-from ._exceptions import ConfigurationError, NotPlacedError, NotSentError, TeniosError
+from ._exceptions import (
+    ConfigurationError,
+    NotPlacedError,
+    NotSentError,
+    OutcomeUnknownError,
+    TeniosError,
+)
 from ._models import CallbackHandle, Outcome
 from ._poller import StatusPoller
 from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, default_poll_interval
@@ -232,7 +238,7 @@ class Tenios:
         # Calls no functions where possible: an interruption may occur in any of them.
         except BaseException as error:
             attempt.send_before = 0.0  # Nothing may be sent from now on.
-            if attempt.may_ring and not isinstance(error, TeniosError):
+            if attempt.may_ring and not isinstance(error, OutcomeUnknownError):
                 error.add_note(_responses.UNKNOWN_HINT)
             # The frames of the HTTP library contain the access key.
             error.__cause__ = error.__context__ = error.__traceback__ = None
@@ -240,6 +246,10 @@ class Tenios:
                 claim.is_over = True
                 if claim.is_open:
                     claim.settle()
+            if attempt.may_ring and isinstance(error, NotPlacedError):
+                # It concerns another call, as of a signal handler or a log handler.
+                message = f"The call was interrupted ({error}). {_responses.UNKNOWN_HINT}"
+                raise OutcomeUnknownError(message) from None
             raise
 
     def _now(self) -> float:

@@ -88,14 +88,18 @@ def _start(
 
 
 def start(thread: threading.Thread) -> None:
-    """Start a thread. If a signal handler raises meanwhile, raises that exception."""
+    """
+    Start a thread. If no more threads can be started, run it here, unless it is a daemon. If a
+    signal handler raises meanwhile, raises that exception.
+    """
     outside = sys.exception()
     try:
         thread.start()
-    except RuntimeError as error:  # It may be from the lock that the exception has interrupted.
+    except RuntimeError as error:
         cause = error.__context__
-        if cause is None or cause is outside:
+        if cause is not None and cause is not outside:
+            # It is from the lock that the exception has interrupted.
+            raise cause from None
+        if thread.daemon:
             raise
-    else:
-        return
-    raise cause
+        thread.run()

@@ -12,7 +12,13 @@ import httpx
 from attrs import frozen
 
 from ._attempt import EXTENSION, Attempt
-from ._connections import BoundedBody, LeanClient, UnexpectedStatusError, is_init_request
+from ._connections import (
+    KNOWN_TRANSPORTS,
+    BoundedBody,
+    LeanClient,
+    UnexpectedStatusError,
+    is_init_request,
+)
 from ._exceptions import ConfigurationError
 
 # Importing these at the first request would block the event loop for 0.1 seconds.
@@ -86,6 +92,8 @@ class Transport(httpx.BaseTransport):
         prepared = self._connections.prepare(request, seconds)
         if self._custom is not None:
             if attempt.is_forbidden:
+                if not isinstance(self._custom, KNOWN_TRANSPORTS):
+                    attempt.connect()
                 prepared.extensions["trace"] = _refusing(attempt)
             return self._exchange(self._custom, prepared, attempt)
         if is_init_request(request):

@@ -193,7 +193,11 @@ class Guard:
 def is_tenios(host: object) -> bool:
     """Return whether *host* is TENIOS, in any form that sockets accept."""
     name = host.decode("ascii", "replace") if isinstance(host, bytes | bytearray) else host
-    return isinstance(name, str) and name.rstrip(".").lower() == HOST
+    if not isinstance(name, str):
+        return False
+    with suppress(UnicodeError):  # other scripts have dots and letters that mean the same
+        name = name.encode("idna").decode()
+    return name.rstrip(".").lower() == HOST
 
 
 def _loaded(*names: str) -> Iterator[ModuleType]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._response import Response
 
 
-class InProcessTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class InProcessTransport(httpx.MockTransport):
     """
     Passes requests to a simulator. Raises httpx's errors if a response is lost or late.
 

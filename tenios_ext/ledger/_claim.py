@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .._attempt import longest_exchange
@@ -177,14 +178,15 @@ class Claim:
         """
         with self._lock:
             if self.is_open and not self._is_recorded(result):
-                _start(self._record_later, result)
+                with suppress(RuntimeError):  # No more threads can be started.
+                    threading.Thread(target=self._record_later, args=[result], name=NAME).start()
 
     def record_late(self) -> None:
         logger.warning("the result for key %r is not recorded yet", self._key)
 
     def settle(self) -> None:
         """Record the known result in a thread, so that Ctrl-C does not wait for the database."""
-        _start(self._settle)
+        start(threading.Thread(target=self._settle, name=NAME))
 
     def _settle(self) -> None:
         attempt = self._attempt
@@ -254,7 +256,3 @@ def _not_sent(reason: str | None) -> NotSentError:
         f"The ledger cannot be used ({reason}), so nothing was sent. Call again later.",
         reason=reason,
     )
-
-
-def _start(work: Callable[..., None], *arguments: object) -> None:
-    start(threading.Thread(target=work, args=arguments, name=NAME))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
@@ -45,6 +46,7 @@ _POSTGRESQL = {
     "keepalives_count": 3,
     # pgbouncer may give each transaction another connection.
     "prepare_threshold": None,
+    "client_encoding": "utf8",
 }
 _JULIAN_SECONDS = "(julianday('now') - 2440587.5) * 86400.0"
 # An arbitrary number that other programs are unlikely to use.
@@ -75,6 +77,8 @@ def _parse_sqlite(url: sa.URL) -> sa.URL:
         path = Path(url.database).expanduser().resolve()  # The working directory may change.
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigurationError(f"The ledger's file cannot be used: {error}") from None
+    if url.query.keys() - {_INSIST}:
+        raise ConfigurationError(f"The URL of a SQLite ledger may only have the option {_INSIST}.")
     kind = file_system(path, _mounts())
     if kind and kind not in _LOCAL and url.query.get(_INSIST) != "reliable":
         raise ConfigurationError(
@@ -114,11 +118,15 @@ def _unescape(point: str) -> str:
 def _connect(url: sa.URL) -> sa.Engine:
     options: dict[str, Any] = {"hide_parameters": True}
     if url.drivername == "sqlite":
-        _create_file(Path(str(url.database)))
+        path = Path(str(url.database))
+        _create_file(path)
         # No connection is kept or shared after a fork. Opening one takes a tenth of a commit.
         options |= {
             "poolclass": sa.NullPool,
-            "connect_args": {"timeout": LIMIT, "isolation_level": None},
+            # A file that is deleted is not created again.
+            "creator": lambda: sqlite3.connect(
+                f"{path.as_uri()}?mode=rw", uri=True, timeout=LIMIT, isolation_level=None
+            ),
         }
     else:
         options |= {
@@ -230,6 +238,8 @@ class Database:
 
         def create(connection: sa.Connection) -> None:
             if self.is_postgresql:
+                if connection.exec_driver_sql("SHOW server_encoding").scalar() != "UTF8":
+                    raise ConfigurationError("The ledger's database must have the encoding UTF8.")
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             tables.create(connection)
 

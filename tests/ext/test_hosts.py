@@ -38,7 +38,16 @@ def test_no_proxy_is_read_as_curl_reads_it(
     assert proxy_of_environment("https://api.tenios.com") == expected
 
 
-@pytest.mark.parametrize("host", ["tenios.com", "api.tenios.com", "API.TENIOS.COM."])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "tenios.com",
+        "api.tenios.com",
+        "API.TENIOS.COM.",
+        "api\u3002tenios\uff0ecom",
+        "\uff41pi.tenios.com",
+    ],
+)
 def test_hosts_of_tenios_are_known_in_each_spelling(host: str) -> None:
     assert is_tenios(host)
     assert not is_tenios(host + ".invalid")

@@ -54,6 +54,30 @@ def test_ledger_in_memory_is_refused(url: str) -> None:
         Ledger(url)
 
 
+@pytest.mark.parametrize("query", ["uri=true&nolock=1", "vfs=unix-none"])
+def test_option_of_sqlite_that_switches_locks_off_is_refused(query: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="may only have the option locks"):
+        Ledger(f"sqlite:///{tmp_path}/callbacks.db?{query}")
+
+
+def test_file_that_is_deleted_is_not_created_again(tmp_path: Path) -> None:
+    with Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger:
+        (tmp_path / "callbacks.db").unlink()
+        with pytest.raises(LedgerUnavailableError, match="unable to open database file"):
+            ledger.get("key")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_encoding_of_the_connection_is_utf8_and_that_of_the_database_must_be(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with Ledger(new_database(server)) as ledger:
+        assert ledger.block(NUMBER, reason="10 €").reason == "10 €"
+    with pytest.raises(ConfigurationError, match="must have the encoding UTF8"):
+        Ledger(new_database(server, "TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'"))
+
+
 def test_url_that_is_not_text_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="url must be a str, got int"):
         Ledger(1)  # type: ignore[arg-type] # wrong on purpose

@@ -33,6 +33,7 @@ from tenios_ext import (
     RejectedError,
 )
 from tenios_ext.ledger._claim import Claim
+from tenios_simulator import Simulator
 
 if TYPE_CHECKING:
     from tenios_ext.ledger import Ledger
@@ -71,6 +72,21 @@ def test_caller_gets_the_callback_if_the_database_fails_after(
         with pytest.raises(OutcomeUnknownError, match="has not recorded a response"):
             start(mode, ledger, server.url)
         assert server.received == {INIT: 1}
+
+
+def test_call_is_recorded_if_no_thread_can_be_started(
+    monkeypatch: pytest.MonkeyPatch, ledger: Ledger
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    simulator = Simulator()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with simulator.client(ledger=ledger) as tenios:
+        callback = tenios.start_callback(NUMBER, key="key")
+    entry = ledger.get("key")
+    assert entry is not None
+    assert entry.handle == callback.handle
 
 
 @pytest.mark.parametrize("aiohttp", [False, True])

@@ -332,6 +332,22 @@ def test_proxy_is_not_asked_for_tenios_while_nothing_may_be_sent(
         assert len(proxy._threads) == 1, "nobody has connected"
 
 
+def test_transport_of_another_library_is_not_used_for_tenios_while_nothing_may_be_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    requests: list[httpx.Request] = []
+
+    class OtherTransport(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            requests.append(request)
+            return httpx.Response(200, json={"id": 10})
+
+    monkeypatch.setenv("TENIOS_OFFLINE", "1")
+    with pytest.raises(NotSentError, match="TENIOS_OFFLINE is set"):
+        start_callback("sync", base_url="https://api.tenios.com", transport=OtherTransport())
+    assert requests == []
+
+
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_name_that_is_not_resolved_in_time_is_not_sent(
     mode: str, monkeypatch: pytest.MonkeyPatch

@@ -16,7 +16,7 @@ import pytest
 from support.clients import CONFIG_ID, NUMBER, wait_for_recording
 from support.faults import Connection, FaultServer, drop, respond
 
-from tenios_ext import AsyncTenios, OutcomeUnknownError, Tenios
+from tenios_ext import AsyncTenios, OutcomeUnknownError, RejectedError, Tenios
 from tenios_ext.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def alarm() -> Iterator[Any]:
     raised: list[type[Exception]] = []
 
     def handler(*_: object) -> None:
-        raise raised.pop()
+        raise raised.pop()("of another call")
 
     def raise_in_main_thread(kind: type[Exception]) -> None:
         raised.append(kind)
@@ -89,6 +89,16 @@ def test_limit_during_an_init_request_is_raised_with_a_note_and_recorded(
     assert any("Phones may be ringing" in note for note in raised.value.__notes__)
     assert entry is not None
     assert entry.state == "unknown"
+
+
+def test_not_placed_error_of_another_call_does_not_end_a_call_that_was_sent(alarm: Any) -> None:
+    """As of a signal handler that makes a call of its own."""
+    with (
+        FaultServer(striking(alarm, RejectedError)) as server,
+        Tenios("KEY", CONFIG_ID, base_url=server.url) as tenios,
+        pytest.raises(OutcomeUnknownError, match="of another call"),
+    ):
+        tenios.start_callback(NUMBER)
 
 
 def test_limit_that_is_raised_in_another_thread_ends_the_wait() -> None:

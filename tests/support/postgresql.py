@@ -177,10 +177,10 @@ def pgbouncer(url: str) -> Iterator[str]:
                 pooler.send_signal(signal.SIGTERM)
 
 
-def new_database(server: str) -> str:
+def new_database(server: str, options: str = "STRATEGY wal_log") -> str:
     name = f"ledger_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} STRATEGY wal_log".encode())
+        connection.execute(f"CREATE DATABASE {name} {options}".encode())
     return server.rpartition("/")[0] + "/" + name
 
 

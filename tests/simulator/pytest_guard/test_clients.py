@@ -63,6 +63,7 @@ CLIENTS = {
         @pytest.mark.parametrize("reach", [
             lambda sock: sock.connect(("api.tenios.com", 443)),
             lambda sock: sock.connect_ex(("API.TENIOS.COM.", 443)),
+            lambda sock: sock.connect(("api\u3002tenios.com", 443)),
             lambda sock: socket.create_connection((b"api.tenios.com", 443)),
             lambda sock: socket.gethostbyname("api.tenios.com"),
             lambda sock: socket.gethostbyname_ex("api.tenios.com"),
