@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from attrs import asdict
 
+import tenios_ext
 from tenios_ext import Clock, ConfigurationError
 from tenios_ext.ledger import Ledger
 from tenios_ext.shared import requires_extra
@@ -284,6 +285,8 @@ class Campaign:
         await self._run(tenios, options)
 
     async def _run(self, tenios: AsyncTenios, options: Options) -> None:
+        if not isinstance(tenios, tenios_ext.AsyncTenios):
+            raise ConfigurationError(f"tenios must be AsyncTenios, got {type(tenios).__name__}.")
         if tenios.ledger is not self.ledger:
             raise ConfigurationError(
                 "tenios must have the same ledger as the campaign: AsyncTenios(ledger=ledger)."

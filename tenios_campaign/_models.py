@@ -10,7 +10,7 @@ from attrs import field, frozen
 from attrs.validators import instance_of, optional
 
 from tenios_ext import to_e164
-from tenios_ext.shared import is_number, is_one_line, is_whole
+from tenios_ext.shared import check_announcement, is_number, is_one_line, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,9 +60,13 @@ def _check_key(_: object, __: Attribute[str], key: str) -> None:
     check_name(key, what="key", longest=MAX_KEY)
 
 
-def _check_text(_: object, attribute: Attribute[Any], text: object) -> None:
-    if text is not None and (not isinstance(text, str) or not text.strip() or "\0" in text):
-        raise ValueError(f"{attribute.name} must be a non-empty text or None, got {text!r}.")
+def _check_announcement(_: object, __: Attribute[Any], text: object) -> None:
+    check_announcement(text)
+
+
+def _check_config_id(_: object, __: Attribute[Any], text: object) -> None:
+    if not is_one_line(text):
+        raise ValueError(f"callback_config_id must be one line of text or None, got {text!r}.")
 
 
 def _check_delay(_: object, __: Attribute[int], delay: object) -> None:
@@ -107,8 +111,12 @@ class Customer:
     not_before: datetime | None = field(
         default=None, validator=[optional(instance_of(datetime)), _check_time], kw_only=True
     )
-    agent_announcement: str | None = field(default=None, validator=_check_text, kw_only=True)
-    callback_config_id: str | None = field(default=None, validator=_check_text, kw_only=True)
+    agent_announcement: str | None = field(
+        default=None, validator=optional(_check_announcement), kw_only=True
+    )
+    callback_config_id: str | None = field(
+        default=None, validator=optional(_check_config_id), kw_only=True
+    )
     cells: Mapping[str, str] | None = field(default=None, kw_only=True, eq=False)
     line: int | None = field(default=None, kw_only=True, eq=False)
 

@@ -66,7 +66,10 @@ ledger_option = click.option(
 def sqlite_path(url: str) -> Path | None:
     """Return the file of a SQLite database; None for other databases."""
     scheme, _, path = url.partition("?")[0].partition(":///")
-    return Path(path).expanduser() if scheme == "sqlite" and path else None
+    try:
+        return Path(path).expanduser() if scheme == "sqlite" and path else None
+    except RuntimeError:  # There is no home directory. Ledger() reports it.
+        return None
 
 
 def missing_ledger(path: Path) -> str:

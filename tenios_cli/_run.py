@@ -85,6 +85,11 @@ class Run:
         if self.stdout.failure is not None:
             self._report_lost_output()
 
+    def unblock(self) -> None:
+        """Let a signal end the command even if nobody reads its output."""
+        self.stdout.unblock()
+        self.stderr.unblock()
+
     def _report(self, error: BaseException) -> int:
         if self.output is not None:
             self.output.close()
@@ -157,6 +162,7 @@ class Run:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Call the handler of Ctrl-C."""
+        self.unblock()
         self._signal = signal.Signals(number)
         handler = signal.getsignal(signal.SIGINT)
         if not callable(handler):

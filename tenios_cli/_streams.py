@@ -12,6 +12,7 @@ import errno
 import io
 import os
 import re
+import select
 import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
@@ -51,6 +52,7 @@ class SafeStream(io.TextIOBase):
         self.failure: Exception | None = None
         self.mask = mask
         self.shows_controls = False
+        self._is_writing = False
         self._stream = stream
         self._on_failure = on_failure
         if isinstance(stream, io.TextIOWrapper):
@@ -90,9 +92,18 @@ class SafeStream(io.TextIOBase):
             os.dup2(nowhere, descriptor)
             os.close(nowhere)
 
+    def unblock(self) -> None:
+        """
+        Drop all further text if a write waits for its reader, such as a pager. Call it in a signal
+        handler: Python then repeats the write.
+        """
+        if self._is_writing and not select.select([], [self], [], 0)[1]:
+            self.discard()
+
     def _send(self, text: str) -> None:
         if self.failure is not None:
             return
+        self._is_writing = True
         try:
             stream = self._open_stream()
             stream.write(text)
@@ -101,6 +112,8 @@ class SafeStream(io.TextIOBase):
             self.failure = error
             self.discard()
             self._on_failure()
+        finally:
+            self._is_writing = False
 
     def _open_stream(self) -> TextIO:
         if self._stream is None:

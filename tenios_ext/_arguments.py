@@ -64,7 +64,7 @@ def init_request(
             callback_number=_number(number, settings),
             delay=_whole_seconds(delay),
             agent_announcement=(
-                UNSET if agent_announcement is None else _announcement(agent_announcement)
+                UNSET if agent_announcement is None else check_announcement(agent_announcement)
             ),
             dtmf_key_to_trigger_customer_call=UNSET if dtmf_key is None else _dtmf_key(dtmf_key),
         )
@@ -101,9 +101,10 @@ def _config_id(config_id: object, settings: Settings) -> str:
     return config_id
 
 
-def _announcement(text: object) -> str:
-    if not isinstance(text, str) or re.search("[\ud800-\udfff]", text):
-        expected = "a str without half characters (lone surrogates)"
+def check_announcement(text: object) -> str:
+    """Return a valid announcement. Raises ValueError for others."""
+    if not isinstance(text, str) or re.search("[\0\ud800-\udfff]", text):
+        expected = "a str without NUL and half characters (lone surrogates)"
         raise ValueError(must_be("agent_announcement", expected, text))
     if not text.strip():
         raise ValueError("agent_announcement is empty. Leave it out instead.")

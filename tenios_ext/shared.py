@@ -1,5 +1,6 @@
 """Internal names that other packages of this project use. They may change in any release."""
 
+from ._arguments import check_announcement
 from ._checks import is_number, is_one_line, is_whole
 from ._clock import SYSTEM_CLOCK, SystemClock
 from ._connections import proxy_of_environment
@@ -14,6 +15,7 @@ __all__ = [
     "PollState",
     "Secret",
     "SystemClock",
+    "check_announcement",
     "is_loopback",
     "is_number",
     "is_one_line",

@@ -155,7 +155,9 @@ def test_time_of_the_first_attempt_is_kept(ledger: Ledger) -> None:
         {"not_before": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2)))},
         {"agent_announcement": " "},
         {"agent_announcement": "a\0b"},
+        {"agent_announcement": "a" * 5001},
         {"callback_config_id": ""},
+        {"callback_config_id": "a\nb"},
     ],
     ids=repr,
 )

@@ -267,3 +267,8 @@ def test_invalid_client_limits_and_times_are_refused(sqlite: Ledger, tmp_path: A
         pytest.raises(ConfigurationError, match="same ledger"),
     ):
         asyncio.run(run_it(other))
+    with (
+        Simulator().client(ledger=sqlite) as tenios,
+        pytest.raises(ConfigurationError, match="tenios must be AsyncTenios, got Tenios"),
+    ):
+        asyncio.run(campaign.run(tenios))  # type: ignore[arg-type] # wrong on purpose

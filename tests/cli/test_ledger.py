@@ -334,6 +334,12 @@ def test_ledger_that_does_not_exist_is_not_created(arguments: list[str], tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ledger_in_a_home_that_does_not_exist_is_reported() -> None:
+    result = run("list", "--ledger", "sqlite:///~nobody-knows/callbacks.db")
+    assert result.returncode == 5
+    assert "The ledger's file cannot be used" in result.stderr
+
+
 def test_url_of_a_ledger_may_have_a_query(settings: dict[str, str]) -> None:
     result = run("list", "--ledger", f"{settings['TENIOS_LEDGER']}?locks=reliable")
     assert (result.returncode, result.stderr) == (0, "")

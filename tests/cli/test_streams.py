@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 
 import pytest
 
@@ -97,3 +99,18 @@ def test_each_documented_error_has_the_exit_code_of_its_branch() -> None:
         assert issubclass(getattr(tenios_ext, name), tenios_ext.TeniosError)
     assert code_of_error(tenios_ext.BadCredentialsError("")) == 5
     assert code_of_error(ValueError()) is None
+
+
+def test_signal_ends_a_write_that_nobody_reads() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as file:
+        stream = SafeStream(file)
+        before = signal.signal(signal.SIGALRM, lambda *_: stream.unblock())
+        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+        try:
+            stream.write("x" * 1_000_000)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            os.close(reader)
+    assert stream.failure is None

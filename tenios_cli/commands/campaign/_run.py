@@ -138,7 +138,7 @@ def _call(
             logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
         start = opened.work if is_worker else opened.run
         return asyncio.run(
-            _follow(opened, start, tenios, output, options, stops_first=not is_worker)
+            _follow(run, opened, start, tenios, output, options=options, stops_first=not is_worker)
         )
 
 
@@ -174,12 +174,13 @@ def _make_output(run: Run, *, as_json: bool, live: bool) -> CampaignOutput:
 
 
 async def _follow(
+    run: Run,
     campaign: Campaign,
     start: Callable[..., Coroutine[Any, Any, object]],
     tenios: Any,
     output: CampaignOutput,
-    options: dict[str, Any],
     *,
+    options: dict[str, Any],
     stops_first: bool,
 ) -> ExitCode:
     stop = asyncio.Event()
@@ -190,7 +191,7 @@ async def _follow(
         task = asyncio.create_task(work)
         counter = asyncio.create_task(_count(campaign, output))
         note = (lambda: _note(campaign, output)) if stops_first else None
-        with _signals(task, stop, note) as received:
+        with _signals(run, task, stop, note) as received:
             try:
                 await asyncio.wait([task])
             finally:
@@ -236,6 +237,7 @@ async def _count(campaign: Campaign, output: CampaignOutput) -> None:
 
 @contextmanager
 def _signals(
+    run: Run,
     task: asyncio.Task[Any],
     stop: asyncio.Event,
     note: Callable[[], Coroutine[Any, Any, None]] | None,
@@ -256,6 +258,7 @@ def _signals(
             task.cancel()
 
     def handle(number: int, _: object) -> None:
+        run.unblock()
         received.append(number)
         if len(received) > 2:  # noqa: PLR2004 - two were ignored
             raise KeyboardInterrupt
