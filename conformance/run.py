@@ -397,10 +397,10 @@ def shows_key(text: str) -> bool:
     codes = map(int, re.findall(r"\b[1-9][0-9]{1,2}\b", text))
     # As it is, and with each character as a number, in an escape or in a list.
     spelled = [text, unquoted, _unescaped(text), "".join(map(chr, codes))]
-    if any(piece in each.lower() for each in spelled for piece in _pieces(str.lower)):
-        return True
-    if any(piece in _plain(each) for each in spelled for piece in _pieces(_plain)):
-        return True
+    spells: tuple[Callable[[str], str], ...] = (str.lower, _plain)
+    for spell in spells:
+        if any(piece in each for each in map(spell, spelled) for piece in _pieces(spell)):
+            return True
     # In base64, a key has three spellings, depending on its position in the text.
     encoded = [base64.b64encode(b" " * n + ACCESS_KEY.encode()).decode()[4:20] for n in range(3)]
     return any(each in text for each in encoded)
