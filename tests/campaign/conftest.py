@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ledger.conftest import _watchdog, ledger, server, url
-from support.clients import wait_for_recording
-
-from tenios_ext.ledger import Ledger
+from support.ledgers import ledger_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tenios_ext.ledger import Ledger
 
 __all__ = ["_watchdog", "ledger", "server", "sqlite", "url"]
 
 
 @pytest.fixture
 def sqlite() -> Iterator[Ledger]:
-    """A new ledger in SQLite, in memory if possible, because commits to a disk are slow."""
-    memory = Path("/dev/shm")
-    with (
-        tempfile.TemporaryDirectory(dir=memory if memory.exists() else None) as folder,
-        Ledger(f"sqlite:///{folder}/callbacks.db") as ledger,
-    ):
+    with ledger_in_memory() as ledger:
         yield ledger
-        wait_for_recording()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from support.clients import wait_for_recording
 from support.faults import FaultServer
-from support.ledgers import Placing
+from support.ledgers import Placing, ledger_in_memory
 from support.postgresql import postgresql
 
 from tenios_ext.ledger import Ledger
@@ -49,11 +49,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
+def sqlite_ledger() -> Iterator[Ledger]:
     """A new ledger, for tests that do not depend on the database."""
-    with Ledger(f"sqlite:///{tmp_path}/callbacks.db") as ledger:
+    with ledger_in_memory() as ledger:
         yield ledger
-        wait_for_recording()
 
 
 @pytest.fixture(params=["sync", "async"])

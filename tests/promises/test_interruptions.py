@@ -10,23 +10,26 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor, _base
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from traceback import walk_stack
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 import pytest
-from support.clients import CONFIG_ID, NUMBER
+from support.clients import CONFIG_ID, NUMBER, wait_for_recording
 from support.faults import FaultServer, drop, respond, respond_error
+from support.ledgers import ledger_in_memory
 
 import tenios_ext
 from tenios_ext import AsyncTenios, OutcomeUnknownError, RejectedError, Tenios
-from tenios_ext.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from types import FrameType
+
+    from tenios_ext.ledger import Ledger
 
 INIT = "/callback/init"
 NOTE = "Phones may be ringing"
@@ -45,36 +48,37 @@ def server(request: pytest.FixtureRequest) -> Iterator[FaultServer]:
 
 
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    """Does not wait for the disk, because the tests do not cut the power."""
-    path = tmp_path_factory.mktemp("ledger") / "callbacks.db"
-    with Ledger(f"sqlite:///{path}") as ledger:
+def ledger() -> Iterator[Ledger]:
+    with ledger_in_memory() as ledger:
         yield ledger
-
-
-def wait_for_recording() -> None:
-    for thread in threading.enumerate():
-        if thread.name == "tenios":
-            thread.join()
 
 
 class Interrupter:
     """
-    Raises KeyboardInterrupt in the main thread, at the n-th call of a function in a file whose path
-    begins with one of *files*.
+    Raises KeyboardInterrupt in the main thread, once in each run: when a function in a file whose
+    path begins with one of *files* is called from a place where no run was interrupted before.
     """
 
-    def __init__(self, number: int, *files: str) -> None:
-        self.left = number
-        self._files = files
+    def __init__(self, *files: str) -> None:
         self.where = ""
+        self._files = files
+        self._seen: set[tuple[object, ...]] = set()
 
-    def profile(self, frame: FrameType, event: str, _: object) -> None:
-        """The function for sys.setprofile."""
-        if event != "call" or not frame.f_code.co_filename.startswith(self._files):
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self.where = ""
+        sys.setprofile(self._profile)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+
+    def _profile(self, frame: FrameType, event: str, _: object) -> None:
+        if self.where or event != "call" or not frame.f_code.co_filename.startswith(self._files):
             return
-        self.left -= 1
-        if self.left == 0:
+        stack = tuple((each.f_code, line) for each, line in walk_stack(frame))
+        if stack not in self._seen:
+            self._seen.add(stack)
             self.where = f"{Path(frame.f_code.co_filename).name}: {frame.f_code.co_qualname}"
             raise KeyboardInterrupt
 
@@ -108,20 +112,18 @@ def test_interruption_at_each_function_never_leads_to_a_second_call(
     server: FaultServer, ledger: Ledger
 ) -> None:
     with Tenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger) as tenios:
+        interrupter = Interrupter(OURS)
         for number in count(1):
-            interrupter = Interrupter(number, OURS)
             key = f"sync-{number}-{id(server)}"
             interruption = None
-            sys.setprofile(interrupter.profile)
             try:
-                tenios.start_callback(NUMBER, key=key)
+                with interrupter.running():
+                    tenios.start_callback(NUMBER, key=key)
             except KeyboardInterrupt as error:
                 interruption = error
             except (OutcomeUnknownError, RejectedError):
                 pass
-            finally:
-                sys.setprofile(None)
-            if interrupter.left > 0:
+            if not interrupter.where:
                 break
             assert interruption is not None, interrupter.where
             check(server, ledger, key, interruption)
@@ -157,20 +159,15 @@ def test_interruption_at_a_lock_leaves_no_lock_held(path: str, ledger: Ledger) -
         Tenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger) as tenios,
     ):
         started = tenios.start_callback(NUMBER, key="started")
+        interrupter = Interrupter(*LOCKS)
         for number in count(1):
-            interrupter = Interrupter(number, *LOCKS)
-            sys.setprofile(interrupter.profile)
-            try:
+            with suppress(KeyboardInterrupt), interrupter.running():
                 if path == "init":
                     tenios.start_callback(NUMBER, key=f"locks-{number}")
                 else:
                     started.status()
-            except KeyboardInterrupt:
-                pass
-            finally:
-                sys.setprofile(None)
             started.status()
-            if interrupter.left > 0:
+            if not interrupter.where:
                 break
         wait_for_recording()
     assert number > 10
@@ -219,9 +216,8 @@ async def keep_error(steps: Steps, errors: list[BaseException]) -> None:
     """Keep the error: asyncio would raise another CancelledError without the notes."""
     try:
         await steps
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - also a cancellation
         errors.append(error)
-        raise
 
 
 @pytest.mark.parametrize("when", ["before", "after", "from then on"])
@@ -239,8 +235,7 @@ def test_cancellation_at_each_step_never_leads_to_a_second_call(
         tenios = AsyncTenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger, aiohttp=aiohttp)
         steps = Steps(tenios.start_callback(NUMBER, key=key), number, when)
         errors: list[BaseException] = []
-        task = asyncio.create_task(keep_error(steps, errors))
-        await asyncio.wait([task])
+        await asyncio.wait([asyncio.create_task(keep_error(steps, errors))])
         free.set()
         await busy
         await tenios.aclose()

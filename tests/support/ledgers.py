@@ -7,6 +7,8 @@ import os
 import signal
 import threading
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -26,6 +28,18 @@ if TYPE_CHECKING:
 KEY = "order-4711"
 PLACED = respond("200 OK", {"id": 10})
 REFUSED = respond_error("400 Bad Request", "INVALID_VALUE")
+
+
+@contextmanager
+def ledger_in_memory() -> Iterator[Ledger]:
+    """Yield a new ledger in SQLite, in memory if possible, because commits to a disk are slow."""
+    memory = Path("/dev/shm")
+    with (
+        TemporaryDirectory(dir=memory if memory.exists() else None) as folder,
+        Ledger(f"sqlite:///{folder}/callbacks.db") as ledger,
+    ):
+        yield ledger
+        wait_for_recording()
 
 
 class Placing:
