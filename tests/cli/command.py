@@ -59,6 +59,8 @@ def tenios(
         for name in ("now", "monotonic", "sleep", "async_sleep"):
             for clock in (SystemClock, ScaledClock):
                 patch.setattr(clock, name, staticmethod(getattr(CLOCK, name)))
+        if arguments[:1] == ("campaign",):  # By default, the clock of the database counts.
+            patch.setattr("tenios_campaign._store.Store.now", lambda *_: CLOCK.now())
         with pytest.raises(SystemExit) as end:
             main(arguments, prog_name="tenios")
     code = end.value.code
