@@ -39,7 +39,7 @@ def main() -> None:
     asyncio.run(watch_a_callback())
     with tempfile.TemporaryDirectory() as folder:
         start_once_per_key(f"sqlite:///{folder}/callbacks.db")
-    with serving(Simulator(clock=ScaledClock(20))) as address:
+    with serving(Simulator(clock=ScaledClock(100))) as address:
         fetch_pages(address)
         run_command("--help")
         run_command("call", NUMBER, "--simulator", address)
