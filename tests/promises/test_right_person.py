@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from cli.command import objects, tenios
+from support.faults import FaultServer, respond_error
 from support.serving import serving
 
 from tenios_campaign import Customer, CustomerFile, RowProblem, read_customers
@@ -148,20 +150,17 @@ def test_campaign_files_are_read_alike(tmp_path: Path) -> None:
     [row for row in ROWS if row.region in {"DE", None}][::9],
     ids=lambda row: f"{row.input[:30]!a}-{row.region}",
 )
-def test_command_reads_numbers_alike(
-    row: Row, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("TENIOS_REGION", raising=False)
+def test_command_reads_numbers_alike(row: Row) -> None:
     region = ["--region", row.region] if row.region else []
-    arguments = ["call", "--simulator", "http://127.0.0.1:9", "--json", *region, "--", row.input]
-    with pytest.raises(SystemExit):
-        main(arguments)
-    [event] = map(json.loads, capsys.readouterr().out.splitlines())
+    with FaultServer(respond_error("400 Bad Request", "INVALID_VALUE")) as server:
+        arguments = ["call", "--simulator", server.url, "--json", *region, "--", row.input]
+        [event] = objects(tenios(*arguments))
     if row.is_refused:
         assert event["error"] == "InvalidArgumentError"
         assert row.expected in event["message"]
+        assert not server.bodies
     else:
-        assert event["error"] == "NotSentError"
+        assert [json.loads(body)["callback_number"] for body in server.bodies] == [row.expected]
 
 
 def test_form_of_the_simulator_reads_numbers_alike() -> None:
