@@ -33,7 +33,7 @@ def recording() -> Iterator[tuple[str, list[str]]]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}", received
@@ -193,7 +193,7 @@ def test_doctor_does_not_look_at_certificates_for_plain_http() -> None:
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o444, 0o440, 0o600, 0o400])
+@pytest.mark.parametrize("mode", [0o644, 0o440, 0o600, 0o400])
 def test_doctor_reports_an_access_key_file_that_others_can_read(mode: int, tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("SECRET-KEY-1234\n")

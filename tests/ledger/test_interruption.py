@@ -39,6 +39,13 @@ if TYPE_CHECKING:
     from tenios_ext.ledger import Ledger
 
 
+@pytest.fixture
+def _no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not try again to record a result in the background."""
+    monkeypatch.setattr("tenios_ext.ledger._claim._RETRIES", ())
+
+
+@pytest.mark.usefixtures("_no_retries")
 def test_nothing_is_sent_if_the_database_fails_before(
     mode: str, ledger: Ledger, tenios: FaultServer
 ) -> None:
@@ -54,6 +61,7 @@ def test_nothing_is_sent_if_the_database_fails_before(
     assert start(mode, ledger, tenios.url).id == 10
 
 
+@pytest.mark.usefixtures("_no_retries")
 def test_caller_gets_the_callback_if_the_database_fails_after(
     mode: str, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:

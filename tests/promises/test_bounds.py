@@ -179,8 +179,11 @@ def test_whole_exchange_is_limited(mode: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_limit_of_wait_holds_against_a_slow_server(mode: str) -> None:
+def test_limit_of_wait_holds_against_a_slow_server(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The client's timeout is an hour, so only the limit of wait can end this test."""
+    monkeypatch.setattr("tenios_ext._polling.MIN_POLL_SECONDS", 0.3)
     settings: dict[str, Any] = {"timeout": 3600}
 
     async def wait_async(url: str) -> None:

@@ -177,7 +177,7 @@ def test_closing_the_client_tells_each_call_that_is_under_way(*, aiohttp: bool) 
     received = threading.Semaphore(0)
 
     async def run(url: str) -> list[object]:
-        tenios = AsyncTenios("KEY", CONFIG_ID, base_url=url, aiohttp=aiohttp, timeout=2)
+        tenios = AsyncTenios("KEY", CONFIG_ID, base_url=url, aiohttp=aiohttp, timeout=0.5)
         calls = [
             asyncio.create_task(tenios.start_callback(NUMBER, key=new_key())) for _ in range(40)
         ]
