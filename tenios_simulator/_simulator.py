@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import chain, count, repeat
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from tenios_ext import AsyncTenios, CallbackStatus, Tenios, to_e164
@@ -72,8 +72,8 @@ class Simulator:
         clock: The simulator's clock. ``clock.sleep(60)`` advances it by a minute.
 
     Raises:
-        ValueError: *scenario* or *accounts* is empty or of a wrong type, or both *clock* and
-            *real_time* are set.
+        ValueError: *scenario* is empty or not a scenario, *accounts* lacks an access key or a
+            callback config id, or both *clock* and *real_time* are set.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class Simulator:
         checked_accounts = _accounts(
             accounts if accounts is not None else {ACCESS_KEY: [CALLBACK_CONFIG_ID]}
         )
-        self._initial_scenarios = _Restartable(
-            _endless(scenario if scenario is not None else Scenario.answered())
+        self._initial_scenarios = _Scenarios(
+            scenario if scenario is not None else Scenario.answered()
         )
-        self._scenarios: Iterator[Scenario] = self._initial_scenarios
-        self._scenarios_by_number: dict[str, Iterator[Scenario]] = {}
+        self._scenarios = self._initial_scenarios
+        self._scenarios_by_number: dict[str, _Scenarios] = {}
         self._faults = Faults(seed)
         self._store = CallbackStore(
             checked_accounts, self._scenario_for, self.clock.now, count(first_id)
@@ -173,11 +173,11 @@ class Simulator:
         if number is None and scenario is None:
             self._restart_scenarios()
         elif number is None:
-            self._scenarios = _endless(scenario)
+            self._scenarios = _Scenarios(scenario)
         elif scenario is None:
             self._scenarios_by_number.pop(to_e164(number), None)
         else:
-            self._set_scenario_of(to_e164(number), _endless(scenario))
+            self._set_scenario_of(to_e164(number), _Scenarios(scenario))
 
     def perform(self, callback_id: int, action: Action) -> CallbackStatus:
         """
@@ -292,7 +292,7 @@ class Simulator:
         key, config_ids = next(iter(self._store.accounts.items()))
         return key, min(config_ids)
 
-    def _set_scenario_of(self, number: str, scenarios: Iterator[Scenario]) -> None:
+    def _set_scenario_of(self, number: str, scenarios: _Scenarios) -> None:
         if (
             number not in self._scenarios_by_number
             and len(self._scenarios_by_number) >= _MAX_NUMBERS
@@ -329,43 +329,17 @@ def _clock(clock: Clock | None, *, real_time: bool) -> Clock:
     return clock
 
 
-def _accounts(accounts: object) -> dict[str, frozenset[str]]:
-    known = accounts if isinstance(accounts, Mapping) else {}
-    if not known or not all(_is_text(key) and _are_texts(ids) for key, ids in known.items()):
+def _accounts(accounts: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+    is_complete = accounts and all(
+        key and ids and all(ids) and not isinstance(ids, str) for key, ids in accounts.items()
+    )
+    if not is_complete:
         # The value contains access keys, so it is not in the message.
         raise ValueError(
             "accounts must map at least one access key to its callback config ids, such as "
             "{'KEY': ['CONFIG']}."
         )
-    return {key: frozenset(ids) for key, ids in known.items()}
-
-
-def _are_texts(values: object) -> bool:
-    return (
-        isinstance(values, Collection)
-        and not isinstance(values, str)
-        and 0 < len(values) == sum(map(_is_text, values))
-    )
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _endless(scenario: object) -> Iterator[Scenario]:
-    if not isinstance(scenario, Iterable):
-        return repeat(_checked(scenario))
-    scenarios: Iterator[Scenario] = map(_checked, scenario)
-    if isinstance(scenario, Collection):
-        # Check them now. Other iterables may be endless and are checked when they are used.
-        scenarios = iter(list(scenarios))
-    first = next(scenarios, None)
-    if first is None:
-        raise ValueError(
-            "scenario is an empty iterable. Pass at least one scenario, such as "
-            "Scenario.answered()."
-        )
-    return _InTurn(chain([first], scenarios), first)
+    return {key: frozenset(ids) for key, ids in accounts.items()}
 
 
 def _checked(scenario: object) -> Scenario:
@@ -376,39 +350,38 @@ def _checked(scenario: object) -> Scenario:
     )
 
 
-class _InTurn(Iterator[Scenario]):
+class _Scenarios(Iterator[Scenario]):
     """
-    Yields each scenario once, then the last one forever.
+    Yields each scenario once, then the last one forever. Can be restarted; only the first 10,000
+    are repeated, to limit memory.
 
     Not a generator, because a generator ends when its source raises an error.
     """
 
-    def __init__(self, scenarios: Iterator[Scenario], first: Scenario) -> None:
-        self._scenarios = scenarios
-        self._newest = first
-
-    def __next__(self) -> Scenario:
-        self._newest = next(self._scenarios, self._newest)
-        return self._newest
-
-
-class _Restartable(Iterator[Scenario]):
-    """Scenarios that can be restarted. Only the first 10,000 are repeated, to limit memory."""
-
-    def __init__(self, scenarios: Iterator[Scenario]) -> None:
-        self._scenarios = scenarios
-        self._first: list[Scenario] = []
+    def __init__(self, scenario: object) -> None:
+        scenarios = scenario if isinstance(scenario, Iterable) else [scenario]
+        if isinstance(scenarios, Collection):
+            # Check them now. Other iterables may be endless and are checked when they are used.
+            scenarios = [_checked(each) for each in scenarios]
+        self._source = map(_checked, scenarios)
+        self._first = list(islice(self._source, 1))
         self._index = 0
+        if not self._first:
+            raise ValueError(
+                "scenario is an empty iterable. Pass at least one scenario, such as "
+                "Scenario.answered()."
+            )
+        self._newest = self._first[0]
 
     def __next__(self) -> Scenario:
         if self._index < len(self._first):
-            scenario = self._first[self._index]
+            self._newest = self._first[self._index]
         else:
-            scenario = next(self._scenarios)
+            self._newest = next(self._source, self._newest)
             if len(self._first) < _MAX_RESTARTED:
-                self._first.append(scenario)
+                self._first.append(self._newest)
         self._index += 1
-        return scenario
+        return self._newest
 
     def restart(self) -> None:
         self._index = 0
