@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from math import isinf
-from typing import TYPE_CHECKING, Any
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tenios_ext.shared import redact
 
@@ -43,11 +41,23 @@ _CODES = {"missing": "FIELD_IS_REQUIRED", "unknown": "UNKNOWN_FIELD", "form": "I
 _OPERATIONS: dict[str, Operation] = {"/callback/init": "init", "/callback/status": "status"}
 
 
-@frozen
-class _Result:
-    response: Response
-    fault: Fault | None = None
-    callback_id: int | None = None
+_Result: TypeAlias = "tuple[Response, Fault | None, int | None]"  # the latter is the callback's id
+
+
+class RequestError(Exception):
+    """
+    A request is refused.
+
+    Attributes:
+        response: The response, in TENIOS's format of errors.
+    """
+
+    def __init__(
+        self, status: int, code: str, *fields: str, message: str | None = None, **headers: str
+    ) -> None:
+        super().__init__(code)
+        error = {"error_code": code, "error_message": message or _MESSAGES[code]}
+        self.response = Response(status, {**error, "fields": list(fields)}, headers)
 
 
 class ApiHandler:
@@ -74,30 +84,42 @@ class ApiHandler:
         """Return the response to a request and record both."""
         operation = _OPERATIONS.get(path)
         if operation is None:
-            return _not_found(path)
+            return _not_found(path).response
         if method != "POST":
-            return _error(405, "METHOD_NOT_ALLOWED", Allow="POST")
-        parsed = _parse(body, content_type)
-        document = None if isinstance(parsed, Response) else parsed
-        result = (
-            _Result(parsed) if isinstance(parsed, Response) else self._respond(operation, parsed)
+            return RequestError(405, "METHOD_NOT_ALLOWED", Allow="POST").response
+        document = None
+        try:
+            document = parse_body(body, content_type)
+            response, fault, callback_id = self._respond(operation, document)
+        except RequestError as error:
+            response, fault, callback_id = error.response, None, None
+        known_fields = _schemas()[operation].fields
+        shown, shown_response = redacted(
+            document, response, keys=self._store.accounts, known_fields=known_fields
         )
-        self._record(operation, document, result)
-        return result.response
+        self.log.add(
+            self._store.now,
+            operation=operation,
+            body=shown,
+            response=shown_response,
+            fault=fault,
+            callback_id=callback_id,
+        )
+        return response
 
     def _respond(self, operation: Operation, document: Mapping[str, Any]) -> _Result:
         schema = _schemas()[operation]
-        document = schema.with_integers(schema.with_numbers(document))
+        document = schema.with_integers(document, from_text=True)
         if violation := schema.violation(document):
             if violation.kind == "value":
-                return _Result(_invalid_field(document, *violation.fields))
-            return _Result(_error(400, _CODES[violation.kind], *violation.fields))
+                raise _invalid_field(document, *violation.fields)
+            raise RequestError(400, _CODES[violation.kind], *violation.fields)
         try:
             return self._init(document) if operation == "init" else self._status(document)
         except UnknownCredentialsError:
-            return _Result(_error(400, "BAD_CREDENTIALS"))
+            raise RequestError(400, "BAD_CREDENTIALS") from None
         except UnknownCallbackError:
-            return _Result(_invalid_field(document, "id"))
+            raise _invalid_field(document, "id") from None
 
     def _init(self, document: Mapping[str, Any]) -> _Result:
         access_key, config_id = document["access_key"], document["callback_config_id"]
@@ -105,22 +127,18 @@ class ApiHandler:
         self._store.authenticate(access_key, config_id)
         fault = self._faults.next("init", number, None, self._faults_of(number))
         if isinstance(fault, HttpError) and not fault.accepted:
-            return _Result(fault.apply(Response(200, {}), ()), fault)
+            return fault.apply(Response(200, {}), ()), fault, None
         announcement = document.get("agent_announcement")
         callback = self._store.add(
-            access_key,
-            config_id,
+            access_key=access_key,
+            callback_config_id=config_id,
             number=number,
             delay=document["delay"],
-            agent_announcement=redact(announcement, *self._store.accounts)
-            if announcement is not None
-            else None,
+            agent_announcement=announcement and redact(announcement, *self._store.accounts),
             dtmf_key=document.get("dtmf_key_to_trigger_customer_call"),
         )
-        if forgotten := self._store.forget_surplus():
-            self._faults.forget(forgotten)
         response = Response(200, {"id": callback.id})
-        return _Result(fault.apply(response, ()) if fault else response, fault, callback.id)
+        return fault.apply(response, ()) if fault else response, fault, callback.id
 
     def _status(self, document: Mapping[str, Any]) -> _Result:
         callback = self._store.find(document["access_key"], document["id"])
@@ -130,25 +148,7 @@ class ApiHandler:
         )
         response = Response(200, {"status": str(status)})
         timeline = [status for _, status in callback.timeline]
-        return _Result(fault.apply(response, timeline) if fault else response, fault, callback.id)
-
-    def _record(
-        self, operation: Operation, document: Mapping[str, Any] | None, result: _Result
-    ) -> None:
-        body, response = redacted(
-            document,
-            result.response,
-            keys=self._store.accounts,
-            known_fields=_schemas()[operation].fields,
-        )
-        self.log.add(
-            self._store.now,
-            operation,
-            body,
-            response,
-            fault=result.fault,
-            callback_id=result.callback_id,
-        )
+        return fault.apply(response, timeline) if fault else response, fault, callback.id
 
 
 @cache
@@ -159,37 +159,32 @@ def _schemas() -> dict[Operation, RequestSchema]:
     }
 
 
-def _error(
-    status: int, code: str, *fields: str, message: str | None = None, **headers: str
-) -> Response:
-    body = {"error_code": code, "error_message": message or _MESSAGES[code], "fields": list(fields)}
-    return Response(status, body, headers)
-
-
-def _invalid_field(document: Mapping[str, Any], field: str) -> Response:
+def _invalid_field(document: Mapping[str, Any], field: str) -> RequestError:
     message = f"Invalid '{field}' input parameter. Invalid value - '{document[field]}'"
-    return _error(400, "INVALID_FIELD", field, message=message)
+    return RequestError(400, "INVALID_FIELD", field, message=message)
 
 
-def _not_found(path: str) -> Response:
+def _not_found(path: str) -> RequestError:
     intended = "/" + "/".join(part for part in path.split("/") if part)
     if intended not in _OPERATIONS:
-        return _error(404, "NOT_FOUND")
+        return RequestError(404, "NOT_FOUND")
     message = f"Unknown method: {path}. Use {intended}, and a base URL without a slash at the end."
-    return _error(404, "NOT_FOUND", message=message)
+    return RequestError(404, "NOT_FOUND", message=message)
 
 
-def _parse(body: bytes, content_type: str) -> dict[str, Any] | Response:
-    """Return the JSON object in *body*, or an error response if it is anything else."""
+def parse_body(body: bytes, content_type: str) -> dict[str, Any]:
+    """Return the JSON object in *body*. Raises RequestError if it is anything else."""
     if len(body) > LARGEST_BODY:
-        return _error(413, "BODY_TOO_LARGE", Connection="close")
+        raise RequestError(413, "BODY_TOO_LARGE", Connection="close")
     if body and content_type.partition(";")[0].strip().lower() != "application/json":
-        return _error(415, "INVALID_CONTENT_TYPE")
-    document = json_object(body)
-    return document if document is not None else _error(400, "INVALID_JSON")
+        raise RequestError(415, "INVALID_CONTENT_TYPE")
+    document = _json_object(body)
+    if document is None:
+        raise RequestError(400, "INVALID_JSON")
+    return document
 
 
-def json_object(body: bytes) -> dict[str, Any] | None:
+def _json_object(body: bytes) -> dict[str, Any] | None:
     """
     Return the JSON object in *body*; None if it is anything else.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sys import getsizeof
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
@@ -130,56 +130,35 @@ class CallbackStore:
         ):
             raise UnknownCredentialsError
 
-    def add(
-        self,
-        access_key: str,
-        callback_config_id: str,
-        *,
-        number: str,
-        delay: float,
-        agent_announcement: str | None,
-        dtmf_key: str | None,
-    ) -> SimulatedCallback:
+    def add(self, **arguments: Any) -> SimulatedCallback:
+        """Start a callback with these arguments of :class:`SimulatedCallback`."""
         with self._lock:
             # First, because a caller's iterator may raise an error, and that must use up no id.
-            scenario = self.scenario_for(number)
+            scenario = self.scenario_for(arguments["number"])
             callback = SimulatedCallback(
-                next(self.ids),
-                access_key,
-                callback_config_id,
-                number=number,
-                delay=delay,
-                agent_announcement=agent_announcement,
-                dtmf_key=dtmf_key,
-                started_at=self.now(),
-                scenario=scenario,
+                id=next(self.ids), started_at=self.now(), scenario=scenario, **arguments
             )
             self.callbacks[callback.id] = callback
             self.size += callback.size
+            self._forget_surplus()
         return callback
 
-    def forget_surplus(self) -> set[int]:
+    def _forget_surplus(self) -> None:
         """
-        Delete callbacks if the limits are exceeded, and return their ids.
-
-        Those that have ended are deleted first, in the order in which they ended, then the oldest.
+        Delete callbacks if the limits are exceeded: first those that have ended, in the order in
+        which they ended, then the oldest.
         """
-        with self._lock:
-            if not self._exceeds(1):
-                return set()
-            now = self.now()
-            newest = {each.id: each.history(now)[-1] for each in self.callbacks.values()}
-            order = sorted(
-                newest,
-                key=lambda id_: (0, newest[id_][0]) if is_final(newest[id_][1]) else (1, id_),
-            )
-            forgotten = set()
-            for callback_id in order:
-                if not self._exceeds(_KEPT):
-                    break
-                self.size -= self.callbacks.pop(callback_id).size
-                forgotten.add(callback_id)
-        return forgotten
+        if not self._exceeds(1):
+            return
+        now = self.now()
+        newest = {each.id: each.history(now)[-1] for each in self.callbacks.values()}
+        order = sorted(
+            newest, key=lambda id_: (0, newest[id_][0]) if is_final(newest[id_][1]) else (1, id_)
+        )
+        for callback_id in order:
+            if not self._exceeds(_KEPT):
+                break
+            self.size -= self.callbacks.pop(callback_id).size
 
     def _exceeds(self, share: float) -> bool:
         return len(self.callbacks) > _MAX_CALLBACKS * share or self.size > _MAX_BYTES * share

@@ -57,8 +57,7 @@ class RequestLog:
 
     def __init__(self) -> None:
         self.size = 0
-        self._requests: deque[RecordedRequest] = deque()
-        self._sizes: deque[int] = deque()
+        self._requests: deque[tuple[RecordedRequest, int]] = deque()  # with their sizes
         self._indexes = count(1)
         self._lock = Lock()
 
@@ -66,36 +65,24 @@ class RequestLog:
     def requests(self) -> list[RecordedRequest]:
         """The requests, oldest first."""
         with self._lock:
-            return list(self._requests)
+            return [request for request, _ in self._requests]
 
-    def add(
-        self,
-        now: Callable[[], float],
-        operation: Operation,
-        body: Mapping[str, Any] | None,
-        response: Response,
-        *,
-        fault: Fault | None,
-        callback_id: int | None,
-    ) -> None:
-        """Add a request."""
-        size = _memory(body) + _memory(response.body) + _memory(response.raw_body)
+    def add(self, now: Callable[[], float], **fields: Any) -> None:
+        """Add a request with these other fields of :class:`RecordedRequest`."""
         with self._lock:  # index and time increase together
-            index = next(self._indexes)
-            self._requests.append(
-                RecordedRequest(index, now(), operation, body, response, fault, callback_id)
+            request = RecordedRequest(index=next(self._indexes), timestamp=now(), **fields)
+            size = sum(
+                map(_memory, (request.body, request.response.body, request.response.raw_body))
             )
-            self._sizes.append(size)
+            self._requests.append((request, size))
             self.size += size
             while len(self._requests) > _MAX_REQUESTS or self.size > _MAX_BYTES:
-                self._requests.popleft()
-                self.size -= self._sizes.popleft()
+                self.size -= self._requests.popleft()[1]
 
     def clear(self) -> None:
         """Delete all requests. Indexes are not reused."""
         with self._lock:
             self._requests.clear()
-            self._sizes.clear()
             self.size = 0
 
 

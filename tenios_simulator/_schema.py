@@ -55,25 +55,15 @@ class RequestSchema:
         }
         self._validator = Draft202012Validator(schema)
 
-    def with_numbers(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """
-        Return *document* with digits converted to integers where the schema requires integers.
-        TENIOS's own Java client sends text there.
-        """
-        return {
-            key: _number(value) if key in self._integers else value
-            for key, value in document.items()
-        }
-
-    def with_integers(self, document: Mapping[str, Any]) -> dict[str, Any]:
+    def with_integers(
+        self, document: Mapping[str, Any], *, from_text: bool = False
+    ) -> dict[str, Any]:
         """
         Return *document* with floats such as 30.0, which JSON Schema accepts as integers, converted
-        to integers.
+        to integers; also digits in text if *from_text*, as TENIOS's own Java client sends them.
         """
         return {
-            key: int(value)
-            if key in self._integers and isinstance(value, float) and value.is_integer()
-            else value
+            key: _integer(value, from_text=from_text) if key in self._integers else value
             for key, value in document.items()
         }
 
@@ -119,6 +109,8 @@ def _inlined(document: Mapping[str, Any], node: Any) -> Any:
     return {**bounds, **{key: _inlined(document, each) for key, each in node.items()}}
 
 
-def _number(value: object) -> object:
-    number = decimal(value) if isinstance(value, str) else None
+def _integer(value: object, *, from_text: bool) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    number = decimal(value) if from_text and isinstance(value, str) else None
     return value if number is None else number

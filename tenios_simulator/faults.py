@@ -28,7 +28,7 @@ from tenios_ext import CallbackStatus, is_final
 from . import _validators
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from attrs import Attribute
 
@@ -308,13 +308,6 @@ class Faults:
             self.injections.clear()
             self._counts = {
                 key: count for key, count in self._counts.items() if key[0] not in removed
-            }
-
-    def forget(self, callback_ids: Collection[int]) -> None:
-        """Delete the counts of these callbacks."""
-        with self._lock:
-            self._counts = {
-                key: count for key, count in self._counts.items() if key[1] not in callback_ids
             }
 
     def reset(self) -> None:

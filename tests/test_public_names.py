@@ -35,7 +35,7 @@ INTERNAL_ERRORS = {
     "ConnectFailedError",
     "ExpiredError",
     "ForbiddenError",
-    "HTTPProblem",
+    "RequestError",
     "ReachedTeniosError",
     "UnexpectedStatusError",
     "UnknownCredentialsError",

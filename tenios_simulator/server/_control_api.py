@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from functools import partial
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -24,6 +25,7 @@ from tenios_ext import to_e164
 from tenios_ext.openapi import contract_text
 from tenios_ext.shared import is_loopback
 
+from .._api import RequestError
 from .._engine import ImpossibleActionError, UnknownCallbackError
 from .._magic_numbers import MAGIC_NUMBERS
 from .._schema import decimal
@@ -32,7 +34,6 @@ from ._events import EventSource
 from ._http import (
     HEADERS,
     PREFIX,
-    HTTPProblem,
     control_document,
     error_response,
     json_response,
@@ -58,8 +59,9 @@ if TYPE_CHECKING:
 
     from .._simulator import Simulator
 
+    _Handler = Callable[[Request], Awaitable[Response]]
+
 _MAX_LISTED = 10_000
-_CONSOLE = files(__package__) / "console"
 
 
 class ControlAPI:
@@ -83,34 +85,43 @@ class ControlAPI:
         self._allowed_hosts = {host.lower() for host in allowed_hosts}
         self._event_source = EventSource(simulator, is_stopping=is_stopping)
         routes = [
-            self._route("/", GET=_file("index.html", "text/html")),
-            self._route(f"{PREFIX}/console.css", GET=_file("console.css", "text/css")),
-            self._route(f"{PREFIX}/console.js", GET=_file("console.js", "text/javascript")),
-            self._route(f"{PREFIX}/contract", GET=_contract_page),
-            self._route(f"{PREFIX}/contract.yaml", GET=_contract_yaml),
-            self._route(f"{PREFIX}/openapi.json", GET=_control_document),
+            self._route("/", GET=_text(_file("index.html"), "text/html")),
+            self._route(f"{PREFIX}/console.css", GET=_text(_file("console.css"), "text/css")),
+            self._route(f"{PREFIX}/console.js", GET=_text(_file("console.js"), "text/javascript")),
+            self._route(f"{PREFIX}/contract", GET=_text(contract_page, "text/html")),
+            self._route(f"{PREFIX}/contract.yaml", GET=_text(contract_text, "application/yaml")),
+            self._route(f"{PREFIX}/openapi.json", GET=_json(control_document)),
             self._route(f"{PREFIX}/events", GET=self._events),
-            self._route(f"{PREFIX}/numbers", GET=self._list_magic_numbers),
-            self._route(f"{PREFIX}/callbacks", GET=self._list_callbacks, POST=self._start_callback),
+            self._route(
+                f"{PREFIX}/numbers",
+                GET=_json(lambda: [*map(serialize_magic_number, MAGIC_NUMBERS.values())]),
+            ),
+            self._route(
+                f"{PREFIX}/callbacks", GET=_json(self._list_callbacks), POST=self._start_callback
+            ),
             self._route(f"{PREFIX}/callbacks/{{id}}/actions", POST=self._perform_action),
-            self._route(f"{PREFIX}/requests", GET=self._list_requests),
+            self._route(
+                f"{PREFIX}/requests",
+                GET=_json(lambda: [*map(serialize_request, simulator.requests)]),
+            ),
             self._route(f"{PREFIX}/scenarios", POST=self._set_scenario),
             self._route(
                 f"{PREFIX}/faults",
-                GET=self._list_faults,
+                GET=_json(lambda: [*map(serialize_injection, simulator.injections)]),
                 POST=self._inject_fault,
-                DELETE=self._clear_faults,
+                DELETE=_action(simulator.clear_faults),
             ),
-            self._route(f"{PREFIX}/reset", POST=self._reset),
+            self._route(f"{PREFIX}/reset", POST=_action(simulator.reset)),
         ]
-        self._app = Starlette(routes=routes, exception_handlers={HTTPException: error_response})
+        handlers = {HTTPException: error_response, RequestError: error_response}
+        self._app = Starlette(routes=routes, exception_handlers=handlers)
         # A redirect would repeat the Host header, which is not checked for unknown paths.
         self._app.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
 
-    def _route(self, path: str, **handlers: Callable[[Request], Awaitable[Response]]) -> Route:
+    def _route(self, path: str, **handlers: _Handler) -> Route:
         async def endpoint(request: Request) -> Response:
             self._check_origin(request)
             return await handlers["GET" if request.method == "HEAD" else request.method](request)
@@ -124,10 +135,10 @@ class ControlAPI:
         except ValueError:
             name = ""
         if not is_loopback(name) and name not in self._allowed_hosts:
-            raise HTTPProblem(
+            raise RequestError(
                 403,
                 "FORBIDDEN_HOST",
-                f"The host {host!r} is not allowed. To allow it, start the simulator with "
+                message=f"The host {host!r} is not allowed. To allow it, start the simulator with "
                 "--allow-host.",
             )
         if request.method in {"GET", "HEAD"}:
@@ -137,34 +148,16 @@ class ControlAPI:
         if site == "same-origin":
             own_origins.add(f"https://{host}")  # behind a proxy that terminates TLS
         if site not in {"none", "same-origin"} or request.headers.get("origin") not in own_origins:
-            raise HTTPProblem(
+            raise RequestError(
                 403,
                 "FORBIDDEN_ORIGIN",
-                "The request comes from another web page. Use the simulator's own page, or a "
-                "program that is not a browser.",
+                message="The request comes from another web page. Use the simulator's own page, or "
+                "a program that is not a browser.",
             )
 
-    # Inspection
-
-    async def _list_callbacks(self, _: Request) -> Response:
+    def _list_callbacks(self) -> list[dict[str, Any]]:
         now = self._simulator.clock.now()
-        return json_response(
-            [
-                serialize_callback(callback, now)
-                for callback in self._simulator.callbacks[-_MAX_LISTED:]
-            ]
-        )
-
-    async def _list_requests(self, _: Request) -> Response:
-        return json_response([serialize_request(request) for request in self._simulator.requests])
-
-    async def _list_magic_numbers(self, _: Request) -> Response:
-        return json_response([serialize_magic_number(magic) for magic in MAGIC_NUMBERS.values()])
-
-    async def _list_faults(self, _: Request) -> Response:
-        return json_response(
-            [serialize_injection(injection) for injection in self._simulator.injections]
-        )
+        return [serialize_callback(each, now) for each in self._simulator.callbacks[-_MAX_LISTED:]]
 
     async def _events(self, request: Request) -> Response:
         if request.method == "HEAD":
@@ -172,8 +165,6 @@ class ControlAPI:
         return StreamingResponse(
             self._event_source.stream(), media_type="text/event-stream", headers=HEADERS
         )
-
-    # Control
 
     async def _start_callback(self, request: Request) -> Response:
         document = await read_document(request, "StartCallbackRequest")
@@ -196,18 +187,14 @@ class ControlAPI:
         given_id = request.path_params["id"]
         callback_id = decimal(given_id)
         if callback_id is None:
-            raise HTTPProblem(
-                404,
-                "NOT_FOUND",
-                f"{given_id!r} is not a callback id. Use a whole number.",
-                "id",
-            )
+            message = f"{given_id!r} is not a callback id. Use a whole number."
+            raise RequestError(404, "NOT_FOUND", "id", message=message)
         try:
             self._simulator.perform(callback_id, Action(document["action"]))
         except UnknownCallbackError as error:
-            raise HTTPProblem(404, "NOT_FOUND", str(error), "id") from None
+            raise RequestError(404, "NOT_FOUND", "id", message=str(error)) from None
         except ImpossibleActionError as error:
-            raise HTTPProblem(409, "IMPOSSIBLE_ACTION", str(error), "action") from None
+            raise RequestError(409, "IMPOSSIBLE_ACTION", "action", message=str(error)) from None
         return json_response(
             serialize_callback(self._simulator.callback(callback_id), self._simulator.clock.now())
         )
@@ -225,39 +212,36 @@ class ControlAPI:
             self._simulator.inject(fault, **arguments)
         return no_content()
 
-    async def _clear_faults(self, _: Request) -> Response:
-        self._simulator.clear_faults()
-        return no_content()
-
-    async def _reset(self, _: Request) -> Response:
-        self._simulator.reset()
-        return no_content()
-
 
 @contextmanager
 def _invalid_value() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise HTTPProblem(400, "INVALID_VALUE", str(error)) from None
+        raise RequestError(400, "INVALID_VALUE", message=str(error)) from None
 
 
-def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+def _file(name: str) -> Callable[[], str]:
+    return partial((files(__package__) / "console" / name).read_text, encoding="utf-8")
+
+
+def _text(make: Callable[[], str], media_type: str) -> _Handler:
     async def respond(_: Request) -> Response:
-        return Response(
-            (_CONSOLE / name).read_text(encoding="utf-8"), media_type=media_type, headers=HEADERS
-        )
+        return Response(make(), media_type=media_type, headers=HEADERS)
 
     return respond
 
 
-async def _contract_page(_: Request) -> Response:
-    return Response(contract_page(), media_type="text/html", headers=HEADERS)
+def _json(make: Callable[[], object]) -> _Handler:
+    async def respond(_: Request) -> Response:
+        return json_response(make())
+
+    return respond
 
 
-async def _contract_yaml(_: Request) -> Response:
-    return Response(contract_text(), media_type="application/yaml", headers=HEADERS)
+def _action(act: Callable[[], None]) -> _Handler:
+    async def respond(_: Request) -> Response:
+        act()
+        return no_content()
 
-
-async def _control_document(_: Request) -> Response:
-    return json_response(control_document())
+    return respond

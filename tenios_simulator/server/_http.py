@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from .._api import LARGEST_BODY, json_object
+from .._api import LARGEST_BODY, RequestError, parse_body
 from .._schema import RequestSchema
 
 if TYPE_CHECKING:
@@ -44,15 +44,6 @@ _ROUTER_ERRORS = {
 }
 
 
-class HTTPProblem(HTTPException):
-    """An error response in the format of TENIOS's errors."""
-
-    def __init__(self, status: int, code: str, message: str, *fields: str) -> None:
-        super().__init__(status, message)
-        self.code = code
-        self.fields = fields
-
-
 @cache
 def control_document() -> Mapping[str, Any]:
     """Return the OpenAPI description of the control API."""
@@ -81,29 +72,17 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def read_document(request: Request, schema_name: str) -> dict[str, Any]:
-    """Return the JSON object in *request*. Raises HTTPProblem if it is invalid."""
-    if (
-        request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        != "application/json"
-    ):
-        raise HTTPProblem(415, "INVALID_CONTENT_TYPE", "The content type must be application/json.")
+    """Return the JSON object in *request*. Raises RequestError if it is invalid."""
     body = await read_body(request.receive)
-    if len(body) > LARGEST_BODY:
-        raise HTTPProblem(
-            413, "BODY_TOO_LARGE", f"The body must not be larger than {LARGEST_BODY} bytes."
-        )
-    document = json_object(body)
-    if document is None:
-        raise HTTPProblem(400, "INVALID_JSON", "The body must be a JSON object.")
     schema = _schema(schema_name)
-    document = schema.with_integers(document)
+    document = schema.with_integers(parse_body(body, request.headers.get("content-type", "")))
     if violation := schema.violation(document):
         code, text = _FIELD_ERRORS[violation.kind]
         text += "s" if len(violation.fields) > 1 else ""
         message = (
             f"{text}: {', '.join(violation.fields)}. See {schema_name} in {PREFIX}/openapi.json."
         )
-        raise HTTPProblem(400, code, message, *violation.fields)
+        raise RequestError(400, code, *violation.fields, message=message)
     return document
 
 
@@ -113,14 +92,14 @@ def _schema(name: str) -> RequestSchema:
 
 
 async def error_response(_: Request, error: Exception) -> Response:
-    """Return the response for an HTTPProblem, or for an HTTPException of the router."""
-    http_error = cast("HTTPException", error)
-    if isinstance(error, HTTPProblem):
-        code, message, fields = error.code, error.detail, error.fields
-    else:
-        (code, message), fields = _ROUTER_ERRORS[http_error.status_code], ()
-    body = {"error_code": code, "error_message": message, "fields": list(fields)}
-    return JSONResponse(body, http_error.status_code, {**HEADERS, **(http_error.headers or {})})
+    """Return the response for a RequestError, or for an HTTPException of the router."""
+    headers: Mapping[str, str] = {}
+    if isinstance(error, HTTPException):
+        code, message = _ROUTER_ERRORS[error.status_code]
+        headers = error.headers or {}
+        error = RequestError(error.status_code, code, message=message)
+    response = cast("RequestError", error).response
+    return JSONResponse(response.body, response.status, {**HEADERS, **response.headers, **headers})
 
 
 def json_response(content: object) -> Response:

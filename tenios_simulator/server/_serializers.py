@@ -54,28 +54,17 @@ def serialize_callback(callback: SimulatedCallback, now: float) -> dict[str, Any
 
 def serialize_response(response: Response) -> dict[str, Any]:
     """Return the JSON of a response."""
-    body = (
-        response.body if response.raw_body is None else response.raw_body.decode(errors="replace")
-    )
-    return {
-        "status": response.status,
-        "body": body,
-        "headers": dict(response.headers),
-        "delay": response.delay,
-        "disconnect": response.disconnect,
-    }
+    fields = asdict(response)
+    raw_body = fields.pop("raw_body")
+    return fields if raw_body is None else {**fields, "body": raw_body.decode(errors="replace")}
 
 
 def serialize_request(request: RecordedRequest) -> dict[str, Any]:
     """Return the JSON of a recorded request."""
     return {
-        "index": request.index,
-        "timestamp": request.timestamp,
-        "operation": request.operation,
-        "body": request.body,
+        **asdict(request, recurse=False),
         "response": serialize_response(request.response),
         "fault": _KIND_OF[type(request.fault)] if request.fault else None,
-        "callback_id": request.callback_id,
     }
 
 

@@ -92,7 +92,7 @@ def test_size_of_a_request_is_that_of_its_memory() -> None:
 )
 def test_size_of_a_request_includes_its_response(response: Response) -> None:
     log = RequestLog()
-    log.add(lambda: 0, "init", None, response, fault=None, callback_id=None)
+    log.add(lambda: 0, operation="init", body=None, response=response)
     assert 10_000 < log.size < 11_000
 
 
