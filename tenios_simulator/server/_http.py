@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from .._api import LARGEST_BODY, RequestError, parse_body
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
-    from starlette.types import Receive
 
 PREFIX = "/_simulator"
 # Pages load nothing from other hosts, and no other page may frame or read them.
@@ -53,7 +51,7 @@ def control_document() -> Mapping[str, Any]:
     )
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(request: Request) -> bytes:
     """
     Return the body of a request, or its beginning if it is longer than :data:`LARGEST_BODY`.
 
@@ -61,19 +59,16 @@ async def read_body(receive: Receive) -> bytes:
         ClientDisconnect: The client disconnected before the end of the request.
     """
     body = b""
-    more = True
-    while more and len(body) <= LARGEST_BODY:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_BODY:
+            break
     return body
 
 
 async def read_document(request: Request, schema_name: str) -> dict[str, Any]:
     """Return the JSON object in *request*. Raises RequestError if it is invalid."""
-    body = await read_body(request.receive)
+    body = await read_body(request)
     schema = _schema(schema_name)
     document = schema.with_integers(parse_body(body, request.headers.get("content-type", "")))
     if violation := schema.violation(document):

@@ -11,87 +11,25 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 import uvicorn
-from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
 from ._control_api import ControlAPI
 from ._http import PREFIX, read_body
 from ._protocol import CONNECTION, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from starlette.types import Receive, Scope, Send
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from .._response import Response
     from .._simulator import Simulator
 
 _SHUTDOWN_TIMEOUT = 5  # seconds
 _MAX_PORT = 65_535
 _HOST_NAME = re.compile(r"[\w.-]+", re.ASCII)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-
-class Application:
-    """
-    The ASGI application: routes requests to TENIOS's operations or to the control API.
-
-    Args:
-        simulator: Handles the requests.
-        allowed_hosts: Values of the ``Host`` header that the control API allows besides the
-            loopback interface.
-        is_stopping: Returns whether the server is shutting down.
-    """
-
-    def __init__(
-        self,
-        simulator: Simulator,
-        *,
-        allowed_hosts: Collection[str] = (),
-        is_stopping: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._simulator = simulator
-        self._control_api = ControlAPI(
-            simulator, allowed_hosts=allowed_hosts, is_stopping=is_stopping
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            if scope["path"] == "/" or scope["path"].startswith(f"{PREFIX}/"):
-                await self._control_api(scope, receive, send)
-            else:
-                await self._handle_request(scope, receive, send)
-        except ClientDisconnect:
-            pass  # An incomplete request is not handled, so it starts no callback.
-        except asyncio.CancelledError:
-            # uvicorn cancels requests that are still running after the shutdown timeout.
-            _disconnect(scope, receive, "close")
-
-    async def _handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await read_body(receive)
-        content_type = Headers(scope=scope).get("content-type", "")
-        response = self._simulator.handle_request(
-            scope["method"], scope["path"], body, content_type=content_type
-        )
-        if response.delay:
-            await self._simulator.clock.async_sleep(response.delay)
-        if response.disconnect:
-            _disconnect(scope, receive, response.disconnect)
-        else:
-            await _send_response(send, response)
-
-
-async def _send_response(send: Send, response: Response) -> None:
-    content = response.content
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(content)),
-        **response.headers,
-    }
-    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": response.status, "headers": raw})
-    await send({"type": "http.response.body", "body": content})
 
 
 def _disconnect(scope: Scope, receive: Receive, how: Literal["close", "reset"]) -> None:
@@ -149,12 +87,13 @@ class Server(uvicorn.Server):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
         self.address = _url(host, self._listener)
-        application = Application(
+        self._control_api = ControlAPI(
             simulator, allowed_hosts=[*allowed_hosts, host], is_stopping=lambda: self.should_exit
         )
         super().__init__(
             uvicorn.Config(
-                application,
+                self._respond,
+                interface="asgi3",
                 http=Protocol,
                 loop="asyncio",  # also if uvloop is installed
                 ws="none",
@@ -175,6 +114,34 @@ class Server(uvicorn.Server):
         """
         with suppress(KeyboardInterrupt):
             self.run(sockets=[self._listener])
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route a request to TENIOS's operations or to the control API."""
+        try:
+            if scope["path"] == "/" or scope["path"].startswith(f"{PREFIX}/"):
+                await self._control_api(scope, receive, send)
+            else:
+                await self._handle_request(scope, receive, send)
+        except ClientDisconnect:
+            pass  # An incomplete request is not handled, so it starts no callback.
+        except asyncio.CancelledError:
+            # uvicorn cancels requests that are still running after the shutdown timeout.
+            _disconnect(scope, receive, "close")
+
+    async def _handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        body = await read_body(request)
+        content_type = request.headers.get("content-type", "")
+        response = self.simulator.handle_request(
+            request.method, scope["path"], body, content_type=content_type
+        )
+        if response.delay:
+            await self.simulator.clock.async_sleep(response.delay)
+        if response.disconnect:
+            _disconnect(scope, receive, response.disconnect)
+        else:
+            headers = {"Content-Type": "application/json", **response.headers}
+            await Response(response.content, response.status, headers)(scope, receive, send)
 
 
 def _check_host(host: str) -> None:
