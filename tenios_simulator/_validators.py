@@ -24,24 +24,19 @@ def number(low: float, high: float = MAX_FLOAT) -> Validator:
     """Accept numbers from *low* to *high*; by default, all that are finite."""
     finite = "finite " if high == MAX_FLOAT else ""
     expected = f"from {low:g} to {high:g}" if high < MAX_FLOAT else f"of at least {low:g}"
-
-    def validate(_: object, attribute: Attribute[Any], value: object) -> None:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not low <= value <= high
-        ):
-            raise _error(attribute, f"a {finite}number {expected}", value)
-
-    return validate
+    return _range(int | float, low, high, f"a {finite}number {expected}")
 
 
 def whole(low: int, high: int = MAX_INTEGER) -> Validator:
     """Accept whole numbers from *low* to *high*."""
+    return _range(int, low, high, f"a whole number from {low} to {high}")
 
-    def validate(_: object, attribute: Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise _error(attribute, f"a whole number from {low} to {high}", value)
+
+def _range(kind: Any, low: float, high: float, expected: str) -> Validator:
+
+    def validate(_: object, attribute: Attribute[Any], value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+            raise _error(attribute, expected, value)
 
     return validate
 
