@@ -11,12 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ._campaign_output import STATES, CampaignLines
-from ._live import Picture, console_for
+from ._live import Picture
 from ._output import one_line
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from tenios_campaign import CampaignEntry, CampaignSummary
 
     from ._streams import SafeStream
@@ -31,20 +29,19 @@ class CampaignLive(CampaignLines):
     Draws the counts and redraws them in place; prints lines if that fails.
 
     Args:
-        stdout: The terminal.
-        console: The terminal, for rich.
+        stdout: The terminal; see Picture.
     """
 
     shows_counts = True
 
-    def __init__(self, stdout: SafeStream, console: Console) -> None:
+    def __init__(self, stdout: SafeStream) -> None:
         super().__init__()
         self._began = time.monotonic()
         self._first: CampaignSummary | None = None
         self._newest: CampaignSummary | None = None
         self._notes: list[str] = []
         self._reason = ""
-        self._picture = Picture(stdout, console, self._draw, is_kept=False)
+        self._picture = Picture(stdout, self._draw, min_height=_MIN_HEIGHT, is_kept=False)
 
     def entry(self, entry: CampaignEntry) -> None:
         if not self._picture.is_shown:
@@ -83,15 +80,9 @@ class CampaignLive(CampaignLines):
     def _progress(self, summary: CampaignSummary) -> str:
         text = f"{summary.done} of {summary.total} done"
         minutes = (time.monotonic() - self._began) / 60
-        done = summary.done - self._first.done if self._first is not None else 0
+        done = summary.done - (self._first or summary).done
         if not done or not minutes:
             return text
         left = (summary.total - summary.done) * minutes / done
         end = time.strftime("%H:%M %Z", time.localtime(time.time() + left * 60))
         return f"{text}, {done / minutes:.1f} per minute, estimated end {end}"
-
-
-def live_output(stdout: SafeStream) -> CampaignLive | None:
-    """Return the live output for this terminal; None if it cannot redraw."""
-    console = console_for(stdout, min_height=_MIN_HEIGHT)
-    return None if console is None else CampaignLive(stdout, console)

@@ -1,5 +1,5 @@
 """
-The clients of the commands, for TENIOS or for a simulator.
+The arguments of the commands' clients, for TENIOS or for a simulator.
 
 Here and in the commands, functions import the client, because shell completion and ``--help`` must
 not wait for it.
@@ -7,44 +7,23 @@ not wait for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._errors import CommandError
 from ._options import IN_PROCESS
 
-if TYPE_CHECKING:
-    from tenios_ext import AsyncTenios, Tenios
-    from tenios_ext.ledger import Ledger
 
-
-def make_client(simulator: str | None, *, ledger: Ledger | None = None, **settings: Any) -> Tenios:
+def client_arguments(simulator: str | None, **settings: Any) -> dict[str, Any]:
     """
-    Return a client. Raises ConfigurationError if a setting is missing or invalid.
+    Return the arguments of a client.
 
     Args:
         simulator: The value of ``--simulator``; None for TENIOS.
-        ledger: The ledger of ``--ledger``; None to take it from the environment.
         settings: Other arguments; None to take one from the environment.
     """
-    from tenios_ext import Tenios
-
-    arguments = client_arguments(simulator)
-    if ledger is not None:
-        arguments["ledger"] = ledger
-    return Tenios(**settings, **arguments)
-
-
-def make_async_client(simulator: str | None, **settings: Any) -> AsyncTenios:
-    """Return a client for asyncio; see :func:`make_client`."""
-    from tenios_ext import AsyncTenios
-
-    return AsyncTenios(**{**client_arguments(simulator), **settings})
-
-
-def client_arguments(simulator: str | None) -> dict[str, Any]:
-    """Return the arguments of a client for the simulator; none for TENIOS."""
+    given = {name: value for name, value in settings.items() if value is not None}
     if simulator is None:
-        return {}
+        return given
     from tenios_ext.shared import requires_extra
 
     with requires_extra("simulator", CommandError):
@@ -52,10 +31,10 @@ def client_arguments(simulator: str | None) -> dict[str, Any]:
     arguments = {
         "access_key": ACCESS_KEY,
         "callback_config_id": CALLBACK_CONFIG_ID,
-        "base_url": BASE_URL if simulator == IN_PROCESS else simulator,
+        "base_url": simulator,
         # TENIOS_LEDGER contains real callbacks. Those of a simulator may have the same ids.
         "ledger": False,
     }
-    if simulator != IN_PROCESS:
-        return arguments
-    return {**arguments, "transport": Simulator(real_time=True).transport}
+    if simulator == IN_PROCESS:
+        arguments |= {"base_url": BASE_URL, "transport": Simulator(real_time=True).transport}
+    return {**arguments, **given}

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import click
 
 from ._exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # By name, so that `tenios --help` need not import the client.
 _CODES = {
@@ -32,11 +39,23 @@ def code_of_error(error: BaseException) -> ExitCode | None:
     )
 
 
+@contextmanager
+def explained() -> Iterator[None]:
+    """Report an invalid argument of the library as an error of the command."""
+    from tenios_ext import TeniosError
+
+    from ._output import in_options, one_line
+
+    try:
+        yield
+    except TeniosError:
+        raise
+    except (LookupError, ValueError) as error:
+        raise CommandError(in_options(one_line(error.args[0] if error.args else error))) from None
+
+
 def add_place(error: BaseException) -> None:
     """Add a note to an unexpected error that says where it was raised."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is not None:
-        place = f"{traceback.tb_frame.f_globals.get('__name__')}, line {traceback.tb_lineno}"
-        error.add_note(f"This error is unexpected. Please report it (raised in {place}).")
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    place = f"{frame.f_globals.get('__name__')}, line {line}"
+    error.add_note(f"This error is unexpected. Please report it (raised in {place}).")

@@ -52,19 +52,26 @@ class Picture:
 
     Args:
         stdout: The terminal.
-        console: The terminal, for rich.
         draw: Returns the current picture.
+        min_height: The number of lines that the picture needs.
         is_kept: Whether the last picture stays after :meth:`close`.
+
+    Raises:
+        OSError: The terminal cannot redraw or is too small.
     """
 
     def __init__(
         self,
         stdout: SafeStream,
-        console: Console,
         draw: Callable[[], RenderableType],
         *,
+        min_height: int,
         is_kept: bool = True,
     ) -> None:
+        console = Console(file=cast("TextIO", stdout))
+        has_room = console.width >= _MIN_WIDTH and console.height >= min_height
+        if not console.is_interactive or not has_room:
+            raise OSError("The terminal cannot redraw or is too small.")
         self._stdout = stdout
         self._live = Live(
             get_renderable=draw,
@@ -93,27 +100,19 @@ class Picture:
         self._stdout.shows_controls = False
 
 
-def console_for(stdout: SafeStream, *, min_height: int) -> Console | None:
-    """Return rich's console for a terminal; None if it cannot redraw or is too small."""
-    console = Console(file=cast("TextIO", stdout))
-    has_room = console.width >= _MIN_WIDTH and console.height >= min_height
-    return console if console.is_interactive and has_room else None
-
-
 class LiveOutput(LinesOutput):
     """
     Draws the state of both phones and redraws it in place; prints lines if that fails.
 
     Args:
-        stdout: The terminal.
-        console: The terminal, for rich.
+        stdout: The terminal; see Picture.
     """
 
-    def __init__(self, stdout: SafeStream, console: Console) -> None:
+    def __init__(self, stdout: SafeStream) -> None:
         super().__init__()
         now = time.monotonic()
         self._legs = {"Agent": (_WAITING, now), "Customer": (_WAITING, now)}
-        self._picture = Picture(stdout, console, self._table)
+        self._picture = Picture(stdout, self._table, min_height=_MIN_HEIGHT)
 
     def started(self, callback: Callback, number: str) -> None:
         super().started(callback, number)
@@ -145,9 +144,3 @@ class LiveOutput(LinesOutput):
             # A str could contain markup.
             table.add_row(name, Text(text, style=_STYLES.get(text, "")), duration)
         return table
-
-
-def live_output(stdout: SafeStream) -> LiveOutput | None:
-    """Return the live output for this terminal; None if it cannot redraw."""
-    console = console_for(stdout, min_height=_MIN_HEIGHT)
-    return None if console is None else LiveOutput(stdout, console)

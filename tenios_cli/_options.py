@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,18 @@ def seconds(value: str) -> int:
     if not found:
         raise click.BadParameter(f"{value!r} is not a valid time. Write it like 90, 90s, 5m or 1h.")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def time_option(name: str, help_text: str, *, default: str) -> Callable[[F], F]:
+    """Return an option that takes a time, in seconds."""
+    return click.option(
+        name, type=seconds, metavar="TIME", default=default, show_default=True, help=help_text
+    )
+
+
+def combined(*options: Callable[..., Any]) -> Callable[[F], F]:
+    """Return a decorator that adds *options* to a command, in this order."""
+    return lambda command: reduce(lambda changed, option: option(changed), options[::-1], command)
 
 
 def _listed(value: str) -> list[str]:
@@ -104,6 +117,17 @@ def database_option(*names: str, **options: Any) -> Callable[[F], F]:
     )
 
 
+def older_than_option(those: str) -> Callable[[F], F]:
+    """Return ``--older-than`` for a command that erases the data of *those*."""
+    return click.option(
+        "--older-than",
+        type=days,
+        required=True,
+        metavar="DAYS",
+        help=f"Erase the data of {those} that have not changed for this time, such as 90d.",
+    )
+
+
 def days(value: str) -> timedelta:
     """Return the time in a text such as "90d"."""
     found = re.fullmatch(r"(\d{1,5})d", value.strip(), re.ASCII)
@@ -119,65 +143,53 @@ region_option = click.option(
     show_envvar=True,
     help="Country of numbers without a country code, such as DE.",
 )
-_allowed_regions_option = click.option(
-    "--allowed-regions",
-    type=_listed,
-    metavar="CODES",
-    envvar="TENIOS_ALLOWED_REGIONS",
-    show_envvar=True,
-    help="Allow only numbers of these countries, such as DE,AT,CH.",
+#: The options that limit costs: ``allowed_regions`` and ``allow_special_numbers``.
+price_options = combined(
+    click.option(
+        "--allowed-regions",
+        type=_listed,
+        metavar="CODES",
+        envvar="TENIOS_ALLOWED_REGIONS",
+        show_envvar=True,
+        help="Allow only numbers of these countries, such as DE,AT,CH.",
+    ),
+    click.option(
+        "--allow-special-numbers",
+        is_flag=True,
+        envvar="TENIOS_ALLOW_SPECIAL_NUMBERS",
+        show_envvar=True,
+        help="Allow premium-rate, shared-cost, personal, pager and satellite numbers.",
+    ),
 )
-_allow_special_numbers_option = click.option(
-    "--allow-special-numbers",
-    is_flag=True,
-    envvar="TENIOS_ALLOW_SPECIAL_NUMBERS",
-    show_envvar=True,
-    help="Allow premium-rate, shared-cost, personal, pager and satellite numbers.",
-)
-_simulator_option = click.option(
-    "--simulator",
-    callback=_check_simulator,
-    is_flag=False,
-    flag_value=IN_PROCESS,
-    metavar="[URL]",
-    help="Use the simulator at URL instead of TENIOS; without URL, run one inside the command.",
-)
-_access_key_option = click.option(
-    "--access-key", hidden=True, expose_value=False, callback=_refuse_access_key, is_eager=True
-)
-_answer_timeout_option = click.option(
-    "--answer-timeout",
-    type=seconds,
-    metavar="TIME",
-    default="5m",
-    show_default=True,
-    help="Exit with code 7 if agent and customer have not both answered within this time.",
-)
-_end_timeout_option = click.option(
-    "--end-timeout",
-    type=seconds,
-    metavar="TIME",
-    default="4h",
-    show_default=True,
-    help="Exit with code 7 if the call has not ended within this time.",
+#: The options of commands that read numbers: those of price_options and ``region``.
+number_options = combined(region_option, price_options)
+#: The options of commands that use a client: ``simulator`` and ``as_json``.
+client_options = combined(
+    click.option(
+        "--simulator",
+        callback=_check_simulator,
+        is_flag=False,
+        flag_value=IN_PROCESS,
+        metavar="[URL]",
+        help="Use the simulator at URL instead of TENIOS; without URL, run one inside the command.",
+    ),
+    json_option,
+    click.option(
+        "--access-key", hidden=True, expose_value=False, callback=_refuse_access_key, is_eager=True
+    ),
 )
 
 
-def client_options(command: F) -> F:
-    """Add the options of commands that use a client: ``simulator`` and ``as_json``."""
-    return _simulator_option(json_option(_access_key_option(command)))
+def timeout_options(answer: str, end: str) -> Callable[[F], F]:
+    """Return the limits of following a callback, with these help texts."""
+    return combined(
+        time_option("--answer-timeout", answer, default="5m"),
+        time_option("--end-timeout", end, default="4h"),
+    )
 
 
-def price_options(command: F) -> F:
-    """Add the options that limit costs: ``allowed_regions`` and ``allow_special_numbers``."""
-    return _allowed_regions_option(_allow_special_numbers_option(command))
-
-
-def number_options(command: F) -> F:
-    """Add the options of commands that read numbers: those of price_options and ``region``."""
-    return region_option(price_options(command))
-
-
-def timeout_options(command: F) -> F:
-    """Add the limits of following a callback (seconds): ``answer_timeout``, ``end_timeout``."""
-    return _answer_timeout_option(_end_timeout_option(command))
+#: The limits of commands that exit with code 7 after them.
+exit_timeout_options = timeout_options(
+    "Exit with code 7 if agent and customer have not both answered within this time.",
+    "Exit with code 7 if the call has not ended within this time.",
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -110,7 +110,12 @@ def print_json(fields: dict[str, Any]) -> None:
     click.echo(json.dumps(fields))
 
 
-class Output(Protocol):
+def say(text: str, /, *, as_json: bool, **fields: Any) -> None:
+    """Print *text*, or *fields* with ``--json``."""
+    click.echo(json.dumps(fields) if as_json else text)
+
+
+class Output:
     """Prints what happens to callbacks."""
 
     def started(self, callback: Callback, number: str) -> None:
@@ -129,7 +134,7 @@ class Output(Protocol):
         """Release the terminal. May be called again."""
 
 
-class LinesOutput:
+class LinesOutput(Output):
     """
     Prints lines.
 
@@ -157,11 +162,8 @@ class LinesOutput:
         name = f"Callback {callback_id}: " if self._several and callback_id is not None else ""
         click.echo(f"{name}{describe_error(error)}", err=True)
 
-    def close(self) -> None:
-        pass
 
-
-class JsonOutput:
+class JsonOutput(Output):
     """
     Prints one JSON object per line. Fields are only ever added.
 
@@ -206,9 +208,6 @@ class JsonOutput:
         print_json({"event": "error", "id": callback_id, **fields})
         if self._stdout.failure is not None:
             LinesOutput(several=True).error(error, callback_id)
-
-    def close(self) -> None:
-        pass
 
 
 def _elapsed(outcome: Outcome) -> float:

@@ -8,35 +8,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenios_cli._clients import make_client
+from tenios_cli._clients import client_arguments
 from tenios_cli._exit_codes import SEE_EXIT_CODES, code_of_outcome
 from tenios_cli._options import (
     client_options,
+    exit_timeout_options,
     ledger_option,
     number_options,
-    seconds,
-    timeout_options,
+    time_option,
     yes_option,
 )
 from tenios_cli._output import make_output
 
 if TYPE_CHECKING:
     from tenios_cli._exit_codes import ExitCode
-    from tenios_cli._output import Output
     from tenios_cli._run import Run
-    from tenios_cli._streams import SafeStream
     from tenios_ext import AsyncTenios, Tenios
 
 
 @click.command(epilog=SEE_EXIT_CODES)
 @click.argument("number")
-@click.option(
-    "--delay",
-    type=seconds,
-    metavar="TIME",
-    default="0",
-    help="Time before TENIOS calls the agent, such as 30s or 5m.",
-)
+@time_option("--delay", "Time before TENIOS calls the agent, such as 30s or 5m.", default="0")
 @click.option("--agent-announcement", metavar="TEXT", help="Read TEXT to the agent first.")
 @click.option(
     "--dtmf-key",
@@ -61,7 +53,7 @@ if TYPE_CHECKING:
     help="Exit after the start. Follow the callback with `tenios watch ID`.",
 )
 @yes_option
-@timeout_options
+@exit_timeout_options
 @client_options
 @click.pass_obj
 def call(
@@ -91,19 +83,27 @@ def call(
     """
     if one_call_per_number and key is None:
         raise click.UsageError("--one-call-per-number needs --key.")
+    from tenios_ext import Tenios
     from tenios_ext.ledger import Ledger
 
     run.simulator = simulator
-    run.output = output = _make_output(run.stdout, as_json=as_json, live=not no_wait)
+    run.output = output = make_output(run.stdout, as_json=as_json)
+    if not no_wait and not as_json and run.stdout.isatty():
+        with suppress(Exception):  # rich is not installed, or the terminal cannot redraw
+            from tenios_cli._live import LiveOutput
+
+            run.output = output = LiveOutput(run.stdout)
     with (
         Ledger(ledger) if ledger else nullcontext() as opened,
-        make_client(
-            simulator,
-            ledger=opened,
-            region=region,
-            allowed_regions=allowed_regions,
-            allow_special_numbers=allow_special_numbers or None,
-            one_call_per_number=one_call_per_number or None,
+        Tenios(
+            **client_arguments(
+                simulator,
+                ledger=opened,
+                region=region,
+                allowed_regions=allowed_regions,
+                allow_special_numbers=allow_special_numbers or None,
+                one_call_per_number=one_call_per_number or None,
+            )
         ) as tenios,
     ):
         e164 = _to_e164(number, tenios)
@@ -123,17 +123,6 @@ def call(
             output.status(callback.outcome)
         output.outcome(callback.outcome)
         return code_of_outcome(callback.outcome)
-
-
-def _make_output(stdout: SafeStream, *, as_json: bool, live: bool) -> Output:
-    """Return the output: a live picture if the terminal can show one."""
-    if live and not as_json and stdout.isatty():
-        with suppress(Exception):  # rich is not installed, or COLUMNS is invalid
-            from tenios_cli._live import live_output
-
-            if output := live_output(stdout):
-                return output
-    return make_output(stdout, as_json=as_json)
 
 
 def _to_e164(number: str, tenios: Tenios) -> str:

@@ -15,7 +15,7 @@ import click
 from tenios_cli._clients import client_arguments
 from tenios_cli._exit_codes import ExitCode
 from tenios_cli._options import client_options
-from tenios_cli._output import describe_error, in_options, print_json
+from tenios_cli._output import describe_error, in_options, say
 from tenios_cli._streams import escape_controls
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Check(NamedTuple):
     """A check, whether it has passed, and what it found."""
 
     check: str
-    ok: bool
     text: str
+    ok: bool = True
 
 
 @click.command()
@@ -59,53 +59,43 @@ def doctor(*, simulator: str | None, as_json: bool) -> ExitCode | None:
     """
     checks = list(_checks(client_arguments(simulator)))
     for check in checks:
-        if as_json:
-            print_json(check._asdict())
-        else:
-            click.echo(
-                f"{'ok' if check.ok else 'FAIL':4} {check.check}: {escape_controls(check.text)}"
-            )
+        line = f"{'ok' if check.ok else 'FAIL':4} {check.check}: {escape_controls(check.text)}"
+        say(line, as_json=as_json, check=check.check, ok=check.ok, text=check.text)
     return None if all(check.ok for check in checks) else ExitCode.FAILED
 
 
 def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
     from tenios_ext import ConfigurationError, Tenios
 
-    yield Check("versions", ok=True, text=", ".join(_versions()))
+    yield Check("versions", ", ".join(_versions()))
     uses_simulator = "access_key" in arguments
     if not uses_simulator:
         yield from _access_key_file()
     try:
         tenios = Tenios(**arguments)
     except ConfigurationError as error:
-        yield Check("settings", ok=False, text=in_options(str(error)))
+        yield Check("settings", in_options(str(error)), ok=False)
         return
     with tenios:
         variables = [
             name for name in ("TENIOS_ACCESS_KEY", "TENIOS_ACCESS_KEY_FILE") if os.environ.get(name)
         ]
-        yield Check(
-            "access key",
-            ok=True,
-            text="the simulator's" if uses_simulator else f"set by {variables[0]}",
-        )
+        source = "the simulator's" if uses_simulator else f"set by {variables[0]}"
+        yield Check("access key", source)
         settings = tenios.settings
         config_id = settings.callback_config_id
-        yield Check("callback config id", ok=bool(config_id), text=config_id or _NO_CONFIG_ID)
+        yield Check("callback config id", config_id or _NO_CONFIG_ID, ok=bool(config_id))
         for name in ("allowed_numbers", "allowed_regions"):
             if (allowed := getattr(settings, name)) is not None:
                 text = ", ".join(sorted(allowed)) or "none, so no number can be called"
-                yield Check(name.replace("_", " "), ok=True, text=text)
+                yield Check(name.replace("_", " "), text)
         if settings.allow_special_numbers:
-            yield Check("special numbers", ok=True, text="allowed, including premium-rate numbers")
+            yield Check("special numbers", "allowed, including premium-rate numbers")
         if settings.one_call_per_number:
-            yield Check("one call per number", ok=True, text="on, for calls with a key")
+            yield Check("one call per number", "on, for calls with a key")
         if hosts := os.environ.get("TENIOS_INSECURE_HOSTS"):
-            yield Check(
-                "insecure hosts",
-                ok=True,
-                text=f"{hosts}: the access key may be sent to them unencrypted",
-            )
+            text = f"{hosts}: the access key may be sent to them unencrypted"
+            yield Check("insecure hosts", text)
         if uses_simulator:
             yield _simulator(tenios, in_process="transport" in arguments)
         else:
@@ -123,9 +113,8 @@ def _simulator(tenios: Tenios, *, in_process: bool) -> Check:
     except StatusUnavailableError as error:
         if error.error_code is None:
             text = f"{url} does not respond like a simulator: {describe_error(error)}"
-            return Check("simulator", ok=False, text=text)
-    text = "responds" if in_process else f"{url} responds"
-    return Check("simulator", ok=True, text=text)
+            return Check("simulator", text, ok=False)
+    return Check("simulator", "responds" if in_process else f"{url} responds")
 
 
 def _ledger() -> Iterator[Check]:
@@ -138,11 +127,11 @@ def _ledger() -> Iterator[Check]:
         try:
             count = len(ledger.entries(state="unknown"))
         except LedgerUnavailableError as error:
-            yield Check("ledger", ok=False, text=f"{ledger}: {error}")
+            yield Check("ledger", f"{ledger}: {error}", ok=False)
             return
         outcomes = "1 unknown outcome" if count == 1 else f"{count or 'no'} unknown outcomes"
         hint = ". List them with `tenios ledger list --state unknown`" if count else ""
-        yield Check("ledger", ok=True, text=f"{ledger}, {outcomes}{hint}")
+        yield Check("ledger", f"{ledger}, {outcomes}{hint}")
 
 
 def _access_key_file() -> Iterator[Check]:
@@ -154,8 +143,7 @@ def _access_key_file() -> Iterator[Check]:
     except (OSError, RuntimeError, ValueError):
         return  # The client reports it.
     if mode & (stat.S_IRGRP | stat.S_IROTH):
-        text = f"other users of this machine can read it (mode {mode:04o})"
-        yield Check("access key file", ok=True, text=text)
+        yield Check("access key file", f"other users of this machine can read it (mode {mode:04o})")
 
 
 def _connection(base_url: str) -> Iterator[Check]:
@@ -168,7 +156,7 @@ def _connection(base_url: str) -> Iterator[Check]:
         text = (
             "TENIOS_OFFLINE is set, so nothing is sent to TENIOS. Unset it to start real callbacks."
         )
-        yield Check("offline", ok=not is_tenios(host), text=text)
+        yield Check("offline", text, ok=not is_tenios(host))
         if is_tenios(host):
             return
     # No operation of the API: starts no callback and sends no access key.
@@ -182,13 +170,10 @@ def _connection(base_url: str) -> Iterator[Check]:
             ) as client,
             client.stream("GET", f"{base_url}/") as response,
         ):
-            yield Check(
-                "base URL", ok=True, text=f"{base_url} responds (HTTP {response.status_code})"
-            )
+            yield Check("base URL", f"{base_url} responds (HTTP {response.status_code})")
     except Exception as error:  # noqa: BLE001 - proxies and certificates raise many types
-        yield Check(
-            "base URL", ok=False, text=f"{base_url} cannot be reached: {describe_error(error)}"
-        )
+        text = f"{base_url} cannot be reached: {describe_error(error)}"
+        yield Check("base URL", text, ok=False)
 
 
 def _versions() -> Iterator[str]:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import asdict
 
-from tenios_cli._errors import CommandError
+from tenios_cli._errors import CommandError, explained
 from tenios_cli._options import (
     CALLBACK_ID,
     database_option,
-    days,
     json_option,
     missing_ledger,
+    older_than_option,
     region_option,
     sqlite_path,
 )
-from tenios_cli._output import describe_status, in_options, make_output, one_line, print_json
+from tenios_cli._output import describe_status, make_output, one_line, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from datetime import timedelta
 
     from tenios_cli._run import Run
@@ -62,10 +61,7 @@ def list_entries(run: Run, *, state: LedgerState | None, ledger: str | None, as_
     """List the keys, oldest first."""
     with _open(run, ledger, as_json=as_json) as opened:
         for entry in opened.entries(state=state):
-            if as_json:
-                _print_json(entry)
-            else:
-                click.echo(_line(entry))
+            say(_line(entry), as_json=as_json, **_fields(entry))
 
 
 @ledger.command()
@@ -111,7 +107,7 @@ def resolve(
         raise click.UsageError("Pass either --placed or --not-placed.")
     if callback_id is not None and not placed:
         raise click.UsageError("--id needs --placed.")
-    with _open(run, ledger, as_json=as_json) as opened, _explained():
+    with _open(run, ledger, as_json=as_json) as opened, explained():
         entry = opened.resolve(key, placed=placed, callback_id=callback_id)
     _print(entry, as_json=as_json)
 
@@ -135,12 +131,9 @@ def block(
 
     Use this if someone asks not to be called. Callbacks in progress continue.
     """
-    with _open(run, ledger, as_json=as_json) as opened, _explained():
+    with _open(run, ledger, as_json=as_json) as opened, explained():
         blocked = opened.block(number, reason=reason, region=region)
-    if as_json:
-        print_json({"event": "blocked", **asdict(blocked)})
-    else:
-        click.echo(f"{blocked.number} is blocked.")
+    say(f"{blocked.number} is blocked.", as_json=as_json, event="blocked", **asdict(blocked))
 
 
 @ledger.command()
@@ -151,16 +144,13 @@ def unblock(
     run: Run, number: str, *, region: str | None, ledger: str | None, as_json: bool
 ) -> None:
     """Allow calls to a blocked NUMBER again."""
-    with _open(run, ledger, as_json=as_json) as opened, _explained():
+    with _open(run, ledger, as_json=as_json) as opened, explained():
         from tenios_ext import to_e164
 
         number = to_e164(number, region=region, allow_special_numbers=True)
         if not opened.unblock(number):
             raise CommandError(f"{number} is not blocked.")
-    if as_json:
-        print_json({"event": "unblocked", "number": number})
-    else:
-        click.echo(f"{number} can be called again.")
+    say(f"{number} can be called again.", as_json=as_json, event="unblocked", number=number)
 
 
 @ledger.command()
@@ -169,30 +159,13 @@ def blocked(run: Run, *, ledger: str | None, as_json: bool) -> None:
     """List the blocked numbers, oldest first."""
     with _open(run, ledger, as_json=as_json) as opened:
         for each in opened.blocked():
-            if as_json:
-                print_json({"event": "blocked", **asdict(each)})
-            else:
-                reason = f"  {one_line(each.reason)}" if each.reason else ""
-                click.echo(f"{_time(each.blocked_at)}  {each.number}{reason}")
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Report an invalid argument as an error of the command."""
-    try:
-        yield
-    except (LookupError, ValueError) as error:
-        raise CommandError(in_options(str(error))) from None
+            reason = f"  {one_line(each.reason)}" if each.reason else ""
+            line = f"{_time(each.blocked_at)}  {each.number}{reason}"
+            say(line, as_json=as_json, event="blocked", **asdict(each))
 
 
 @ledger.command()
-@click.option(
-    "--older-than",
-    type=days,
-    required=True,
-    metavar="DAYS",
-    help="Erase the data of keys that have not changed for this time, such as 90d.",
-)
+@older_than_option("keys")
 @_options
 def forget(run: Run, *, older_than: timedelta, ledger: str | None, as_json: bool) -> None:
     """
@@ -202,10 +175,8 @@ def forget(run: Run, *, older_than: timedelta, ledger: str | None, as_json: bool
     """
     with _open(run, ledger, as_json=as_json) as opened:
         count = opened.forget(older_than=older_than)
-    if as_json:
-        print_json({"event": "forgotten", "entries": count})
-    else:
-        click.echo(f"Erased the data of {'1 key' if count == 1 else f'{count} keys'}.")
+    text = f"Erased the data of {'1 key' if count == 1 else f'{count} keys'}."
+    say(text, as_json=as_json, event="forgotten", entries=count)
 
 
 def _open(run: Run, url: str | None, *, as_json: bool) -> Ledger:
@@ -222,8 +193,8 @@ def _open(run: Run, url: str | None, *, as_json: bool) -> Ledger:
     return Ledger(url)
 
 
-def _print_json(entry: LedgerEntry) -> None:
-    print_json({"event": "entry", "id": entry.handle and entry.handle.id, **asdict(entry)})
+def _fields(entry: LedgerEntry) -> dict[str, Any]:
+    return {"event": "entry", "id": entry.handle and entry.handle.id, **asdict(entry)}
 
 
 def _line(entry: LedgerEntry) -> str:
@@ -238,9 +209,6 @@ def _line(entry: LedgerEntry) -> str:
 
 
 def _print(entry: LedgerEntry, *, as_json: bool) -> None:
-    if as_json:
-        _print_json(entry)
-        return
     lines = {
         "key": one_line(entry.key),
         "state": f"{entry.state}: {_MEANINGS[entry.state]}",
@@ -253,9 +221,8 @@ def _print(entry: LedgerEntry, *, as_json: bool) -> None:
         "changed": _time(entry.updated_at),
         "last error": entry.last_error and one_line(entry.last_error),
     }
-    for name, value in lines.items():
-        if value is not None:
-            click.echo(f"{name:10}  {value}")
+    texts = [f"{name:10}  {value}" for name, value in lines.items() if value is not None]
+    say("\n".join(texts), as_json=as_json, **_fields(entry))
 
 
 def _time(seconds: float) -> str:

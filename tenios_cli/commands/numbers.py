@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tenios_cli._options import json_option
-from tenios_cli._output import print_json
+from tenios_cli._output import say
 
 
 @click.command()
@@ -19,9 +19,10 @@ def numbers(*, as_json: bool) -> None:
     from tenios_simulator import MAGIC_NUMBERS
 
     for magic in MAGIC_NUMBERS.values():
-        if as_json:
-            print_json(
-                {"number": magic.number, "display": magic.display, "description": magic.description}
-            )
-        else:
-            click.echo(f"{magic.display}  {magic.description}")
+        say(
+            f"{magic.display}  {magic.description}",
+            as_json=as_json,
+            number=magic.number,
+            display=magic.display,
+            description=magic.description,
+        )

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenios_cli._clients import make_client
+from tenios_cli._clients import client_arguments
 from tenios_cli._exit_codes import SEE_EXIT_CODES
 from tenios_cli._options import CALLBACK_ID, client_options
-from tenios_cli._output import describe_status, make_output, print_json
+from tenios_cli._output import describe_status, make_output, say
 
 if TYPE_CHECKING:
     from tenios_cli._run import Run
@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 @click.pass_obj
 def status(run: Run, callback_id: int, *, simulator: str | None, as_json: bool) -> None:
     """Print the status of callback ID."""
+    from tenios_ext import Tenios
+
     run.simulator = simulator
     run.output = make_output(run.stdout, as_json=as_json, several=True)
-    with make_client(simulator) as tenios:
+    with Tenios(**client_arguments(simulator)) as tenios:
         run.callback_ids = [callback_id]
         current = tenios.callback(callback_id).status()
-    if as_json:
-        print_json({"event": "status", "id": callback_id, "status": str(current)})
-    else:
-        click.echo(describe_status(current))
+    say(
+        describe_status(current),
+        as_json=as_json,
+        event="status",
+        id=callback_id,
+        status=str(current),
+    )

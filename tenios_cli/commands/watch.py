@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenios_cli._clients import make_async_client
+from tenios_cli._clients import client_arguments
 from tenios_cli._errors import code_of_error
 from tenios_cli._exit_codes import SEE_EXIT_CODES, ExitCode, code_of_outcome
-from tenios_cli._options import CALLBACK_ID, client_options, timeout_options
+from tenios_cli._options import CALLBACK_ID, client_options, exit_timeout_options
 from tenios_cli._output import make_output
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog=SEE_EXIT_CODES)
 @click.argument("callback_ids", metavar="ID...", type=CALLBACK_ID, nargs=-1, required=True)
-@timeout_options
+@exit_timeout_options
 @client_options
 @click.pass_obj
 def watch(
@@ -40,10 +40,12 @@ def watch(
 
     With several IDs, exits with the highest of their individual exit codes.
     """
+    from tenios_ext import AsyncTenios
+
     run.simulator = simulator
     run.output = make_output(run.stdout, as_json=as_json, several=True)
     ids = list(dict.fromkeys(callback_ids))
-    tenios = make_async_client(simulator)
+    tenios = AsyncTenios(**client_arguments(simulator))
     run.callback_ids = ids
     return asyncio.run(
         _watch(tenios, ids, run.output, answer_timeout=answer_timeout, end_timeout=end_timeout)

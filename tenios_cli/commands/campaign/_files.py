@@ -13,8 +13,8 @@ import click
 
 from tenios_cli._campaign_output import entry_fields
 from tenios_cli._errors import CommandError
-from tenios_cli._options import json_option, number_options, seconds, sqlite_path
-from tenios_cli._output import in_options, one_line, print_json
+from tenios_cli._options import json_option, number_options, sqlite_path, time_option
+from tenios_cli._output import in_options, one_line, say
 
 from ._shared import campaign, campaign_options, open_campaign, zone_option
 
@@ -40,21 +40,11 @@ def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
         metavar="N",
         help="Maximum attempts for each customer.",
     ),
-    click.option(
-        "--retry-after",
-        type=seconds,
-        metavar="TIME",
-        default="10m",
-        show_default=True,
-        help="Wait after an attempt that did not reach the customer.",
+    time_option(
+        "--retry-after", "Wait after an attempt that did not reach the customer.", default="10m"
     ),
-    click.option(
-        "--agent-retry-after",
-        type=seconds,
-        metavar="TIME",
-        default="1m",
-        show_default=True,
-        help="Wait after an attempt that did not reach an agent.",
+    time_option(
+        "--agent-retry-after", "Wait after an attempt that did not reach an agent.", default="1m"
     ),
     number_options,
     click.option(
@@ -103,7 +93,7 @@ def add(
             checked_in = f"sqlite:///{folder}/dry-run.db"
             if dry_run:
                 text = f"There is no campaign yet in {url}."
-                _say(as_json, text, event="no_campaign", ledger=url)
+                say(one_line(text), as_json=as_json, event="no_campaign", ledger=url)
         opened = stack.enter_context(open_campaign(checked_in, name, create=True))
         from tenios_campaign import InvalidRowsError, SameNumberError, read_customers
 
@@ -128,7 +118,7 @@ def add(
                 # With the line first, the name of a column is not taken for that of an option.
                 text = in_options(f"line {each.line}: {each.reason}")
                 reason = text.partition(": ")[2]
-                _say(as_json, text, event="problem", line=each.line, reason=reason)
+                say(one_line(text), as_json=as_json, event="problem", line=each.line, reason=reason)
             is_are = "is" if error.count == 1 else "are"
             raise CommandError(
                 f"Nothing was added, because {_rows(error.count)} of {file} {is_are} invalid"
@@ -139,7 +129,7 @@ def add(
                 text = (
                     f"{keys[1]} has the same number as {keys[0]}, which is already in the campaign."
                 )
-                _say(as_json, text, event="known_number", keys=keys)
+                say(one_line(text), as_json=as_json, event="known_number", keys=keys)
             raise CommandError(
                 f"Nothing was added, because {_rows(error.count)} of {file} would call a number "
                 f"again under a new key{_shown(error.count, len(error.pairs))}. If this is "
@@ -161,27 +151,20 @@ def _report_columns(file: CustomerFile, *, as_json: bool) -> None:
     texts = [f"Columns: {', '.join(renamed)}." if renamed else ""]
     texts += [f"Not used: {', '.join(file.unused)}." if file.unused else ""]
     if any(texts) and file.problem is None:
-        text = " ".join(filter(None, texts))
-        _say(as_json, text, event="columns", columns=file.columns, unused=file.unused)
+        fields = {"columns": file.columns, "unused": file.unused}
+        say(one_line(" ".join(filter(None, texts))), as_json=as_json, event="columns", **fields)
 
 
 def _report(added: Added, *, as_json: bool, dry_run: bool) -> None:
     for keys in added.same_number:
         text = f"{keys[0]} and {keys[1]} share a number. It will be called twice."
-        _say(as_json, text, event="same_number", keys=keys)
+        say(one_line(text), as_json=as_json, event="same_number", keys=keys)
     customers = "1 customer" if added.new == 1 else f"{added.new} customers"
     done = f"{'Would add' if dry_run else 'Added'} {customers}."
     done += f" Already in the campaign: {added.known}." if added.known else ""
     done += f" Repeated in the file: {added.repeated}." if added.repeated else ""
     fields = {"new": added.new, "known": added.known, "repeated": added.repeated}
-    _say(as_json, done, event="added", **fields, dry_run=dry_run)
-
-
-def _say(as_json: bool, text: str, **fields: Any) -> None:  # noqa: FBT001 - first in every call
-    if as_json:
-        print_json(fields)
-    else:
-        click.echo(one_line(text))
+    say(one_line(done), as_json=as_json, event="added", **fields, dry_run=dry_run)
 
 
 @campaign.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenios_cli._campaign_output import CampaignJson, CampaignLines
-from tenios_cli._options import days, json_option
+from tenios_cli._options import json_option, older_than_option
 from tenios_cli._output import one_line
 
 from ._shared import campaign, campaign_options, limit_options, limits_of, open_campaign
@@ -103,15 +103,7 @@ def retry(keys: tuple[str, ...], *, url: str, name: str, state: Any) -> None:
 
 
 @campaign.command()
-@campaign_options(
-    click.option(
-        "--older-than",
-        type=days,
-        required=True,
-        metavar="DAYS",
-        help="Erase the data of customers that have not changed for this time, such as 90d.",
-    )
-)
+@campaign_options(older_than_option("customers"))
 def forget(*, url: str, name: str, older_than: Any) -> None:
     """
     Erase the numbers and other data of old customers.

@@ -13,7 +13,7 @@ import click
 
 from tenios_cli._campaign_output import CampaignJson, CampaignLines
 from tenios_cli._exit_codes import CAMPAIGN_EXIT_CODES, ExitCode
-from tenios_cli._options import client_options, price_options, seconds, yes_option
+from tenios_cli._options import client_options, price_options, timeout_options, yes_option
 
 from ._shared import campaign, campaign_options, limit_options, limits_of, open_campaign
 
@@ -41,22 +41,10 @@ _run_options = [
         help="End the run when N outcomes are unknown.",
     ),
     yes_option,
-    click.option(
-        "--answer-timeout",
-        type=seconds,
-        metavar="TIME",
-        default="5m",
-        show_default=True,
-        help="Time for agent and customer to answer. If they take longer, the outcome counts as "
+    timeout_options(
+        "Time for agent and customer to answer. If they take longer, the outcome counts as "
         "unknown.",
-    ),
-    click.option(
-        "--end-timeout",
-        type=seconds,
-        metavar="TIME",
-        default="4h",
-        show_default=True,
-        help="Stop following a call after this time.",
+        "Stop following a call after this time.",
     ),
     price_options,
     client_options,
@@ -107,18 +95,21 @@ def _call(
     is_worker: bool = False,
     **limits: Any,
 ) -> ExitCode:
-    from tenios_cli._clients import make_async_client
+    from tenios_cli._clients import client_arguments
     from tenios_cli.commands.call import is_at_terminal, rings_real_phones
+    from tenios_ext import AsyncTenios
 
     run.simulator = simulator
     with _waiting(url, name) if is_worker else open_campaign(url, name) as opened:
         opened.set(**limits_of(**limits), replace=False)
         output = run.output = _make_output(run, as_json=as_json, live=not is_worker)
-        tenios = make_async_client(
-            simulator,
-            ledger=opened.ledger,
-            allowed_regions=allowed_regions,
-            allow_special_numbers=allow_special_numbers or None,
+        tenios = AsyncTenios(
+            **client_arguments(
+                simulator,
+                ledger=opened.ledger,
+                allowed_regions=allowed_regions,
+                allow_special_numbers=allow_special_numbers or None,
+            )
         )
         waiting = opened.summary().waiting
         asks = (waiting or is_worker) and not yes and not as_json
@@ -165,11 +156,10 @@ def _make_output(run: Run, *, as_json: bool, live: bool) -> CampaignOutput:
     if as_json:
         return CampaignJson(run.stdout)
     if live and run.stdout.isatty():
-        with suppress(Exception):  # rich is not installed, or COLUMNS is invalid
-            from tenios_cli._campaign_live import live_output
+        with suppress(Exception):  # rich is not installed, or the terminal cannot redraw
+            from tenios_cli._campaign_live import CampaignLive
 
-            if output := live_output(run.stdout):
-                return output
+            return CampaignLive(run.stdout)
     return CampaignLines()
 
 

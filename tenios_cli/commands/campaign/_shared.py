@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tenios_cli._errors import CommandError
-from tenios_cli._options import database_option, missing_ledger, sqlite_path
-from tenios_cli._output import in_options, one_line
+from tenios_cli._errors import CommandError, explained
+from tenios_cli._options import combined, database_option, missing_ledger, sqlite_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,26 +58,13 @@ def open_campaign(url: str, name: str, *, create: bool = False) -> Iterator[Camp
 
     with requires_extra("campaign", CommandError):
         import_module("sqlalchemy")  # Ledger would name the extra ledger.
-    with Ledger(url) as ledger, _as_usage():
+    with Ledger(url) as ledger, explained():
         opened = Campaign(ledger, name)
         if not create and not opened.exists():
             raise CommandError(
                 f"The ledger has no campaign {name!r}. Add customers with `tenios campaign add`."
             )
         yield opened
-
-
-@contextmanager
-def _as_usage() -> Iterator[None]:
-    """Report an invalid argument as an error of the command."""
-    from tenios_ext import TeniosError
-
-    try:
-        yield
-    except TeniosError:
-        raise
-    except (LookupError, ValueError) as error:
-        raise CommandError(in_options(one_line(error.args[0] if error.args else error))) from None
 
 
 @click.group()
@@ -93,13 +79,7 @@ def campaign() -> None:
 
 def campaign_options(*options: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--ledger``, ``--campaign`` and *options* to a command."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed([_database_option, _name_option, *options]):
-            command = option(command)
-        return command
-
-    return decorate
+    return combined(_database_option, _name_option, *options)
 
 
 limit_options = [
