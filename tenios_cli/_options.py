@@ -47,13 +47,17 @@ def _listed(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def _check_simulator(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+def _set_on_run(context: click.Context, option: click.Parameter, value: Any) -> None:
+    setattr(context.obj, str(option.name), value)
+
+
+def _set_simulator(context: click.Context, option: click.Parameter, value: str | None) -> None:
     if value is not None and value != IN_PROCESS and not value.startswith(("http://", "https://")):
         raise click.UsageError(
             f"--simulator takes a URL that begins with http:// or https://, got {value!r}. To use "
             "it without a URL, put it last."
         )
-    return value
+    _set_on_run(context, option, value)
 
 
 def _refuse_access_key(_: click.Context, __: click.Parameter, value: str | None) -> None:
@@ -65,8 +69,14 @@ def _refuse_access_key(_: click.Context, __: click.Parameter, value: str | None)
         )
 
 
+#: Sets ``as_json`` of the Run.
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object per line."
+    "--json",
+    "as_json",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_on_run,
+    help="Print one JSON object per line.",
 )
 yes_option = click.option("--yes", is_flag=True, help="Do not ask before real phones ring.")
 ledger_option = click.option(
@@ -163,11 +173,12 @@ price_options = combined(
 )
 #: The options of commands that read numbers: those of price_options and ``region``.
 number_options = combined(region_option, price_options)
-#: The options of commands that use a client: ``simulator`` and ``as_json``.
+#: The options of commands that use a client. They set ``simulator`` and ``as_json`` of the Run.
 client_options = combined(
     click.option(
         "--simulator",
-        callback=_check_simulator,
+        callback=_set_simulator,
+        expose_value=False,
         is_flag=False,
         flag_value=IN_PROCESS,
         metavar="[URL]",

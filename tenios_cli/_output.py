@@ -110,11 +110,6 @@ def print_json(fields: dict[str, Any]) -> None:
     click.echo(json.dumps(fields))
 
 
-def say(text: str, /, *, as_json: bool, **fields: Any) -> None:
-    """Print *text*, or *fields* with ``--json``."""
-    click.echo(json.dumps(fields) if as_json else text)
-
-
 class Output:
     """Prints what happens to callbacks."""
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PHONES_MAY_RING = (
     "Phones may be ringing. Do not call again before you have asked the agent or the customer."
 )
-_SIGNALS = [
+SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 
@@ -40,6 +40,7 @@ class Run:
         stderr: Replaces sys.stderr.
         output: Prints errors; None to print lines.
         simulator: The value of ``--simulator``; None for TENIOS.
+        as_json: The value of ``--json``.
         callback_ids: The callbacks that the command has started or follows.
         is_calling: Whether a callback with an unknown id may have been started.
     """
@@ -50,6 +51,7 @@ class Run:
         self.stderr = SafeStream(sys.stderr, mask=mask)
         self.output: Output | None = None
         self.simulator: str | None = None
+        self.as_json = False
         self.callback_ids: Sequence[int] = ()
         self.is_calling = False
         self._has_started_one = False
@@ -76,6 +78,13 @@ class Run:
             return end.exit_code
         except BaseException as error:  # noqa: BLE001 - a traceback would hide the id of the callback
             return self._report(error)
+
+    def say(self, text: str, /, **fields: Any) -> None:
+        """Print *text*, or *fields* with ``--json``."""
+        if self.as_json:
+            import_module("._output", __package__).print_json(fields)
+        else:
+            click.echo(text)
 
     def started(self, callback_id: int) -> None:
         """Remember the callback that this command has started."""
@@ -155,7 +164,7 @@ class Run:
     def _handling_signals(self) -> ExitStack:
         stack = ExitStack()
         with suppress(ValueError):  # if this is not the main thread
-            for number in _SIGNALS:
+            for number in SIGNALS:
                 if signal.getsignal(number) is signal.SIG_DFL:
                     stack.callback(signal.signal, number, signal.signal(number, self._interrupt))
         return stack
@@ -172,7 +181,7 @@ class Run:
 
 def _restore_default_handlers() -> None:
     with suppress(ValueError):  # if this is not the main thread
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
 
 

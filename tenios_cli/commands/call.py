@@ -73,8 +73,6 @@ def call(
     yes: bool,
     answer_timeout: int,
     end_timeout: int,
-    simulator: str | None,
-    as_json: bool,
 ) -> ExitCode | None:
     """
     Start a callback to NUMBER and follow it.
@@ -86,9 +84,8 @@ def call(
     from tenios_ext import Tenios
     from tenios_ext.ledger import Ledger
 
-    run.simulator = simulator
-    run.output = output = make_output(run.stdout, as_json=as_json)
-    if not no_wait and not as_json and run.stdout.isatty():
+    run.output = output = make_output(run.stdout, as_json=run.as_json)
+    if not no_wait and not run.as_json and run.stdout.isatty():
         with suppress(Exception):  # rich is not installed, or the terminal cannot redraw
             from tenios_cli._live import LiveOutput
 
@@ -97,7 +94,7 @@ def call(
         Ledger(ledger) if ledger else nullcontext() as opened,
         Tenios(
             **client_arguments(
-                simulator,
+                run.simulator,
                 ledger=opened,
                 region=region,
                 allowed_regions=allowed_regions,
@@ -107,7 +104,7 @@ def call(
         ) as tenios,
     ):
         e164 = _to_e164(number, tenios)
-        if not yes and not as_json and rings_real_phones(tenios) and is_at_terminal():
+        if not yes and not run.as_json and rings_real_phones(tenios) and is_at_terminal():
             from tenios_cli._confirm import confirm
 
             confirm(e164)

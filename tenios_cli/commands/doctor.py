@@ -15,12 +15,13 @@ import click
 from tenios_cli._clients import client_arguments
 from tenios_cli._exit_codes import ExitCode
 from tenios_cli._options import client_options
-from tenios_cli._output import describe_error, in_options, say
+from tenios_cli._output import describe_error, in_options
 from tenios_cli._streams import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tenios_cli._run import Run
     from tenios_ext import Tenios
 
 _PACKAGES = (
@@ -51,16 +52,17 @@ class Check(NamedTuple):
 
 @click.command()
 @client_options
-def doctor(*, simulator: str | None, as_json: bool) -> ExitCode | None:
+@click.pass_obj
+def doctor(run: Run) -> ExitCode | None:
     """
     Check the settings and the connection to TENIOS.
 
     Starts no callback and never sends or prints the access key. Exits with 1 if a check fails.
     """
-    checks = list(_checks(client_arguments(simulator)))
+    checks = list(_checks(client_arguments(run.simulator)))
     for check in checks:
         line = f"{'ok' if check.ok else 'FAIL':4} {check.check}: {escape_controls(check.text)}"
-        say(line, as_json=as_json, check=check.check, ok=check.ok, text=check.text)
+        run.say(line, check=check.check, ok=check.ok, text=check.text)
     return None if all(check.ok for check in checks) else ExitCode.FAILED
 
 

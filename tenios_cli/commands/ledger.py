@@ -18,7 +18,7 @@ from tenios_cli._options import (
     region_option,
     sqlite_path,
 )
-from tenios_cli._output import describe_status, make_output, one_line, say
+from tenios_cli._output import describe_status, make_output, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,23 +57,23 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     help=f"List only keys in this state: {', '.join(_MEANINGS)}.",
 )
 @_options
-def list_entries(run: Run, *, state: LedgerState | None, ledger: str | None, as_json: bool) -> None:
+def list_entries(run: Run, *, state: LedgerState | None, ledger: str | None) -> None:
     """List the keys, oldest first."""
-    with _open(run, ledger, as_json=as_json) as opened:
+    with _open(run, ledger) as opened:
         for entry in opened.entries(state=state):
-            say(_line(entry), as_json=as_json, **_fields(entry))
+            run.say(_line(entry), **_fields(entry))
 
 
 @ledger.command()
 @click.argument("key")
 @_options
-def show(run: Run, key: str, *, ledger: str | None, as_json: bool) -> None:
+def show(run: Run, key: str, *, ledger: str | None) -> None:
     """Show the entry of KEY."""
-    with _open(run, ledger, as_json=as_json) as opened:
+    with _open(run, ledger) as opened:
         entry = opened.get(key)
     if entry is None:
         raise CommandError(f"The ledger has no key {key!r}. `tenios ledger list` lists its keys.")
-    _print(entry, as_json=as_json)
+    _print(run, entry)
 
 
 @ledger.command()
@@ -96,7 +96,6 @@ def resolve(
     not_placed: bool,
     callback_id: int | None,
     ledger: str | None,
-    as_json: bool,
 ) -> None:
     """
     Record whether there was a call for KEY, whose outcome is unknown.
@@ -107,9 +106,9 @@ def resolve(
         raise click.UsageError("Pass either --placed or --not-placed.")
     if callback_id is not None and not placed:
         raise click.UsageError("--id needs --placed.")
-    with _open(run, ledger, as_json=as_json) as opened, explained():
+    with _open(run, ledger) as opened, explained():
         entry = opened.resolve(key, placed=placed, callback_id=callback_id)
-    _print(entry, as_json=as_json)
+    _print(run, entry)
 
 
 @ledger.command()
@@ -124,66 +123,63 @@ def block(
     reason: str | None,
     region: str | None,
     ledger: str | None,
-    as_json: bool,
 ) -> None:
     """
     Block NUMBER for all keys and campaigns of this ledger.
 
     Use this if someone asks not to be called. Callbacks in progress continue.
     """
-    with _open(run, ledger, as_json=as_json) as opened, explained():
+    with _open(run, ledger) as opened, explained():
         blocked = opened.block(number, reason=reason, region=region)
-    say(f"{blocked.number} is blocked.", as_json=as_json, event="blocked", **asdict(blocked))
+    run.say(f"{blocked.number} is blocked.", event="blocked", **asdict(blocked))
 
 
 @ledger.command()
 @click.argument("number")
 @region_option
 @_options
-def unblock(
-    run: Run, number: str, *, region: str | None, ledger: str | None, as_json: bool
-) -> None:
+def unblock(run: Run, number: str, *, region: str | None, ledger: str | None) -> None:
     """Allow calls to a blocked NUMBER again."""
-    with _open(run, ledger, as_json=as_json) as opened, explained():
+    with _open(run, ledger) as opened, explained():
         from tenios_ext import to_e164
 
         number = to_e164(number, region=region, allow_special_numbers=True)
         if not opened.unblock(number):
             raise CommandError(f"{number} is not blocked.")
-    say(f"{number} can be called again.", as_json=as_json, event="unblocked", number=number)
+    run.say(f"{number} can be called again.", event="unblocked", number=number)
 
 
 @ledger.command()
 @_options
-def blocked(run: Run, *, ledger: str | None, as_json: bool) -> None:
+def blocked(run: Run, *, ledger: str | None) -> None:
     """List the blocked numbers, oldest first."""
-    with _open(run, ledger, as_json=as_json) as opened:
+    with _open(run, ledger) as opened:
         for each in opened.blocked():
             reason = f"  {one_line(each.reason)}" if each.reason else ""
             line = f"{_time(each.blocked_at)}  {each.number}{reason}"
-            say(line, as_json=as_json, event="blocked", **asdict(each))
+            run.say(line, event="blocked", **asdict(each))
 
 
 @ledger.command()
 @older_than_option("keys")
 @_options
-def forget(run: Run, *, older_than: timedelta, ledger: str | None, as_json: bool) -> None:
+def forget(run: Run, *, older_than: timedelta, ledger: str | None) -> None:
     """
     Erase the numbers, announcements and errors of old keys.
 
     Keys and states stay, so that no key starts another callback by accident.
     """
-    with _open(run, ledger, as_json=as_json) as opened:
+    with _open(run, ledger) as opened:
         count = opened.forget(older_than=older_than)
     text = f"Erased the data of {'1 key' if count == 1 else f'{count} keys'}."
-    say(text, as_json=as_json, event="forgotten", entries=count)
+    run.say(text, event="forgotten", entries=count)
 
 
-def _open(run: Run, url: str | None, *, as_json: bool) -> Ledger:
+def _open(run: Run, url: str | None) -> Ledger:
     from tenios_ext import ConfigurationError
     from tenios_ext.ledger import Ledger
 
-    run.output = make_output(run.stdout, as_json=as_json)
+    run.output = make_output(run.stdout, as_json=run.as_json)
     if not url:
         raise ConfigurationError(
             "No ledger is set. Use --ledger, such as sqlite:///callbacks.db, or set TENIOS_LEDGER."
@@ -208,7 +204,7 @@ def _line(entry: LedgerEntry) -> str:
     return "  ".join([*texts, *([one_line(entry.status)] if entry.status else [])])
 
 
-def _print(entry: LedgerEntry, *, as_json: bool) -> None:
+def _print(run: Run, entry: LedgerEntry) -> None:
     lines = {
         "key": one_line(entry.key),
         "state": f"{entry.state}: {_MEANINGS[entry.state]}",
@@ -222,7 +218,7 @@ def _print(entry: LedgerEntry, *, as_json: bool) -> None:
         "last error": entry.last_error and one_line(entry.last_error),
     }
     texts = [f"{name:10}  {value}" for name, value in lines.items() if value is not None]
-    say("\n".join(texts), as_json=as_json, **_fields(entry))
+    run.say("\n".join(texts), **_fields(entry))
 
 
 def _time(seconds: float) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from tenios_cli._options import json_option
-from tenios_cli._output import say
+
+if TYPE_CHECKING:
+    from tenios_cli._run import Run
 
 
 @click.command()
 @json_option
-def numbers(*, as_json: bool) -> None:
+@click.pass_obj
+def numbers(run: Run) -> None:
     """
     List the simulator's magic numbers and what each one does.
 
@@ -19,9 +24,8 @@ def numbers(*, as_json: bool) -> None:
     from tenios_simulator import MAGIC_NUMBERS
 
     for magic in MAGIC_NUMBERS.values():
-        say(
+        run.say(
             f"{magic.display}  {magic.description}",
-            as_json=as_json,
             number=magic.number,
             display=magic.display,
             description=magic.description,

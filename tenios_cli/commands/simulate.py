@@ -11,7 +11,7 @@ import click
 
 from tenios_cli._errors import CommandError
 from tenios_cli._options import json_option
-from tenios_cli._output import in_options, print_json
+from tenios_cli._output import in_options
 
 if TYPE_CHECKING:
     from tenios_cli._run import Run
@@ -48,7 +48,7 @@ _MAX_FIRST_ID = 1_000_000_000
 @json_option
 @click.pass_obj
 def simulate(
-    run: Run, *, host: str, port: int, speed: float, allowed_hosts: tuple[str, ...], as_json: bool
+    run: Run, *, host: str, port: int, speed: float, allowed_hosts: tuple[str, ...]
 ) -> None:
     """
     Run a simulator of TENIOS until Ctrl-C.
@@ -85,13 +85,10 @@ def simulate(
     }
     run.stdout.mask = str  # The simulator's access key is no secret.
     with suppress(KeyboardInterrupt):
-        if as_json:
-            print_json(variables)
-        else:
-            for name, value in variables.items():
-                click.echo(f"export {name}={value}")
+        exports = [f"export {name}={value}" for name, value in variables.items()]
+        run.say("\n".join(exports), **variables)
         if run.stdout.failure is not None:
             return  # Nobody knows the server's address.
-        if not as_json:
+        if not run.as_json:
             click.echo(f"The console is at {server.address}/", err=True)
         server.serve_forever()

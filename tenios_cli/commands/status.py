@@ -9,7 +9,7 @@ import click
 from tenios_cli._clients import client_arguments
 from tenios_cli._exit_codes import SEE_EXIT_CODES
 from tenios_cli._options import CALLBACK_ID, client_options
-from tenios_cli._output import describe_status, make_output, say
+from tenios_cli._output import describe_status, make_output
 
 if TYPE_CHECKING:
     from tenios_cli._run import Run
@@ -19,19 +19,12 @@ if TYPE_CHECKING:
 @click.argument("callback_id", metavar="ID", type=CALLBACK_ID)
 @client_options
 @click.pass_obj
-def status(run: Run, callback_id: int, *, simulator: str | None, as_json: bool) -> None:
+def status(run: Run, callback_id: int) -> None:
     """Print the status of callback ID."""
     from tenios_ext import Tenios
 
-    run.simulator = simulator
-    run.output = make_output(run.stdout, as_json=as_json, several=True)
-    with Tenios(**client_arguments(simulator)) as tenios:
+    run.output = make_output(run.stdout, as_json=run.as_json, several=True)
+    with Tenios(**client_arguments(run.simulator)) as tenios:
         run.callback_ids = [callback_id]
         current = tenios.callback(callback_id).status()
-    say(
-        describe_status(current),
-        as_json=as_json,
-        event="status",
-        id=callback_id,
-        status=str(current),
-    )
+    run.say(describe_status(current), event="status", id=callback_id, status=str(current))

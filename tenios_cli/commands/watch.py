@@ -27,13 +27,7 @@ if TYPE_CHECKING:
 @client_options
 @click.pass_obj
 def watch(
-    run: Run,
-    callback_ids: tuple[int, ...],
-    *,
-    answer_timeout: int,
-    end_timeout: int,
-    simulator: str | None,
-    as_json: bool,
+    run: Run, callback_ids: tuple[int, ...], *, answer_timeout: int, end_timeout: int
 ) -> ExitCode:
     """
     Follow callbacks until all have ended.
@@ -42,10 +36,9 @@ def watch(
     """
     from tenios_ext import AsyncTenios
 
-    run.simulator = simulator
-    run.output = make_output(run.stdout, as_json=as_json, several=True)
+    run.output = make_output(run.stdout, as_json=run.as_json, several=True)
     ids = list(dict.fromkeys(callback_ids))
-    tenios = AsyncTenios(**client_arguments(simulator))
+    tenios = AsyncTenios(**client_arguments(run.simulator))
     run.callback_ids = ids
     return asyncio.run(
         _watch(tenios, ids, run.output, answer_timeout=answer_timeout, end_timeout=end_timeout)

@@ -14,12 +14,13 @@ import click
 from tenios_cli._campaign_output import entry_fields
 from tenios_cli._errors import CommandError
 from tenios_cli._options import json_option, number_options, sqlite_path, time_option
-from tenios_cli._output import in_options, one_line, say
+from tenios_cli._output import in_options, one_line
 
 from ._shared import campaign, campaign_options, open_campaign, zone_option
 
 if TYPE_CHECKING:
     from tenios_campaign import Added, CustomerFile
+    from tenios_cli._run import Run
 
 
 def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -64,7 +65,10 @@ def _column(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
     click.option("--dry-run", is_flag=True, help="Check the file without adding anything."),
     json_option,
 )
+@click.pass_obj
 def add(
+    run: Run,
+    /,
     file: str,
     *,
     url: str,
@@ -74,7 +78,6 @@ def add(
     allow_special_numbers: bool,
     columns: dict[str, str],
     timezone: str | None,
-    as_json: bool,
     **options: Any,
 ) -> None:
     """
@@ -93,7 +96,7 @@ def add(
             checked_in = f"sqlite:///{folder}/dry-run.db"
             if dry_run:
                 text = f"There is no campaign yet in {url}."
-                say(one_line(text), as_json=as_json, event="no_campaign", ledger=url)
+                run.say(one_line(text), event="no_campaign", ledger=url)
         opened = stack.enter_context(open_campaign(checked_in, name, create=True))
         from tenios_campaign import InvalidRowsError, SameNumberError, read_customers
 
@@ -106,7 +109,7 @@ def add(
                 zone=timezone,
                 columns=columns,
             )
-            _report_columns(found, as_json=as_json)
+            _report_columns(run, found)
             if checked_in != url and not dry_run:
                 opened.add(found, **options | {"dry_run": True})
                 opened = stack.enter_context(open_campaign(url, name, create=True))
@@ -118,7 +121,7 @@ def add(
                 # With the line first, the name of a column is not taken for that of an option.
                 text = in_options(f"line {each.line}: {each.reason}")
                 reason = text.partition(": ")[2]
-                say(one_line(text), as_json=as_json, event="problem", line=each.line, reason=reason)
+                run.say(one_line(text), event="problem", line=each.line, reason=reason)
             is_are = "is" if error.count == 1 else "are"
             raise CommandError(
                 f"Nothing was added, because {_rows(error.count)} of {file} {is_are} invalid"
@@ -129,13 +132,13 @@ def add(
                 text = (
                     f"{keys[1]} has the same number as {keys[0]}, which is already in the campaign."
                 )
-                say(one_line(text), as_json=as_json, event="known_number", keys=keys)
+                run.say(one_line(text), event="known_number", keys=keys)
             raise CommandError(
                 f"Nothing was added, because {_rows(error.count)} of {file} would call a number "
                 f"again under a new key{_shown(error.count, len(error.pairs))}. If this is "
                 "intended, use --allow-same-number."
             ) from None
-        _report(added, as_json=as_json, dry_run=dry_run)
+        _report(run, added, dry_run=dry_run)
 
 
 def _rows(count: int) -> str:
@@ -146,25 +149,25 @@ def _shown(count: int, shown: int) -> str:
     return "" if count == shown else f" (the first {shown} are shown)"
 
 
-def _report_columns(file: CustomerFile, *, as_json: bool) -> None:
+def _report_columns(run: Run, file: CustomerFile) -> None:
     renamed = [f"{name} is {column}" for name, column in file.columns.items() if name != column]
     texts = [f"Columns: {', '.join(renamed)}." if renamed else ""]
     texts += [f"Not used: {', '.join(file.unused)}." if file.unused else ""]
     if any(texts) and file.problem is None:
         fields = {"columns": file.columns, "unused": file.unused}
-        say(one_line(" ".join(filter(None, texts))), as_json=as_json, event="columns", **fields)
+        run.say(one_line(" ".join(filter(None, texts))), event="columns", **fields)
 
 
-def _report(added: Added, *, as_json: bool, dry_run: bool) -> None:
+def _report(run: Run, added: Added, *, dry_run: bool) -> None:
     for keys in added.same_number:
         text = f"{keys[0]} and {keys[1]} share a number. It will be called twice."
-        say(one_line(text), as_json=as_json, event="same_number", keys=keys)
+        run.say(one_line(text), event="same_number", keys=keys)
     customers = "1 customer" if added.new == 1 else f"{added.new} customers"
     done = f"{'Would add' if dry_run else 'Added'} {customers}."
     done += f" Already in the campaign: {added.known}." if added.known else ""
     done += f" Repeated in the file: {added.repeated}." if added.repeated else ""
     fields = {"new": added.new, "known": added.known, "repeated": added.repeated}
-    say(one_line(done), as_json=as_json, event="added", **fields, dry_run=dry_run)
+    run.say(one_line(done), event="added", **fields, dry_run=dry_run)
 
 
 @campaign.command()
@@ -174,9 +177,8 @@ def _report(added: Added, *, as_json: bool, dry_run: bool) -> None:
     click.option("--force", is_flag=True, help="Replace FILE if it exists."),
     json_option,
 )
-def export(
-    file: str, *, url: str, name: str, timezone: str | None, force: bool, as_json: bool
-) -> None:
+@click.pass_obj
+def export(run: Run, file: str, *, url: str, name: str, timezone: str | None, force: bool) -> None:
     """
     Write the results to a CSV FILE; - is standard output.
 
@@ -184,7 +186,7 @@ def export(
     call_started and others.
     """
     is_file = file != "-"
-    encoding = "utf-8" if as_json else "utf-8-sig"  # Excel needs the byte order mark.
+    encoding = "utf-8" if run.as_json else "utf-8-sig"  # Excel needs the byte order mark.
     with open_campaign(url, name) as opened:
         try:
             mode = "w" if force else "x"
@@ -192,7 +194,7 @@ def export(
             if is_file:
                 output = Path(file).open(mode, encoding=encoding, newline="\r\n")  # noqa: SIM115 - closed below
             with output if is_file else nullcontext():
-                if as_json:
+                if run.as_json:
                     lines = (json.dumps(entry_fields(each)) for each in opened.entries())
                     output.writelines(f"{line}\n" for line in lines)
                 else:

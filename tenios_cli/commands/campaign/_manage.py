@@ -41,12 +41,12 @@ def _describe_limits(summary: CampaignSummary) -> str:
 @campaign.command()
 @campaign_options(json_option)
 @click.pass_obj
-def status(run: Run, *, url: str, name: str, as_json: bool) -> None:
+def status(run: Run, *, url: str, name: str) -> None:
     """Print the number of customers in each state, and the limits."""
     with open_campaign(url, name) as opened:
         summary = opened.summary()
-    (CampaignJson(run.stdout) if as_json else CampaignLines()).summary(summary)
-    if not as_json and summary.max_active:
+    (CampaignJson(run.stdout) if run.as_json else CampaignLines()).summary(summary)
+    if not run.as_json and summary.max_active:
         click.echo(_describe_limits(summary))
 
 

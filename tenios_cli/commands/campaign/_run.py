@@ -14,6 +14,7 @@ import click
 from tenios_cli._campaign_output import CampaignJson, CampaignLines
 from tenios_cli._exit_codes import CAMPAIGN_EXIT_CODES, ExitCode
 from tenios_cli._options import client_options, price_options, timeout_options, yes_option
+from tenios_cli._run import SIGNALS
 
 from ._shared import campaign, campaign_options, limit_options, limits_of, open_campaign
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from tenios_cli._campaign_output import CampaignOutput
     from tenios_cli._run import Run
 
-_SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
 #: The pause before a worker tries again to open its database (seconds).
 _DATABASE_PAUSE = 5.0
 
@@ -85,8 +83,6 @@ def _call(
     url: str,
     name: str,
     yes: bool,
-    simulator: str | None,
-    as_json: bool,
     answer_timeout: int,
     end_timeout: int,
     max_unknown: int | None,
@@ -99,20 +95,19 @@ def _call(
     from tenios_cli.commands.call import is_at_terminal, rings_real_phones
     from tenios_ext import AsyncTenios
 
-    run.simulator = simulator
     with _waiting(url, name) if is_worker else open_campaign(url, name) as opened:
         opened.set(**limits_of(**limits), replace=False)
-        output = run.output = _make_output(run, as_json=as_json, live=not is_worker)
+        output = run.output = _make_output(run, live=not is_worker)
         tenios = AsyncTenios(
             **client_arguments(
-                simulator,
+                run.simulator,
                 ledger=opened.ledger,
                 allowed_regions=allowed_regions,
                 allow_special_numbers=allow_special_numbers or None,
             )
         )
         waiting = opened.summary().waiting
-        asks = (waiting or is_worker) and not yes and not as_json
+        asks = (waiting or is_worker) and not yes and not run.as_json
         if asks and rings_real_phones(tenios) and is_at_terminal():
             customers = "1 customer" if waiting == 1 else f"{waiting} customers"
             customers = "customers" if is_worker else customers
@@ -151,9 +146,9 @@ def _waiting(url: str, name: str) -> Iterator[Campaign]:
         yield opened
 
 
-def _make_output(run: Run, *, as_json: bool, live: bool) -> CampaignOutput:
+def _make_output(run: Run, *, live: bool) -> CampaignOutput:
     """Return the output: a live picture if the terminal can show one."""
-    if as_json:
+    if run.as_json:
         return CampaignJson(run.stdout)
     if live and run.stdout.isatty():
         with suppress(Exception):  # rich is not installed, or the terminal cannot redraw
@@ -254,8 +249,8 @@ def _signals(
             raise KeyboardInterrupt
         loop.call_soon_threadsafe(act, number)
 
-    before = {each: signal.getsignal(each) for each in _SIGNALS}
-    handled = [each for each in _SIGNALS if before[each] is not signal.SIG_IGN]  # as nohup has it
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+    handled = [each for each in SIGNALS if before[each] is not signal.SIG_IGN]  # as nohup has it
     for each in handled:
         signal.signal(each, handle)
     try:
