@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from tenios_ext.shared import MASK, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from ._response import Response
     from .faults import Fault, Operation
@@ -88,13 +88,9 @@ class RequestLog:
 
 def _memory(value: object) -> int:
     """Return the bytes of memory that *value* takes, which can be far more than its JSON."""
-    inner = (
-        [*value, *value.values()]
-        if isinstance(value, dict)
-        else value
-        if isinstance(value, list)
-        else ()
-    )
+    inner: Iterable[object] = value if isinstance(value, list) else ()
+    if isinstance(value, dict):
+        inner = [*value, *value.values()]
     return getsizeof(value) + sum(map(_memory, inner))
 
 

@@ -177,7 +177,14 @@ class Simulator:
         elif scenario is None:
             self._scenarios_by_number.pop(to_e164(number), None)
         else:
-            self._set_scenario_of(to_e164(number), _Scenarios(scenario))
+            by_number, e164 = self._scenarios_by_number, to_e164(number)
+            scenarios = _Scenarios(scenario)
+            if e164 not in by_number and len(by_number) >= _MAX_NUMBERS:
+                raise ValueError(
+                    f"{_MAX_NUMBERS} numbers already have a scenario. Remove some with "
+                    "set_scenario(None, number=...), or reset the simulator."
+                )
+            by_number[e164] = scenarios
 
     def perform(self, callback_id: int, action: Action) -> CallbackStatus:
         """
@@ -291,17 +298,6 @@ class Simulator:
         """The access key and the callback config id of its clients."""
         key, config_ids = next(iter(self._store.accounts.items()))
         return key, min(config_ids)
-
-    def _set_scenario_of(self, number: str, scenarios: _Scenarios) -> None:
-        if (
-            number not in self._scenarios_by_number
-            and len(self._scenarios_by_number) >= _MAX_NUMBERS
-        ):
-            raise ValueError(
-                f"{_MAX_NUMBERS} numbers already have a scenario. Remove some with "
-                "set_scenario(None, number=...), or reset the simulator."
-            )
-        self._scenarios_by_number[number] = scenarios
 
     def _restart_scenarios(self) -> None:
         self._initial_scenarios.restart()

@@ -105,9 +105,7 @@ def call(
     ):
         e164 = _to_e164(number, tenios)
         if not yes and not run.as_json and rings_real_phones(tenios) and is_at_terminal():
-            from tenios_cli._confirm import confirm
-
-            confirm(e164)
+            _confirm(e164)
         run.is_calling = True
         callback = tenios.start_callback(
             e164, delay=delay, agent_announcement=agent_announcement, dtmf_key=dtmf_key, key=key
@@ -135,6 +133,19 @@ def _to_e164(number: str, tenios: Tenios) -> str:
         )
     except ValueError as error:
         raise InvalidArgumentError(str(error)) from None
+
+
+def _confirm(e164: str) -> None:
+    import phonenumbers
+    from phonenumbers.geocoder import country_name_for_number  # takes half a second
+
+    number = phonenumbers.parse(e164)
+    country = country_name_for_number(number, "en") or "no single country"
+    spelling = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    click.confirm(
+        f"This will ring real phones: your agent's, then {spelling} ({country}). Continue?",
+        abort=True,
+    )
 
 
 def rings_real_phones(tenios: Tenios | AsyncTenios) -> bool:
