@@ -97,8 +97,10 @@ class SafeStream(io.TextIOBase):
         Drop all further text if a write waits for its reader, such as a pager. Call it in a signal
         handler: Python then repeats the write.
         """
-        if self._is_writing and not select.select([], [self], [], 0)[1]:
-            self.discard()
+        with suppress(OSError, ValueError):
+            if self._is_writing and not select.select([], [self], [], 0)[1]:
+                self.failure = InterruptedError("Nobody reads it.")
+                self.discard()
 
     def _send(self, text: str) -> None:
         if self.failure is not None:

@@ -19,5 +19,5 @@ def addresses_of(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def too_late() -> NoReturn:
-    raise httpcore.ConnectTimeout("The name of the host could not be resolved in time.")
+def too_late(reason: str) -> NoReturn:
+    raise httpcore.ConnectTimeout(f"The name of the host could not be resolved: {reason}")

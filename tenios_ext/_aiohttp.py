@@ -9,31 +9,28 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from ._attempt import Attempt
 from ._connections import KEEPALIVE_SECONDS, MAX_HEADER_BYTES
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
-    from ._attempt import Attempt
     from ._connections import Connections
 
 
-class AiohttpOneTransport(AiohttpTransport):
+class AiohttpNetworkTransport(AiohttpTransport):
     """
-    A transport for one request at a time, over one connection.
+    A transport for an init request, or for any number of status requests.
 
     Attributes:
-        attempt: The attempt of the request, in which the connection records what it sends.
+        attempt: The attempt of the init request, in which the connection records what it sends.
     """
 
-    attempt: Attempt
+    attempt = Attempt()
 
     def __init__(self, connections: Connections) -> None:
-        super().__init__(
-            verify=connections.context,
-            client=lambda: _session(self, connections),
-            proxy=connections.proxy,
-        )
+        self._connections = connections
+        super().__init__(verify=connections.context, client=self._session, proxy=connections.proxy)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
@@ -46,30 +43,35 @@ class AiohttpOneTransport(AiohttpTransport):
             # caller has not cancelled them.
             raise httpx.ReadError("The client was closed during the request.") from None
 
+    def _session(self) -> aiohttp.ClientSession:
+        async def leave(*_: object) -> None:
+            self.attempt.leave(b"POST ")
 
-def _session(owner: AiohttpOneTransport, connections: Connections) -> aiohttp.ClientSession:
-    class Connector(aiohttp.TCPConnector):
-        async def connect(self, *args: Any, **options: Any) -> Connection:
-            owner.attempt.connect()
-            return await super().connect(*args, **options)
+        trace = aiohttp.TraceConfig()
+        # Called before the head of a request is sent, except to a proxy.
+        trace.on_request_headers_sent.append(leave)
+        return aiohttp.ClientSession(
+            connector=_Connector(
+                self,
+                limit=0,  # No limit.
+                keepalive_timeout=KEEPALIVE_SECONDS,
+                ssl=self._connections.context,
+                # The system's resolver, as in httpx. aiodns would ignore the system's settings and
+                # the pytest plugin's guard.
+                resolver=aiohttp.ThreadedResolver(),
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            trace_configs=[trace],
+        )
 
-    async def leave(*_: object) -> None:
-        """Called by aiohttp before it sends the head of a request, except to a proxy."""
-        owner.attempt.leave(b"POST ")
 
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(leave)
-    return aiohttp.ClientSession(
-        connector=Connector(
-            limit=1,
-            keepalive_timeout=KEEPALIVE_SECONDS,
-            ssl=connections.context,
-            # The system's resolver, as in httpx. aiodns would ignore the system's settings and the
-            # pytest plugin's guard.
-            resolver=aiohttp.ThreadedResolver(),
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        max_line_size=MAX_HEADER_BYTES,
-        max_field_size=MAX_HEADER_BYTES,
-        trace_configs=[trace],
-    )
+class _Connector(aiohttp.TCPConnector):
+    def __init__(self, owner: AiohttpNetworkTransport, **options: Any) -> None:
+        super().__init__(**options)
+        self._owner = owner
+
+    async def connect(self, *args: Any, **options: Any) -> Connection:
+        self._owner.attempt.connect()
+        return await super().connect(*args, **options)

@@ -7,6 +7,7 @@ sees direct connections and those through any kind of proxy.
 
 from __future__ import annotations
 
+from contextlib import suppress  # async only
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,9 +16,16 @@ import httpx
 
 from ._addresses import ADDRESS_SECONDS, addresses_of, too_late
 from ._asyncio_streams import AsyncioBackend  # async only
-from ._attempt import CONNECT_RETRIES
+from ._attempt import CONNECT_RETRIES, CONNECT_TIMEOUT
 from ._connections import KEEPALIVE_SECONDS
 from ._threads import async_in_thread
+
+# async only: begin
+# httpcore imports it with the first request, which would block the event loop for 0.03 seconds. It
+# is private to anyio. If it moves, only that request is slower.
+with suppress(ImportError):
+    import anyio._backends._asyncio  # noqa: F401
+# async only: end
 
 if TYPE_CHECKING:
     import ssl
@@ -32,9 +40,13 @@ class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
 
     Attributes:
         attempt: The attempt of the request, in which the connection records what it sends.
+        used_at: The end of its last request, by :func:`.running_time`.
+        stream: The connection.
     """
 
     attempt: Attempt
+    used_at = 0.0
+    stream: httpcore.AsyncNetworkStream | None = None
 
     def __init__(self, connections: Connections) -> None:
         super().__init__(
@@ -49,6 +61,12 @@ class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
         # If a signal handler raises in the __exit__ of httpcore's lock, a function in Python, the
         # lock stays held forever.
         self._pool._optional_thread_lock = cast("Any", Lock())  # noqa: SLF001 - see above
+
+    async def aclose(self) -> None:
+        """Close the connection. Its pool forgets one that is not complete yet."""
+        await super().aclose()
+        if self.stream is not None:
+            await self.stream.aclose()
 
 
 class _AsyncBackend(AsyncioBackend):
@@ -66,7 +84,7 @@ class _AsyncBackend(AsyncioBackend):
             host,
             port,
             late=too_late,
-            seconds=attempt.limit(timeout, httpcore.ConnectTimeout),
+            seconds=attempt.limit(timeout, httpcore.ConnectTimeout) or CONNECT_TIMEOUT,
             daemon=True,
         )
         # Not asyncio's own race between them, which leaks a socket if it is cancelled.
@@ -92,6 +110,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
     def __init__(self, stream: httpcore.AsyncNetworkStream, owner: AsyncNetworkTransport) -> None:
         self._stream = stream
         self._owner = owner
+        owner.stream = self
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left = self._owner.attempt.limit(timeout, httpcore.ReadTimeout)

@@ -80,7 +80,7 @@ class AsyncStatusPoller:
         logger.info("callback %d is %s", callback_id, status, extra=extra)
         if self._ledger is not None:
             await async_in_thread(
-                self._ledger.record_status, callback_id, status, late=lambda: None
+                self._ledger.record_status, callback_id, status, late=lambda _: None
             )
         return status
 

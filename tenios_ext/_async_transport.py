@@ -13,21 +13,26 @@ import httpx
 from attrs import frozen
 
 from ._attempt import EXTENSION, TOO_LONG, Attempt
+from ._clock import running_time
 from ._connections import (
-    KNOWN_TRANSPORTS,
+    KEEPALIVE_SECONDS,
     BoundedBody,
     LeanClient,
     UnexpectedStatusError,
     is_init_request,
+    may_connect_unnoticed,
 )
 from ._exceptions import ConfigurationError
 from ._extras import requires_extra  # async only
 
-# Importing these at the first request would block the event loop for 0.1 seconds.
+# Importing these at the first request would block the event loop for 0.1 seconds.  # async only
 from ._phone import _price, _reading  # noqa: F401 # async only
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator  # async only
+    from collections.abc import (
+        AsyncGenerator,  # async only
+        Callable,
+    )
 
     from ._async_network import AsyncNetworkTransport
     from ._connections import Connections
@@ -69,8 +74,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         aiohttp: Whether to use aiohttp's connections.
 
     Raises:
-        ConfigurationError: *custom* is not a transport, the certificates cannot be used, or aiohttp
-            cannot be used.
+        ConfigurationError: *custom* is not a transport, or the certificates or aiohttp cannot be
+            used.
     """
 
     def __init__(
@@ -84,19 +89,23 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             raise ConfigurationError(
                 f"transport must be an httpx.AsyncBaseTransport, got {type(custom).__name__}."
             )
-        from ._async_network import AsyncNetworkTransport  # Imports httpcore, which is slow.
-
         self._connections = connections
         self._custom = custom
-        self._connect = partial(AsyncNetworkTransport, connections)
         self._kept: dict[_Place, _AsyncKept] = {}
         self._exchange = _exchange
+        if custom is None:
+            from ._async_network import AsyncNetworkTransport  # Imports httpcore, which is slow.
+
+            self._connect: Callable[[], Any] = partial(AsyncNetworkTransport, connections)
+            # Loaded now, so that an invalid certificate is reported before the first call.
+            _ = connections.context
         # async only: begin
         self._custom_loop: asyncio.AbstractEventLoop | None = None
+        self._is_aiohttp = aiohttp
         if aiohttp:
             with requires_extra("aiohttp", ConfigurationError):
-                from ._aiohttp import AiohttpOneTransport
-            self._connect = cast("Any", partial(AiohttpOneTransport, connections))
+                from ._aiohttp import AiohttpNetworkTransport
+            self._connect = partial(AiohttpNetworkTransport, connections)
             if connections.proxy is not None and connections.proxy.url.scheme.startswith("socks"):
                 raise ConfigurationError(
                     "aiohttp=True cannot be used with a SOCKS proxy. Use aiohttp=False."
@@ -104,9 +113,6 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if aiohttp or custom is not None:
             self._exchange = _limited_exchange
         # async only: end
-        if custom is None:
-            # Loaded now, so that an invalid certificate is reported before the first call.
-            _ = connections.context
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read the whole response."""
@@ -116,7 +122,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if self._custom is not None:
             self._check_loop()  # async only
             if attempt.is_forbidden:
-                if not isinstance(self._custom, KNOWN_TRANSPORTS):
+                if may_connect_unnoticed(self._custom):
                     attempt.connect()
                 prepared.extensions["trace"] = _refusing(attempt)
             return await self._exchange(self._custom, prepared, attempt)
@@ -125,16 +131,25 @@ class AsyncTransport(httpx.AsyncBaseTransport):
                 own.attempt = attempt
                 return await self._exchange(own, prepared, attempt)
         kept = await self._current()
+        # async only: begin
+        if self._is_aiohttp:
+            if attempt.is_forbidden:
+                attempt.connect()
+            return await self._exchange(kept.shared(self._connect), prepared, attempt)
+        # async only: end
         transport = kept.take() or self._connect()
-        kept.opened.add(transport)
-        transport.attempt = attempt
         try:
+            kept.opened.add(transport)
+            transport.attempt = attempt
             response = await self._exchange(transport, prepared, attempt)
+            surplus = kept.give_back(transport)
         except BaseException:
-            kept.opened.discard(transport)
-            await transport.aclose()
+            surplus = transport
             raise
-        kept.idle.append(transport)
+        finally:
+            if surplus is not None:
+                kept.opened.discard(surplus)
+                await surplus.aclose()
         return response
 
     async def aclose(self) -> None:
@@ -228,25 +243,43 @@ def _place() -> _Place:
 
 class _AsyncKept:
     """
-    The transports of one place, each with one connection: httpcore compares each idle connection of
-    a pool with all others.
+    The transports of one place. httpcore's have one connection each, because it compares each idle
+    connection of a pool with all others, twice per request.
 
     Attributes:
         opened: All transports.
-        idle: Those without a request.
     """
 
     def __init__(self) -> None:
         self.opened: set[AsyncNetworkTransport] = set()
-        self.idle: list[AsyncNetworkTransport] = []
+        self._idle: list[AsyncNetworkTransport] = []
+        self._is_closed = False
         self._closing = self._close_at_end()  # async only
 
     def take(self) -> AsyncNetworkTransport | None:
+        """Return the transport that was used last; None if there is none without a request."""
         with suppress(IndexError):
-            return self.idle.pop()
+            return self._idle.pop()
+        return None
+
+    def give_back(self, transport: AsyncNetworkTransport) -> AsyncNetworkTransport | None:
+        """Keep a transport. Return one that must be closed: the oldest, or itself after close()."""
+        if self._is_closed:
+            return transport
+        transport.used_at = running_time()
+        self._idle.append(transport)
+        with suppress(IndexError):  # Another thread has taken it.
+            if self._idle[0].used_at < transport.used_at - KEEPALIVE_SECONDS:
+                return self._idle.pop(0)
         return None
 
     # async only: begin
+    def shared(self, connect: Callable[[], Any]) -> httpx.AsyncBaseTransport:
+        """Return aiohttp's transport, which takes any number of requests."""
+        if not self.opened:
+            self.opened.add(connect())
+        return next(iter(self.opened))
+
     async def start(self) -> None:
         await anext(self._closing)
 
@@ -262,6 +295,7 @@ class _AsyncKept:
     # async only: end
 
     async def aclose(self) -> None:
+        self._is_closed = True
         await self._closing.aclose()  # async only
         for transport in list(self.opened):
             await transport.aclose()

@@ -42,6 +42,8 @@ def one_line_problem(name: str, value: object) -> str | None:
     variable = f"TENIOS_{name.upper()}"
     if not isinstance(value, str):
         return f"{name} must be a str, got {type(value).__name__}."
+    if not value:
+        return f"{name} is empty. Omit it to use {variable}."
     if not is_one_line(value):
         return (
             f"{name} (or {variable}) must be one line without surrounding spaces. Check that it "

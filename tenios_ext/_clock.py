@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from ._checks import MAX_TIME, is_number, shown
 from ._exceptions import ConfigurationError
@@ -12,7 +12,6 @@ from ._exceptions import ConfigurationError
 _MAX_SLEEP = 1e9
 
 
-@runtime_checkable
 class Clock(Protocol):
     """The clock of a client."""
 
@@ -69,12 +68,12 @@ class CheckedClock:
     """
 
     def __init__(self, clock: Any) -> None:
-        if not isinstance(clock, Clock):
+        names = ("now", "monotonic", "sleep", "async_sleep")
+        if not all(callable(getattr(clock, name, None)) for name in names):
             raise ConfigurationError(
-                "clock must have the methods now, monotonic, sleep and async_sleep, got "
-                f"{type(clock).__name__}."
+                f"clock must have the methods {', '.join(names)}, got {type(clock).__name__}."
             )
-        self._clock = clock
+        self._clock: Clock = clock
         self.sleep = clock.sleep
         self.async_sleep = clock.async_sleep
 

@@ -12,6 +12,7 @@ Three rules:
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import urllib.request
 import zlib
@@ -37,11 +38,6 @@ if TYPE_CHECKING:
 #: httpx's event hooks: lists of functions by "request" and "response".
 EventHooks = Mapping[str, Sequence[Callable[..., Any]]]
 
-#: Transports that never connect, or that report it first. Others may connect unnoticed.
-KNOWN_TRANSPORTS = (
-    *(httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport),
-    *(httpx.HTTPTransport, httpx.AsyncHTTPTransport),
-)
 KEEPALIVE_SECONDS = 30.0
 MAX_RESPONSE_BYTES = 1 << 20
 MAX_HEADER_BYTES = 100 * 1024
@@ -207,7 +203,8 @@ def proxy_of_environment(base_url: str) -> str | None:
     host = f"{url.host.rstrip('.')}:{url.port or _HTTPS}"
     proxies = urllib.request.getproxies()
     if "no" in proxies:
-        listed = proxies["no"].replace(" ", ",").replace("*.", ".")  # curl allows both spellings.
+        # curl also allows spaces, brackets around addresses, and "*." before a domain.
+        listed = ",".join(re.sub(r"[\[\],]", " ", proxies["no"]).split()).replace("*.", ".")
         is_direct = urllib.request.proxy_bypass_environment(host, {"no": listed})  # type: ignore[attr-defined] # not in typeshed
     else:
         is_direct = bool(urllib.request.proxy_bypass(host))
@@ -230,6 +227,13 @@ def _with_body(request: httpx.Request, content: bytes) -> httpx.Request:
     copy.headers["Content-Length"] = str(len(content))
     copy.read()
     return copy
+
+
+def may_connect_unnoticed(transport: object) -> bool:
+    """Return whether a caller's transport may connect without a call of httpcore's trace."""
+    in_memory = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
+    traced = (httpx.HTTPTransport, httpx.AsyncHTTPTransport)
+    return not isinstance(transport, in_memory) and type(transport) not in traced
 
 
 def is_init_request(request: httpx.Request) -> bool:

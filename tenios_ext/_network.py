@@ -9,7 +9,7 @@ import httpcore
 import httpx
 
 from ._addresses import ADDRESS_SECONDS, addresses_of, too_late
-from ._attempt import CONNECT_RETRIES
+from ._attempt import CONNECT_RETRIES, CONNECT_TIMEOUT
 from ._connections import KEEPALIVE_SECONDS
 from ._threads import in_thread
 
@@ -26,9 +26,13 @@ class NetworkTransport(httpx.HTTPTransport):
 
     Attributes:
         attempt: The attempt of the request, in which the connection records what it sends.
+        used_at: The end of its last request, by :func:`.running_time`.
+        stream: The connection.
     """
 
     attempt: Attempt
+    used_at = 0.0
+    stream: httpcore.NetworkStream | None = None
 
     def __init__(self, connections: Connections) -> None:
         super().__init__(
@@ -43,6 +47,12 @@ class NetworkTransport(httpx.HTTPTransport):
         # If a signal handler raises in the __exit__ of httpcore's lock, a function in Python, the
         # lock stays held forever.
         self._pool._optional_thread_lock = cast("Any", Lock())  # noqa: SLF001 - see above
+
+    def close(self) -> None:
+        """Close the connection. Its pool forgets one that is not complete yet."""
+        super().close()
+        if self.stream is not None:
+            self.stream.close()
 
 
 class _Backend(httpcore.SyncBackend):
@@ -60,7 +70,7 @@ class _Backend(httpcore.SyncBackend):
             host,
             port,
             late=too_late,
-            seconds=attempt.limit(timeout, httpcore.ConnectTimeout),
+            seconds=attempt.limit(timeout, httpcore.ConnectTimeout) or CONNECT_TIMEOUT,
             daemon=True,
         )
         while True:
@@ -85,6 +95,7 @@ class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, owner: NetworkTransport) -> None:
         self._stream = stream
         self._owner = owner
+        owner.stream = self
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left = self._owner.attempt.limit(timeout, httpcore.ReadTimeout)

@@ -79,7 +79,7 @@ class StatusPoller:
         extra = {"callback_id": callback_id, "callback_status": str(status)}
         logger.info("callback %d is %s", callback_id, status, extra=extra)
         if self._ledger is not None:
-            in_thread(self._ledger.record_status, callback_id, status, late=lambda: None)
+            in_thread(self._ledger.record_status, callback_id, status, late=lambda _: None)
         return status
 
     def raise_if_closed(self) -> None:

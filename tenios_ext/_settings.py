@@ -72,7 +72,7 @@ def _base_url(url: Any) -> Any:
     return url.rstrip("/") if isinstance(url, str) else url
 
 
-@frozen(kw_only=True, eq=False, repr=False)
+@frozen(kw_only=True, eq=False)
 class ClientSettings:
     """
     The settings that a client uses: its arguments, the environment variables and the defaults.
@@ -105,7 +105,7 @@ class ClientSettings:
     poll_interval: PollInterval = field(converter=_poll_interval)
 
 
-@frozen(kw_only=True, eq=False, repr=False)
+@frozen(kw_only=True, eq=False)
 class Settings(ClientSettings):
     """The settings of a client, and its access key."""
 

@@ -21,13 +21,18 @@ T = TypeVar("T")
 LIMIT = 10.0
 #: The name of all threads of this package.
 NAME = "tenios"
+_TOO_LATE = "it did not respond within {:g} seconds"
+
+
+class NoThreadError(Exception):
+    """No thread can be started: there are too many, or the program is ending."""
 
 
 def in_thread(
     function: Callable[..., T],
     *arguments: Any,
-    late: Callable[[], T],
-    seconds: float | None = None,
+    late: Callable[[str], T],
+    seconds: float = LIMIT,
     daemon: bool = False,
 ) -> T:
     """
@@ -36,40 +41,45 @@ def in_thread(
     Args:
         function: The function.
         arguments: Its arguments.
-        late: Called instead if the limit has passed. *function* continues in its thread.
-        seconds: The limit; None for ten seconds.
+        late: Called instead, with the reason, if no thread can be started or the limit has passed.
+            In the latter case, *function* continues in its thread.
+        seconds: The limit.
         daemon: Whether the program may end without waiting for *function*.
     """
     future: Future[T] = Future()
     # Written in C, so that a signal handler cannot raise while a lock is held.
     ended: queue.SimpleQueue[Future[T]] = queue.SimpleQueue()
     future.add_done_callback(ended.put)
-    _start(future, function, arguments, daemon=daemon)
     try:
-        ended.get(timeout=LIMIT if seconds is None else seconds)
+        _start(future, function, arguments, daemon=daemon)
+        ended.get(timeout=seconds)
+    except NoThreadError as error:
+        return late(str(error))
     except queue.Empty:
-        return late()
+        return late(_TOO_LATE.format(seconds))
     return future.result()
 
 
 async def async_in_thread(
     function: Callable[..., T],
     *arguments: Any,
-    late: Callable[[], T],
-    seconds: float | None = None,
+    late: Callable[[str], T],
+    seconds: float = LIMIT,
     daemon: bool = False,
 ) -> T:
     """Return the result of :func:`in_thread`. Other tasks run meanwhile."""
     import asyncio  # Its callers have already imported it.
 
-    limit = asyncio.timeout(LIMIT if seconds is None else seconds)
+    limit = asyncio.timeout(seconds)
     try:
         async with limit:
             return await asyncio.wrap_future(_start(Future(), function, arguments, daemon=daemon))
+    except NoThreadError as error:
+        return late(str(error))
     except TimeoutError:
         if not limit.expired():
             raise
-    return late()
+    return late(_TOO_LATE.format(seconds))
 
 
 def _start(
@@ -89,8 +99,10 @@ def _start(
 
 def start(thread: threading.Thread) -> None:
     """
-    Start a thread. If no more threads can be started, run it here, unless it is a daemon. If a
-    signal handler raises meanwhile, raises that exception.
+    Start a thread. If a signal handler raises meanwhile, raises that exception.
+
+    Raises:
+        NoThreadError: No thread can be started.
     """
     outside = sys.exception()
     try:
@@ -100,6 +112,6 @@ def start(thread: threading.Thread) -> None:
         if cause is not None and cause is not outside:
             # It is from the lock that the exception has interrupted.
             raise cause from None
-        if thread.daemon:
-            raise
-        thread.run()
+        if str(error).startswith("can't "):  # CPython's messages
+            raise NoThreadError(str(error)) from None
+        raise

@@ -12,18 +12,22 @@ import httpx
 from attrs import frozen
 
 from ._attempt import EXTENSION, Attempt
+from ._clock import running_time
 from ._connections import (
-    KNOWN_TRANSPORTS,
+    KEEPALIVE_SECONDS,
     BoundedBody,
     LeanClient,
     UnexpectedStatusError,
     is_init_request,
+    may_connect_unnoticed,
 )
 from ._exceptions import ConfigurationError
 
-# Importing these at the first request would block the event loop for 0.1 seconds.
-
 if TYPE_CHECKING:
+    from collections.abc import (
+        Callable,
+    )
+
     from ._connections import Connections
     from ._network import NetworkTransport
 
@@ -62,7 +66,7 @@ class Transport(httpx.BaseTransport):
         custom: The caller's transport, used for all requests instead.
 
     Raises:
-        ConfigurationError: *custom* is not a transport, the certificates cannot be used.
+        ConfigurationError: *custom* is not a transport, or the certificates cannot be used.
     """
 
     def __init__(
@@ -74,14 +78,14 @@ class Transport(httpx.BaseTransport):
             raise ConfigurationError(
                 f"transport must be an httpx.BaseTransport, got {type(custom).__name__}."
             )
-        from ._network import NetworkTransport  # Imports httpcore, which is slow.
-
         self._connections = connections
         self._custom = custom
-        self._connect = partial(NetworkTransport, connections)
         self._kept: dict[_Place, _Kept] = {}
         self._exchange = _exchange
         if custom is None:
+            from ._network import NetworkTransport  # Imports httpcore, which is slow.
+
+            self._connect: Callable[[], Any] = partial(NetworkTransport, connections)
             # Loaded now, so that an invalid certificate is reported before the first call.
             _ = connections.context
 
@@ -92,7 +96,7 @@ class Transport(httpx.BaseTransport):
         prepared = self._connections.prepare(request, seconds)
         if self._custom is not None:
             if attempt.is_forbidden:
-                if not isinstance(self._custom, KNOWN_TRANSPORTS):
+                if may_connect_unnoticed(self._custom):
                     attempt.connect()
                 prepared.extensions["trace"] = _refusing(attempt)
             return self._exchange(self._custom, prepared, attempt)
@@ -102,15 +106,18 @@ class Transport(httpx.BaseTransport):
                 return self._exchange(own, prepared, attempt)
         kept = self._current()
         transport = kept.take() or self._connect()
-        kept.opened.add(transport)
-        transport.attempt = attempt
         try:
+            kept.opened.add(transport)
+            transport.attempt = attempt
             response = self._exchange(transport, prepared, attempt)
+            surplus = kept.give_back(transport)
         except BaseException:
-            kept.opened.discard(transport)
-            transport.close()
+            surplus = transport
             raise
-        kept.idle.append(transport)
+        finally:
+            if surplus is not None:
+                kept.opened.discard(surplus)
+                surplus.close()
         return response
 
     def close(self) -> None:
@@ -161,23 +168,36 @@ def _place() -> _Place:
 
 class _Kept:
     """
-    The transports of one place, each with one connection: httpcore compares each idle connection of
-    a pool with all others.
+    The transports of one place. httpcore's have one connection each, because it compares each idle
+    connection of a pool with all others, twice per request.
 
     Attributes:
         opened: All transports.
-        idle: Those without a request.
     """
 
     def __init__(self) -> None:
         self.opened: set[NetworkTransport] = set()
-        self.idle: list[NetworkTransport] = []
+        self._idle: list[NetworkTransport] = []
+        self._is_closed = False
 
     def take(self) -> NetworkTransport | None:
+        """Return the transport that was used last; None if there is none without a request."""
         with suppress(IndexError):
-            return self.idle.pop()
+            return self._idle.pop()
+        return None
+
+    def give_back(self, transport: NetworkTransport) -> NetworkTransport | None:
+        """Keep a transport. Return one that must be closed: the oldest, or itself after close()."""
+        if self._is_closed:
+            return transport
+        transport.used_at = running_time()
+        self._idle.append(transport)
+        with suppress(IndexError):  # Another thread has taken it.
+            if self._idle[0].used_at < transport.used_at - KEEPALIVE_SECONDS:
+                return self._idle.pop(0)
         return None
 
     def close(self) -> None:
+        self._is_closed = True
         for transport in list(self.opened):
             transport.close()

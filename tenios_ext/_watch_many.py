@@ -105,7 +105,8 @@ async def watch_many(
             if due and len(tasks) < most:
                 alarm.set(max(due[0][0], next_request))
             await alarm.wait()
-            for task in [task for task in tasks if task.done()]:
+            done = [task for task in tasks if task.done()]
+            for task in sorted(done, key=lambda task: task is reader):  # It may raise.
                 tasks.remove(task)
                 for update in task.result():  # Raises the iterable's exception.
                     yield update

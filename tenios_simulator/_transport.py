@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._response import Response
 
 
-class InProcessTransport(httpx.MockTransport):
+class InProcessTransport(httpx.MockTransport):  # TENIOS_OFFLINE allows these
     """
     Passes requests to a simulator. Raises httpx's errors if a response is lost or late.
 
@@ -25,6 +25,7 @@ class InProcessTransport(httpx.MockTransport):
     """
 
     def __init__(self, handle: Callable[..., Response], clock: Clock) -> None:
+        super().__init__(self.handle_request)
         self._handle = handle
         self._clock = clock
 

@@ -84,7 +84,8 @@ def simulate(
         "TENIOS_CALLBACK_CONFIG_ID": CALLBACK_CONFIG_ID,
     }
     run.stdout.mask = str  # The simulator's access key is no secret.
-    with suppress(KeyboardInterrupt):
+    # A KeyboardInterrupt could be lost: Python ignores exceptions in finalizers.
+    with suppress(KeyboardInterrupt), server.capture_signals():
         exports = [f"export {name}={value}" for name, value in variables.items()]
         run.say("\n".join(exports), **variables)
         if run.stdout.failure is not None:

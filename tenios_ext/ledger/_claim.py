@@ -23,7 +23,7 @@ from .._exceptions import (
     TeniosError,
 )
 from .._models import CallbackHandle
-from .._threads import LIMIT, NAME, start
+from .._threads import LIMIT, NAME, NoThreadError, start
 from ._ledger import to_entry
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ class Claim:
                 return None if self.is_open else self._existing(row)
         raise _not_sent(reason)
 
-    def too_late(self) -> NoReturn:
-        raise _not_sent(f"it did not respond within {CLAIM_SECONDS:g} seconds")
+    def too_late(self, reason: str) -> NoReturn:
+        raise _not_sent(reason)
 
     def _existing(self, row: Any) -> CallbackHandle:
         """Return the callback of another attempt. Raises an error if there is none."""
@@ -181,12 +181,21 @@ class Claim:
                 with suppress(RuntimeError):  # No more threads can be started.
                     threading.Thread(target=self._record_later, args=[result], name=NAME).start()
 
-    def record_late(self) -> None:
-        logger.warning("the result for key %r is not recorded yet", self._key)
+    def record_late(self, reason: str) -> None:
+        if self._lock.locked():
+            logger.warning("the result for key %r is not recorded yet: %s", self._key, reason)
+        elif self.is_open:  # No thread has begun to record it.
+            self._settle()
 
     def settle(self) -> None:
-        """Record the known result in a thread, so that Ctrl-C does not wait for the database."""
-        start(threading.Thread(target=self._settle, name=NAME))
+        """
+        Record the known result in a thread, so that Ctrl-C does not wait for the database. Without
+        a thread, it is recorded here.
+        """
+        try:
+            start(threading.Thread(target=self._settle, name=NAME))
+        except NoThreadError:
+            self._settle()
 
     def _settle(self) -> None:
         attempt = self._attempt

@@ -125,7 +125,11 @@ def _connect(url: sa.URL) -> sa.Engine:
             "poolclass": sa.NullPool,
             # A file that is deleted is not created again.
             "creator": lambda: sqlite3.connect(
-                f"{path.as_uri()}?mode=rw", uri=True, timeout=LIMIT, isolation_level=None
+                f"{path.as_uri()}?mode=rw",
+                uri=True,
+                timeout=LIMIT,
+                isolation_level=None,
+                check_same_thread=False,
             ),
         }
     else:

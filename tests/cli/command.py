@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -63,6 +64,8 @@ def tenios(
             patch.setattr("tenios_campaign._store.Store.now", lambda *_: CLOCK.now())
         with pytest.raises(SystemExit) as end:
             main(arguments, prog_name="tenios")
+        # An interruption leaves that of the system, which would kill the tests.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     code = end.value.code
     assert isinstance(code, int)
     return Result(arguments, code, *map(written, captured.values()))

@@ -38,6 +38,13 @@ def test_no_proxy_is_read_as_curl_reads_it(
     assert proxy_of_environment("https://api.tenios.com") == expected
 
 
+@pytest.mark.parametrize("no_proxy", ["::1", "[::1]", "[::1]:443", "other.invalid\t[::1]"])
+def test_no_proxy_may_have_an_address(monkeypatch: pytest.MonkeyPatch, no_proxy: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.invalid")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert proxy_of_environment("https://[::1]") is None
+
+
 @pytest.mark.parametrize(
     "host",
     [

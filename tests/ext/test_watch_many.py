@@ -9,6 +9,7 @@ import math
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -479,6 +480,37 @@ def test_error_of_the_iterable_is_raised_and_ends_all_polls(error: BaseException
 
     script = Script(["CALLING_A"])
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("steps", range(8))
+def test_changes_that_come_with_an_error_of_the_iterable_are_not_lost(steps: int) -> None:
+    """*steps* is the number of steps of the event loop by which the error is later."""
+
+    async def run() -> int:
+        gate = asyncio.Event()
+
+        async def respond(_: httpx.Request) -> httpx.Response:
+            await gate.wait()
+            return httpx.Response(200, json={"status": "CALLING_A"})
+
+        async def ids() -> AsyncIterator[int]:
+            for number in range(5):
+                yield number
+            asyncio.get_running_loop().call_later(0.01, gate.set)
+            await gate.wait()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            raise OSError
+
+        transport = httpx.MockTransport(respond)
+        updates = 0
+        async with AsyncTenios("KEY", transport=transport) as tenios:
+            with suppress(OSError):
+                async for _ in tenios.watch_many(ids()):
+                    updates += 1
+        return updates
+
+    assert asyncio.run(run()) == 5
 
 
 @pytest.mark.parametrize(("callback", "error"), [(-1, ValueError), (1.5, TypeError)])

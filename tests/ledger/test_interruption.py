@@ -32,8 +32,8 @@ from tenios_ext import (
     OutcomeUnknownError,
     RejectedError,
 )
+from tenios_ext._threads import NAME
 from tenios_ext.ledger._claim import Claim
-from tenios_simulator import Simulator
 
 if TYPE_CHECKING:
     from tenios_ext.ledger import Ledger
@@ -82,19 +82,31 @@ def test_caller_gets_the_callback_if_the_database_fails_after(
         assert server.received == {INIT: 1}
 
 
-def test_call_is_recorded_if_no_thread_can_be_started(
-    monkeypatch: pytest.MonkeyPatch, ledger: Ledger
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("threads", [0, 1, 2])
+def test_result_is_right_even_if_no_thread_can_be_started(
+    monkeypatch: pytest.MonkeyPatch, mode: str, threads: int, ledger: Ledger
 ) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+    """The first claims the key, the second resolves the name of the host, the third records."""
+    left = iter(range(threads))
+    begin = threading.Thread.start
 
-    simulator = Simulator()
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    with simulator.client(ledger=ledger) as tenios:
-        callback = tenios.start_callback(NUMBER, key="key")
-    entry = ledger.get("key")
-    assert entry is not None
-    assert entry.handle == callback.handle
+    def start_if_any_is_left(thread: threading.Thread) -> None:
+        if thread.name == NAME and next(left, None) is None:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    with FaultServer(PLACED) as server:
+        monkeypatch.setattr(threading.Thread, "start", start_if_any_is_left)
+        url = f"http://localhost:{server.port}"
+        if threads == 2:
+            assert start(mode, ledger, url).id == 10
+        else:
+            with pytest.raises(NotSentError, match="can't start new thread"):
+                start(mode, ledger, url)
+        assert server.received.total() == (threads == 2)
+    entry = ledger.get(KEY)
+    assert (entry and entry.state) == [None, "not_placed", "placed"][threads]
 
 
 @pytest.mark.parametrize("aiohttp", [False, True])

@@ -243,7 +243,8 @@ def _signals(
             task.cancel()
 
     def handle(number: int, _: object) -> None:
-        run.unblock()
+        if received or number != signal.SIGINT:  # The first Ctrl-C does not end the run.
+            run.unblock()
         received.append(number)
         if len(received) > 2:  # noqa: PLR2004 - two were ignored
             raise KeyboardInterrupt
