@@ -137,14 +137,14 @@ class Campaign:
             stage.read(customers)
             added = stage.compare(allow_same_number=allow_same_number)
             if not dry_run:
-                layout: dict[str, Any] = {}
+                layout: dict[str, Any] = {"headers": list(stage.headers)}
                 if isinstance(customers, CustomerFile):
                     layout = {
-                        "delimiter": customers.delimiter,
-                        "headers": json.dumps(customers.headers),
+                        "headers": customers.headers,
                         "columns": json.dumps(customers.columns),
+                        "delimiter": customers.delimiter,
                     }
-                self._store.change(self._store.set, **layout)
+                self._store.change(self._store.set_layout, **layout)
                 stage.write(**values)
         finally:
             stage.close()
@@ -371,7 +371,7 @@ class Campaign:
             LookupError: The campaign does not have this key.
             ValueError: The customer is not waiting.
         """
-        self._store.change(self._store.move, key, ["waiting"], result="cancelled", due_at=None)
+        self._store.change(self._store.move, key, ["waiting"], result="cancelled")
 
     def retry(self, *keys: str, state: CampaignState | None = None) -> int:
         """

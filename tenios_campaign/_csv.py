@@ -44,6 +44,8 @@ RESULTS = (
     *("call_state", "call_attempts", "call_started", "call_answered", "call_ended", "call_zone"),
     *("call_seconds", "call_next", "call_id", "call_status", "call_error"),
 )
+#: The first characters of cells that a spreadsheet evaluates, also fullwidth ones.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 #: Spaces and characters without a width or glyph, which are often copied with a text. U+202E, which
 #: shows digits in the reverse order, is not one of them.
 _INVISIBLE = f"{string.whitespace}\xa0\xad\ufeff" + "".join(
@@ -127,7 +129,11 @@ class CustomerFile:
 
     def _customer(self, cells: dict[str, str], line: int) -> Customer:
         """Return the customer in a row. Raises ValueError."""
-        given = {name: cells[column] for name, column in self.columns.items() if cells.get(column)}
+        given = {
+            name: _unquoted(cells[column])
+            for name, column in self.columns.items()
+            if cells.get(column)
+        }
         for name in _REQUIRED:
             if name not in given:
                 raise ValueError(f"The {name} is missing in column {self.columns[name]!r}.")
@@ -143,7 +149,7 @@ class CustomerFile:
             raise ValueError(f"delay must be a whole number of seconds, got {delay!r}.")
         return Customer(
             key,
-            self.read_number(_unquoted(given["number"])),
+            self.read_number(given["number"]),
             delay=int(delay[:20]),
             not_before=_time(given["not_before"], self.zone) if "not_before" in given else None,
             agent_announcement=given.get("agent_announcement"),
@@ -307,10 +313,13 @@ def _plain(name: str) -> str:
 
 
 def _unquoted(cell: str) -> str:
-    """Return a number without the marks of a text in Excel: '+49… or ="+49…"."""
+    """Return a cell without the marks of a text in Excel: '+49… or ="+49…"."""
     if found := re.fullmatch(r'="([^"]*)"', cell):
         return found[1]
-    return cell[1:] if re.match(r"'[+0-9(]", cell) else cell
+    is_marked = cell.startswith("'") and (
+        cell[1:].startswith(FORMULA) or cell[1:2] in "0123456789("
+    )
+    return cell[1:] if is_marked else cell
 
 
 def _time(text: str, zone: str | None) -> datetime:

@@ -6,7 +6,7 @@ import csv
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
-from ._csv import RESULTS
+from ._csv import FORMULA, RESULTS
 from ._hours import find_zone
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def write_results(
         return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
 
     for entry in entries:
-        cells = entry.cells or {key: entry.key, number: entry.number or ""}
+        cells = {key: entry.key, number: entry.number or "", **(entry.cells or {})}
         seconds = None
         if entry.answered_at is not None and entry.ended_at is not None:
             seconds = round(entry.ended_at - entry.answered_at)
@@ -59,4 +59,4 @@ def write_results(
 
 def harmless(cell: str) -> str:
     """Return a cell that a spreadsheet does not evaluate."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    return f"'{cell}" if cell.startswith(FORMULA) else cell

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 
 class Stage:
-    """Customers to be added to a campaign."""
+    """
+    Customers to be added to a campaign.
+
+    Attributes:
+        headers: The names of their cells, in order.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -29,6 +34,7 @@ class Stage:
         self._file.execute(
             "CREATE TABLE staged (key TEXT PRIMARY KEY, number TEXT, line INT, data TEXT)"
         )
+        self.headers: dict[str, None] = {}
         self._problems: list[RowProblem] = []
         self._count = self._repeated = 0
 
@@ -57,6 +63,7 @@ class Stage:
         values = asdict(
             customer, filter=lambda each, _: each.name not in {"line", "not_before", "cells"}
         )
+        self.headers.update(dict.fromkeys(customer.cells or ()))
         due_at = 0.0 if customer.not_before is None else customer.not_before.timestamp()
         cells = None if customer.cells is None else json.dumps(customer.cells, ensure_ascii=False)
         data = json.dumps(values | {"due_at": due_at})

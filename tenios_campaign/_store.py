@@ -104,6 +104,13 @@ class Store:
             if self.settings(connection) is None:
                 connection.execute(sa.insert(campaigns).values(name=self.name, **values))
 
+    def set_layout(self, connection: sa.Connection, *, headers: list[str], **values: Any) -> None:
+        """Add columns to those that are exported, and set other values."""
+        lock(connection)
+        settings = self.settings(connection)
+        known = json.loads(settings.headers) if settings else []
+        self.set(connection, headers=json.dumps([*dict.fromkeys([*known, *headers])]), **values)
+
     def limit(self, connection: sa.Connection, *, replace: bool, **values: Any) -> None:
         """Set limits. Raises ValueError if others are set, unless *replace*."""
         lock(connection)
@@ -141,6 +148,8 @@ class Store:
         found = self.rows(connection, *where)
         if not found:
             raise LookupError(f"The campaign {self.name!r} has no key {key!r}.")
+        if found[0].number is None:
+            raise ValueError(f"Nothing was changed, because the number of {key!r} was erased.")
         if (state := found[0].state) not in states:
             resolve = f"`tenios ledger resolve {found[0].attempt_key}` or ledger.resolve()"
             hint = f" Use {resolve} instead." if state == "unknown" else ""
@@ -159,7 +168,9 @@ class Store:
     ) -> int:
         """Put customers back. Return their number."""
         most = sa.case((c.attempts >= c.max_attempts, c.attempts + 1), else_=c.max_attempts)
-        values = {"result": None, "error": None, "due_at": 0.0, "max_attempts": most}
+        # A customer who was cancelled keeps the time of the first attempt.
+        due_at = sa.func.coalesce(c.due_at, 0.0)
+        values = {"result": None, "error": None, "due_at": due_at, "max_attempts": most}
         for key in keys:
             self.move(connection, key, states, **values)
         where = (c.campaign == self.name, c.result == state, c.number.is_not(None))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -36,6 +37,7 @@ _EVERY_TEN_SECONDS = "* * * * * */10"
 #: Maximum jobs of a worker. The limit of the campaign is lower.
 _CONCURRENCY = 100_000
 _PAUSE = 1
+_MAX_QUEUE = 40
 
 logger = logging.getLogger("tenios_campaign")
 
@@ -54,7 +56,9 @@ class Queue:
             raise ConfigurationError(
                 "Workers need a ledger in PostgreSQL. With SQLite, use run instead."
             )
-        self._name = campaign
+        # A channel of PostgreSQL is named after it, with a prefix, in at most 63 bytes.
+        is_long = len(campaign.encode()) > _MAX_QUEUE
+        self._name = sha256(campaign.encode()).hexdigest()[:_MAX_QUEUE] if is_long else campaign
         self._create_jobs: Callable[[], None] = lambda: database.run(_create_jobs)
         conninfo = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
         options = {"options": f"-c search_path={_SEARCH_PATH}"}

@@ -74,4 +74,8 @@ class _Connector(aiohttp.TCPConnector):
 
     async def connect(self, *args: Any, **options: Any) -> Connection:
         self._owner.attempt.connect()
-        return await super().connect(*args, **options)
+        while True:
+            connection = await super().connect(*args, **options)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()  # The server has sent something on an idle connection.

@@ -17,9 +17,9 @@ from ._polling import PollState, retry_pause
 from ._threads import async_in_thread
 
 if TYPE_CHECKING:
-    import httpx
     from tenios_client.models import CallbackStatus
 
+    from ._async_transport import AsyncHttpClient
     from ._clock import Clock
     from ._models import CallbackHandle
     from ._settings import Settings
@@ -33,7 +33,7 @@ logger = logging.getLogger("tenios_ext")
 
 @define(eq=False, repr=False, slots=False)
 class AsyncStatusPoller:
-    _http: httpx.AsyncClient
+    _http: AsyncHttpClient
     _settings: Settings
     clock: Clock
     _ledger: Ledger | None
@@ -95,7 +95,7 @@ class AsyncStatusPoller:
         self, callback_id: int, *, number: int, limit: float | None = None
     ) -> CallbackStatus:
         self.raise_if_closed()
-        attempt = Attempt(limit)
+        attempt = Attempt(limit, is_poll=True)
         try:
             result = await self._send(callback_id, attempt)
         except BaseException as error:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import httpx
 from attrs import frozen
 
-from ._attempt import EXTENSION, TOO_LONG, Attempt
+from ._attempt import TOO_LONG
 from ._clock import running_time
 from ._connections import (
     KEEPALIVE_SECONDS,
     BoundedBody,
     LeanClient,
     UnexpectedStatusError,
-    is_init_request,
     may_connect_unnoticed,
 )
 from ._exceptions import ConfigurationError
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
     )
 
     from ._async_network import AsyncNetworkTransport
-    from ._connections import Connections
+    from ._attempt import Attempt
+    from ._connections import AttemptedRequest, Connections
 
 _Place = tuple[int, asyncio.AbstractEventLoop]
 
@@ -48,16 +48,17 @@ class AsyncHttpClient(LeanClient, httpx.AsyncClient):
 class AsyncSender:
     """Sends one request of the generated client, with its attempt."""
 
-    _http: httpx.AsyncClient
+    _http: AsyncHttpClient
     _attempt: Attempt
 
     def get_async_httpx_client(self) -> Self:
         return self
 
-    async def request(self, **options: Any) -> httpx.Response:
+    async def request(self, method: str, url: str, **options: Any) -> httpx.Response:
         """Raises UnexpectedStatusError for any status except 200. The generated client does not."""
-        extensions = {EXTENSION: self._attempt}
-        response = await self._http.request(**options, extensions=extensions)
+        request = self._http.build_request(method, url, **options)
+        request.attempt = self._attempt
+        response = await self._http.send(request)
         if response.status_code != HTTPStatus.OK:
             raise UnexpectedStatusError(response)
         return response
@@ -116,9 +117,10 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read the whole response."""
-        attempt: Attempt = request.extensions.get(EXTENSION) or Attempt()
+        attempted = cast("AttemptedRequest", request)
+        attempt = attempted.attempt
         seconds = attempt.arrive(request.url.host, self._connections.settings)
-        prepared = self._connections.prepare(request, seconds)
+        prepared = self._connections.prepare(attempted, seconds)
         if self._custom is not None:
             self._check_loop()  # async only
             if attempt.is_forbidden:
@@ -126,7 +128,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
                     attempt.connect()
                 prepared.extensions["trace"] = _refusing(attempt)
             return await self._exchange(self._custom, prepared, attempt)
-        if is_init_request(request):
+        if not attempt.is_poll:
             async with self._connect() as own:
                 own.attempt = attempt
                 return await self._exchange(own, prepared, attempt)
@@ -263,8 +265,8 @@ class _AsyncKept:
         return None
 
     def give_back(self, transport: AsyncNetworkTransport) -> AsyncNetworkTransport | None:
-        """Keep a transport. Return one that must be closed: the oldest, or itself after close()."""
-        if self._is_closed:
+        """Keep a transport, if possible. Return one that must be closed: it, or an old one."""
+        if self._is_closed or transport.has_more():
             return transport
         transport.used_at = running_time()
         self._idle.append(transport)

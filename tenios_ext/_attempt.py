@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ._models import CallbackHandle
     from ._settings import Settings
 
-#: The extension of a request that contains its attempt.
-EXTENSION = "tenios_attempt"
 CONNECT_TIMEOUT = 5.0
 CONNECT_RETRIES = 2
 TOO_LONG = "The whole exchange took too long."
@@ -41,11 +39,15 @@ class Attempt:
     """
     The evidence of what one request has sent.
 
-    It travels with the request, as its extension ``tenios_attempt``. If a hook removes it, nothing
-    is recorded, and the outcome stays unknown. These are plain attributes, because an interruption
-    may occur in any function call.
+    It travels with the request. These are plain attributes, because an interruption may occur in
+    any function call.
+
+    Args:
+        limit: The maximum duration of the exchange in seconds; None for that of the client.
+        is_poll: Whether the request only asks for a status, so that it may use a kept connection.
 
     Attributes:
+        is_poll: As the argument.
         may_ring: Whether a phone may ring because of this request. True as soon as code that could
             send it has the request, unless evidence rules it out.
         send_before: The latest time to begin to send the request, by :func:`.running_time`.
@@ -68,8 +70,9 @@ class Attempt:
     _connect_seconds = math.inf
     _connect_by = math.inf
 
-    def __init__(self, limit: float | None = None) -> None:
+    def __init__(self, limit: float | None = None, *, is_poll: bool = False) -> None:
         self._limit = limit
+        self.is_poll = is_poll
 
     def arrive(self, host: str, settings: Settings) -> float:
         """Record that our own transport has the request. Return its time limit in seconds."""

@@ -33,6 +33,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from ._attempt import Attempt
     from ._settings import Settings
 
 #: httpx's event hooks: lists of functions by "request" and "response".
@@ -42,7 +43,6 @@ KEEPALIVE_SECONDS = 30.0
 MAX_RESPONSE_BYTES = 1 << 20
 MAX_HEADER_BYTES = 100 * 1024
 _HTTPS = 443
-_INIT_PATH = b"/callback/init"
 _SOCKS = {"socks5", "socks5h"}
 _ENCODING = b"content-encoding"
 _OF_THE_BODY = {_ENCODING, b"content-length", b"transfer-encoding"}
@@ -83,6 +83,17 @@ def http_options(settings: Settings, event_hooks: EventHooks | None) -> dict[str
     }
 
 
+class AttemptedRequest(httpx.Request):
+    """
+    A request with its attempt.
+
+    Attributes:
+        attempt: The attempt. Not an extension, because a hook may replace those.
+    """
+
+    attempt: Attempt
+
+
 class LeanClient:
     """
     An httpx client that does not merge the same URL, headers and time limits for each request, nor
@@ -98,18 +109,15 @@ class LeanClient:
         url: httpx.URL | str,
         *,
         json: Any | None = None,
-        extensions: Any = None,
         **options: Any,
-    ) -> httpx.Request:
+    ) -> AttemptedRequest:
         """Return a copy of the first request to *url*, which httpx builds, with another body."""
         templates: dict[object, httpx.Request] = vars(self).setdefault("_templates", {})
         if url not in templates:
             templates[url] = cast("httpx.Client", super()).build_request(
                 method, url, json=json, **options
             )
-        request = _with_body(templates[url], _ENCODER.encode(json).encode())
-        request.extensions.update(extensions or {})
-        return request
+        return _with_body(templates[url], _ENCODER.encode(json).encode())
 
 
 def _check_hooks(event_hooks: EventHooks) -> None:
@@ -145,7 +153,7 @@ class Connections:
         self._is_plain = url.scheme == "http"
         self.proxy = self._proxy(proxy)
 
-    def prepare(self, request: httpx.Request, seconds: float) -> httpx.Request:
+    def prepare(self, request: AttemptedRequest, seconds: float) -> httpx.Request:
         """Return *request* with the access key and with time limits of at most *seconds*."""
         if (request.url.scheme, request.url.netloc) != self._address:
             raise httpx.UnsupportedProtocol("An event hook has changed the host of the request")
@@ -158,7 +166,7 @@ class Connections:
             **dict.fromkeys(("read", "write", "pool"), each),
             "connect": min(CONNECT_TIMEOUT, each),
         }
-        if is_init_request(request):
+        if not request.attempt.is_poll:
             prepared.headers["Connection"] = "close"  # No other request uses this connection.
         return prepared
 
@@ -216,8 +224,8 @@ def _with_scheme(proxy: str) -> str:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _with_body(request: httpx.Request, content: bytes) -> httpx.Request:
-    copy = httpx.Request(
+def _with_body(request: httpx.Request, content: bytes) -> AttemptedRequest:
+    copy = AttemptedRequest(
         request.method,
         request.url,
         headers=request.headers,
@@ -234,10 +242,6 @@ def may_connect_unnoticed(transport: object) -> bool:
     in_memory = (httpx.MockTransport, httpx.ASGITransport, httpx.WSGITransport)
     traced = (httpx.HTTPTransport, httpx.AsyncHTTPTransport)
     return not isinstance(transport, in_memory) and type(transport) not in traced
-
-
-def is_init_request(request: httpx.Request) -> bool:
-    return request.url.raw_path.endswith(_INIT_PATH)
 
 
 class _WholeResponse(httpx.Response):

@@ -48,6 +48,17 @@ class NetworkTransport(httpx.HTTPTransport):
         # lock stays held forever.
         self._pool._optional_thread_lock = cast("Any", Lock())  # noqa: SLF001 - see above
 
+    def has_more(self) -> bool:
+        """Return whether the server has sent more than a response, as if to the next request."""
+        for connection in self._pool.connections:
+            inner: Any = connection
+            while (next_inner := getattr(inner, "_connection", None)) is not None:
+                inner = next_inner
+            state = getattr(inner, "_h11_state", None)
+            if state is not None and state.trailing_data[0]:
+                return True
+        return False
+
     def close(self) -> None:
         """Close the connection. Its pool forgets one that is not complete yet."""
         super().close()

@@ -17,12 +17,12 @@ from ._threads import in_thread
 from ._transport import Sender
 
 if TYPE_CHECKING:
-    import httpx
     from tenios_client.models import CallbackStatus
 
     from ._clock import Clock
     from ._models import CallbackHandle
     from ._settings import Settings
+    from ._transport import HttpClient
     from .ledger import Ledger
 
 # The maximum number of requests of Callback.status().
@@ -33,7 +33,7 @@ logger = logging.getLogger("tenios_ext")
 
 @define(eq=False, repr=False, slots=False)
 class StatusPoller:
-    _http: httpx.Client
+    _http: HttpClient
     _settings: Settings
     clock: Clock
     _ledger: Ledger | None
@@ -93,7 +93,7 @@ class StatusPoller:
         self, callback_id: int, *, number: int, limit: float | None = None
     ) -> CallbackStatus:
         self.raise_if_closed()
-        attempt = Attempt(limit)
+        attempt = Attempt(limit, is_poll=True)
         try:
             result = self._send(callback_id, attempt)
         except BaseException as error:

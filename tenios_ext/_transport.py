@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import httpx
 from attrs import frozen
 
-from ._attempt import EXTENSION, Attempt
 from ._clock import running_time
 from ._connections import (
     KEEPALIVE_SECONDS,
     BoundedBody,
     LeanClient,
     UnexpectedStatusError,
-    is_init_request,
     may_connect_unnoticed,
 )
 from ._exceptions import ConfigurationError
@@ -28,7 +26,8 @@ if TYPE_CHECKING:
         Callable,
     )
 
-    from ._connections import Connections
+    from ._attempt import Attempt
+    from ._connections import AttemptedRequest, Connections
     from ._network import NetworkTransport
 
 _Place = int
@@ -42,16 +41,17 @@ class HttpClient(LeanClient, httpx.Client):
 class Sender:
     """Sends one request of the generated client, with its attempt."""
 
-    _http: httpx.Client
+    _http: HttpClient
     _attempt: Attempt
 
     def get_httpx_client(self) -> Self:
         return self
 
-    def request(self, **options: Any) -> httpx.Response:
+    def request(self, method: str, url: str, **options: Any) -> httpx.Response:
         """Raises UnexpectedStatusError for any status except 200. The generated client does not."""
-        extensions = {EXTENSION: self._attempt}
-        response = self._http.request(**options, extensions=extensions)
+        request = self._http.build_request(method, url, **options)
+        request.attempt = self._attempt
+        response = self._http.send(request)
         if response.status_code != HTTPStatus.OK:
             raise UnexpectedStatusError(response)
         return response
@@ -91,16 +91,17 @@ class Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read the whole response."""
-        attempt: Attempt = request.extensions.get(EXTENSION) or Attempt()
+        attempted = cast("AttemptedRequest", request)
+        attempt = attempted.attempt
         seconds = attempt.arrive(request.url.host, self._connections.settings)
-        prepared = self._connections.prepare(request, seconds)
+        prepared = self._connections.prepare(attempted, seconds)
         if self._custom is not None:
             if attempt.is_forbidden:
                 if may_connect_unnoticed(self._custom):
                     attempt.connect()
                 prepared.extensions["trace"] = _refusing(attempt)
             return self._exchange(self._custom, prepared, attempt)
-        if is_init_request(request):
+        if not attempt.is_poll:
             with self._connect() as own:
                 own.attempt = attempt
                 return self._exchange(own, prepared, attempt)
@@ -187,8 +188,8 @@ class _Kept:
         return None
 
     def give_back(self, transport: NetworkTransport) -> NetworkTransport | None:
-        """Keep a transport. Return one that must be closed: the oldest, or itself after close()."""
-        if self._is_closed:
+        """Keep a transport, if possible. Return one that must be closed: it, or an old one."""
+        if self._is_closed or transport.has_more():
             return transport
         transport.used_at = running_time()
         self._idle.append(transport)

@@ -133,6 +133,10 @@ def test_time_of_the_first_attempt_is_kept(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     campaign.add([Customer("k", ONE.number, not_before=when)])
     assert next(campaign.entries()).due_at == when.timestamp()
+    campaign.cancel("k")
+    assert next(campaign.entries()).due_at is None
+    campaign.retry("k")
+    assert next(campaign.entries()).due_at == when.timestamp()
 
 
 @pytest.mark.parametrize(

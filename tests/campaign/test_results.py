@@ -68,6 +68,26 @@ def test_results_have_times_in_the_zone_and_seconds_talked() -> None:
     }
 
 
+def test_columns_of_all_files_and_customers_are_exported(sqlite: Ledger, tmp_path: Path) -> None:
+    campaign = Campaign(sqlite)
+    for number, data in enumerate(
+        [
+            "key,number,city\na,+49 221 4710001,Bonn\n",
+            "Auftrag,Telefon,Ort\nb,+49 221 4710002,Ulm\n",
+        ]
+    ):
+        path = tmp_path / f"{number}.csv"
+        path.write_text(data)
+        campaign.add(read_customers(path))
+    campaign.add([Customer("c", "+492214710003", cells={"name": "C"})])
+    file = io.StringIO(newline="")
+    campaign.export(file)
+    rows = list(csv.DictReader(io.StringIO(file.getvalue(), newline="")))
+    assert [row["Auftrag"] for row in rows] == ["a", "b", "c"]
+    assert [row["Telefon"][-1] for row in rows] == ["1", "2", "3"]
+    assert [row["city"] + row["Ort"] + row["name"] for row in rows] == ["Bonn", "Ulm", "C"]
+
+
 def test_columns_of_the_file_are_kept_and_erased_cells_are_empty() -> None:
     cells = {"Auftrag": "k", "Telefon": "0221 4710001", "Name": "=1+1"}
     row = written(entry(cells=cells), "Auftrag", "Telefon", "Name", key="Auftrag", number="Telefon")

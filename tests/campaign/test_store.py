@@ -326,6 +326,8 @@ def test_forget_erases_personal_data_also_in_the_ledger(ledger: Ledger) -> None:
     assert campaign.forget(older_than=timedelta(0)) == 3
     assert [(entry.number, entry.cells) for entry in campaign.entries()] == [(None, None)] * 3
     assert [entry.number for entry in ledger.entries()] == [None, None]
+    with pytest.raises(ValueError, match="the number of 'order-3' was erased"):
+        campaign.retry("order-3")
     assert [entry.number for entry in other.entries()] == ["+492214710001"]
     for table in ("tenios_campaign_customers WHERE campaign = 'default'", "tenios_ledger"):
         selected = sa.text(f"SELECT * FROM {table}")

@@ -39,8 +39,12 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenios_campaign._worker._EVERY_TEN_SECONDS", "* * * * * *")
 
 
+#: Longer than the name of a channel of PostgreSQL may be.
+NAME = "Весенняя кампания обзвона 2026"
+
+
 def campaign_of(ledger: Ledger, simulator: Simulator, count: int, **values: Any) -> Campaign:
-    campaign = Campaign(ledger, clock=simulator.clock)
+    campaign = Campaign(ledger, NAME, clock=simulator.clock)
     campaign.add(customers(count), **values)
     campaign.set(max_active=4)
     return campaign
@@ -52,7 +56,7 @@ async def worker(
 ) -> AsyncIterator[asyncio.Task[Any]]:
     """Run a worker, and cancel it at the end."""
     async with client(simulator, ledger) as tenios:
-        campaign = Campaign(ledger, clock=simulator.clock)
+        campaign = Campaign(ledger, NAME, clock=simulator.clock)
         task = asyncio.create_task(campaign.work(tenios, **arguments))
         try:
             yield task
@@ -165,7 +169,7 @@ def test_jobs_contain_keys_and_no_numbers(ledger: Ledger) -> None:
         "SELECT args::text FROM tenios_jobs.procrastinate_jobs WHERE task_name = 'attempt'"
     )
     jobs = ledger.database.run(lambda connection: list(connection.execute(statement)))
-    assert jobs == [('{"key": "default/order-1/1"}',)]
+    assert jobs == [(f'{{"key": "{NAME}/order-1/1"}}',)]
 
 
 def test_rejected_credentials_end_a_worker_and_reject_nobody(ledger: Ledger) -> None:

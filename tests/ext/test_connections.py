@@ -137,6 +137,53 @@ def test_many_connections_do_not_make_each_request_dearer(monkeypatch: pytest.Mo
     assert 0 < len(looks) < 40 * 8
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_response_that_nobody_has_asked_for_is_not_that_of_the_next_request(mode: str) -> None:
+    def respond_twice(connection: Connection) -> None:
+        in_talk, ended = (
+            b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n{"status": "%s"}'
+            % (14 + len(each), each)
+            for each in (b"CALLING_A", b"DISCONNECTED")
+        )
+        connection.send(in_talk + ended)
+
+    async def run(url: str) -> list[str]:
+        async with AsyncTenios(base_url=url, aiohttp=mode == "aiohttp") as tenios:
+            return [await tenios.callback(number).status() for number in range(3)]
+
+    with FaultServer(respond_twice, keep_open=True) as server:
+        if mode == "sync":
+            with Tenios(base_url=server.url) as tenios:
+                statuses: list[str] = [tenios.callback(number).status() for number in range(3)]
+        else:
+            statuses = asyncio.run(run(server.url))
+    assert statuses == ["CALLING_A"] * 3
+
+
+def test_hook_that_changes_url_and_extensions_does_not_change_how_a_request_is_sent() -> None:
+    """An init request has a new connection, and what was sent of it is known."""
+
+    def change(request: httpx.Request) -> None:
+        request.url = request.url.copy_add_param("trace", "1")
+        request.extensions = {}
+
+    hooks = {"request": [change]}
+    with (
+        HeadServer(STARTED) as server,
+        Tenios(base_url=server.url, event_hooks=hooks) as tenios,
+        Tenios(base_url="http://127.0.0.1:1", event_hooks=hooks) as refused,
+    ):
+        tenios.callback(10).status()
+        tenios.start_callback(NUMBER)
+        with pytest.raises(NotSentError):
+            refused.start_callback(NUMBER)
+    assert [head.partition(" HTTP")[0] for head in server.heads] == [
+        "POST /callback/status?trace=1",
+        "POST /callback/init?trace=1",
+    ]
+    assert "Connection: close" in server.heads[1]
+
+
 # What a request reuses from an earlier one.
 
 
