@@ -32,7 +32,7 @@ from tenios_ext import (
     OutcomeUnknownError,
     RejectedError,
 )
-from tenios_ext._threads import NAME
+from tenios_ext._threads import NAME, async_in_thread, in_thread
 from tenios_ext.ledger._claim import Claim
 
 if TYPE_CHECKING:
@@ -256,8 +256,10 @@ def test_ledger_that_does_not_respond_is_waited_for_only_so_long(
         return original(*args, **values)
 
     monkeypatch.setattr(database, "claim", claim)
-    monkeypatch.setattr("tenios_ext._threads.LIMIT", 0.05)
-    with pytest.raises(NotSentError, match="did not respond within 10 seconds"):
+    functions: list[Any] = [in_thread, async_in_thread]
+    for function in functions:
+        monkeypatch.setitem(function.__kwdefaults__, "seconds", 0.05)
+    with pytest.raises(NotSentError, match=r"did not respond within 0\.05 seconds"):
         start(mode, sqlite_ledger, tenios.url)
     go_on.set()
     wait_for_recording()
