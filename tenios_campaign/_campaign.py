@@ -139,11 +139,8 @@ class Campaign:
             if not dry_run:
                 layout: dict[str, Any] = {"headers": list(stage.headers)}
                 if isinstance(customers, CustomerFile):
-                    layout = {
-                        "headers": customers.headers,
-                        "columns": json.dumps(customers.columns),
-                        "delimiter": customers.delimiter,
-                    }
+                    layout["columns"] = json.dumps(customers.columns)
+                    layout["delimiter"] = customers.delimiter
                 self._store.change(self._store.set_layout, **layout)
                 stage.write(**values)
         finally:
@@ -339,9 +336,9 @@ class Campaign:
             file,
             self.entries(),
             zone=zone or (hours and hours.zone) or machine_zone() or "UTC",
-            delimiter=settings.delimiter,
-            headers=json.loads(settings.headers),
-            columns=json.loads(settings.columns),
+            delimiter=settings.delimiter if settings else ",",
+            headers=json.loads(settings.headers) if settings else [],
+            columns=json.loads(settings.columns) if settings else {},
         )
 
     def pause(self) -> None:
@@ -369,7 +366,7 @@ class Campaign:
         Raises:
             LedgerUnavailableError: The database cannot be used.
             LookupError: The campaign does not have this key.
-            ValueError: The customer is not waiting.
+            ValueError: The customer is not waiting, or was erased.
         """
         self._store.change(self._store.move, key, ["waiting"], result="cancelled")
 
@@ -385,7 +382,7 @@ class Campaign:
         Raises:
             LedgerUnavailableError: The database cannot be used.
             LookupError: The campaign does not have one of the keys.
-            ValueError: A customer is in another state. If it is ``unknown``, use
+            ValueError: A customer was erased or is in another state. If it is ``unknown``, use
                 :meth:`.Ledger.resolve`.
         """
         if state is not None and state not in _RETRIED:

@@ -130,9 +130,9 @@ class CustomerFile:
     def _customer(self, cells: dict[str, str], line: int) -> Customer:
         """Return the customer in a row. Raises ValueError."""
         given = {
-            name: _unquoted(cells[column])
+            name: cell
             for name, column in self.columns.items()
-            if cells.get(column)
+            if (cell := _unquoted(cells.get(column, "")))
         }
         for name in _REQUIRED:
             if name not in given:
@@ -149,7 +149,7 @@ class CustomerFile:
             raise ValueError(f"delay must be a whole number of seconds, got {delay!r}.")
         return Customer(
             key,
-            self.read_number(given["number"]),
+            self.read_number(given["number"].removeprefix("'")),
             delay=int(delay[:20]),
             not_before=_time(given["not_before"], self.zone) if "not_before" in given else None,
             agent_announcement=given.get("agent_announcement"),
@@ -316,10 +316,7 @@ def _unquoted(cell: str) -> str:
     """Return a cell without the marks of a text in Excel: '+49… or ="+49…"."""
     if found := re.fullmatch(r'="([^"]*)"', cell):
         return found[1]
-    is_marked = cell.startswith("'") and (
-        cell[1:].startswith(FORMULA) or cell[1:2] in "0123456789("
-    )
-    return cell[1:] if is_marked else cell
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
 def _time(text: str, zone: str | None) -> datetime:

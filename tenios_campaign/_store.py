@@ -168,8 +168,8 @@ class Store:
     ) -> int:
         """Put customers back. Return their number."""
         most = sa.case((c.attempts >= c.max_attempts, c.attempts + 1), else_=c.max_attempts)
-        # A customer who was cancelled keeps the time of the first attempt.
-        due_at = sa.func.coalesce(c.due_at, 0.0)
+        # A customer who was cancelled before the first attempt keeps its time.
+        due_at = sa.case((c.attempts == 0, sa.func.coalesce(c.due_at, 0.0)), else_=0.0)
         values = {"result": None, "error": None, "due_at": due_at, "max_attempts": most}
         for key in keys:
             self.move(connection, key, states, **values)

@@ -128,26 +128,21 @@ class AsyncTransport(httpx.AsyncBaseTransport):
                     attempt.connect()
                 prepared.extensions["trace"] = _refusing(attempt)
             return await self._exchange(self._custom, prepared, attempt)
-        if not attempt.is_poll:
+        if attempt.is_forbidden or not attempt.is_poll:
             async with self._connect() as own:
                 own.attempt = attempt
                 return await self._exchange(own, prepared, attempt)
         kept = await self._current()
         # async only: begin
         if self._is_aiohttp:
-            if attempt.is_forbidden:
-                attempt.connect()
             return await self._exchange(kept.shared(self._connect), prepared, attempt)
         # async only: end
-        transport = kept.take() or self._connect()
+        transport = surplus = kept.take() or self._connect()
         try:
             kept.opened.add(transport)
             transport.attempt = attempt
             response = await self._exchange(transport, prepared, attempt)
             surplus = kept.give_back(transport)
-        except BaseException:
-            surplus = transport
-            raise
         finally:
             if surplus is not None:
                 kept.opened.discard(surplus)
@@ -164,8 +159,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         except RuntimeError:  # The loop of another framework, which has no connections of ours.
             return
         # async only: end
-        if kept := self._kept.pop(_place(), None):
-            await kept.aclose()
+        # A request that is still in an event hook does not keep its connection.
+        await self._kept.setdefault(_place(), _AsyncKept()).aclose()
 
     async def _current(self) -> _AsyncKept:
         place = _place()

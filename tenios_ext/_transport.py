@@ -101,20 +101,17 @@ class Transport(httpx.BaseTransport):
                     attempt.connect()
                 prepared.extensions["trace"] = _refusing(attempt)
             return self._exchange(self._custom, prepared, attempt)
-        if not attempt.is_poll:
+        if attempt.is_forbidden or not attempt.is_poll:
             with self._connect() as own:
                 own.attempt = attempt
                 return self._exchange(own, prepared, attempt)
         kept = self._current()
-        transport = kept.take() or self._connect()
+        transport = surplus = kept.take() or self._connect()
         try:
             kept.opened.add(transport)
             transport.attempt = attempt
             response = self._exchange(transport, prepared, attempt)
             surplus = kept.give_back(transport)
-        except BaseException:
-            surplus = transport
-            raise
         finally:
             if surplus is not None:
                 kept.opened.discard(surplus)
@@ -125,8 +122,8 @@ class Transport(httpx.BaseTransport):
         if self._custom is not None:
             self._custom.close()
             return
-        if kept := self._kept.pop(_place(), None):
-            kept.close()
+        # A request that is still in an event hook does not keep its connection.
+        self._kept.setdefault(_place(), _Kept()).close()
 
     def _current(self) -> _Kept:
         place = _place()

@@ -63,6 +63,7 @@ class Claim:
 
     is_open = False
     is_over = False
+    _is_recording = False
 
     def __init__(
         self,
@@ -176,15 +177,16 @@ class Claim:
         Record the result of the request. A failure is logged and retried later, because the caller
         must get the result.
         """
+        self._is_recording = True
         with self._lock:
             if self.is_open and not self._is_recorded(result):
                 with suppress(RuntimeError):  # No more threads can be started.
                     threading.Thread(target=self._record_later, args=[result], name=NAME).start()
 
     def record_late(self, reason: str) -> None:
-        if self._lock.locked():
+        if self._is_recording:
             logger.warning("the result for key %r is not recorded yet: %s", self._key, reason)
-        elif self.is_open:  # No thread has begun to record it.
+        else:  # No thread could be started.
             self._settle()
 
     def settle(self) -> None:

@@ -129,7 +129,7 @@ def _connect(url: sa.URL) -> sa.Engine:
                 uri=True,
                 timeout=LIMIT,
                 isolation_level=None,
-                check_same_thread=False,
+                check_same_thread=False,  # A garbage collection may close it in any thread.
             ),
         }
     else:

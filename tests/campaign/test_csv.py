@@ -160,6 +160,17 @@ def test_number_marked_as_text_is_read(cell: str, tmp_path: Path) -> None:
     assert customer_of(tmp_path, f"key,number\nk,{cell}\n").number == NUMBER
 
 
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [("'-- VIP --", "-- VIP --"), ("'90s hits", "'90s hits"), ('=""', None), ('"=""VIP"""', "VIP")],
+)
+def test_marks_of_text_in_other_columns_are_removed(
+    cell: str, text: str | None, tmp_path: Path
+) -> None:
+    data = f"key,number,agent_announcement\nk,{NUMBER},{cell}\n"
+    assert customer_of(tmp_path, data).agent_announcement == text
+
+
 def test_invisible_characters_around_a_cell_are_ignored(tmp_path: Path) -> None:
     row = f"\u200bk\xa0,\u202d{NUMBER}\u202c"
     assert customer_of(tmp_path, f"key\u200b,number\n{row}\n") == Customer("k", NUMBER)

@@ -70,6 +70,8 @@ def test_results_have_times_in_the_zone_and_seconds_talked() -> None:
 
 def test_columns_of_all_files_and_customers_are_exported(sqlite: Ledger, tmp_path: Path) -> None:
     campaign = Campaign(sqlite)
+    campaign.export(empty := io.StringIO(newline=""))
+    assert empty.getvalue().startswith("key,number,call_state")
     for number, data in enumerate(
         [
             "key,number,city\na,+49 221 4710001,Bonn\n",

@@ -243,7 +243,7 @@ def _signals(
             task.cancel()
 
     def handle(number: int, _: object) -> None:
-        if received or number != signal.SIGINT:  # The first Ctrl-C does not end the run.
+        if received or number != signal.SIGINT or note is None:  # Else, the run continues.
             run.unblock()
         received.append(number)
         if len(received) > 2:  # noqa: PLR2004 - two were ignored
