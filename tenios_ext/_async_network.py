@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpcore
 import httpx
 
-from ._addresses import ADDRESS_SECONDS, addresses_of, too_late
+from ._addresses import ADDRESS_SECONDS, addresses_of, is_address, too_late
 from ._asyncio_streams import AsyncioBackend  # async only
 from ._attempt import CONNECT_RETRIES, CONNECT_TIMEOUT
 from ._connections import KEEPALIVE_SECONDS
@@ -90,14 +90,16 @@ class _AsyncBackend(AsyncioBackend):
     ) -> httpcore.AsyncNetworkStream:
         attempt = self._owner.attempt
         attempt.connect()
-        addresses = await async_in_thread(
-            addresses_of,
-            host,
-            port,
-            late=too_late,
-            seconds=attempt.limit(timeout, httpcore.ConnectTimeout) or CONNECT_TIMEOUT,
-            daemon=True,
-        )
+        addresses = [host]
+        if not is_address(host):
+            addresses = await async_in_thread(
+                addresses_of,
+                host,
+                port,
+                late=too_late,
+                seconds=attempt.limit(timeout, httpcore.ConnectTimeout) or CONNECT_TIMEOUT,
+                daemon=True,
+            )
         # Not asyncio's own race between them, which leaks a socket if it is cancelled.
         while True:
             address = addresses.pop(0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpcore
 import httpx
 
-from ._addresses import ADDRESS_SECONDS, addresses_of, too_late
+from ._addresses import ADDRESS_SECONDS, addresses_of, is_address, too_late
 from ._attempt import CONNECT_RETRIES, CONNECT_TIMEOUT
 from ._connections import KEEPALIVE_SECONDS
 from ._threads import in_thread
@@ -76,14 +76,16 @@ class _Backend(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         attempt = self._owner.attempt
         attempt.connect()
-        addresses = in_thread(
-            addresses_of,
-            host,
-            port,
-            late=too_late,
-            seconds=attempt.limit(timeout, httpcore.ConnectTimeout) or CONNECT_TIMEOUT,
-            daemon=True,
-        )
+        addresses = [host]
+        if not is_address(host):
+            addresses = in_thread(
+                addresses_of,
+                host,
+                port,
+                late=too_late,
+                seconds=attempt.limit(timeout, httpcore.ConnectTimeout) or CONNECT_TIMEOUT,
+                daemon=True,
+            )
         while True:
             address = addresses.pop(0)
             seconds = attempt.limit(timeout, httpcore.ConnectTimeout)

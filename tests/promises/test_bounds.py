@@ -173,7 +173,7 @@ def test_whole_exchange_is_limited(mode: str, monkeypatch: pytest.MonkeyPatch) -
 
     def call(url: str) -> None:
         with pytest.raises(OutcomeUnknownError, match="Timeout"):
-            start_callback(mode, base_url=url, timeout=0.2)
+            start_callback(mode, base_url=url, timeout=0.4)  # also to connect
 
     with_each_slow_server(call)
 
