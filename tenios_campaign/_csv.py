@@ -22,7 +22,6 @@ from ._models import MAX_KEY, Customer, RowProblem, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
-    from typing import TextIO
 
 #: Recognized names of the columns, without case, spaces and punctuation.
 _NAMES = {
@@ -95,7 +94,7 @@ class CustomerFile:
         if self.problem is not None:
             yield self.problem
             return
-        with self._open() as lines:
+        with self.path.open(encoding=self.encoding, newline="") as lines:
             reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
             line = 0
             try:
@@ -105,9 +104,6 @@ class CustomerFile:
                     line = reader.line_num
             except (csv.Error, UnicodeError) as error:
                 yield RowProblem(line + 1, f"{_describe(error)} The rest of the file was not read.")
-
-    def _open(self) -> TextIO:
-        return self.path.open(encoding=self.encoding, newline="")
 
     def _read(self, row: list[str], line: int) -> Customer | RowProblem:
         if any(map(str.strip, row[len(self.headers) :])):
@@ -210,7 +206,7 @@ def read_customers(
         return file
     hint, delimiter, row = None, ",", []
     try:
-        with file._open() as lines:  # noqa: SLF001 - like a method
+        with Path(path).open(encoding=encoding, newline="") as lines:
             first = lines.readline()
             hint = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)  # Excel's hint
             header = lines.readline() if hint else first

@@ -104,12 +104,7 @@ class LeanClient:
     cookies: httpx.Cookies = _NoCookies()
 
     def build_request(
-        self,
-        method: str,
-        url: httpx.URL | str,
-        *,
-        json: Any | None = None,
-        **options: Any,
+        self, method: str, url: httpx.URL | str, *, json: Any | None = None, **options: Any
     ) -> AttemptedRequest:
         """Return a copy of the first request to *url*, which httpx builds, with another body."""
         templates: dict[object, httpx.Request] = vars(self).setdefault("_templates", {})
