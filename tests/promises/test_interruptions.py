@@ -47,7 +47,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[FaultServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def ledger() -> Iterator[Ledger]:
     with ledger_in_memory() as ledger:
         yield ledger
@@ -114,7 +114,7 @@ def test_interruption_at_each_function_never_leads_to_a_second_call(
     with Tenios("KEY", CONFIG_ID, base_url=server.url, ledger=ledger) as tenios:
         interrupter = Interrupter(OURS)
         for number in count(1):
-            key = f"sync-{number}-{id(server)}"
+            key = f"order-{number}"
             interruption = None
             try:
                 with interrupter.running():
@@ -243,7 +243,7 @@ def test_cancellation_at_each_step_never_leads_to_a_second_call(
 
     for number in count(1):
         free.clear()
-        key = f"{aiohttp}-{when}-{number}-{id(server)}"
+        key = f"order-{number}"
         steps, error = asyncio.run(call(key, number))
         if steps < number:
             break
