@@ -32,7 +32,8 @@ def numbers(draw: st.DrawFn) -> tuple[str, phonenumbers.PhoneNumber]:
     kept = draw(st.integers(2, 5))
     last = draw(st.text("0123456789", min_size=len(digits) - kept, max_size=len(digits) - kept))
     other = phonenumbers.parse(f"+{example.country_code}{digits[:kept]}{last}")
-    return region, other if phonenumbers.is_valid_number(other) else example
+    is_valid = phonenumbers.is_valid_number_for_region(other, region)
+    return region, other if is_valid else example
 
 
 def spellings(number: phonenumbers.PhoneNumber) -> list[str]:
