@@ -129,9 +129,12 @@ class AsyncTransport(httpx.AsyncBaseTransport):
                 prepared.extensions["trace"] = _refusing(attempt)
             return await self._exchange(self._custom, prepared, attempt)
         if attempt.is_forbidden or not attempt.is_poll:
-            async with self._connect() as own:
+            own = self._connect()
+            try:
                 own.attempt = attempt
                 return await self._exchange(own, prepared, attempt)
+            finally:
+                await own.aclose()
         kept = await self._current()
         # async only: begin
         if self._is_aiohttp:

@@ -102,9 +102,12 @@ class Transport(httpx.BaseTransport):
                 prepared.extensions["trace"] = _refusing(attempt)
             return self._exchange(self._custom, prepared, attempt)
         if attempt.is_forbidden or not attempt.is_poll:
-            with self._connect() as own:
+            own = self._connect()
+            try:
                 own.attempt = attempt
                 return self._exchange(own, prepared, attempt)
+            finally:
+                own.close()
         kept = self._current()
         transport = surplus = kept.take() or self._connect()
         try:

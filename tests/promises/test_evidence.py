@@ -294,8 +294,6 @@ def test_cancelled_init_request_has_a_note_and_the_client_stays_usable(mode: str
         assert server.received == {INIT: 2}
 
 
-# httpcore does not close the connection to such a proxy.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_failed_connection_through_a_socks_proxy_is_not_sent(mode: str) -> None:
     """The same applies to the request to the proxy."""

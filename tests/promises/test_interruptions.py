@@ -6,6 +6,7 @@ records "not placed", and the interruption has a note.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import threading
@@ -106,8 +107,15 @@ def check(server: FaultServer, ledger: Ledger, key: str, error: BaseException | 
     server.received.clear()
 
 
-# An interruption between creating and storing a socket leaves its closing to the collector.
+@pytest.fixture
+def _collected() -> Iterator[None]:
+    """Collect sockets here: an interruption between creating and storing one leaves it open."""
+    yield
+    gc.collect()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("_collected")
 def test_interruption_at_each_function_never_leads_to_a_second_call(
     server: FaultServer, ledger: Ledger
 ) -> None:
@@ -149,7 +157,7 @@ def _alarm() -> Iterator[None]:
 
 @pytest.mark.skipif(not hasattr(signal, "alarm"), reason="this system has no alarm")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.usefixtures("_alarm")
+@pytest.mark.usefixtures("_alarm", "_collected")
 @pytest.mark.parametrize("path", ["init", "status"])
 def test_interruption_at_a_lock_leaves_no_lock_held(path: str, ledger: Ledger) -> None:
     """A signal handler can raise in the ``__exit__`` of a lock that is written in Python."""
