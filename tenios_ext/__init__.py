@@ -16,7 +16,6 @@ Python client for the TENIOS Callback API.
             print("Connected." if callback.wait().connected else "Not connected.")
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tenios_client.models import CallbackStatus
@@ -85,16 +84,12 @@ __all__ = [
     "to_e164",
 ]
 
-# asyncio takes longer to import than the rest of this package, so its names are imported on first
-# use (PEP 562).
-_ASYNC = {
-    "AsyncCallback": "._async_client",
-    "AsyncTenios": "._async_client",
-    "StatusUpdate": "._watch_many",
-}
-
 
 def __getattr__(name: str) -> object:
-    if name not in _ASYNC:
+    if name not in {"AsyncCallback", "AsyncTenios", "StatusUpdate"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ASYNC[name], __name__), name)
+    # Imported on first use (PEP 562), because asyncio takes longer to import than the rest of this
+    # package.
+    from . import _async_client
+
+    return getattr(_async_client, name)

@@ -29,7 +29,7 @@ from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, default_poll_interval
 from ._secret import Secret
 from ._settings import DEFAULT_TIMEOUT, ledger_of, read_settings
 from ._threads import async_in_thread
-from ._watch_many import MAX_CONCURRENCY, watch_many
+from ._watch_many import MAX_CONCURRENCY, StatusUpdate, watch_many
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from ._connections import EventHooks
     from ._polling import PollInterval, PollState
     from ._settings import ClientSettings
-    from ._watch_many import StatusUpdate
     from .ledger import Ledger
     from .ledger._claim import Claim
 
