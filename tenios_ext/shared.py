@@ -8,20 +8,3 @@ from ._extras import requires_extra
 from ._hosts import is_loopback, is_tenios
 from ._polling import PollState
 from ._secret import MASK, Secret, redact
-
-__all__ = [
-    "MASK",
-    "SYSTEM_CLOCK",
-    "PollState",
-    "Secret",
-    "SystemClock",
-    "check_announcement",
-    "is_loopback",
-    "is_number",
-    "is_one_line",
-    "is_tenios",
-    "is_whole",
-    "proxy_of_environment",
-    "redact",
-    "requires_extra",
-]
