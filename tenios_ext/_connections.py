@@ -17,6 +17,7 @@ import ssl
 import urllib.request
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
@@ -116,16 +117,13 @@ class LeanClient:
 
 
 def _check_hooks(event_hooks: EventHooks) -> None:
-    try:
-        is_valid = event_hooks.keys() <= {"request", "response"} and all(
-            callable(function) for functions in event_hooks.values() for function in functions
-        )
-    except (AttributeError, TypeError):
-        is_valid = False
-    if not is_valid:
-        raise ConfigurationError(
-            "event_hooks must be a dict such as {'request': [function], 'response': [function]}."
-        )
+    with suppress(AttributeError, TypeError):
+        functions = [each for listed in event_hooks.values() for each in listed]
+        if event_hooks.keys() <= {"request", "response"} and all(map(callable, functions)):
+            return
+    raise ConfigurationError(
+        "event_hooks must be a dict such as {'request': [function], 'response': [function]}."
+    )
 
 
 class Connections:
