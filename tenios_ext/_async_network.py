@@ -16,7 +16,7 @@ import httpx
 
 from ._addresses import ADDRESS_SECONDS, addresses_of, is_address, too_late
 from ._asyncio_streams import AsyncioBackend  # async only
-from ._attempt import CONNECT_RETRIES, CONNECT_TIMEOUT
+from ._attempt import CONNECT_RETRIES
 from ._connections import KEEPALIVE_SECONDS
 from ._threads import async_in_thread
 
@@ -97,14 +97,14 @@ class _AsyncBackend(AsyncioBackend):
                 host,
                 port,
                 late=too_late,
-                seconds=attempt.limit(timeout, httpcore.ConnectTimeout) or CONNECT_TIMEOUT,
+                seconds=attempt.limit(timeout, httpcore.ConnectTimeout),
                 daemon=True,
             )
         # Not asyncio's own race between them, which leaks a socket if it is cancelled.
         while True:
             address = addresses.pop(0)
             seconds = attempt.limit(timeout, httpcore.ConnectTimeout)
-            if addresses and seconds is not None:
+            if addresses:
                 # An unresponsive address leaves time for the others.
                 seconds = min(seconds / (len(addresses) + 1), ADDRESS_SECONDS)
             try:
@@ -116,7 +116,7 @@ class _AsyncBackend(AsyncioBackend):
                 return _AsyncStream(stream, self._owner)
 
     async def sleep(self, seconds: float) -> None:
-        await super().sleep(self._owner.attempt.limit(seconds, httpcore.ConnectTimeout) or 0.0)
+        await super().sleep(self._owner.attempt.limit(seconds, httpcore.ConnectTimeout))
 
 
 class _AsyncStream(httpcore.AsyncNetworkStream):

@@ -42,12 +42,12 @@ def _connect_error(error: Exception) -> Exception:
 
 class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     _transport: asyncio.Transport
-    _waiter: asyncio.Future[None] | None = None
+    _buffer = b""
     _is_ended = False
     _error: Exception | None = None
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._has_news = asyncio.Event()
 
     # Called by asyncio.
 
@@ -58,43 +58,31 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._buffer += data
         if len(self._buffer) > _MAX_BUFFERED:
             self._transport.abort()
-        self._wake()
-
-    def eof_received(self) -> None:
-        self._is_ended = True
-        self._wake()
+        self._has_news.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # Also at the end of the server's data, because Protocol.eof_received closes the connection.
         self._is_ended = True
         self._error = exc
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._has_news.set()
 
     # Called by httpcore.
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if not self._buffer and not self._is_ended:
+            self._has_news.clear()
             loop = asyncio.get_running_loop()
-            self._waiter = loop.create_future()
-            timer = loop.call_later(timeout, self._wake) if timeout is not None else None
+            timer = loop.call_later(timeout, self._has_news.set)  # type: ignore[arg-type] # never None here
             try:
-                await self._waiter
+                await self._has_news.wait()
             finally:
-                self._waiter = None
-                if timer is not None:
-                    timer.cancel()
-        if self._buffer:
-            data = bytes(self._buffer[:max_bytes])
-            del self._buffer[:max_bytes]
-            return data
-        if self._error is not None:
+                timer.cancel()
+        data, self._buffer = self._buffer[:max_bytes], self._buffer[max_bytes:]
+        if not data and self._error is not None:
             raise httpcore.ReadError(str(self._error)) from self._error
-        if not self._is_ended:
+        if not data and not self._is_ended:
             raise httpcore.ReadTimeout
-        return b""
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - httpcore's interface
         if self._transport.is_closing():

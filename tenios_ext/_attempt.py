@@ -114,7 +114,7 @@ class Attempt:
             self.may_ring = self._has_left = True
             self._connect_by = math.inf
 
-    def limit(self, timeout: float | None, error: type[Exception]) -> float | None:
+    def limit(self, timeout: float | None, error: type[Exception]) -> float:
         """
         Return *timeout*, reduced to the time until the deadline or the latest connection, proxies
         included. Raises *error* if no time is left.
@@ -122,7 +122,7 @@ class Attempt:
         left = min(self.deadline, self._connect_by) - running_time()
         if left <= 0:
             raise error(TOO_LONG)
-        return timeout if math.isinf(left) else left if timeout is None else min(timeout, left)
+        return left if timeout is None else min(timeout, left)
 
 
 def longest_exchange(timeout: float) -> float:

@@ -9,7 +9,7 @@ import httpcore
 import httpx
 
 from ._addresses import ADDRESS_SECONDS, addresses_of, is_address, too_late
-from ._attempt import CONNECT_RETRIES, CONNECT_TIMEOUT
+from ._attempt import CONNECT_RETRIES
 from ._connections import KEEPALIVE_SECONDS
 from ._threads import in_thread
 
@@ -83,13 +83,13 @@ class _Backend(httpcore.SyncBackend):
                 host,
                 port,
                 late=too_late,
-                seconds=attempt.limit(timeout, httpcore.ConnectTimeout) or CONNECT_TIMEOUT,
+                seconds=attempt.limit(timeout, httpcore.ConnectTimeout),
                 daemon=True,
             )
         while True:
             address = addresses.pop(0)
             seconds = attempt.limit(timeout, httpcore.ConnectTimeout)
-            if addresses and seconds is not None:
+            if addresses:
                 # An unresponsive address leaves time for the others.
                 seconds = min(seconds / (len(addresses) + 1), ADDRESS_SECONDS)
             try:
@@ -101,7 +101,7 @@ class _Backend(httpcore.SyncBackend):
                 return _Stream(stream, self._owner)
 
     def sleep(self, seconds: float) -> None:
-        super().sleep(self._owner.attempt.limit(seconds, httpcore.ConnectTimeout) or 0.0)
+        super().sleep(self._owner.attempt.limit(seconds, httpcore.ConnectTimeout))
 
 
 class _Stream(httpcore.NetworkStream):
