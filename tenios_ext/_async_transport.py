@@ -16,10 +16,11 @@ from ._attempt import TOO_LONG
 from ._clock import running_time
 from ._connections import (
     KEEPALIVE_SECONDS,
-    BoundedBody,
+    MAX_RESPONSE_BYTES,
     LeanClient,
     UnexpectedStatusError,
     may_connect_unnoticed,
+    whole_response,
 )
 from ._exceptions import ConfigurationError
 from ._extras import requires_extra  # async only
@@ -194,16 +195,20 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 async def _exchange(
     transport: httpx.AsyncBaseTransport, request: httpx.Request, attempt: Attempt
 ) -> httpx.Response:
-    body = BoundedBody(attempt.deadline)
+    """Read the whole response, with limits on its size and time."""
+    content = bytearray()
     attempt.may_ring = True
     response = await transport.handle_async_request(request)
     attempt.http_status = response.status_code
     try:
         async for chunk in cast("httpx.AsyncByteStream", response.stream):
-            body.add(chunk)
+            content += chunk
+            if len(content) > MAX_RESPONSE_BYTES:
+                raise httpx.ReadError(f"The response has more than {MAX_RESPONSE_BYTES} bytes.")
+            attempt.limit(None, httpx.ReadTimeout)
     finally:
         await response.aclose()
-    return body.complete(response)
+    return whole_response(response, bytes(content))
 
 
 # async only: begin

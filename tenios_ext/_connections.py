@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
-from ._attempt import CONNECT_TIMEOUT, TOO_LONG
-from ._clock import running_time
+from ._attempt import CONNECT_TIMEOUT
 from ._exceptions import ConfigurationError
 from ._hosts import is_loopback, parse_url
 from ._secret import mask_logs
@@ -251,38 +250,22 @@ class _WholeResponse(httpx.Response):
         yield self._content
 
 
-class BoundedBody:
-    """Collects the bytes of a response, with a limit on size and time."""
-
-    def __init__(self, deadline: float) -> None:
-        self._content = bytearray()
-        self._deadline = deadline
-
-    def add(self, chunk: bytes) -> None:
-        """Raises an httpx error if a limit is exceeded."""
-        self._content += chunk
-        if len(self._content) > MAX_RESPONSE_BYTES:
-            raise httpx.ReadError(f"The response has more than {MAX_RESPONSE_BYTES} bytes.")
-        if running_time() > self._deadline:
-            raise httpx.ReadTimeout(TOO_LONG)
-
-    def complete(self, response: httpx.Response) -> httpx.Response:
-        """Return the response with its body, decompressed within the limit, in UTF-8."""
-        content = bytes(self._content)
-        raw = response.headers.raw
-        encodings = [value.strip().lower() for name, value in raw if name.lower() == _ENCODING]
-        if encodings in _DECOMPRESSED:
-            content = _decompressed(content)
-        content = _as_utf8(content)
-        headers = [each for each in raw if each[0].lower() not in _OF_THE_BODY]
-        headers.append((b"Content-Length", b"%d" % len(content)))
-        # httpx would log the server's reason phrase. Without one, it logs the standard phrase.
-        extensions = {
-            name: each for name, each in response.extensions.items() if name != "reason_phrase"
-        }
-        return _WholeResponse(
-            response.status_code, headers=headers, extensions=extensions, content=content
-        )
+def whole_response(response: httpx.Response, content: bytes) -> httpx.Response:
+    """Return the response with its body, decompressed within the limit, in UTF-8."""
+    raw = response.headers.raw
+    encodings = [value.strip().lower() for name, value in raw if name.lower() == _ENCODING]
+    if encodings in _DECOMPRESSED:
+        content = _decompressed(content)
+    content = _as_utf8(content)
+    headers = [each for each in raw if each[0].lower() not in _OF_THE_BODY]
+    headers.append((b"Content-Length", b"%d" % len(content)))
+    # httpx would log the server's reason phrase. Without one, it logs the standard phrase.
+    extensions = {
+        name: each for name, each in response.extensions.items() if name != "reason_phrase"
+    }
+    return _WholeResponse(
+        response.status_code, headers=headers, extensions=extensions, content=content
+    )
 
 
 def _decompressed(content: bytes) -> bytes:

@@ -178,26 +178,24 @@ def _switch(name: str, value: object) -> bool:
 
 
 def _access_key_from_environment() -> Secret:
-    key, reason = Secret(os.environ.get("TENIOS_ACCESS_KEY", "")), ""
+    key = Secret(os.environ.get("TENIOS_ACCESS_KEY", ""))
+    problem = (
+        "The access key is missing. Pass access_key=..., or set TENIOS_ACCESS_KEY, or "
+        "TENIOS_ACCESS_KEY_FILE to the path of a file with the key. You find the key in the TENIOS "
+        "portal under General Settings, API."
+    )
     name = os.environ.get("TENIOS_ACCESS_KEY_FILE")
     if name and not key.reveal():
         try:
             # Some editors and secret stores add a byte order mark.
             key = Secret(Path(name).expanduser().read_text(encoding="utf-8-sig").strip())
         except (OSError, RuntimeError, ValueError) as error:
+            # The path is not shown, because the wrong variable may contain the key.
             reason = getattr(error, "strerror", None) or "It is not a text file"
-    # Raised here, so that a decoding error, which contains the key, is not chained. The path is not
-    # shown, because the wrong variable may contain the key.
-    if reason:
-        raise ConfigurationError(
-            f"Cannot read the file that TENIOS_ACCESS_KEY_FILE names: {reason}."
-        )
+            problem = f"Cannot read the file that TENIOS_ACCESS_KEY_FILE names: {reason}."
+    # Raised here, so that a decoding error, which contains the key, is not chained.
     if not key.reveal():
-        raise ConfigurationError(
-            "The access key is missing. Pass access_key=..., or set TENIOS_ACCESS_KEY, or "
-            "TENIOS_ACCESS_KEY_FILE to the path of a file with the key. You find the key in the "
-            "TENIOS portal under General Settings, API."
-        )
+        raise ConfigurationError(problem)
     return key
 
 

@@ -14,10 +14,11 @@ from attrs import frozen
 from ._clock import running_time
 from ._connections import (
     KEEPALIVE_SECONDS,
-    BoundedBody,
+    MAX_RESPONSE_BYTES,
     LeanClient,
     UnexpectedStatusError,
     may_connect_unnoticed,
+    whole_response,
 )
 from ._exceptions import ConfigurationError
 
@@ -139,16 +140,20 @@ class Transport(httpx.BaseTransport):
 def _exchange(
     transport: httpx.BaseTransport, request: httpx.Request, attempt: Attempt
 ) -> httpx.Response:
-    body = BoundedBody(attempt.deadline)
+    """Read the whole response, with limits on its size and time."""
+    content = bytearray()
     attempt.may_ring = True
     response = transport.handle_request(request)
     attempt.http_status = response.status_code
     try:
         for chunk in cast("httpx.SyncByteStream", response.stream):
-            body.add(chunk)
+            content += chunk
+            if len(content) > MAX_RESPONSE_BYTES:
+                raise httpx.ReadError(f"The response has more than {MAX_RESPONSE_BYTES} bytes.")
+            attempt.limit(None, httpx.ReadTimeout)
     finally:
         response.close()
-    return body.complete(response)
+    return whole_response(response, bytes(content))
 
 
 def _refusing(attempt: Attempt) -> Any:
