@@ -44,7 +44,7 @@ REPLACEMENTS = [
     (r"os\.getpid\(\), asyncio\.get_running_loop\(\)", "os.getpid()"),
     (r"tuple\[int, asyncio\.AbstractEventLoop\]", "int"),
     (r"\b__a(?=enter__|exit__)", "__"),
-    (r"\baclose\b", "close"),
+    (r"\ba(?=close\b|closing\b)", ""),
     (r"\b(_?)Async(?=[A-Z])", r"\1"),
     (r"``async with``", "``with``"),
     (r"\b(async|await) ", ""),

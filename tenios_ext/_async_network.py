@@ -90,15 +90,10 @@ class _AsyncBackend(AsyncioBackend):
     ) -> httpcore.AsyncNetworkStream:
         attempt = self._owner.attempt
         attempt.connect()
-        addresses = [host]
+        addresses, seconds = [host], attempt.limit(timeout, httpcore.ConnectTimeout)
         if not is_address(host):
             addresses = await async_in_thread(
-                addresses_of,
-                host,
-                port,
-                late=too_late,
-                seconds=attempt.limit(timeout, httpcore.ConnectTimeout),
-                daemon=True,
+                addresses_of, host, port, late=too_late, seconds=seconds, daemon=True
             )
         # Not asyncio's own race between them, which leaks a socket if it is cancelled.
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio  # async only
 import os
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -130,12 +130,9 @@ class AsyncTransport(httpx.AsyncBaseTransport):
                 prepared.extensions["trace"] = _refusing(attempt)
             return await self._exchange(self._custom, prepared, attempt)
         if attempt.is_forbidden or not attempt.is_poll:
-            own = self._connect()
-            try:
+            async with aclosing(self._connect()) as own:  # Closes more than its __aexit__.
                 own.attempt = attempt
                 return await self._exchange(own, prepared, attempt)
-            finally:
-                await own.aclose()
         kept = await self._current()
         # async only: begin
         if self._is_aiohttp:

@@ -76,15 +76,10 @@ class _Backend(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         attempt = self._owner.attempt
         attempt.connect()
-        addresses = [host]
+        addresses, seconds = [host], attempt.limit(timeout, httpcore.ConnectTimeout)
         if not is_address(host):
             addresses = in_thread(
-                addresses_of,
-                host,
-                port,
-                late=too_late,
-                seconds=attempt.limit(timeout, httpcore.ConnectTimeout),
-                daemon=True,
+                addresses_of, host, port, late=too_late, seconds=seconds, daemon=True
             )
         while True:
             address = addresses.pop(0)

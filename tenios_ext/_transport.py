@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -103,12 +103,9 @@ class Transport(httpx.BaseTransport):
                 prepared.extensions["trace"] = _refusing(attempt)
             return self._exchange(self._custom, prepared, attempt)
         if attempt.is_forbidden or not attempt.is_poll:
-            own = self._connect()
-            try:
+            with closing(self._connect()) as own:  # Closes more than its __exit__.
                 own.attempt = attempt
                 return self._exchange(own, prepared, attempt)
-            finally:
-                own.close()
         kept = self._current()
         transport = surplus = kept.take() or self._connect()
         try:
