@@ -10,12 +10,10 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from ._attempt import Attempt
-from ._connections import KEEPALIVE_SECONDS, MAX_HEADER_BYTES
+from ._connections import KEEPALIVE_SECONDS, MAX_HEADER_BYTES, Connections
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
-
-    from ._connections import Connections
 
 
 class AiohttpNetworkTransport(AiohttpTransport):

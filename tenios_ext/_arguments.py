@@ -14,11 +14,10 @@ from ._connections import KEY_IS_ADDED_LATER
 from ._exceptions import InvalidArgumentError
 from ._models import MAX_DELAY, MAX_ID, CallbackHandle
 from ._responses import cleaned
-from ._settings import read_number
+from ._settings import Settings, read_number
 
 if TYPE_CHECKING:
     from ._clock import Clock
-    from ._settings import Settings
 
 _DTMF_KEYS = frozenset("0123456789*#")
 _MAX_DIGITS = len(str(MAX_ID))

@@ -16,8 +16,8 @@ import httpx
 
 from ._addresses import ADDRESS_SECONDS, addresses_of, is_address, too_late
 from ._asyncio_streams import AsyncioBackend  # async only
-from ._attempt import CONNECT_RETRIES
-from ._connections import KEEPALIVE_SECONDS
+from ._attempt import CONNECT_RETRIES, Attempt
+from ._connections import KEEPALIVE_SECONDS, Connections
 from ._threads import async_in_thread
 
 # async only: begin
@@ -29,9 +29,6 @@ with suppress(ImportError):
 
 if TYPE_CHECKING:
     import ssl
-
-    from ._attempt import Attempt
-    from ._connections import Connections
 
 
 class AsyncNetworkTransport(httpx.AsyncHTTPTransport):

@@ -10,7 +10,7 @@ from attrs import define
 from tenios_client.api.callback import get_callback_status
 
 from . import _arguments, _responses
-from ._async_transport import AsyncSender
+from ._async_transport import AsyncHttpClient, AsyncSender
 from ._attempt import Attempt
 from ._exceptions import StatusUnavailableError
 from ._polling import PollState, retry_pause
@@ -19,7 +19,6 @@ from ._threads import async_in_thread
 if TYPE_CHECKING:
     from tenios_client.models import CallbackStatus
 
-    from ._async_transport import AsyncHttpClient
     from ._clock import Clock
     from ._models import CallbackHandle
     from ._settings import Settings

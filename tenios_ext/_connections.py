@@ -16,7 +16,7 @@ import re
 import ssl
 import urllib.request
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
@@ -24,16 +24,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
-from ._attempt import CONNECT_TIMEOUT
+from ._attempt import CONNECT_TIMEOUT, Attempt
 from ._exceptions import ConfigurationError
 from ._hosts import is_loopback, parse_url
 from ._secret import mask_logs
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    from ._attempt import Attempt
     from ._settings import Settings
 
 #: httpx's event hooks: lists of functions by "request" and "response".

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Literal
 
-from attrs import asdict, field, fields_dict, frozen
+from attrs import Attribute, asdict, field, fields_dict, frozen
 from tenios_client.models import CallbackStatus
 
 from ._checks import MAX_TIME, is_number, is_whole, must_be
@@ -13,7 +13,6 @@ from ._checks import MAX_TIME, is_number, is_whole, must_be
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from attrs import Attribute
 
 Party = Literal["agent", "customer"]
 

@@ -9,15 +9,12 @@ import httpcore
 import httpx
 
 from ._addresses import ADDRESS_SECONDS, addresses_of, is_address, too_late
-from ._attempt import CONNECT_RETRIES
-from ._connections import KEEPALIVE_SECONDS
+from ._attempt import CONNECT_RETRIES, Attempt
+from ._connections import KEEPALIVE_SECONDS, Connections
 from ._threads import in_thread
 
 if TYPE_CHECKING:
     import ssl
-
-    from ._attempt import Attempt
-    from ._connections import Connections
 
 
 class NetworkTransport(httpx.HTTPTransport):

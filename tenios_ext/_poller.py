@@ -14,7 +14,7 @@ from ._attempt import Attempt
 from ._exceptions import StatusUnavailableError
 from ._polling import PollState, retry_pause
 from ._threads import in_thread
-from ._transport import Sender
+from ._transport import HttpClient, Sender
 
 if TYPE_CHECKING:
     from tenios_client.models import CallbackStatus
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ._clock import Clock
     from ._models import CallbackHandle
     from ._settings import Settings
-    from ._transport import HttpClient
     from .ledger import Ledger
 
 # The maximum number of requests of Callback.status().

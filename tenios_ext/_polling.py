@@ -8,17 +8,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from tenios_client.models import CallbackStatus
 
 from ._checks import limit
-from ._exceptions import CallbackTimeoutError
-from ._models import FINAL, RANK, Outcome, StatusChange
-
-if TYPE_CHECKING:
-    from ._exceptions import StatusUnavailableError
-    from ._models import CallbackHandle
+from ._exceptions import CallbackTimeoutError, StatusUnavailableError
+from ._models import FINAL, RANK, CallbackHandle, Outcome, StatusChange
 
 #: Takes the newest status (None before the first) and the seconds since it was first seen; returns
 #: the seconds until the next poll.

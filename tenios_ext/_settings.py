@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import converters, field, frozen, validators
+from attrs import Attribute, converters, field, frozen, validators
 
 from ._checks import is_number, must_be, one_line_problem
 from ._exceptions import ConfigurationError
@@ -15,8 +15,6 @@ from ._phone import check_region, to_e164
 from ._secret import Secret
 
 if TYPE_CHECKING:
-    from attrs import Attribute
-
     from ._polling import PollInterval
     from .ledger import Ledger
 

@@ -11,8 +11,8 @@ from tenios_client.api.callback import init_callback
 
 from . import _arguments, _responses
 from ._attempt import Attempt
-from ._clock import SYSTEM_CLOCK, CheckedClock
-from ._connections import Connections, http_options
+from ._clock import SYSTEM_CLOCK, CheckedClock, Clock
+from ._connections import Connections, EventHooks, http_options
 from ._exceptions import (
     ConfigurationError,
     NotPlacedError,
@@ -22,9 +22,9 @@ from ._exceptions import (
 )
 from ._models import CallbackHandle, Outcome
 from ._poller import StatusPoller
-from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, default_poll_interval
+from ._polling import ANSWER_TIMEOUT, END_TIMEOUT, PollInterval, PollState, default_poll_interval
 from ._secret import Secret
-from ._settings import DEFAULT_TIMEOUT, ledger_of, read_settings
+from ._settings import DEFAULT_TIMEOUT, ClientSettings, ledger_of, read_settings
 from ._threads import in_thread
 from ._transport import HttpClient, Sender, Transport
 
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from tenios_client.models import CallbackStatus, InitCallbackRequest
 
-    from ._clock import Clock
-    from ._connections import EventHooks
-    from ._polling import PollInterval, PollState
-    from ._settings import ClientSettings
     from .ledger import Ledger
     from .ledger._claim import Claim
 
