@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from typing import NoReturn
 
@@ -10,15 +9,6 @@ import httpcore
 
 #: The maximum time to connect to one of several addresses (seconds).
 ADDRESS_SECONDS = 1.0
-
-
-def is_address(host: str) -> bool:
-    """Return whether *host* is an IP address and not a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def addresses_of(host: str, port: int) -> list[str]:

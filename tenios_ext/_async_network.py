@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 import httpcore
 import httpx
 
-from ._addresses import ADDRESS_SECONDS, addresses_of, is_address, too_late
+from ._addresses import ADDRESS_SECONDS, addresses_of, too_late
 from ._asyncio_streams import AsyncioBackend  # async only
 from ._attempt import CONNECT_RETRIES, Attempt
 from ._connections import KEEPALIVE_SECONDS, Connections
+from ._hosts import ip_address
 from ._threads import async_in_thread
 
 # async only: begin
@@ -88,7 +89,7 @@ class _AsyncBackend(AsyncioBackend):
         attempt = self._owner.attempt
         attempt.connect()
         addresses, seconds = [host], attempt.limit(timeout, httpcore.ConnectTimeout)
-        if not is_address(host):
+        if ip_address(host) is None:
             addresses = await async_in_thread(
                 addresses_of, host, port, late=too_late, seconds=seconds, daemon=True
             )

@@ -19,12 +19,18 @@ def parse_url(text: str) -> httpx.URL | None:
         return None
 
 
+def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return *host* as an IP address; None if it is a name."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
 def is_loopback(host: str) -> bool:
     """Return whether *host* is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    address = ip_address(host)
+    return host == "localhost" if address is None else address.is_loopback
 
 
 def is_tenios(host: str | None) -> bool:
