@@ -27,6 +27,7 @@ MODULES = {
 # Applied in this order to the remaining text. Each must match in at least one module.
 REPLACEMENTS = [
     (r"\n +aiohttp: Whether (?:.|\n)*?(?=\n\n)", ""),
+    (r", aiohttp=aiohttp|, \*, aiohttp: bool", ""),
     (r"\s+or aiohttp\s+cannot be\s+used\.", " cannot be used."),
     (r",\s+for asyncio\.\n", ".\n"),
     (r"share it between tasks, and", "share it between threads, and"),

@@ -132,11 +132,7 @@ class AsyncTenios:
             poll_interval=poll_interval,
         )
         self._clock = clock if clock is SYSTEM_CLOCK else CheckedClock(clock)
-        own_transport = AsyncTransport(
-            Connections(settings, proxy),
-            transport,
-            aiohttp=aiohttp,  # async only
-        )
+        own_transport = AsyncTransport(Connections(settings, proxy), transport, aiohttp=aiohttp)
         options = http_options(settings, event_hooks)
         self._ledger, self._owns_ledger = ledger_of(ledger)
         self._http = AsyncHttpClient(transport=own_transport, **options)

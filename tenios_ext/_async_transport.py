@@ -29,10 +29,7 @@ from ._extras import requires_extra  # async only
 from ._phone import _price, _reading  # noqa: F401 - see above # async only
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncGenerator,  # async only
-        Callable,
-    )
+    from collections.abc import AsyncGenerator, Callable
 
     from ._async_network import AsyncNetworkTransport
     from ._attempt import Attempt
@@ -81,11 +78,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(
-        self,
-        connections: Connections,
-        custom: httpx.AsyncBaseTransport | None,
-        *,  # async only
-        aiohttp: bool = False,  # async only
+        self, connections: Connections, custom: httpx.AsyncBaseTransport | None, *, aiohttp: bool
     ) -> None:
         if custom is not None and not isinstance(custom, httpx.AsyncBaseTransport):
             raise ConfigurationError(

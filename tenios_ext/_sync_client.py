@@ -124,10 +124,7 @@ class Tenios:
             poll_interval=poll_interval,
         )
         self._clock = clock if clock is SYSTEM_CLOCK else CheckedClock(clock)
-        own_transport = Transport(
-            Connections(settings, proxy),
-            transport,
-        )
+        own_transport = Transport(Connections(settings, proxy), transport)
         options = http_options(settings, event_hooks)
         self._ledger, self._owns_ledger = ledger_of(ledger)
         self._http = HttpClient(transport=own_transport, **options)

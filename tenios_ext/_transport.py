@@ -23,9 +23,7 @@ from ._connections import (
 from ._exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        Callable,
-    )
+    from collections.abc import Callable
 
     from ._attempt import Attempt
     from ._connections import AttemptedRequest, Connections
@@ -70,11 +68,7 @@ class Transport(httpx.BaseTransport):
         ConfigurationError: *custom* is not a transport, or the certificates cannot be used.
     """
 
-    def __init__(
-        self,
-        connections: Connections,
-        custom: httpx.BaseTransport | None,
-    ) -> None:
+    def __init__(self, connections: Connections, custom: httpx.BaseTransport | None) -> None:
         if custom is not None and not isinstance(custom, httpx.BaseTransport):
             raise ConfigurationError(
                 f"transport must be an httpx.BaseTransport, got {type(custom).__name__}."
