@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import httpx
 from attrs import frozen
 
-from ._attempt import TOO_LONG
+from ._attempt import TOO_LONG, Attempt
 from ._clock import running_time
 from ._connections import (
     KEEPALIVE_SECONDS,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from ._async_network import AsyncNetworkTransport
-    from ._attempt import Attempt
     from ._connections import AttemptedRequest, Connections
 
 _Place = tuple[int, asyncio.AbstractEventLoop]
@@ -195,7 +194,8 @@ async def _exchange(
             content += chunk
             if len(content) > MAX_RESPONSE_BYTES:
                 raise httpx.ReadError(f"The response has more than {MAX_RESPONSE_BYTES} bytes.")
-            attempt.limit(None, httpx.ReadTimeout)
+            if running_time() > attempt.deadline:
+                raise httpx.ReadTimeout(TOO_LONG)
     finally:
         await response.aclose()
     return whole_response(response, bytes(content))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import httpx
 from attrs import frozen
 
+from ._attempt import TOO_LONG, Attempt
 from ._clock import running_time
 from ._connections import (
     KEEPALIVE_SECONDS,
@@ -25,7 +26,6 @@ from ._exceptions import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._attempt import Attempt
     from ._connections import AttemptedRequest, Connections
     from ._network import NetworkTransport
 
@@ -141,7 +141,8 @@ def _exchange(
             content += chunk
             if len(content) > MAX_RESPONSE_BYTES:
                 raise httpx.ReadError(f"The response has more than {MAX_RESPONSE_BYTES} bytes.")
-            attempt.limit(None, httpx.ReadTimeout)
+            if running_time() > attempt.deadline:
+                raise httpx.ReadTimeout(TOO_LONG)
     finally:
         response.close()
     return whole_response(response, bytes(content))
