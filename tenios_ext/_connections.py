@@ -267,16 +267,16 @@ def whole_response(response: httpx.Response, content: bytes) -> httpx.Response:
 
 def _decompressed(content: bytes) -> bytes:
     """
-    Return *content* decompressed, or unchanged if it is corrupt: the status is more important.
+    Return *content* decompressed. Raises an httpx error if it is incomplete or too long.
 
     We do not accept compression, but some proxies use it. Other encodings stay as they are.
     """
     decompressor = zlib.decompressobj(_GZIP_OR_ZLIB)
-    try:
+    with suppress(zlib.error):
         decompressed = decompressor.decompress(content, MAX_RESPONSE_BYTES)
-    except zlib.error:
-        return content
-    return decompressed if decompressor.eof else content
+        if decompressor.eof:
+            return decompressed
+    raise httpx.DecodingError("The compressed response is incomplete or too long.")
 
 
 def _as_utf8(content: bytes) -> bytes:

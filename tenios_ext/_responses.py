@@ -12,7 +12,8 @@ import re
 import signal
 import sys
 import traceback
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from tenios_client.models import CallbackStatus, CallbackStatusResponse, StartedCallback
@@ -161,8 +162,10 @@ def map_status_error(error: Exception, key: Secret, attempt: Attempt) -> StatusU
 def _map_refusal(response: httpx.Response, key: Secret) -> TeniosError:
     details = _details(response, key)
     quote = _quote(details)
-    # A rejection that contains a callback id is contradictory.
-    if response.status_code not in _REJECTED or _document(response).get("id") is not None:
+    # A rejection that contains a callback id, perhaps in broken JSON, is contradictory.
+    body = _document(response)
+    has_id = b'"id"' in response.content if not body else body.get("id") is not None
+    if response.status_code not in _REJECTED or has_id:
         message = "TENIOS's response does not say whether the callback was started"
         return OutcomeUnknownError(f"{message} ({quote}). {UNKNOWN_HINT}", **details)
     if _is_credentials(details):
@@ -206,13 +209,15 @@ def _quote(details: ErrorDetails) -> str:
 
 def _retry_after(headers: httpx.Headers) -> float | None:
     """
-    Return the seconds in Retry-After (RFC 9110, 10.2.3). A date is relative to the Date header.
+    Return the seconds in Retry-After (RFC 9110, 10.2.3). A date is relative to the Date header, if
+    there is one.
     """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdecimal():
         return float(value[:_MAX_DIGITS])
     try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])
+        now = parsedate_to_datetime(headers.get("Date") or format_datetime(datetime.now(UTC)))
+        wait = parsedate_to_datetime(value) - now
         return max(0.0, wait.total_seconds())
     except (ArithmeticError, LookupError, TypeError, ValueError):
         return None

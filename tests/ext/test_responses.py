@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -255,7 +258,7 @@ def test_error_leaves_out_what_is_not_in_the_documented_form(document: Any) -> N
             },
             0,
         ),
-        ({"Retry-After": "Mon, 01 Jan 2024 00:00:20 GMT"}, None),
+        ({"Retry-After": "Mon, 01 Jan 2024 00:00:20 GMT"}, 0),
         ({"Retry-After": "Mon, 01 Jan 2024 00:00:20 GMT", "Date": "now"}, None),
         ({}, None),
     ],
@@ -264,6 +267,33 @@ def test_retry_after_is_in_seconds(headers: dict[str, str], seconds: float | Non
     with pytest.raises(RejectedError) as raised:
         start_callback("sync", access_key="KEY", transport=sending(429, headers, b""))
     assert raised.value.retry_after == seconds
+
+
+def test_retry_after_without_a_date_is_relative_to_the_clock() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(days=1))
+    with pytest.raises(RejectedError) as raised:
+        start_callback(
+            "sync", access_key="KEY", transport=sending(429, {"Retry-After": later}, b"")
+        )
+    assert raised.value.retry_after == pytest.approx(86_400, abs=3600)
+
+
+@pytest.mark.parametrize(
+    ("content", "headers"),
+    [
+        (b'{"id": 10, "error_code": "INVALID_VALUE', {}),
+        (b'[{"id": 10}]', {}),
+        (b'{"id": 10}{"id": 10}', {}),
+        (b'{"id": 10, "x": %s}' % (b"9" * 9000), {}),
+        (b'{"id": 10, "x": %s}' % (b"[" * 50_000), {}),
+        (gzip.compress(b'{"id": 10}')[:-9], {"Content-Encoding": "gzip"}),
+        (gzip.compress(b'{"id": 10, "x": "%s"}' % bytes(2 << 20)), {"Content-Encoding": "gzip"}),
+    ],
+)
+def test_rejection_that_may_have_an_id_is_unknown(content: bytes, headers: dict[str, str]) -> None:
+    with pytest.raises(OutcomeUnknownError) as raised:
+        start_callback("sync", access_key="KEY", transport=sending(400, headers, content))
+    assert raised.value.http_status == 400
 
 
 def test_long_text_of_the_server_is_shortened_most_in_the_message() -> None:
