@@ -110,8 +110,6 @@ class Attempts:
 
         Phones may ring for *seconds* after the delay.
         """
-        a = self._ledger.c
-        is_free = self._is_free(now) & ~sa.exists().where(a.key == row.next_key)
         values = {
             "attempts": row.attempts + 1,
             "serial": row.serial + 1,
@@ -120,7 +118,7 @@ class Attempts:
             "busy_until": now + row.delay + seconds,
             **dict.fromkeys(("due_at", "error", "answered_at", "ended_at")),
         }
-        if not self.store.update(connection, *self._as_read(row), is_free, **values):
+        if not self.store.update(connection, *self._as_read(row), self._is_free(now), **values):
             return False
         self.store.set(connection, last_start=now)
         return True

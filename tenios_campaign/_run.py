@@ -196,7 +196,9 @@ class Run:
         except (NotPlacedError, OutcomeUnknownError) as error:
             await self._fail(row, error, is_claimed=bool(claims))
             return
-        if claims and claims[0].failures:
+        if not claims:  # Another program has used the key. The next one is taken.
+            return
+        if claims[0].failures:
             await self.tasks.change(self.attempts.note, None)
         if self.options.queue is None:
             begun = evolve(row, state="ringing", attempt_key=row.next_key, status=None, error=None)

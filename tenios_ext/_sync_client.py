@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from tenios_client.api.callback import init_callback
 
@@ -177,7 +177,8 @@ class Tenios:
         Start a callback: TENIOS calls the agent, then *number*, and connects them.
 
         At most one request is sent. With a *key*, this applies to all calls with the same key and
-        ledger, in any process: the first call starts the callback, and later calls return it. If
+        ledger, in any process: the first call starts the callback, and later calls return it, even
+        if they are made while the first is in progress, for which they wait up to 5 seconds. If
         TENIOS rejected the request or it was not sent, the next call sends it again. While the
         outcome is unknown, each call raises OutcomeUnknownError and sends nothing.
 
@@ -192,7 +193,8 @@ class Tenios:
                 characters. Requires a ledger.
             on_claim: A function to call in the transaction that records the key, with its
                 SQLAlchemy connection and in another thread. What it writes is committed together
-                with the key. If it raises, nothing is recorded or sent.
+                with the key. It is not called if no request will be sent. If it raises, nothing is
+                recorded or sent.
 
         Raises:
             NotPlacedError: No callback was started. You may call again; see its subclasses for the
@@ -211,7 +213,7 @@ class Tenios:
                 dtmf_key=dtmf_key,
                 callback_config_id=callback_config_id,
             )
-            if key is not None:
+            if key is not None or on_claim is not None:
                 from .ledger import _claim  # Most calls have no key.
 
                 claim = _claim.Claim(
@@ -309,6 +311,9 @@ class Callback:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"A {type(self).__name__} cannot be pickled or copied. Store its handle.")
 
     @property
     def id(self) -> int:

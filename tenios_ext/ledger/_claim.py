@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -32,13 +32,16 @@ if TYPE_CHECKING:
 
     from .._attempt import Attempt
     from .._settings import Settings
-    from ._ledger import Ledger
+    from ._ledger import Ledger, LedgerEntry
 
 OnClaim = Callable[["sa.Connection"], None]
 
 MAX_KEY = 200
 #: The maximum time from the beginning of a claim to that of the request (seconds).
 CLAIM_SECONDS = LIMIT
+#: The maximum time to wait for a concurrent call with the same key (seconds).
+WAIT_SECONDS = 5.0
+_WAIT_PAUSE = 0.1
 # The pauses before recording a result is retried, while the program runs (seconds).
 _RETRIES = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)
 
@@ -105,6 +108,8 @@ class Claim:
         """
         Claim the key. Return None if the request is to be sent, else the callback of the key.
 
+        If another call is sending the request, as after a double click, wait for its result.
+
         Raises:
             BlockedNumberError: The number is blocked.
             InvalidArgumentError: The key was used with other arguments.
@@ -113,6 +118,20 @@ class Claim:
                 only one.
             OutcomeUnknownError: Another call is sending the request, or its outcome is unknown.
         """
+        give_up_at = running_time() + WAIT_SECONDS
+        while (row := self._claim()) is not None:
+            entry = self._entry(row)
+            if entry.state == "placed" and entry.handle is not None:
+                return entry.handle
+            # The other attempt may have been recorded as not placed since.
+            is_in_progress = entry.state in {"dialling", "not_placed"}
+            if not is_in_progress or running_time() >= give_up_at:
+                self._raise_unknown(entry)
+            time.sleep(_WAIT_PAUSE)
+        return None
+
+    def _claim(self) -> sa.Row[Any] | None:
+        """Claim the key. Return None if it was claimed or the call has ended, else its row."""
         with self._lock:
             self.is_open = True  # Set before is_over is read; start_callback does the reverse.
             if self.is_over:
@@ -125,35 +144,44 @@ class Claim:
                     self._key,
                     token=self._token,
                     seconds=self._ends_within,
-                    on_claim=self._on_claim,
+                    on_claim=self._before_commit,
                     one_call_per_number=self._one_call_per_number,
                     **self._values,
                 )
             except LedgerUnavailableError as error:  # It may have been committed.
                 reason = error.reason
-            except BaseException:  # from on_claim, or the number is refused: not committed
+            except BaseException:  # from _before_commit, or the number is refused: not committed
                 self.is_open = False
                 raise
             else:
                 self.is_open = row.token == self._token
-                return None if self.is_open else self._existing(row)
+                return None if self.is_open else row
         raise _not_sent(reason)
 
     def too_late(self, reason: str) -> NoReturn:
         raise _not_sent(reason)
 
-    def _existing(self, row: Any) -> CallbackHandle:
-        """Return the callback of another attempt. Raises an error if there is none."""
+    def _before_commit(self, connection: sa.Connection) -> None:
+        result: object = None
+        if self._on_claim is not None:
+            result = self._on_claim(connection)
+        if isinstance(result, Awaitable | Generator):
+            raise InvalidArgumentError("on_claim must not be async or a generator.")
+        if self.is_over:
+            raise _not_sent("the call has ended")
+
+    def _entry(self, row: Any) -> LedgerEntry:
+        """Return the entry of another attempt with the same arguments."""
         if row.arguments not in {None, self._values["arguments"]}:
             raise InvalidArgumentError(
                 f"The key {self._key!r} was used with other arguments before, so nothing was sent. "
                 "Use a separate key for each callback."
             )
-        entry = to_entry(row)
-        if entry.state == "placed" and entry.handle is not None:
-            return entry.handle
+        return to_entry(row)
+
+    def _raise_unknown(self, entry: LedgerEntry) -> NoReturn:
         at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(entry.dialled_at))
-        if entry.state in {"dialling", "not_placed"}:  # The other attempt may just have ended.
+        if entry.state in {"dialling", "not_placed"}:
             message = (
                 f"Another call has been sending the request for the key {self._key!r} since {at}. "
                 "Repeat this call to get its callback."
@@ -238,7 +266,7 @@ class Claim:
             logger.warning("the result for key %r could not be recorded: %s", self._key, error)
             return False
         self.is_open = False
-        if not is_current:
+        if not is_current and self._attempt.result is not None:
             logger.warning(
                 "the late result for key %r is ignored, because the key was resolved: %s",
                 self._key,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -69,12 +69,13 @@ def _parse(url: str) -> sa.URL:
 
 
 def _parse_sqlite(url: sa.URL) -> sa.URL:
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+    name = url.database
+    if not name or name == ":memory:" or name.startswith("file:") or url.host:
         raise ConfigurationError(
             "A ledger must be stored in a file, such as sqlite:///callbacks.db."
         )
     try:
-        path = Path(url.database).expanduser().resolve()  # The working directory may change.
+        path = Path(name).expanduser().resolve()  # The working directory may change.
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigurationError(f"The ledger's file cannot be used: {error}") from None
     if url.query.keys() - {_INSIST}:
@@ -150,7 +151,19 @@ def _connect(url: sa.URL) -> sa.Engine:
     sa.event.listen(
         engine, "begin", _begin_sqlite if url.drivername == "sqlite" else _begin_postgresql
     )
+    sa.event.listen(engine, "handle_error", _as_database_error)
     return engine
+
+
+def _as_database_error(context: sa.engine.ExceptionContext) -> None:
+    if isinstance(context.original_exception, OSError):
+        context.is_disconnect = True
+        raise _lost(context.original_exception)
+
+
+def _lost(error: OSError) -> sa.exc.OperationalError:
+    """Return the error for one of psycopg, which cannot wait for a connection that was lost."""
+    return sa.exc.OperationalError(None, None, error)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -275,8 +288,12 @@ class Database:
         try:
             with (
                 nullcontext() if self.is_postgresql else no_fork(),
-                self._begin(read_only=read_only) as connection,
+                ExitStack() as stack,
             ):
+                try:
+                    connection = stack.enter_context(self._begin(read_only=read_only))
+                except OSError as error:
+                    raise _lost(error) from None
                 return work(connection)
         except sa.exc.SQLAlchemyError as error:
             reason = _reason(error, self.url)
@@ -318,7 +335,7 @@ class Database:
         Assign a key to the attempt with this token for a number of seconds, if the key is new, or
         not placed and used with the same arguments.
 
-        *on_claim* is called first, in the same transaction. Return the row of the key. It has the
+        Then *on_claim* is called in the same transaction. Return the row of the key. It has the
         token of another attempt if the key could not be assigned.
 
         Raises:
@@ -348,24 +365,17 @@ class Database:
                 self.check(connection)
             except ConfigurationError as error:
                 raise NotSentError(f"{error} Nothing was sent.") from None
-            if on_claim is not None:
-                on_claim(connection)
             connection.execute(upsert)
             row = self._select(connection, entries.c.key == key)[0]
             if row.token == token:  # Otherwise nothing is sent.
                 check_blocked(connection, values["number"])
                 if one_call_per_number:
-                    self.check_in_use(connection, values["number"], key=key)
+                    check_in_use(connection, values["number"], key=key, now=now)
+                if on_claim is not None:
+                    on_claim(connection)
             return row
 
         return self.run(work)
-
-    def check_in_use(self, connection: sa.Connection, number: str, *, key: str) -> None:
-        """
-        Raise NumberInUseError if a callback to a number with another key may be in progress. Other
-        transactions that check this number wait for the end of this one.
-        """
-        check_in_use(connection, number, key=key, now=self.now)
 
     def block(self, number: str, reason: str | None) -> sa.Row[Any]:
         values = {"number": number, "reason": reason, "blocked_at": self.now}
@@ -425,11 +435,15 @@ class Database:
         return self.run(work)
 
     def forget(self, seconds: float) -> int:
-        """Erase personal data of old entries. Return their number."""
+        """
+        Erase personal data of old entries. Return their number. A callback that may be in progress
+        keeps them.
+        """
         c = entries.c
         is_old = (
             (c.updated_at <= self.now - seconds)
             & (self.state != "dialling")
+            & (busy_until <= self.now)
             & c.number.is_not(None)
         )
         values = {"number": None, "arguments": None, "last_error": None}
@@ -442,10 +456,11 @@ def _reason(error: Exception, url: sa.URL) -> str:
     of a process that has locked the SQLite file.
     """
     lines = str(getattr(error, "orig", None) or error).split("\n")
-    text = f"{type(error).__name__}: {lines[0].strip()}"
+    text = lines[0].strip()
     for secret in (url.password, *map(url.query.get, _SECRETS)):
         text = text.replace(str(secret), "***") if secret else text
     holders = _lock_holders(Path(str(url.database))) if "is locked" in text else ()
+    text = f"{type(error).__name__}: {text}"
     return text + (f" by process {holders[0]}" if holders else "")
 
 

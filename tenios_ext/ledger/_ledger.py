@@ -155,7 +155,12 @@ class Ledger:
 
         Raises:
             LedgerUnavailableError: The database is not available.
+            TypeError: *key* is not a str.
         """
+        if not isinstance(key, str):
+            raise TypeError(f"key must be a str, got {type(key).__name__}.")
+        if not is_one_line(key):
+            return None  # start_callback refuses such a key.
         return next(map(to_entry, self.database.rows(key=key)), None)
 
     def entries(self, *, state: LedgerState | None = None) -> list[LedgerEntry]:
@@ -196,9 +201,11 @@ class Ledger:
             )
         if callback_id is not None and not placed:
             raise ValueError("callback_id requires placed=True.")
-        is_resolved, row = self.database.resolve(key, is_placed=placed, callback_id=callback_id)
+        is_resolved, row = False, None
+        if is_one_line(key):  # start_callback refuses other keys.
+            is_resolved, row = self.database.resolve(key, is_placed=placed, callback_id=callback_id)
         if row is None:
-            raise LookupError(f"The ledger has no key {key!r}.")
+            raise LookupError(f"The ledger has no key {shown(key)}.")
         if not is_resolved:
             raise ValueError(
                 f"The outcome of {key!r} is not unknown: its state is {row.state}. Nothing was "
@@ -260,7 +267,8 @@ class Ledger:
 
         Keys, states and callback ids stay, so that an erased key does not start another callback.
         Its arguments are no longer compared, not even by a hash, which would reveal a phone number.
-        Blocked numbers stay on their list until you unblock them.
+        Blocked numbers stay on their list until you unblock them, and the number of a callback that
+        may be in progress until it has ended.
 
         Raises:
             LedgerUnavailableError: The database is not available.

@@ -38,6 +38,10 @@ def check_blocked(connection: sa.Connection, number: str) -> None:
 def check_in_use(
     connection: sa.Connection, number: str, *, key: str, now: sa.ColumnElement[float]
 ) -> None:
+    """
+    Raise NumberInUseError if a callback to a number with another key may be in progress. Other
+    transactions that check this number wait for the end of this one.
+    """
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyway.
         # Negative, to differ from other locks.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(-int(number))))

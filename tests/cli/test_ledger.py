@@ -8,6 +8,7 @@ import click
 import pytest
 from cli.command import NUMBER, objects, python, server_of, settings_of, tenios
 from support.faults import FaultServer, drop, respond, respond_error
+from support.ledgers import expire
 
 from tenios_cli._options import days
 from tenios_ext import OutcomeUnknownError, Tenios
@@ -203,6 +204,8 @@ def test_resolve_of_another_key_exits_with_1(settings: dict[str, str]) -> None:
 
 
 def test_forget_erases_the_number_and_keeps_the_key(settings: dict[str, str]) -> None:
+    with Ledger(settings["TENIOS_LEDGER"]) as ledger:
+        expire(ledger)
     assert (
         run("forget", "--older-than", "90d", settings=settings).stdout
         == "Erased the data of 0 keys.\n"

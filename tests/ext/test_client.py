@@ -7,7 +7,9 @@ An invalid id is never a NotPlacedError, because an ``except NotPlacedError`` ma
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
 import subprocess
 import sys
 import warnings
@@ -86,6 +88,15 @@ def test_wrong_id_is_a_plain_value_error_or_type_error(wrong: Any, error: type[E
     with pytest.raises(error, match=r"callback (must|id)") as raised:
         pick_up(Script(["DISCONNECTED"]), wrong)
     assert not isinstance(raised.value, TeniosError)
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_callback_for_another_process_is_a_handle(copied: Callable[[Any], Any]) -> None:
+    with Script(["DISCONNECTED"]).client() as tenios:
+        callback = tenios.callback(10)
+        with pytest.raises(TypeError, match="Store its handle"):
+            copied(callback)
+        copied(callback.handle)
 
 
 @pytest.mark.parametrize("via", [pick_up, pick_up_async, pick_up_many])

@@ -31,6 +31,12 @@ def _watchdog() -> Iterator[None]:
     faulthandler.cancel_dump_traceback_later()
 
 
+@pytest.fixture(autouse=True)
+def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for a concurrent call with the same key."""
+    monkeypatch.setattr("tenios_ext.ledger._claim.WAIT_SECONDS", 0.0)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     with postgresql() as url:

@@ -41,7 +41,7 @@ from tenios_ext import (
 )
 from tenios_ext._attempt import longest_exchange
 from tenios_ext._clock import running_time
-from tenios_ext.ledger._claim import CLAIM_SECONDS
+from tenios_ext.ledger._claim import CLAIM_SECONDS, Claim
 
 if TYPE_CHECKING:
     from support.faults import Connection
@@ -122,15 +122,21 @@ def test_key_that_was_used_with_other_arguments_is_refused(
     assert sqlite_ledger.get(KEY) == before
 
 
-def test_key_that_is_being_dialled_is_not_dialled_by_another_call(
-    mode: str, ledger: Ledger
+def test_concurrent_call_with_the_same_key_waits_for_the_callback(
+    mode: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """But not for ever."""
+    entry_of = Claim._entry
     arrived, go_on = threading.Event(), threading.Event()
 
     def wait(connection: Connection) -> None:
         arrived.set()
         go_on.wait()
         PLACED(connection)
+
+    def read_entry(*arguments: Any) -> Any:
+        go_on.set()
+        return entry_of(*arguments)
 
     with FaultServer(wait) as server:
         first = threading.Thread(target=start, args=("sync", ledger, server.url))
@@ -140,9 +146,10 @@ def test_key_that_is_being_dialled_is_not_dialled_by_another_call(
             OutcomeUnknownError, match="the request for the key 'order-4711' since 20"
         ):
             start(mode, ledger, server.url)
-        go_on.set()
-        first.join()
+        monkeypatch.setattr("tenios_ext.ledger._claim.WAIT_SECONDS", 60.0)
+        monkeypatch.setattr(Claim, "_entry", read_entry)
         assert start(mode, ledger, server.url).id == 10
+        first.join()
         assert server.received == {INIT: 1}
 
 

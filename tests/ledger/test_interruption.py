@@ -27,6 +27,7 @@ from support.ledgers import (
 from tenios_ext import (
     AsyncTenios,
     CallbackStatus,
+    InvalidArgumentError,
     LedgerUnavailableError,
     NotSentError,
     OutcomeUnknownError,
@@ -36,6 +37,8 @@ from tenios_ext._threads import NAME, async_in_thread, in_thread
 from tenios_ext.ledger._claim import Claim
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tenios_ext.ledger import Ledger
 
 
@@ -246,7 +249,7 @@ def test_result_is_recorded_when_the_database_comes_back(
 def test_ledger_that_does_not_respond_is_waited_for_only_so_long(
     mode: str, sqlite_ledger: Ledger, tenios: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A later claim does not start a callback and is released."""
+    """A later claim is undone, with what on_claim has written."""
     database = database_of(sqlite_ledger)
     original = database.claim
     go_on = threading.Event()
@@ -260,24 +263,30 @@ def test_ledger_that_does_not_respond_is_waited_for_only_so_long(
     for function in functions:
         monkeypatch.setitem(function.__kwdefaults__, "seconds", 0.05)
     with pytest.raises(NotSentError, match=r"did not respond within 0\.05 seconds"):
-        start(mode, sqlite_ledger, tenios.url)
+        start(mode, sqlite_ledger, tenios.url, on_claim=insert)
     go_on.set()
     wait_for_recording()
-    entry = sqlite_ledger.get(KEY)
-    assert entry is not None
-    assert entry.state == "not_placed"
+    assert sqlite_ledger.get(KEY) is None
+    assert orders(sqlite_ledger) == 0
     assert not tenios.received
+
+
+def insert(connection: sa.Connection) -> None:
+    """Write an order, as a caller's on_claim does."""
+    connection.execute(sa.text("CREATE TABLE IF NOT EXISTS orders (name TEXT)"))
+    connection.execute(sa.text("INSERT INTO orders VALUES ('order-4711')"))
+
+
+def orders(ledger: Ledger) -> int:
+    """Return the number of orders that were committed."""
+    execute(ledger, "CREATE TABLE IF NOT EXISTS orders (name TEXT)")
+    return len(execute(ledger, "SELECT * FROM orders"))
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_work_in_the_transaction_of_a_claim_is_committed_with_it_or_not_at_all(
     mode: str, sqlite_ledger: Ledger, tenios: FaultServer
 ) -> None:
-    execute(sqlite_ledger, "CREATE TABLE orders (name TEXT)")
-
-    def insert(connection: sa.Connection) -> None:
-        connection.execute(sa.text("INSERT INTO orders VALUES ('order-4711')"))
-
     def insert_and_fail(connection: sa.Connection) -> None:
         insert(connection)
         raise TimeoutError("of the work")
@@ -285,9 +294,40 @@ def test_work_in_the_transaction_of_a_claim_is_committed_with_it_or_not_at_all(
     with pytest.raises(TimeoutError, match="of the work"):
         start(mode, sqlite_ledger, tenios.url, on_claim=insert_and_fail)
     assert sqlite_ledger.get(KEY) is None
-    assert execute(sqlite_ledger, "SELECT * FROM orders") == []
+    assert orders(sqlite_ledger) == 0
     start(mode, sqlite_ledger, tenios.url, on_claim=insert)
-    assert len(execute(sqlite_ledger, "SELECT * FROM orders")) == 1
+    assert start(mode, sqlite_ledger, tenios.url, on_claim=insert).id == 10, "as before"
+    with pytest.raises(InvalidArgumentError):
+        start(mode, sqlite_ledger, tenios.url, dtmf_key="1", on_claim=insert)
+    assert orders(sqlite_ledger) == 1
+
+
+async def insert_async(connection: sa.Connection) -> None:
+    insert(connection)
+
+
+def insert_as_generator(connection: sa.Connection) -> Iterator[None]:
+    insert(connection)
+    yield
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'insert_async' was never awaited")
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"on_claim": insert_async}, "on_claim must not be async or a generator"),
+        ({"on_claim": insert_as_generator}, "on_claim must not be async or a generator"),
+        ({"on_claim": "insert"}, "on_claim must be a function, got str"),
+        ({"on_claim": insert, "key": None}, "key must be a str, got NoneType"),
+    ],
+)
+def test_on_claim_that_would_not_run_is_refused(
+    arguments: dict[str, Any], problem: str, sqlite_ledger: Ledger, tenios: FaultServer
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=problem):
+        start("sync", sqlite_ledger, tenios.url, **arguments)
+    assert not sqlite_ledger.entries()
+    assert not tenios.received
 
 
 def test_key_that_dials_again_has_nothing_of_the_earlier_callback(

@@ -10,7 +10,7 @@ import pytest
 from support.faults import INIT, Connection, FaultServer, drop, in_turn, respond
 from support.ledgers import KEY, PLACED, REFUSED, claim, contents, expire, start
 
-from tenios_ext import OutcomeUnknownError, RejectedError
+from tenios_ext import CallbackStatus, OutcomeUnknownError, RejectedError
 
 if TYPE_CHECKING:
     from tenios_ext.ledger import Ledger
@@ -103,6 +103,8 @@ def test_forgotten_entry_has_no_personal_data_and_keeps_its_key(
     ledger: Ledger, tenios: FaultServer
 ) -> None:
     first = start("sync", ledger, tenios.url, agent_announcement="Max Mustermann")
+    assert ledger.forget(older_than=timedelta()) == 0, "it is in progress"
+    ledger.record_status(first.id, CallbackStatus.DISCONNECTED)
     assert ledger.forget(older_than=timedelta(days=1)) == 0
     assert ledger.forget(older_than=timedelta()) == 1
     assert ledger.forget(older_than=timedelta()) == 0
@@ -117,6 +119,19 @@ def test_forgotten_entry_has_no_personal_data_and_keeps_its_key(
     assert not [text for text in ("4710123", "Mustermann") if text in contents(ledger)]
     assert start("sync", ledger, tenios.url, "+492214710999").handle == first.handle
     assert tenios.received == {INIT: 1}
+
+
+@pytest.mark.parametrize("key", ["a\0b", "\ud800", "", "two\nlines"])
+def test_key_that_cannot_be_used_was_never_used(key: str, ledger: Ledger) -> None:
+    assert ledger.get(key) is None
+    with pytest.raises(LookupError):
+        ledger.resolve(key, placed=False)
+
+
+def test_entry_of_no_key_is_not_that_of_another(sqlite_ledger: Ledger, tenios: FaultServer) -> None:
+    start("sync", sqlite_ledger, tenios.url)
+    with pytest.raises(TypeError, match="key must be a str, got NoneType"):
+        sqlite_ledger.get(None)  # type: ignore[arg-type] # the mistake
 
 
 def test_forgotten_key_may_dial_again_only_if_it_could_before(

@@ -171,6 +171,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def forget(self) -> None:
+        """When no callback can be in progress any more."""
+        execute(self.ledger, "UPDATE tenios_ledger SET deadline = 0 WHERE state <> 'dialling'")
         self.ledger.forget(older_than=timedelta())
         for entry in self.model.values():
             entry.number = entry.number if entry.state == "dialling" else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from tenios_ext import AsyncTenios, NumberInUseError, OutcomeUnknownError, Tenios, TeniosError
-from tenios_ext.ledger import Ledger
+from tenios_ext.ledger import Ledger, _claim
 
 from .clients import CONFIG_ID, NUMBER, wait_for_recording
 from .faults import respond, respond_error
@@ -169,7 +169,11 @@ def wait_for_state(ledger: Ledger, state: str) -> None:
 
 
 def start_as_told(url: str, pipe: Pipe) -> None:
-    """Call :func:`outcome` with the arguments that are received, and send the result."""
+    """
+    Call :func:`outcome` with the arguments that are received, and send the result. Do not wait for
+    concurrent calls.
+    """
+    _claim.WAIT_SECONDS = 0.0
     with Ledger(url) as ledger:
         for arguments in iter(pipe.recv, None):
             pipe.send(outcome(ledger, *arguments))
