@@ -57,9 +57,10 @@ def start_once_per_key(url: str) -> None:
     """Start one callback with two calls, show it with the command, and load PostgreSQL's driver."""
     simulator = Simulator()
     with Ledger(url) as ledger, simulator.client(ledger=ledger) as tenios:
-        started = [tenios.start_callback(NUMBER, key="order-4711").id for _ in range(2)]
-        assert started[0] == started[1]
+        first, again = (tenios.start_callback(NUMBER, key="order-4711") for _ in range(2))
+        assert first.id == again.id
         assert len(simulator.dialled) == 1
+        first.wait()
         assert ledger.forget(older_than=timedelta()) == 1
     run_command("ledger", "show", "order-4711", "--ledger", url)
     reason = ""
