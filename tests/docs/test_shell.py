@@ -72,8 +72,13 @@ def test_command_works_and_prints_what_is_shown(line: str, shown: str) -> None:
             name, _, extras = package.rstrip("]").partition("[")
             assert name in {"tenios-callback", "."}
             assert {extra for extra in extras.split(",") if extra} <= set(EXTRAS)
-        case ["python", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"] | ["pytest"]:
-            # test_snippets.py runs the quick start's files with pytest, in this environment.
+        case (
+            ["python", "-m", "venv", ".venv"]
+            | [".", ".venv/bin/activate"]
+            | ["pytest"]
+            | ["uvicorn", "app:app"]
+        ):
+            # test_snippets.py runs the quick start's files in this environment.
             pass
         case ["export", variable]:
             assert variable.startswith("TENIOS_LEDGER=postgresql://")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import subprocess
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.serving import serving
+from playwright.sync_api import expect
+from support.browser import chromium
+from support.serving import serving, serving_app
 
+from tenios_ext import ConfigurationError
 from tenios_ext.shared import SystemClock
 from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator, VirtualClock
 
@@ -99,6 +103,37 @@ def test_files_of_the_documents_pass_their_tests(tmp_path: Path) -> None:
     count = "".join(files.values()).count("def test_")
     assert result.returncode == 0, result.stdout
     assert f" {count} passed" in result.stdout
+
+
+def quick_start() -> Any:
+    """Return the application of the quick start."""
+    code = next(each for each in files_in(ROOT / "docs/quickstart.md") if "# app.py" in each)
+    names: dict[str, Any] = {"__name__": "app"}
+    exec(compile(code, "app.py", "exec"), names)
+    return names["app"]
+
+
+@pytest.mark.usefixtures("_simulator")
+def test_form_of_the_quick_start_shows_the_answer_in_a_browser() -> None:
+    with serving_app(quick_start()) as address, chromium() as browser:
+        page = browser.new_page()
+        for number, answer in {
+            "soon": "Please enter a number such as 0221 4710123.",
+            "030 23125 100": "We are calling you.",
+        }.items():
+            page.goto(address)
+            page.get_by_label("Your phone number").fill(number)
+            page.get_by_role("button").dblclick()
+            expect(page.get_by_role("status")).to_have_text(answer)
+
+
+def test_quick_start_does_not_start_without_an_access_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = quick_start()
+    with pytest.raises(ConfigurationError, match="The access key is missing"):
+        asyncio.run(app.router.lifespan_context(app).__aenter__())
 
 
 def test_german_quick_start_has_the_snippets_of_the_quick_start() -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, Route, expect
 from support.browser import chromium
 from support.examples import load
+from support.serving import serving_app
 
 from tenios_simulator import Action, Simulator
 from tenios_simulator._clocks import ScaledClock
@@ -32,15 +31,8 @@ def simulator() -> Simulator:
 def address(simulator: Simulator, ledger: Ledger) -> Iterator[str]:
     """The address of the FastAPI example on the simulator."""
     app = load("fastapi").create_app(simulator.async_client(ledger=ledger), ledger)
-    config = uvicorn.Config(app, port=0, log_level="warning")
-    server = uvicorn.Server(config)
-    socket = config.bind_socket()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
-    thread.start()
-    yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    socket.close()
+    with serving_app(app) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
