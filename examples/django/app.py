@@ -18,6 +18,7 @@ rolled back, a call and its ledger entry remain, so start callbacks in transacti
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -49,11 +50,23 @@ from tenios_simulator import Simulator
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
+logger = logging.getLogger(__name__)
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 WELCOME = "Enter your number and we will call you now."
 MAY_RING = (
     "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
 )
+INVALID = "Please enter a German landline or mobile number, such as 0221 4710123."
+MESSAGES = {
+    "REQUESTED": "We are preparing your call.",
+    "ACCEPTED": "We are preparing your call.",
+    "CALLING_A": "We are calling one of our agents.",
+    "CALL_A_FAILED": "Sorry, no agent is free right now. Please try again later.",
+    "CALLING_B": "Your phone is ringing.",
+    "CALL_B_FAILED": "We could not reach you. Please check the number.",
+    "CONNECTED": "You are connected.",
+    "DISCONNECTED": "Thank you for your call.",
+}
 
 
 @cache  # one client for all threads of a process
@@ -120,10 +133,11 @@ def not_placed(
 ) -> HttpResponse:
     """Return the page with the reason why no phone rings."""
     if not isinstance(error, InvalidArgumentError):
+        logger.warning("No call: %s", error)
         text = "We cannot call you right now. Please try again later."
         return page(request, text, 503, token=token, ended=True)
     if is_new:
-        return page(request, str(error), 422, token=token, ended=True)
+        return page(request, INVALID, 422, token=token, ended=True)
     text = "This form has been used for another number. Please reload the page."
     return page(request, text, 409, ended=True)
 
@@ -145,7 +159,7 @@ def index(request: HttpRequest) -> HttpResponse:
         return page(request, text, refresh=True)
     # After the end, the next visit shows a new form.
     is_over = is_final(status)
-    return page(request, f"Your call: {status}", refresh=not is_over, ended=is_over)
+    return page(request, MESSAGES.get(status, "One moment."), refresh=not is_over, ended=is_over)
 
 
 settings.configure(

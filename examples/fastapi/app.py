@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import secrets
@@ -53,6 +54,7 @@ REGION = "DE"
 ALLOWED_REGIONS = ["DE"]
 CALLS_PER_NUMBER, CALLS_PER_VISITOR = 2, 5
 HOUR = 3600.0
+logger = logging.getLogger(__name__)
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 MAY_RING = (
     "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
@@ -133,7 +135,8 @@ async def start_callback(tenios: AsyncTenios, ledger: Ledger, token: str, number
             raise HTTPException(502, MAY_RING) from None
         text = "We are already calling the number that you entered first."
         raise HTTPException(409, text) from None
-    except NotPlacedError:
+    except NotPlacedError as error:
+        logger.warning("No call: %s", error)
         raise HTTPException(503, "We cannot call you right now. Please try again later.") from None
 
 

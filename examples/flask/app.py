@@ -17,6 +17,7 @@ Otherwise, each process uses a random one and accepts only its own cookies.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -36,11 +37,23 @@ from tenios_ext import (
 from tenios_ext.ledger import Ledger
 from tenios_simulator import Simulator
 
+logger = logging.getLogger(__name__)
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 WELCOME = "Enter your number and we will call you now."
 MAY_RING = (
     "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
 )
+INVALID = "Please enter a German landline or mobile number, such as 0221 4710123."
+MESSAGES = {
+    "REQUESTED": "We are preparing your call.",
+    "ACCEPTED": "We are preparing your call.",
+    "CALLING_A": "We are calling one of our agents.",
+    "CALL_A_FAILED": "Sorry, no agent is free right now. Please try again later.",
+    "CALLING_B": "Your phone is ringing.",
+    "CALL_B_FAILED": "We could not reach you. Please check the number.",
+    "CONNECTED": "You are connected.",
+    "DISCONNECTED": "Thank you for your call.",
+}
 PAGE = (Path(__file__).resolve().parent.parent / "page.html").read_text(encoding="utf-8")
 
 
@@ -80,9 +93,10 @@ def start_callback(tenios: Tenios, ledger: Ledger, token: str) -> Response:
             return page(text, 409, refresh=True)
         session.clear()
         if not isinstance(error, InvalidArgumentError):
+            logger.warning("No call: %s", error)
             return page("We cannot call you right now. Please try again later.", 503, token=token)
         if entry is None:
-            return page(str(error), 422, token=token)
+            return page(INVALID, 422, token=token)
         return page("This form has been used for another number. Please reload the page.", 409)
     return page("We are calling you.", 201, refresh=True)
 
@@ -103,7 +117,7 @@ def progress(tenios: Tenios, ledger: Ledger, token: str) -> Response:
         )
     if is_final(status):
         session.clear()  # the next visit shows a new form
-    return page(f"Your call: {status}", refresh=not is_final(status))
+    return page(MESSAGES.get(status, "One moment."), refresh=not is_final(status))
 
 
 def create_app(tenios: Tenios, ledger: Ledger) -> Flask:

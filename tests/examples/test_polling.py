@@ -72,17 +72,19 @@ def visitor(visitors: list[Visitor]) -> Visitor:
 def test_starts_one_callback_and_shows_its_status(visitor: Visitor, simulator: Simulator) -> None:
     token = visitor.form()
     assert visitor.submit(token).status_code == 201
-    assert "Your call: REQUESTED" in visitor.get("/").text
+    assert "We are preparing your call." in visitor.get("/").text
     again = visitor.submit(token)
     assert "We are calling you." in again.text
     assert "<form" not in again.text
     simulator.clock.sleep(60)
-    assert "Your call: DISCONNECTED" in visitor.get("/").text
+    assert "Thank you for your call." in visitor.get("/").text
     assert "<form" in visitor.get("/").text
     assert simulator.dialled == ["+493023125100"]
 
 
-@pytest.mark.parametrize(("refused", "shown"), [(False, "Your call: REQUESTED"), (True, "<form")])
+@pytest.mark.parametrize(
+    ("refused", "shown"), [(False, "We are preparing your call."), (True, "<form")]
+)
 def test_shows_the_result_of_the_other_of_two_posts_at_once(
     application: Callable[[Tenios, Ledger], Any],
     simulator: Simulator,
@@ -160,6 +162,7 @@ def test_accepts_the_same_form_with_a_corrected_number(
     token = visitor.form()
     response = visitor.submit(token, "soon")
     assert response.status_code == 422
+    assert "Please enter a German landline or mobile number" in response.text
     assert token_in(response.text) == token
     assert visitor.submit(token).status_code == 201
     assert simulator.dialled == ["+493023125100"]
@@ -184,7 +187,7 @@ def test_shows_the_first_callback_if_the_number_is_corrected_too_late(
     assert visitor.submit(token).status_code == 201
     other = visitor.submit(token, "+49 30 23125 101")
     assert (other.status_code, "already calling" in other.text) == (409, True)
-    assert "Your call: REQUESTED" in visitor.get("/").text
+    assert "We are preparing your call." in visitor.get("/").text
     assert simulator.dialled == ["+493023125100"]
 
 
@@ -203,6 +206,6 @@ def test_flask_shows_the_progress_in_each_worker_with_the_same_secret_key(
         assert visitor.submit(token).status_code == 201
         other.form()
         other.cookies.update(visitor.cookies)
-        assert "Your call: REQUESTED" in other.get("/").text
+        assert "We are preparing your call." in other.get("/").text
         assert other.submit(token).status_code == 201
     assert len(simulator.dialled) == 1
