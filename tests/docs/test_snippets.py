@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from playwright.sync_api import expect
 from support.browser import chromium
 from support.serving import serving, serving_app
 
-from tenios_ext import ConfigurationError
+from tenios_ext import ConfigurationError, TeniosError
 from tenios_ext.shared import SystemClock
 from tenios_simulator import ACCESS_KEY, CALLBACK_CONFIG_ID, Simulator, VirtualClock
 
@@ -134,6 +135,32 @@ def test_quick_start_does_not_start_without_an_access_key(
     app = quick_start()
     with pytest.raises(ConfigurationError, match="The access key is missing"):
         asyncio.run(app.router.lifespan_context(app).__aenter__())
+
+
+@pytest.mark.usefixtures("_simulator")
+@pytest.mark.parametrize(
+    ("number", "seconds", "stops"),
+    [
+        ("030 23125 100", 3600, [False, True]),
+        ("030 23125 429", 3600, [True, True]),  # rejected
+        ("030 23125 601", 3600, [True, True]),  # unknown outcome
+        ("030 23125 711", 3600, [False, False]),  # no status
+        ("030 23125 711", -1, [True, True]),
+    ],
+)
+def test_progress_tells_the_page_when_to_stop(number: str, seconds: int, stops: list[bool]) -> None:
+    [code] = python_blocks(ROOT / "docs/web-apps.md")
+    names: dict[str, Any] = {}
+    exec(code.partition("\n\nform = ")[0], names)
+    names["FOLLOW_SECONDS"] = seconds
+    assert names["progress"]("token")["stop"]
+    with suppress(TeniosError):
+        names["start"]("token", number)
+    seen = [names["progress"]("token")["stop"]]
+    SystemClock().sleep(60)
+    assert [*seen, names["progress"]("token")["stop"]] == stops
+    names["tenios"].close()
+    names["ledger"].close()
 
 
 def test_german_quick_start_has_the_snippets_of_the_quick_start() -> None:
