@@ -215,6 +215,20 @@ def test_oldest_python_named_is_the_oldest_supported(document: str) -> None:
     assert re.findall(r"(?:Python |\()(\d\.\d+) or later", text) == [oldest]
 
 
+def test_table_of_extras_has_each_extra_and_those_that_it_includes() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    included = {
+        name: re.findall(r"\w+", " ".join(re.findall(r"callback\[(.*?)\]", " ".join(packages))))
+        for name, packages in extras.items()
+    }
+    rows = table("README.md", "extra | what it adds")
+    assert included == {
+        code(name): re.findall(r"`(\w+)`", text.partition("includes")[2]) for name, text in rows
+    }
+
+
 def test_readme_names_each_python_that_the_package_declares() -> None:
     classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
     declared = re.findall(r"Python :: (\d\.\d+)", "\n".join(classifiers))
