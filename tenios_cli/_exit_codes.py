@@ -28,21 +28,19 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES = """\b
-Exit codes:
-  0    success; a callback that was followed was connected
-  1    any other failure
-  2    wrong usage
-  3    the agent could not be reached
-  4    the customer could not be reached
-  5    no callback was started, or a setting is missing or invalid
-  6    the outcome is unknown; phones may be ringing
-  7    --answer-timeout or --end-timeout has passed
-  8    the status could not be fetched
-  129  ended by SIGHUP
-  130  interrupted by Ctrl-C
-  143  ended by SIGTERM
-
-After 1, 7, 8, 129, 130 and 143, phones may also be ringing.
+Exit codes (!: phones may be ringing):
+  0     success; a callback that was followed was connected
+  1   ! any other failure
+  2     wrong usage
+  3     the agent could not be reached
+  4     the customer could not be reached
+  5     no callback was started, or a setting is missing or invalid
+  6   ! the outcome is unknown
+  7   ! --answer-timeout or --end-timeout has passed
+  8   ! the status could not be fetched
+  129 ! ended by SIGHUP
+  130 ! interrupted by Ctrl-C
+  143 ! ended by SIGTERM
 """
 SEE_EXIT_CODES = "Exit codes: see `tenios --help`."
 CAMPAIGN_EXIT_CODES = """\b
