@@ -121,4 +121,4 @@ class AsyncStatusPoller:
             foreign = _responses.foreign_exception(error, outside=outside)
             if foreign is not None:
                 raise foreign from None
-            return _responses.map_status_error(error, key, attempt)
+            return _responses.map_status_error(error, self._settings, attempt)

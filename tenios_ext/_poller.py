@@ -117,4 +117,4 @@ class StatusPoller:
             foreign = _responses.foreign_exception(error, outside=outside)
             if foreign is not None:
                 raise foreign from None
-            return _responses.map_status_error(error, key, attempt)
+            return _responses.map_status_error(error, self._settings, attempt)

@@ -15,6 +15,7 @@ import traceback
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tenios_client.models import CallbackStatus, CallbackStatusResponse, StartedCallback
 
@@ -28,7 +29,9 @@ from ._exceptions import (
     StatusUnavailableError,
     TeniosError,
 )
+from ._hosts import is_loopback
 from ._models import MAX_ID
+from ._settings import SERVICE
 
 if TYPE_CHECKING:
     import httpx
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from ._attempt import Attempt
     from ._exceptions import ErrorDetails
     from ._secret import Secret
+    from ._settings import Settings
 
 _BAD_REQUEST = 400
 _UNAUTHORIZED = {401, 403}
@@ -133,45 +137,56 @@ def _is_of_signal_handler(error: BaseException) -> bool:
     return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-def map_init_error(error: Exception, key: Secret, attempt: Attempt) -> TeniosError:
+def map_init_error(error: Exception, settings: Settings, attempt: Attempt) -> TeniosError:
     """Return the error of an init request. Only *attempt* proves what was sent."""
     if attempt.may_ring and isinstance(error, UnexpectedStatusError):
-        return _map_refusal(error.response, key)
-    reason = _reason(error, key)
+        return _map_refusal(error.response, settings)
+    reason, server = _reason(error, settings.access_key), _server(settings)
     if not attempt.may_ring:
-        message = f"Could not connect to TENIOS, so nothing was sent ({reason}). Call again later."
+        is_local = is_loopback(urlsplit(settings.base_url).hostname or "")
+        advice = "Is `tenios simulate` running?" if is_local else "Call again later."
+        message = f"Could not connect to {server}, so nothing was sent ({reason}). {advice}"
         return NotSentError(message, reason=reason)
-    message = f"The request may have reached TENIOS, but there was no valid response ({reason})."
+    message = f"The request may have reached {server}, but there was no valid response ({reason})."
     message += f" {UNKNOWN_HINT}"
     return OutcomeUnknownError(message, http_status=attempt.http_status, reason=reason)
 
 
-def map_status_error(error: Exception, key: Secret, attempt: Attempt) -> StatusUnavailableError:
+def map_status_error(
+    error: Exception, settings: Settings, attempt: Attempt
+) -> StatusUnavailableError:
+    server = _server(settings)
     if not isinstance(error, UnexpectedStatusError):
-        reason = _reason(error, key)
-        message = f"The status could not be fetched ({reason}). Try again later."
+        reason = _reason(error, settings.access_key)
+        message = f"The status could not be fetched from {server} ({reason}). Try again later."
         return StatusUnavailableError(message, http_status=attempt.http_status, reason=reason)
-    details = _details(error.response, key)
-    message = f"TENIOS did not return the status ({_quote(details)})."
+    details = _details(error.response, settings.access_key)
+    message = f"{server} did not return the status ({_quote(details)})."
     is_refused = _is_credentials(details)
     if is_refused:
         message += f" {CREDENTIALS_HINT}"
     return StatusUnavailableError(message, credentials_refused=is_refused, **details)
 
 
-def _map_refusal(response: httpx.Response, key: Secret) -> TeniosError:
-    details = _details(response, key)
+def _map_refusal(response: httpx.Response, settings: Settings) -> TeniosError:
+    details, server = _details(response, settings.access_key), _server(settings)
     quote = _quote(details)
     # A rejection that contains a callback id, perhaps in broken JSON, is contradictory.
     body = _document(response)
     has_id = b'"id"' in response.content if not body else body.get("id") is not None
     if response.status_code not in _REJECTED or has_id:
-        message = "TENIOS's response does not say whether the callback was started"
+        message = f"The response of {server} does not say whether the callback was started"
         return OutcomeUnknownError(f"{message} ({quote}). {UNKNOWN_HINT}", **details)
     if _is_credentials(details):
-        message = f"TENIOS rejected the credentials ({quote}). {CREDENTIALS_HINT}"
+        message = f"{server} rejected the credentials ({quote}). {CREDENTIALS_HINT}"
         return BadCredentialsError(message, **details)
-    return RejectedError(f"TENIOS rejected the request ({quote}).", **details)
+    return RejectedError(f"{server} rejected the request ({quote}).", **details)
+
+
+def _server(settings: Settings) -> str:
+    """Return how messages name the server, so that they show a wrong base URL."""
+    url = settings.base_url
+    return "TENIOS" if url == SERVICE else cleaned(url, settings.access_key)
 
 
 def _document(response: httpx.Response) -> dict[str, Any]:

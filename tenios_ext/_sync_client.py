@@ -272,7 +272,7 @@ class Tenios:
             callback_id = _responses.callback_id(response)
             result = CallbackHandle(callback_id, delay=request.delay, started_at=started_at)
         except Exception as error:  # noqa: BLE001 - each is mapped to one of two branches
-            result = _responses.map_init_error(error, self._settings.access_key, attempt)
+            result = _responses.map_init_error(error, self._settings, attempt)
             attempt.foreign = _responses.foreign_exception(error, outside=outside)
         if isinstance(result, NotPlacedError):
             attempt.may_ring = False

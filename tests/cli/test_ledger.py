@@ -143,7 +143,7 @@ def test_show_prints_the_entry(settings: dict[str, str]) -> None:
     unknown = run("show", UNKNOWN, settings=settings).stdout
     assert "state       unknown: phones may have rung" in unknown
     assert f"number      {NUMBER}\n" in unknown
-    assert "last error  The request may have reached TENIOS" in unknown
+    assert "last error  The request may have reached http:" in unknown
     assert "callback  " not in unknown
 
 

@@ -17,11 +17,13 @@ from support.faults import FAILURES_AFTER_SENDING, FaultServer, respond_error
 from tenios_ext import (
     BadCredentialsError,
     CallbackStatus,
+    NotSentError,
     OutcomeUnknownError,
     RejectedError,
     StatusUnavailableError,
     TeniosError,
 )
+from tenios_ext._settings import SERVICE
 from tenios_simulator import VirtualClock
 
 JSON = st.recursive(
@@ -326,3 +328,27 @@ def test_refused_credentials_are_explained_without_the_key() -> None:
         pytest.raises(BadCredentialsError, match=hint),
     ):
         start_callback("sync", access_key="KEY", base_url=server.url)
+
+
+@pytest.mark.parametrize("call", [start_callback, fetch_status])
+def test_error_names_the_base_url_unless_it_is_that_of_tenios(call: Any) -> None:
+    transport = sending_json(404, {"error_code": "NOT_FOUND"})
+    for url, server in ((SERVICE, "TENIOS"), ("http://localhost/foo", "http://localhost/foo")):
+        with pytest.raises(TeniosError, match=f"^{server} (rejected|did not return) the "):
+            call("sync", access_key="KEY", base_url=url, transport=transport)
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("http://127.0.0.1:9", "Is `tenios simulate` running?"),
+        ("https://tenios.invalid", "Call again later."),
+    ],
+)
+def test_error_of_a_connection_says_where_and_what_to_do(url: str, advice: str) -> None:
+    with pytest.raises(NotSentError) as raised:
+        start_callback("sync", access_key="KEY", base_url=url)
+    assert str(raised.value).startswith(f"Could not connect to {url}, so nothing was sent (")
+    assert str(raised.value).endswith(advice)
+    with pytest.raises(StatusUnavailableError, match=f"not be fetched from {url} "):
+        fetch_status("sync", access_key="KEY", base_url=url, clock=VirtualClock())
