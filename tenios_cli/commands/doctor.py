@@ -36,6 +36,7 @@ _PACKAGES = (
     "uvicorn",
     "rich",
 )
+_NO_OPERATION = {404, 405, 501}
 _NO_CONFIG_ID = (
     "not set. Set TENIOS_CALLBACK_CONFIG_ID. The id is in the TENIOS portal on the page Callback "
     "Configurations."
@@ -43,11 +44,12 @@ _NO_CONFIG_ID = (
 
 
 class Check(NamedTuple):
-    """A check, whether it has passed, and what it found."""
+    """A check, what it found, whether it has passed, and whether that deserves a look anyway."""
 
     check: str
     text: str
     ok: bool = True
+    warning: bool = False
 
 
 @click.command()
@@ -61,8 +63,9 @@ def doctor(run: Run) -> ExitCode | None:
     """
     checks = list(_checks(client_arguments(run.simulator)))
     for check in checks:
-        line = f"{'ok' if check.ok else 'FAIL':4} {check.check}: {escape_controls(check.text)}"
-        run.say(line, check=check.check, ok=check.ok, text=check.text)
+        label = "WARN" if check.warning else "ok" if check.ok else "FAIL"
+        line = f"{label:4} {check.check}: {escape_controls(check.text)}"
+        run.say(line, **check._asdict())
     return None if all(check.ok for check in checks) else ExitCode.FAILED
 
 
@@ -97,7 +100,7 @@ def _checks(arguments: dict[str, Any]) -> Iterator[Check]:
             yield Check("one call per number", "on, for calls with a key")
         if hosts := os.environ.get("TENIOS_INSECURE_HOSTS"):
             text = f"{hosts}: the access key may be sent to them unencrypted"
-            yield Check("insecure hosts", text)
+            yield Check("insecure hosts", text, warning=True)
         if uses_simulator:
             yield _simulator(tenios, in_process="transport" in arguments)
         else:
@@ -113,7 +116,7 @@ def _simulator(tenios: Tenios, *, in_process: bool) -> Check:
     try:
         tenios.callback(0).status()
     except StatusUnavailableError as error:
-        if error.error_code is None:
+        if error.error_code in {None, "NOT_FOUND"}:
             text = f"{url} does not respond like a simulator: {describe_error(error)}"
             return Check("simulator", text, ok=False)
     return Check("simulator", "responds" if in_process else f"{url} responds")
@@ -145,7 +148,8 @@ def _access_key_file() -> Iterator[Check]:
     except (OSError, RuntimeError, ValueError):
         return  # The client reports it.
     if mode & (stat.S_IRGRP | stat.S_IROTH):
-        yield Check("access key file", f"other users of this machine can read it (mode {mode:04o})")
+        text = f"other users of this machine can read it (mode {mode:04o})"
+        yield Check("access key file", text, warning=True)
 
 
 def _connection(base_url: str) -> Iterator[Check]:
@@ -153,7 +157,8 @@ def _connection(base_url: str) -> Iterator[Check]:
 
     from tenios_ext.shared import is_tenios, proxy_of_environment
 
-    host = urlsplit(base_url).hostname or ""
+    url = urlsplit(base_url)
+    host = url.hostname or ""
     if os.environ.get("TENIOS_OFFLINE"):
         text = (
             "TENIOS_OFFLINE is set, so nothing is sent to TENIOS. Unset it to start real callbacks."
@@ -161,7 +166,10 @@ def _connection(base_url: str) -> Iterator[Check]:
         yield Check("offline", text, ok=not is_tenios(host))
         if is_tenios(host):
             return
-    # No operation of the API: starts no callback and sends no access key.
+    # Neither starts a callback or sends the access key. The first is no operation of the API.
+    method, target = "GET", f"{base_url}/"
+    if url.path or not is_tenios(host):
+        method, target = "POST", f"{base_url}/callback/status"
     try:
         with (
             httpx.Client(
@@ -170,9 +178,13 @@ def _connection(base_url: str) -> Iterator[Check]:
                 trust_env=False,
                 verify=base_url.startswith("https://") and httpx.create_ssl_context(),
             ) as client,
-            client.stream("GET", f"{base_url}/") as response,
+            client.stream(method, target, json={} if method == "POST" else None) as response,
         ):
-            yield Check("base URL", f"{base_url} responds (HTTP {response.status_code})")
+            ok = method == "GET" or response.status_code not in _NO_OPERATION
+            text = f"{base_url} responds (HTTP {response.status_code})"
+            if not ok:
+                text += " but has no /callback/status. Check its host, port and path"
+            yield Check("base URL", text, ok=ok)
     except Exception as error:  # noqa: BLE001 - proxies and certificates raise many types
         text = f"{base_url} cannot be reached: {describe_error(error)}"
         yield Check("base URL", text, ok=False)

@@ -18,16 +18,17 @@ SETTINGS = {"TENIOS_ACCESS_KEY": "SECRET-KEY-1234", "TENIOS_CALLBACK_CONFIG_ID":
 
 
 @contextmanager
-def recording() -> Iterator[tuple[str, list[str]]]:
+def recording(status: int = 400) -> Iterator[tuple[str, list[str]]]:
     """
     Run a server on this machine. Yield its URL and the received requests with their headers.
     """
     received: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            received.append(f"{self.requestline}\n{self.headers}")
-            self.send_error(404)
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            received.append(f"{self.requestline}\n{self.headers}{body}")
+            self.send_error(status)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -47,7 +48,8 @@ def test_doctor_sends_and_prints_no_access_key() -> None:
         result = tenios("doctor", settings={**SETTINGS, "TENIOS_BASE_URL": url})
     assert result.returncode == 0, result.stdout
     [request] = received
-    assert request.startswith("GET / HTTP/1.1\n")
+    assert request.startswith("POST /callback/status HTTP/1.1\n")
+    assert request.endswith("\n\n{}")
     assert "SECRET-KEY-1234" not in request + result.stdout + result.stderr
 
 
@@ -70,7 +72,7 @@ def test_doctor_prints_ok_for_each_check_that_passes(simulator: dict[str, str]) 
         "ok   allowed regions: AT, DE",
         "ok   special numbers: allowed, including premium-rate numbers",
         "ok   one call per number: on, for calls with a key",
-        f"ok   base URL: {simulator['TENIOS_BASE_URL']} responds (HTTP 200)",
+        f"ok   base URL: {simulator['TENIOS_BASE_URL']} responds (HTTP 400)",
     ]
 
 
@@ -131,7 +133,7 @@ def test_doctor_reports_each_wrong_setting_on_a_line(settings: dict[str, str], c
         "doctor", settings={**SETTINGS, "TENIOS_BASE_URL": "https://tenios.invalid", **settings}
     )
     assert (result.returncode, result.stderr) == (1, "")
-    [failed] = [line for line in result.stdout.splitlines() if not line.startswith("ok   ")]
+    [failed] = [line for line in result.stdout.splitlines() if line.startswith("FAIL ")]
     assert failed.startswith(f"FAIL {check}: ")
 
 
@@ -163,11 +165,21 @@ def test_doctor_checks_that_a_simulator_responds(simulator: dict[str, str]) -> N
         result = tenios("doctor", "--simulator", *arguments)
         assert result.returncode == 0
         assert result.stdout.endswith(f"ok   simulator: {text}\n")
-    with recording() as (url, received):
-        result = tenios("doctor", "--simulator", url)
+    with recording() as (other, _):
+        for wrong in (other, f"{url}/foo"):
+            result = tenios("doctor", "--simulator", wrong)
+            assert result.returncode == 1
+            assert f"FAIL simulator: {wrong} does not respond like a simulator: " in result.stdout
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_doctor_prints_fail_if_the_base_url_has_no_such_operation(status: int) -> None:
+    with recording(status) as (url, _):
+        result = tenios("doctor", settings={**SETTINGS, "TENIOS_BASE_URL": f"{url}/foo"})
     assert result.returncode == 1
-    assert f"FAIL simulator: {url} does not respond like a simulator: " in result.stdout
-    assert received == [], "it was asked for a status, which it has not"
+    assert f"FAIL base URL: {url}/foo responds (HTTP {status}) but has no /callback/status." in (
+        result.stdout
+    )
 
 
 @pytest.mark.parametrize("scheme", ["http://", ""])
@@ -206,7 +218,7 @@ def test_doctor_reports_an_access_key_file_that_others_can_read(mode: int, tmp_p
         }
         result = tenios("doctor", settings=settings)
         with_key = tenios("doctor", settings={**settings, "TENIOS_ACCESS_KEY": "SECRET-KEY-1234"})
-    line = f"ok   access key file: other users of this machine can read it (mode {mode:04o})\n"
+    line = f"WARN access key file: other users of this machine can read it (mode {mode:04o})\n"
     assert result.returncode == 0
     assert (line in result.stdout) == (mode not in {0o600, 0o400})
     assert "access key file" not in with_key.stdout  # not read then
@@ -218,7 +230,7 @@ def test_doctor_reports_hosts_that_may_be_reached_without_tls() -> None:
         result = tenios("doctor", settings=settings)
     assert result.returncode == 0
     assert (
-        "ok   insecure hosts: simulator,other: the access key may be sent to them unencrypted\n"
+        "WARN insecure hosts: simulator,other: the access key may be sent to them unencrypted\n"
         in result.stdout
     )
 
