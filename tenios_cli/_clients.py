@@ -9,8 +9,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
+
 from ._errors import CommandError
 from ._options import IN_PROCESS
+
+
+def check_has_callbacks(simulator: str | None) -> None:
+    """Raise UsageError for a new simulator, whose callbacks nobody can have started."""
+    if simulator == IN_PROCESS:
+        raise click.UsageError(
+            "A simulator inside the command has no callbacks yet. Add the URL of the one that has "
+            "yours: --simulator http://127.0.0.1:8311"
+        )
 
 
 def client_arguments(simulator: str | None, **settings: Any) -> dict[str, Any]:

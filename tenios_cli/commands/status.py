@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenios_cli._clients import client_arguments
+from tenios_cli._clients import check_has_callbacks, client_arguments
 from tenios_cli._exit_codes import SEE_EXIT_CODES
 from tenios_cli._options import CALLBACK_ID, client_options
 from tenios_cli._output import describe_status, make_output
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def status(run: Run, callback_id: int) -> None:
     """Print the status of callback ID."""
+    check_has_callbacks(run.simulator)
     from tenios_ext import Tenios
 
     run.output = make_output(run.stdout, as_json=run.as_json, several=True)

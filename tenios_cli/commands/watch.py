@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenios_cli._clients import client_arguments
+from tenios_cli._clients import check_has_callbacks, client_arguments
 from tenios_cli._errors import code_of_error
 from tenios_cli._exit_codes import SEE_EXIT_CODES, ExitCode, code_of_outcome
 from tenios_cli._options import CALLBACK_ID, client_options, exit_timeout_options
@@ -34,6 +34,7 @@ def watch(
 
     With several IDs, exits with the highest of their individual exit codes.
     """
+    check_has_callbacks(run.simulator)
     from tenios_ext import AsyncTenios
 
     run.output = make_output(run.stdout, as_json=run.as_json, several=True)

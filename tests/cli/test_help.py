@@ -128,7 +128,7 @@ def test_missing_click_is_one_sentence() -> None:
     assert result.stderr == "click is not installed. Run: pip install 'tenios-callback[cli]'\n"
 
 
-@pytest.mark.parametrize("arguments", [["simulate"], ["status", "10", "--simulator"]])
+@pytest.mark.parametrize("arguments", [["simulate"], ["call", "1", "--simulator"]])
 def test_missing_simulator_extra_is_one_sentence(arguments: list[str]) -> None:
     result = python(
         "import sys; sys.modules['jsonschema_rs'] = None; from tenios_cli import main; "

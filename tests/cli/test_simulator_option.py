@@ -19,6 +19,13 @@ def test_simulator_url_needs_no_settings(simulator: dict[str, str]) -> None:
     assert f"{url} responds" in tenios("doctor", "--simulator", url).stdout
 
 
+@pytest.mark.parametrize("command", ["status", "watch"])
+def test_new_simulator_has_no_callback_to_follow(command: str) -> None:
+    result = tenios(command, "10", "--simulator")
+    assert result.returncode == 2
+    assert "has no callbacks yet" in result.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
