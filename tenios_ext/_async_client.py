@@ -234,7 +234,8 @@ class AsyncTenios:
                 await async_in_thread(claim.record, result, late=claim.record_late)
             if isinstance(result, TeniosError):
                 extra = {"error": type(result).__name__}
-                logger.warning("callback not confirmed: %s", result, extra=extra)
+                what = "not placed" if isinstance(result, NotPlacedError) else "not confirmed"
+                logger.warning("callback %s: %s", what, result, extra=extra)
                 raise attempt.foreign or result  # noqa: TRY301 - what is raised must lose its frames
             logger.info("callback %d started", result.id, extra={"callback_id": result.id})
             return AsyncCallback(result, self._poller)

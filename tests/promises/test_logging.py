@@ -12,7 +12,7 @@ import httpx
 import pytest
 from support.clients import NUMBER, Script, start_callback
 
-from tenios_ext import OutcomeUnknownError
+from tenios_ext import OutcomeUnknownError, RejectedError, TeniosError
 
 
 def run(mode: str, script: Script) -> None:
@@ -58,17 +58,25 @@ def test_start_and_each_change_are_logged_with_extras(
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_start_that_was_not_confirmed_is_a_warning(
-    mode: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("status", "kind", "outcome"),
+    [(500, OutcomeUnknownError, "not confirmed"), (400, RejectedError, "not placed")],
+)
+def test_start_without_a_callback_is_a_warning(
+    mode: str,
+    status: int,
+    kind: type[TeniosError],
+    outcome: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    transport = httpx.MockTransport(lambda _: httpx.Response(500))
+    transport = httpx.MockTransport(lambda _: httpx.Response(status))
 
-    with pytest.raises(OutcomeUnknownError) as raised:
+    with pytest.raises(kind) as raised:
         start_callback(mode, access_key="KEY", transport=transport)
     [record] = [record for record in caplog.records if record.name == "tenios_ext"]
     assert record.levelname == "WARNING"
-    assert record.getMessage() == f"callback not confirmed: {raised.value}"
-    assert extras(caplog, "error") == [("OutcomeUnknownError",)]
+    assert record.getMessage() == f"callback {outcome}: {raised.value}"
+    assert extras(caplog, "error") == [(kind.__name__,)]
 
 
 def test_nothing_is_printed_unless_logging_is_configured() -> None:
