@@ -84,6 +84,10 @@ __all__ = [
     "to_e164",
 ]
 
+for _name in __all__:
+    if _name.endswith("Error"):  # Tracebacks name where it is imported from.
+        globals()[_name].__module__ = __name__
+
 
 def __getattr__(name: str) -> object:
     if name not in {"AsyncCallback", "AsyncTenios", "StatusUpdate"}:

@@ -20,7 +20,7 @@ from support.faults import FaultServer, respond
 import tenios_campaign
 import tenios_ext
 import tenios_simulator
-from tenios_ext import AsyncCallback, AsyncTenios, Callback, Tenios
+from tenios_ext import AsyncCallback, AsyncTenios, Callback, Tenios, _exceptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -122,7 +122,8 @@ def not_exported(package: ModuleType, public: Collection[str]) -> set[str]:
             or member.__module__.partition(".")[0] != package.__name__
         ):
             continue
-        module = import_module(member.__module__)
+        is_error = isinstance(member, type) and issubclass(member, tenios_ext.TeniosError)
+        module = _exceptions if is_error else import_module(member.__module__)
         tree = ast.parse(inspect.getsource(module))
         origins = origins_of(tree, module)
         for definition in tree.body:

@@ -86,6 +86,7 @@ def pickled(error: Exception) -> Exception:
 )
 def test_tree_of_errors_is_the_documented_one(error: type[Exception], parents: set[type]) -> None:
     assert set(error.__bases__) == parents
+    assert error.__module__ == "tenios_ext", "what tracebacks show"
 
 
 @pytest.mark.parametrize("cls", WITH_DETAILS)
