@@ -35,7 +35,8 @@ def _safe_url(settings: ClientSettings, _: Attribute[Any], text: Any) -> None:
     url = parse_url(text)
     if url is None or url.scheme not in _SCHEMES or url.userinfo or url.query or url.fragment:
         raise ConfigurationError(
-            f"base_url must be a URL such as {SERVICE!r}, without user, query or fragment."
+            f"base_url must be a URL such as {SERVICE!r}, with https:// or http://, and without "
+            "user, query or fragment."
         )
     host = url.host.rstrip(".")
     is_trusted = is_loopback(host) or host in (settings.insecure_hosts or ())
@@ -151,7 +152,8 @@ def read_number(number: Any, key: Secret, **options: Any) -> str:
 
 def _listed(name: str, values: Any, convert: Any) -> frozenset[str] | None:
     """Return the values of a setting, else those of its variable, else None."""
-    if values is None and (listed := os.environ.get(f"TENIOS_{name.upper()}")) is not None:
+    listed = os.environ.get(f"TENIOS_{name.upper()}") if values is None else None
+    if listed is not None:
         values = [part.strip() for part in listed.split(",") if part.strip()]
     if values is None:
         return None
@@ -161,7 +163,8 @@ def _listed(name: str, values: Any, convert: Any) -> frozenset[str] | None:
     try:
         return frozenset(convert(value) for value in values)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{name}: {error}") from None
+        hint = " Separate several with commas." if listed is not None else ""
+        raise ConfigurationError(f"{name}: {error}{hint}") from None
 
 
 def _switch(name: str, value: object) -> bool:

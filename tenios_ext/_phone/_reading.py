@@ -93,7 +93,9 @@ def _international(written: Written) -> Number:
     given, digits = written.given, written.digits
     parsed = parse(f"+{digits}")
     if parsed is None:
-        raise ValueError(f"{given} is not a phone number: it has no known country code.")
+        raise ValueError(
+            f"{given} is not a phone number: it has no known country code, or no number after it."
+        )
     code = str(parsed.country_code)
     national = phonenumbers.national_significant_number(parsed)
     trunk = digits[len(code) : len(digits) - len(national)]

@@ -146,6 +146,7 @@ def test_doctor_reports_each_wrong_setting_on_a_line(settings: dict[str, str], c
         ),
         ({"TENIOS_REGION": "XX"}, "TENIOS_REGION (or --region) must be a two-letter"),
         ({"TENIOS_ALLOWED_REGIONS": "XX"}, "TENIOS_ALLOWED_REGIONS (or --allowed-regions): reg"),
+        ({"TENIOS_ALLOWED_REGIONS": "DE;AT"}, "TENIOS_ALLOWED_REGIONS (or --allowed-regions): reg"),
         ({"TENIOS_ALLOWED_NUMBERS": "1"}, "TENIOS_ALLOWED_NUMBERS: '1' has no country code."),
         ({"TENIOS_BASE_URL": "x"}, "TENIOS_BASE_URL (or --simulator) must be a URL such as"),
         ({"TENIOS_INSECURE_HOSTS": "api.tenios.com"}, "TENIOS_INSECURE_HOSTS must not name TENIOS"),

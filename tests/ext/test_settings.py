@@ -214,6 +214,12 @@ def test_number_of_another_country_is_not_called(allowed: Any, server: FakeTenio
     assert [body["callback_number"] for body in server.bodies] == [NUMBER]
 
 
+def test_error_of_a_variable_says_how_to_write_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENIOS_ALLOWED_REGIONS", "DE;AT")
+    with pytest.raises(ConfigurationError, match=r"got 'DE;AT'. Separate several with commas\."):
+        Tenios("KEY", CONFIG_ID)
+
+
 def test_empty_variable_of_allowed_regions_allows_none(
     server: FakeTenios, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +281,7 @@ def test_key_in_the_place_of_the_number_is_not_shown() -> None:
     [
         ({"access_key": ""}, "TENIOS_ACCESS_KEY"),
         *(({"access_key": value}, "copied completely") for value in (" KEY", "KEY\n", "K\tEY")),
+        *(({"access_key": value}, "quotation marks") for value in ("K EY", '"KEY"', "'KEY'")),
         ({"access_key": b"KEY"}, "access_key must be a str, got bytes"),
         ({"callback_config_id": ""}, "TENIOS_CALLBACK_CONFIG_ID"),
         ({"callback_config_id": 4711}, "callback_config_id must be a str, got int"),
@@ -285,7 +292,7 @@ def test_key_in_the_place_of_the_number_is_not_shown() -> None:
         ),
         *(({"timeout": value}, "timeout must be a number") for value in (True, "30", None)),
         *(
-            ({"base_url": value}, "base_url must be a URL")
+            ({"base_url": value}, "base_url must be a URL .* with https:// or")
             for value in (
                 "api.tenios.com",
                 "https://",
