@@ -11,7 +11,7 @@ from tenios_client.types import UNSET
 
 from ._checks import is_one_line, is_whole, must_be
 from ._connections import KEY_IS_ADDED_LATER
-from ._exceptions import InvalidArgumentError
+from ._exceptions import InvalidArgumentError, InvalidNumberError
 from ._models import MAX_DELAY, MAX_ID, CallbackHandle
 from ._responses import cleaned
 from ._settings import Settings, read_number
@@ -53,14 +53,20 @@ def init_request(
     Return the request that starts a callback, without the access key.
 
     Raises:
+        InvalidNumberError: The number is refused.
         InvalidArgumentError: An argument is invalid. The message does not contain the access key,
             even if it was passed as the wrong argument.
     """
+    kind = InvalidArgumentError
     try:
+        config_id = _config_id(callback_config_id, settings)
+        kind = InvalidNumberError
+        e164 = _number(number, settings)
+        kind = InvalidArgumentError
         return InitCallbackRequest(
             access_key=KEY_IS_ADDED_LATER,
-            callback_config_id=_config_id(callback_config_id, settings),
-            callback_number=_number(number, settings),
+            callback_config_id=config_id,
+            callback_number=e164,
             delay=_whole_seconds(delay),
             agent_announcement=(
                 UNSET if agent_announcement is None else check_announcement(agent_announcement)
@@ -69,7 +75,7 @@ def init_request(
         )
     except (TypeError, ValueError) as error:
         message = cleaned(str(error), settings.access_key)
-    raise InvalidArgumentError(message)
+    raise kind(message)
 
 
 def _number(number: object, settings: Settings) -> str:

@@ -6,6 +6,7 @@ The exceptions of this package.
     TeniosError
     ├── NotPlacedError                no phone rings because of this call; you may call again
     │   ├── InvalidArgumentError      an argument is invalid (also a ValueError); nothing was sent
+    │   │   └── InvalidNumberError    … the number: invalid, special or not allowed
     │   ├── BlockedNumberError        the number is blocked in the ledger; nothing was sent
     │   ├── NumberInUseError          another call to the number is in progress; nothing was sent
     │   ├── NotSentError              no connection; nothing was sent
@@ -75,6 +76,15 @@ class NotPlacedError(TeniosError):
 
 class InvalidArgumentError(NotPlacedError, ValueError):
     """An argument is invalid. Nothing was sent."""
+
+
+class InvalidNumberError(InvalidArgumentError):
+    """
+    The number is invalid or ambiguous, or the settings do not allow it. Nothing was sent.
+
+    In a web app, the visitor should enter another number. Other InvalidArgumentErrors are mistakes
+    in the program.
+    """
 
 
 class BlockedNumberError(NotPlacedError):

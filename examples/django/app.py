@@ -38,6 +38,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from tenios_ext import (
     InvalidArgumentError,
+    InvalidNumberError,
     NotPlacedError,
     OutcomeUnknownError,
     Tenios,
@@ -132,14 +133,14 @@ def not_placed(
     request: HttpRequest, error: NotPlacedError, token: str, *, is_new: bool
 ) -> HttpResponse:
     """Return the page with the reason why no phone rings."""
-    if not isinstance(error, InvalidArgumentError):
-        logger.warning("No call: %s", error)
-        text = "We cannot call you right now. Please try again later."
-        return page(request, text, 503, token=token, ended=True)
-    if is_new:
+    if isinstance(error, InvalidNumberError):
         return page(request, INVALID, 422, token=token, ended=True)
-    text = "This form has been used for another number. Please reload the page."
-    return page(request, text, 409, ended=True)
+    if not is_new:
+        text = "This form has been used for another number. Please reload the page."
+        return page(request, text, 409, ended=True)
+    logger.warning("No call: %s", error)
+    text = "We cannot call you right now. Please try again later."
+    return page(request, text, 503, token=token, ended=True)
 
 
 def index(request: HttpRequest) -> HttpResponse:

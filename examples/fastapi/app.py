@@ -34,6 +34,7 @@ from pydantic import BaseModel, Field
 from tenios_ext import (
     AsyncTenios,
     InvalidArgumentError,
+    InvalidNumberError,
     LedgerUnavailableError,
     NotPlacedError,
     OutcomeUnknownError,
@@ -59,6 +60,7 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 MAY_RING = (
     "Your phone may ring in a moment. If it does not ring within two minutes, please call us."
 )
+INVALID = "Please enter a German landline or mobile number, such as 0221 4710123."
 PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 
 MESSAGES = {
@@ -114,9 +116,7 @@ def validated(text: str) -> str:
     try:
         return to_e164(text, region=REGION, allowed_regions=ALLOWED_REGIONS)
     except ValueError:
-        raise HTTPException(
-            422, "Please enter a German landline or mobile number, such as 0221 4710123."
-        ) from None
+        raise HTTPException(422, INVALID) from None
 
 
 async def start_callback(tenios: AsyncTenios, ledger: Ledger, token: str, number: str) -> None:
@@ -126,18 +126,23 @@ async def start_callback(tenios: AsyncTenios, ledger: Ledger, token: str, number
         await tenios.start_callback(number, agent_announcement=announcement, key=token)
     except OutcomeUnknownError:
         raise HTTPException(502, MAY_RING) from None
-    except InvalidArgumentError:  # for example a corrected number
-        entry = await asyncio.to_thread(ledger.get, token)
-        if entry is None or entry.state == "not_placed":
+    except InvalidNumberError:
+        raise HTTPException(422, INVALID) from None
+    except NotPlacedError as error:
+        # The form may have been sent with another number before.
+        is_used = isinstance(error, InvalidArgumentError)
+        entry = await asyncio.to_thread(ledger.get, token) if is_used else None
+        if entry is None:
+            logger.warning("No call: %s", error)
+            text = "We cannot call you right now. Please try again later."
+            raise HTTPException(503, text) from None
+        if entry.state == "not_placed":
             text = "This form cannot be used for this number. Please reload the page."
             raise HTTPException(410, text) from None
         if entry.handle is None:
             raise HTTPException(502, MAY_RING) from None
         text = "We are already calling the number that you entered first."
         raise HTTPException(409, text) from None
-    except NotPlacedError as error:
-        logger.warning("No call: %s", error)
-        raise HTTPException(503, "We cannot call you right now. Please try again later.") from None
 
 
 async def stream(callback: AsyncCallback) -> AsyncIterator[str]:

@@ -28,6 +28,7 @@ from flask import Flask, Response, make_response, render_template_string, reques
 
 from tenios_ext import (
     InvalidArgumentError,
+    InvalidNumberError,
     NotPlacedError,
     OutcomeUnknownError,
     Tenios,
@@ -92,12 +93,12 @@ def start_callback(tenios: Tenios, ledger: Ledger, token: str) -> Response:
             text = "We are already calling the number that you entered first."
             return page(text, 409, refresh=True)
         session.clear()
-        if not isinstance(error, InvalidArgumentError):
-            logger.warning("No call: %s", error)
-            return page("We cannot call you right now. Please try again later.", 503, token=token)
-        if entry is None:
+        if isinstance(error, InvalidNumberError):
             return page(INVALID, 422, token=token)
-        return page("This form has been used for another number. Please reload the page.", 409)
+        if entry is not None:
+            return page("This form has been used for another number. Please reload the page.", 409)
+        logger.warning("No call: %s", error)
+        return page("We cannot call you right now. Please try again later.", 503, token=token)
     return page("We are calling you.", 201, refresh=True)
 
 

@@ -121,7 +121,7 @@ def call(
 
 
 def _to_e164(number: str, tenios: Tenios) -> str:
-    from tenios_ext import InvalidArgumentError, to_e164
+    from tenios_ext import InvalidNumberError, to_e164
 
     settings = tenios.settings
     try:
@@ -132,7 +132,7 @@ def _to_e164(number: str, tenios: Tenios) -> str:
             allow_special_numbers=settings.allow_special_numbers,
         )
     except ValueError as error:
-        raise InvalidArgumentError(str(error)) from None
+        raise InvalidNumberError(str(error)) from None
 
 
 def _confirm(e164: str) -> None:

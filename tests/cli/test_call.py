@@ -75,7 +75,7 @@ def test_call_with_an_invalid_argument_sends_nothing(
 ) -> None:
     result = tenios("call", *arguments, settings=simulator)
     assert result.returncode == 5
-    assert result.stderr.startswith("InvalidArgumentError: ")
+    assert result.stderr.startswith(("InvalidArgumentError: ", "InvalidNumberError: "))
     assert text in result.stderr
     assert requests(simulator) == []
 

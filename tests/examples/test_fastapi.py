@@ -113,6 +113,16 @@ async def test_accepts_the_same_form_with_a_corrected_number(ledger: Ledger) -> 
 
 
 @in_event_loop
+async def test_does_not_blame_the_visitor_for_a_mistake_of_the_program(ledger: Ledger) -> None:
+    transport = Simulator().transport
+    tenios = AsyncTenios("KEY", transport=transport, base_url=BASE_URL, ledger=ledger)
+    async with fastapi_visitor(tenios, ledger) as web:  # without a callback config id
+        response = await web.post("/callbacks", json=await form_data(web))
+    assert response.status_code == 503
+    assert "Please try again later" in response.json()["detail"]
+
+
+@in_event_loop
 async def test_calls_one_number_per_form(ledger: Ledger) -> None:
     """
     Even after a rejection, because another request with the rejected number may be in progress.

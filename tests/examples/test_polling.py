@@ -168,6 +168,21 @@ def test_accepts_the_same_form_with_a_corrected_number(
     assert simulator.dialled == ["+493023125100"]
 
 
+def test_does_not_blame_the_visitor_for_a_mistake_of_the_program(
+    application: Callable[[Tenios, Ledger], Any],
+    simulator: Simulator,
+    ledger: Ledger,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Without a callback config id.
+    with Tenios("KEY", transport=simulator.transport, base_url=BASE_URL, ledger=ledger) as tenios:
+        visitor = Visitor(application(tenios, ledger))
+        response = visitor.submit(visitor.form())
+    assert response.status_code == 503
+    assert "Please try again later" in response.text
+    assert "The callback config id is missing" in caplog.text
+
+
 def test_calls_one_number_per_form(visitor: Visitor, simulator: Simulator) -> None:
     simulator.inject(faults.HttpError(429), on="init")
     token = visitor.form()

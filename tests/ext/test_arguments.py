@@ -10,7 +10,13 @@ import httpx
 import pytest
 from support.clients import CONFIG_ID, LOCAL, NUMBER, FakeTenios, start_callback
 
-from tenios_ext import AsyncTenios, InvalidArgumentError, NotPlacedError, Tenios
+from tenios_ext import (
+    AsyncTenios,
+    InvalidArgumentError,
+    InvalidNumberError,
+    NotPlacedError,
+    Tenios,
+)
 from tenios_simulator import VirtualClock
 
 
@@ -113,6 +119,7 @@ def test_wrong_argument_is_refused_and_nothing_is_sent(
         start("sync", server, **{"number": NUMBER, **wrong})
     assert isinstance(raised.value, ValueError)
     assert isinstance(raised.value, NotPlacedError)
+    assert isinstance(raised.value, InvalidNumberError) == ("number" in wrong)
     assert raised.value.__context__ is None or raised.value.__suppress_context__
     assert not server.bodies
 

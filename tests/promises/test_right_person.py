@@ -156,7 +156,7 @@ def test_command_reads_numbers_alike(row: Row) -> None:
         arguments = ["call", "--simulator", server.url, "--json", *region, "--", row.input]
         [event] = objects(tenios(*arguments))
     if row.is_refused:
-        assert event["error"] == "InvalidArgumentError"
+        assert event["error"] == "InvalidNumberError"
         assert row.expected in event["message"]
         assert not server.bodies
     else:
