@@ -124,9 +124,13 @@ def test_limits_in_the_text_are_those_of_the_code() -> None:
             f"The minimum is {_polling.MIN_INTERVAL:g} seconds",
             f"at most {_watch_many.MAX_CONCURRENCY} concurrent requests",
         ],
-        "docs/errors.md": [f"at most {_polling._MAX_RETRY_PAUSE:g} seconds"],
+        "docs/errors.md": [
+            f"at most {_polling._MAX_RETRY_PAUSE:g} seconds",
+            f"still in progress after {_claim.WAIT_SECONDS:g} seconds",
+        ],
         "docs/once-per-key.md": [
             f"1 to {_claim.MAX_KEY} printable characters",
+            f"waits up to {_claim.WAIT_SECONDS:g} seconds",
             (
                 f"twice `timeout` plus {_attempt.longest_exchange(0) + _claim.CLAIM_SECONDS:g} "
                 "seconds"

@@ -62,17 +62,13 @@ async def test_starts_one_callback_for_two_posts_at_once(ledger: Ledger) -> None
 
         async def second_click() -> httpx.Response:
             await transport.async_held.wait()
-            response = await web.post("/callbacks", json=data)
             transport.async_release.set()
-            return response
+            return await web.post("/callbacks", json=data)
 
         first, second = await asyncio.gather(web.post("/callbacks", json=data), second_click())
-        third = await web.post("/callbacks", json=data)
     assert simulator.dialled == ["+493023125100"]
-    assert first.status_code == 201
-    assert second.status_code == 502
-    assert "please call us" in second.json()["detail"]
-    assert third.json() == first.json()
+    assert [first.status_code, second.status_code] == [201, 201]
+    assert first.json() == second.json()
 
 
 @in_event_loop

@@ -89,11 +89,13 @@ def test_shows_the_result_of_the_other_of_two_posts_at_once(
     application: Callable[[Tenios, Ledger], Any],
     simulator: Simulator,
     ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
     *,
     refused: bool,
     shown: str,
 ) -> None:
     """The browser kept only the second response, which said that the phone may ring."""
+    monkeypatch.setattr("tenios_ext.ledger._claim.WAIT_SECONDS", 0.0)
     if refused:
         simulator.inject(faults.HttpError(429), on="init")
     transport = HeldTransport(simulator)
