@@ -271,6 +271,19 @@ def test_ledger_that_does_not_respond_is_waited_for_only_so_long(
     assert not tenios.received
 
 
+def test_claim_that_failed_is_not_logged_as_resolved(
+    sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def claim(*_: Any, **__: Any) -> None:
+        raise LedgerUnavailableError("The database is away.", reason="away")
+
+    monkeypatch.setattr(database_of(sqlite_ledger), "claim", claim)
+    with pytest.raises(NotSentError, match="away"):
+        start("sync", sqlite_ledger, "http://127.0.0.1:1")
+    wait_for_recording()
+    assert "late result" not in caplog.text
+
+
 def insert(connection: sa.Connection) -> None:
     """Write an order, as a caller's on_claim does."""
     connection.execute(sa.text("CREATE TABLE IF NOT EXISTS orders (name TEXT)"))
