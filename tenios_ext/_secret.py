@@ -15,7 +15,7 @@ from ._checks import one_line_problem
 from ._exceptions import ConfigurationError
 
 MASK = "***"
-_NO_KEY = re.compile(r"\s|^[\"'].*[\"']$")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _PERCENT = r"%[0-9A-F]{2}"
 _ESCAPED = r"(?<=\\u)[0-9a-f]{4}"
 #: The loggers of the HTTP libraries. They write what servers send, which may be a request's body.
@@ -46,10 +46,9 @@ class Secret:
         """Raise ConfigurationError unless the key is one line. No local variable contains it."""
         if problem := one_line_problem("access_key", self._value):
             raise ConfigurationError(problem)
-        if _NO_KEY.search(self._value):
+        if _QUOTED.fullmatch(self._value):
             raise ConfigurationError(
-                "access_key (or TENIOS_ACCESS_KEY) must not contain spaces or quotation marks "
-                "around it. Check that it was copied correctly."
+                "access_key (or TENIOS_ACCESS_KEY) must not have quotation marks around it."
             )
 
     def reveal(self) -> str:
