@@ -127,7 +127,7 @@ class Claim:
             is_in_progress = entry.state in {"dialling", "not_placed"}
             if not is_in_progress or running_time() >= give_up_at:
                 self._raise_unknown(entry)
-            time.sleep(_WAIT_PAUSE)
+            threading.Event().wait(_WAIT_PAUSE)  # time.sleep() fails under libfaketime.
         return None
 
     def _claim(self) -> sa.Row[Any] | None:
@@ -242,7 +242,7 @@ class Claim:
             while running_time() < end:
                 if not threading.main_thread().is_alive():
                     return  # The program is ending. The outcome stays unknown.
-                time.sleep(min(1.0, seconds))
+                threading.Event().wait(min(1.0, seconds))
             with self._lock:
                 if self._is_recorded(result):
                     return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -151,19 +151,7 @@ def _connect(url: sa.URL) -> sa.Engine:
     sa.event.listen(
         engine, "begin", _begin_sqlite if url.drivername == "sqlite" else _begin_postgresql
     )
-    sa.event.listen(engine, "handle_error", _as_database_error)
     return engine
-
-
-def _as_database_error(context: sa.engine.ExceptionContext) -> None:
-    if isinstance(context.original_exception, OSError):
-        context.is_disconnect = True
-        raise _lost(context.original_exception)
-
-
-def _lost(error: OSError) -> sa.exc.OperationalError:
-    """Return the error for one of psycopg, which cannot wait for a connection that was lost."""
-    return sa.exc.OperationalError(None, None, error)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -288,12 +276,8 @@ class Database:
         try:
             with (
                 nullcontext() if self.is_postgresql else no_fork(),
-                ExitStack() as stack,
+                self._begin(read_only=read_only) as connection,
             ):
-                try:
-                    connection = stack.enter_context(self._begin(read_only=read_only))
-                except OSError as error:
-                    raise _lost(error) from None
                 return work(connection)
         except sa.exc.SQLAlchemyError as error:
             reason = _reason(error, self.url)

@@ -366,26 +366,6 @@ def test_server_that_was_restarted_is_used_again() -> None:
         ledger.close()
 
 
-@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("failing", ["", "set_config", "FROM tenios_ledger"])
-def test_connection_that_psycopg_cannot_wait_for_is_an_unavailable_ledger(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, failing: str
-) -> None:
-    """Psycopg raises OSError if the server has ended the connection of a process that slept."""
-    original = psycopg.Cursor.execute
-
-    def execute(cursor: Any, statement: Any, *arguments: Any, **options: Any) -> Any:
-        if failing in str(statement):
-            raise OSError(22, "Invalid argument")
-        return original(cursor, statement, *arguments, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(psycopg.Cursor, "execute", execute)
-        with pytest.raises(LedgerUnavailableError, match="Invalid argument"):
-            ledger.get("order-4711")
-    assert ledger.get("order-4711") is None
-
-
 def test_default_isolation_of_the_database_does_not_matter(server: str) -> None:
     """With a stricter level, a claim that loses a race would not see the winner's row."""
     with psycopg.connect(url := new_database(server), autocommit=True) as connection:
