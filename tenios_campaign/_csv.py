@@ -9,7 +9,7 @@ import re
 import string
 from datetime import datetime
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,10 @@ _NAMES = {
     "callback_config_id": "callbackconfigid",
 }
 _REQUIRED = ("key", "number")
-_DELIMITERS = (",", ";", "\t")
+#: The delimiters that are detected.
+DELIMITERS = (",", ";", "\t")
+#: The lines from which the delimiter is guessed.
+_FIRST_LINES = 5
 #: The result columns of an exported file, which are not read.
 RESULTS = (
     *("call_state", "call_attempts", "call_started", "call_answered", "call_ended", "call_zone"),
@@ -204,28 +207,33 @@ def read_customers(
     )
     if problem is not None:
         return file
-    hint, delimiter, row = None, ",", []
+    with Path(path).open(encoding=encoding, errors="replace", newline="") as lines:
+        first = list(islice(lines, _FIRST_LINES))
+    hint = re.fullmatch(r'"?sep=([^"\r\n])"?\s*', first[0], re.IGNORECASE) if first else None  # of Excel
+    file = evolve(file, skipped=int(hint is not None))
+
+    def count(delimiter: str) -> tuple[int, int]:
+        counts = [line.count(delimiter) for line in first if line.strip()] or [0]
+        return min(counts), counts[0]
+
+    delimiters = [hint[1]] if hint else sorted(DELIMITERS, key=count, reverse=True)
+    read = [_with_header(file, each, columns or {}) for each in delimiters]
+    return next((each for each in read if each.problem is None), read[0])
+
+
+def _with_header(file: CustomerFile, delimiter: str, named: Mapping[str, str]) -> CustomerFile:
+    """Return *file* with its columns, if *delimiter* separates them, or a problem."""
     try:
-        with Path(path).open(encoding=encoding, newline="") as lines:
-            first = lines.readline()
-            hint = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)  # Excel's hint
-            header = lines.readline() if hint else first
-            delimiter = hint[1] if hint else max(_DELIMITERS, key=header.count)
-            # The names may contain line breaks.
-            row = next(csv.reader(chain([header], lines), delimiter=delimiter, strict=True), [])
+        with file.path.open(encoding=file.encoding, newline="") as lines:
+            rows = csv.reader(lines, delimiter=delimiter, strict=True)
+            row = next(islice(rows, file.skipped, None), [])
     except (csv.Error, UnicodeError) as error:
-        problem = RowProblem(1, _describe(error))
+        return evolve(file, problem=RowProblem(1, _describe(error)))
     headers = [name.strip(_INVISIBLE) for name in row]
-    problem = problem or _ambiguous(headers)
-    found, problem = ({}, problem) if problem else _find(headers, columns or {})
-    return evolve(
-        file,
-        delimiter=delimiter,
-        skipped=int(hint is not None),
-        headers=headers,
-        columns=found,
-        problem=problem,
-    )
+    found, problem = {}, _ambiguous(headers)
+    if problem is None:
+        found, problem = _find(headers, named)
+    return evolve(file, delimiter=delimiter, headers=headers, columns=found, problem=problem)
 
 
 def _encoding(path: Path) -> tuple[str, RowProblem | None]:
@@ -310,9 +318,9 @@ def _plain(name: str) -> str:
 
 def _unquoted(cell: str) -> str:
     """Return a cell without the marks of a text in Excel: '+49… or ="+49…"."""
-    if found := re.fullmatch(r'="([^"]*)"', cell):
-        return found[1]
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+    cell = cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+    found = re.fullmatch(r'="([^"]*)"', cell)
+    return found[1] if found else cell
 
 
 def _time(text: str, zone: str | None) -> datetime:

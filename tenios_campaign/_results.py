@@ -6,7 +6,7 @@ import csv
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
-from ._csv import FORMULA, RESULTS
+from ._csv import DELIMITERS, FORMULA, RESULTS
 from ._hours import find_zone
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def write_results(
     """
     key, number = columns.get("key", "key"), columns.get("number", "number")
     own = [name for name in dict.fromkeys([*headers, key, number]) if name not in {"", *RESULTS}]
-    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    # csv quotes a carriage return only as a part of its default line terminator.
+    writer = csv.writer(file, delimiter=delimiter if delimiter in DELIMITERS else ",")
     writer.writerow([*map(harmless, own), *RESULTS])
     clock = find_zone(zone)
 

@@ -133,6 +133,22 @@ def test_line_with_the_delimiter_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "options", "delimiter"),
+    [
+        ("Auftrag;Telefon;Adresse (Straße, PLZ, Ort)", {}, ";"),
+        ("Auftrag;Tel 1;Adresse (Straße, PLZ, Ort)", {"columns": {"number": "Tel 1"}}, ";"),
+        ("Auftrag;Telefon;Mobil;Adresse (Straße, PLZ, Ort, Land)", {}, ";"),
+        ('"Auftrag\r\n(alle, auch alte)";Telefon;id', {}, ";"),
+    ],
+)
+def test_delimiter_is_the_one_with_which_the_columns_are_found(
+    header: str, options: dict[str, Any], delimiter: str, tmp_path: Path
+) -> None:
+    file, _ = read(tmp_path, f"{header}\r\na;{NUMBER};{NUMBER};b\r\n", **options)
+    assert file.delimiter == delimiter
+
+
+@pytest.mark.parametrize(
     "text",
     ["2026-11-25 14:00", "2026-11-25T14:00", "20261125T140000", "25.11.2026 14:00"],
 )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.ledgers import ledger_in_memory
 
 from tenios_campaign import Campaign, CampaignEntry, Customer, OpeningHours, read_customers
 from tenios_campaign._csv import RESULTS
@@ -15,8 +20,6 @@ from tenios_campaign._results import harmless, write_results
 from tenios_ext import CallbackStatus
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tenios_ext.ledger import Ledger
 
 START = datetime(2026, 11, 29, 13, tzinfo=UTC).timestamp()
@@ -113,7 +116,7 @@ def test_exported_file_can_be_added_again(sqlite: Ledger, tmp_path: Path) -> Non
     campaign.add(read_customers(path))
     campaign.add([Customer("two", "+492214710002")])
     campaign.set(hours=OpeningHours("09:00-18:00", "America/New_York"))
-    with path.open("w", newline="\r\n") as file:
+    with path.open("w", newline="") as file:
         campaign.export(file)
     text = path.read_text()
     assert text.startswith("Auftrag;Telefon;Ansage;call_state;")
@@ -122,3 +125,42 @@ def test_exported_file_can_be_added_again(sqlite: Ledger, tmp_path: Path) -> Non
     other = Campaign(sqlite, "other")
     other.add(read_customers(path))
     assert [each.key for each in other.entries()] == ["+1", "two"]
+
+
+_CELL = st.text(st.sampled_from("a1 =+-@',;|\t\"\r\n\xa0\uff1d"), max_size=6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    rows=st.lists(st.tuples(_CELL, _CELL), min_size=1, max_size=3),
+    key=st.sampled_from(["k{}", "=k{}", "-{}", '="{}"', "a\";,{}"]),
+    number=st.sampled_from(["+49 221 47{:05}", '="+49 221 47{:05}"', "'+49 221 47{:05}"]),
+    header=_CELL,
+    delimiter=st.sampled_from(",;\t|"),
+)
+def test_exported_file_has_the_same_bytes_when_it_is_added_and_exported(
+    rows: list[tuple[str, str]], key: str, number: str, header: str, delimiter: str
+) -> None:
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "customers.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            file.write("sep=|\n" if delimiter == "|" else "")
+            writer = csv.writer(file, delimiter=delimiter)
+            writer.writerow([f"x{header}", "key", "note", "number"])
+            for index, (first, note) in enumerate(rows):
+                writer.writerow([first, key.format(index), note, number.format(index)])
+        for _ in range(2):
+            with ledger_in_memory() as ledger:
+                campaign = Campaign(ledger)
+                campaign.add(read_customers(path))
+                with path.open("w", encoding="utf-8-sig", newline="") as file:
+                    campaign.export(file)
+                keys = [(each.key, each.number) for each in campaign.entries()]
+                results.append((path.read_bytes(), keys))
+    assert results[0] == results[1]
+
+
+def test_line_break_in_a_cell_does_not_begin_a_row() -> None:
+    row = written(entry(cells={"note": "a\r=1+2"}), "note")
+    assert row["note"] == "a\r=1+2"

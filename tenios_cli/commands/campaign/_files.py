@@ -192,7 +192,7 @@ def export(run: Run, file: str, *, url: str, name: str, timezone: str | None, fo
             mode = "w" if force else "x"
             output: Any = sys.stdout
             if is_file:
-                output = Path(file).open(mode, encoding=encoding, newline="\r\n")  # noqa: SIM115 - closed below
+                output = Path(file).open(mode, encoding=encoding, newline="")  # noqa: SIM115 - closed below
             with output if is_file else nullcontext():
                 if run.as_json:
                     lines = (json.dumps(entry_fields(each)) for each in opened.entries())
