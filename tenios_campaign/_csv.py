@@ -209,7 +209,9 @@ def read_customers(
         return file
     with Path(path).open(encoding=encoding, errors="replace", newline="") as lines:
         first = list(islice(lines, _FIRST_LINES))
-    hint = re.fullmatch(r'"?sep=([^"\r\n])"?\s*', first[0], re.IGNORECASE) if first else None  # of Excel
+    hint = (
+        re.fullmatch(r'"?sep=([^"\r\n])"?\s*', first[0], re.IGNORECASE) if first else None
+    )  # of Excel
     file = evolve(file, skipped=int(hint is not None))
 
     def count(delimiter: str) -> tuple[int, int]:
@@ -230,9 +232,8 @@ def _with_header(file: CustomerFile, delimiter: str, named: Mapping[str, str]) -
     except (csv.Error, UnicodeError) as error:
         return evolve(file, problem=RowProblem(1, _describe(error)))
     headers = [name.strip(_INVISIBLE) for name in row]
-    found, problem = {}, _ambiguous(headers)
-    if problem is None:
-        found, problem = _find(headers, named)
+    problem = _ambiguous(headers)
+    found, problem = ({}, problem) if problem else _find(headers, named)
     return evolve(file, delimiter=delimiter, headers=headers, columns=found, problem=problem)
 
 

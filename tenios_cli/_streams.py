@@ -35,7 +35,7 @@ class SafeStream(io.TextIOBase):
     Attributes:
         failure: Why a text could not be written; None if all were written.
         mask: As the argument.
-        shows_controls: Whether to write control characters unchanged, for rich.
+        shows_controls: Whether to write control characters unchanged, for rich and for data.
     """
 
     # Read by rich, and by input() for a prompt.
@@ -78,8 +78,18 @@ class SafeStream(io.TextIOBase):
         if not isinstance(text, str):  # click tests whether this takes bytes
             raise TypeError(f"Only text can be written, not {type(text).__name__}.")
         shown = self.mask(text)
-        self._send(shown if self.shows_controls else escape_controls(shown, newlines=False))
+        if not self.shows_controls:
+            shown = escape_controls(shown.replace("\r\n", "\n"), newlines=False)
+        self._send(shown)
         return len(text)
+
+    def for_data(self) -> SafeStream:
+        """Return this stream. A file or pipe now gets all text unchanged, in UTF-8."""
+        if not self.isatty():
+            self.shows_controls = True
+            if isinstance(self._stream, io.TextIOWrapper):
+                self._stream.reconfigure(encoding="utf-8", errors=self.errors, newline="")
+        return self
 
     def flush(self) -> None:
         """Do nothing, because write() flushes."""

@@ -9,6 +9,7 @@ import click
 from tenios_cli._errors import CommandError
 
 if TYPE_CHECKING:
+    from tenios_cli._run import Run
     from tenios_ext.openapi import ContractFormat
 
 
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="The original YAML, JSON without links, or JSON converted to OpenAPI 3.0.",
 )
-def contract(contract_format: ContractFormat) -> None:
+@click.pass_obj
+def contract(run: Run, contract_format: ContractFormat) -> None:
     """Print the OpenAPI description of the TENIOS Callback API."""
     from tenios_ext.openapi import contract_text
 
     try:
-        click.echo(contract_text(contract_format), nl=False)
+        run.stdout.for_data().write(contract_text(contract_format))
     except FileNotFoundError as error:
         raise CommandError(
             f"{error.filename} does not exist. In a checkout, run `make artefacts`."

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -321,7 +323,7 @@ def test_results_are_exported(folder: Folder) -> None:
     assert (first["key"], first["number"], first["call_state"]) == ("a", f"'{TALK}", "talked")
     assert (second["call_state"], second["call_attempts"]) == ("unknown", "1")
     assert "Phones may be ringing" in second["call_error"]
-    assert folder("export", "-", *zone).stdout == path.read_text(encoding="utf-8-sig")
+    assert folder("export", "-", *zone).stdout.encode("utf-8-sig") == path.read_bytes()
     again = folder("export", str(path), *zone)
     assert (again.returncode, again.stderr) == (
         1, f"{path} exists. Use --force to replace it.\n",
@@ -329,6 +331,49 @@ def test_results_are_exported(folder: Folder) -> None:
     assert folder("export", str(path), "--force", "--json").returncode == 0
     states = [json.loads(line)["state"] for line in path.read_text().splitlines()]
     assert states == ["talked", "unknown"]
+
+
+def test_results_are_exported_unchanged_except_to_a_terminal(offline: Folder) -> None:
+    file = offline.path / "customers.csv"
+    file.write_bytes(f'key\tnumber\tnote\nä-1\t{TALK}\t"a\xad\rb\x1b[31m"\n'.encode())
+    offline("add", str(file))
+    offline("export", str(offline.path / "results.csv"))
+    expected = (offline.path / "results.csv").read_bytes().removeprefix(b"\xef\xbb\xbf")
+    assert '"a\xad\rb\x1b[31m"'.encode() in expected
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    tenios("campaign", "export", "-", settings=offline.settings, stdout=stdout)
+    assert stdout.buffer.getvalue() == expected
+    shown = screen("campaign", "export", "-", settings=offline.settings)[1]
+    assert rf"ä-1\t'{TALK}\t" in shown
+    assert r'"a\xad\rb\x1b[31m"' in shown
+    assert "\r" not in shown
+
+
+def test_failed_export_keeps_the_file(offline: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    offline("add", offline.file(TALK))
+    path, link = offline.path / "results.csv", offline.path / "link.csv"
+    link.symlink_to(path)
+    assert offline("export", str(link)).returncode == 0
+    path.chmod(0o640)
+    before = path.read_bytes()
+    offline("add", offline.file(TALK, DECLINE))
+    names = sorted(offline.path.iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr("tenios_campaign._results.harmless", lambda _: signal.raise_signal(2))
+        assert offline("export", str(link), "--force").returncode == 130
+    assert (path.read_bytes(), sorted(offline.path.iterdir())) == (before, names)
+    assert offline("export", str(link), "--force").returncode == 0
+    assert (len(path.read_bytes()) > len(before), link.is_symlink()) == (True, True)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_results_are_exported_to_a_named_pipe(offline: Folder) -> None:
+    offline("add", offline.file(TALK))
+    pipe = offline.path / "pipe"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as reader:
+        assert offline("export", str(pipe), "--force").returncode == 0
+        assert "key;number" in reader.read()
 
 
 def test_pause_resume_cancel_and_forget(offline: Folder) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
+import os
+import shutil
 import tempfile
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ from tenios_cli._output import in_options, one_line
 from ._shared import campaign, campaign_options, open_campaign, zone_option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
     from tenios_campaign import Added, CustomerFile
     from tenios_cli._run import Run
 
@@ -185,21 +189,39 @@ def export(run: Run, file: str, *, url: str, name: str, timezone: str | None, fo
     The results have all columns of the file that you added, and call_state, call_attempts,
     call_started and others.
     """
-    is_file = file != "-"
     encoding = "utf-8" if run.as_json else "utf-8-sig"  # Excel needs the byte order mark.
+    is_file = file != "-"
     with open_campaign(url, name) as opened:
         try:
-            mode = "w" if force else "x"
-            output: Any = sys.stdout
-            if is_file:
-                output = Path(file).open(mode, encoding=encoding, newline="")  # noqa: SIM115 - closed below
-            with output if is_file else nullcontext():
+            written = _replaced(Path(file), encoding, force=force) if is_file else nullcontext()
+            with written as output:
+                target: Any = output or run.stdout.for_data()
                 if run.as_json:
                     lines = (json.dumps(entry_fields(each)) for each in opened.entries())
-                    output.writelines(f"{line}\n" for line in lines)
+                    target.writelines(f"{line}\n" for line in lines)
                 else:
-                    opened.export(output, zone=timezone)
+                    opened.export(target, zone=timezone)
         except FileExistsError:
             raise CommandError(f"{file} exists. Use --force to replace it.") from None
         except OSError as error:
             raise CommandError(f"{file} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _replaced(path: Path, encoding: str, *, force: bool) -> Iterator[TextIO]:
+    """Open a file that replaces *path* when it is complete."""
+    if (exists := path.exists()) and not force:
+        raise FileExistsError
+    path = path.resolve()  # A link is kept.
+    is_device = exists and not path.is_file()
+    part = path if is_device else path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("w", encoding=encoding, newline="") as file:
+            yield file
+        if not is_device:
+            if exists:
+                shutil.copymode(path, part)
+            part.replace(path)
+    finally:
+        if not is_device:
+            part.unlink(missing_ok=True)
