@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from functools import partial
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,6 +68,15 @@ class LazyGroup(click.Group):
             return main(standalone_mode=standalone_mode)
         run = Run()
         sys.exit(run.execute(partial(main, standalone_mode=False, obj=run)))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse empty arguments, such as those of shell variables that are not set."""
+        for before, each in pairwise(["", *args]):
+            if not each or re.fullmatch(r"--[\w-]+=", each):
+                name = (each or before).rstrip("=")
+                what = f"The value of {name}" if name.startswith("--") else "An argument"
+                raise click.UsageError(f"{what} is empty.", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         invoke = super().invoke

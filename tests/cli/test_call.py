@@ -61,7 +61,7 @@ def test_call_exits_with_the_code_of_the_outcome(
         (["customer"], "is not a phone number"),
         (["112", "--region", "DE"], "is an emergency number"),
         ([NUMBER, "--dtmf-key", "x"], ": --dtmf-key must be one phone key"),
-        ([NUMBER, "--agent-announcement", ""], ": --agent-announcement is empty"),
+        ([NUMBER, "--agent-announcement", " "], ": --agent-announcement is empty"),
         (
             [NUMBER, "--delay", "999999h"],
             ": --delay must be a whole number of seconds from 0 to 2147483647, got",

@@ -203,6 +203,25 @@ def test_wrong_usage_is_explained(
     assert message in " ".join(result.stderr.replace("│", "").split())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["run", "--between", "", "--timezone", "Europe/Berlin"],
+            "The value of --between is empty.",
+        ),
+        (["set", "--holidays="], "The value of --holidays is empty."),
+        (["add", __file__, "--column", ""], "The value of --column is empty."),
+        (["cancel", ""], "An argument is empty."),
+    ],
+)
+def test_empty_argument_is_wrong_usage(arguments: list[str], message: str, offline: Folder) -> None:
+    """It is probably a variable of the shell that is not set."""
+    result = offline(*arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
 def test_ledger_is_required_and_the_variable_must_be_absolute(offline: Folder) -> None:
     result = tenios("campaign", "status")
     assert result.returncode == 2
@@ -346,7 +365,7 @@ def test_results_are_exported_unchanged_except_to_a_terminal(offline: Folder) ->
     shown = screen("campaign", "export", "-", settings=offline.settings)[1]
     assert rf"ä-1\t'{TALK}\t" in shown
     assert r'"a\xad\rb\x1b[31m"' in shown
-    assert "\r" not in shown
+    assert "\\r\n" not in shown
 
 
 def test_failed_export_keeps_the_file(offline: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -274,7 +274,7 @@ def test_blocked_as_json_has_what_block_prints(settings: dict[str, str]) -> None
     ("arguments", "text"),
     [
         (["block", "0221 4710123"], "or set its country: --region DE"),
-        (["block", NUMBER, "--reason", ""], "reason must be one line"),
+        (["block", NUMBER, "--reason", "a\nb"], "reason must be one line"),
         (["unblock", "0221 4710123"], "has no country code"),
         (["unblock", NUMBER], f"{NUMBER} is not blocked."),
     ],
