@@ -135,17 +135,15 @@ class Campaign:
         stage = Stage(self._store)
         try:
             stage.read(customers)
-            added = stage.compare(allow_same_number=allow_same_number)
-            if not dry_run:
-                layout: dict[str, Any] = {"headers": list(stage.headers)}
-                if isinstance(customers, CustomerFile):
-                    layout["columns"] = json.dumps(customers.columns)
-                    layout["delimiter"] = customers.delimiter
-                self._store.change(self._store.set_layout, **layout)
-                stage.write(**values)
+            if dry_run:
+                return stage.compare(allow_same_number=allow_same_number)
+            layout: dict[str, Any] = {}
+            if isinstance(customers, CustomerFile):
+                layout["columns"] = json.dumps(customers.columns)
+                layout["delimiter"] = customers.delimiter
+            return stage.add(allow_same_number=allow_same_number, layout=layout, values=values)
         finally:
             stage.close()
-        return added
 
     def set(
         self,

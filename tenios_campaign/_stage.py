@@ -12,7 +12,7 @@ from attrs import asdict
 
 from ._models import MAX_SHOWN, Added, Customer, InvalidRowsError, RowProblem, SameNumberError
 from ._store import BATCH
-from ._tables import c, customers, lock
+from ._tables import ADDING, c, customers, lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +32,8 @@ class Stage:
         self._store = store
         self._file = sqlite3.connect("")
         self._file.execute(
-            "CREATE TABLE staged (key TEXT PRIMARY KEY, number TEXT, line INT, data TEXT)"
+            "CREATE TABLE staged (key TEXT PRIMARY KEY, number TEXT, line INT, data TEXT, "
+            "is_known INT DEFAULT 0)"
         )
         self.headers: dict[str, None] = {}
         self._problems: list[RowProblem] = []
@@ -69,7 +70,9 @@ class Stage:
         data = json.dumps(values | {"due_at": due_at})
         row = (customer.key, customer.number, customer.line, json.dumps([data, cells]))
         try:
-            self._file.execute("INSERT INTO staged VALUES (?, ?, ?, ?)", row)
+            self._file.execute(
+                "INSERT INTO staged (key, number, line, data) VALUES (?, ?, ?, ?)", row
+            )
         except sqlite3.IntegrityError:
             line, known = self._file.execute(
                 "SELECT line, data FROM staged WHERE key = ?", row[:1]
@@ -97,6 +100,8 @@ class Stage:
         known, pairs, count = 0, [], 0
         for batch in self._batches() if self._store.exists() else ():
             keys, numbers = self._store.run(self._known, batch)
+            mark = "UPDATE staged SET is_known = 1 WHERE key = ?"
+            self._file.executemany(mark, [(key,) for key in keys])
             for key, number, line, _ in batch:
                 if key in keys:
                     known += 1
@@ -137,21 +142,46 @@ class Stage:
             {number: key for key, number in connection.execute(by_number)},
         )
 
-    def write(self, **values: Any) -> None:
-        """Add the customers in batches, so that other processes do not have to wait."""
-        for batch in self._batches():
-            self._store.change(self._write, batch, values)
+    def add(
+        self, *, allow_same_number: bool, layout: dict[str, Any], values: dict[str, Any]
+    ) -> Added:
+        """
+        Compare the customers with those of the campaign, and add the new ones in one transaction.
+        If another process adds some meanwhile, compare them again.
+        """
+        while True:
+            last = self._store.run(self._last) if self._store.exists() else 0
+            added = self.compare(allow_same_number=allow_same_number)
+            if self._store.change(self._write, last, layout, values):
+                return added
 
-    def _write(self, connection: sa.Connection, batch: list[Any], values: dict[str, Any]) -> None:
-        lock(connection)
-        keys, _ = self._known(connection, batch)
+    def _last(self, connection: sa.Connection) -> int:
+        """Return the position of the newest customer."""
         where = c.campaign == self._store.name
-        last = connection.scalar(sa.select(sa.func.max(c.position)).where(where)) or 0
-        rows = []
-        for position, (key, _, _, text) in enumerate(batch, last + 1):
-            if key not in keys:
+        return connection.scalar(sa.select(sa.func.max(c.position)).where(where)) or 0
+
+    def _write(
+        self,
+        connection: sa.Connection,
+        last: int,
+        layout: dict[str, Any],
+        values: dict[str, Any],
+    ) -> bool:
+        """Add the new customers, unless there are others after position *last*."""
+        lock(connection, ADDING)  # Runs need not wait.
+        if self._last(connection) != last:
+            return False
+        named = {"campaign": self._store.name, "updated_at": self._store.database.now}
+        statement = sa.insert(customers).values(named)
+        new = enumerate(
+            self._file.execute("SELECT data FROM staged WHERE NOT is_known ORDER BY rowid"),
+            last + 1,
+        )
+        while batch := list(islice(new, BATCH)):
+            rows = []
+            for position, [text] in batch:
                 data, cells = json.loads(text)
                 rows.append({**json.loads(data), "cells": cells, "position": position, **values})
-        if rows:
-            named = {"campaign": self._store.name, "updated_at": self._store.database.now}
-            connection.execute(sa.insert(customers).values(named), rows)
+            connection.execute(statement, rows)
+        self._store.set_layout(connection, headers=list(self.headers), **layout)
+        return True

@@ -8,8 +8,8 @@ from tenios_ext.ledger.shared import Schema
 
 #: How long a process may hang in a transaction that others wait for.
 _IDLE = "5s"
-#: A number that other programs are unlikely to use.
-_LOCK = 4_826_353_072
+#: Numbers that other programs are unlikely to use.
+_LOCK, ADDING = 4_826_353_072, 4_826_353_073
 
 schema = Schema("campaign", 1)
 campaigns = sa.Table(
@@ -72,11 +72,11 @@ for name, columns, where in (
     sa.Index(f"tenios_campaign_{name}", *columns, sqlite_where=where, postgresql_where=where)
 
 
-def lock(connection: sa.Connection) -> None:
+def lock(connection: sa.Connection, number: int = _LOCK) -> None:
     """
-    Wait for other transactions that take this lock. SQLite has only one writer anyway. PostgreSQL
-    ends the session of a process that hangs.
+    Wait for other transactions that take the lock of this number. SQLite has only one writer
+    anyway. PostgreSQL ends the session of a process that hangs.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE}'")
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))

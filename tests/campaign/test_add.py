@@ -218,3 +218,34 @@ def test_memory_does_not_grow_with_the_number_of_customers(sqlite: Ledger) -> No
         assert tracemalloc.get_traced_memory()[1] < 1.3 * first
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("mine", "error"),
+    [
+        (Customer("00one", ONE.number), SameNumberError),
+        (Customer("one", TWO.number), InvalidRowsError),
+        (ONE, None),
+    ],
+)
+def test_customers_that_another_process_adds_meanwhile_are_compared(
+    mine: Customer, error: type[Exception] | None, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = Campaign(ledger)
+    campaign.add([TWO] if error is None else [Customer("zero", "+492214710000")])
+    change = campaign._store.change
+
+    def late(*arguments: Any, **named: Any) -> Any:
+        monkeypatch.undo()
+        Campaign(ledger).add([ONE])
+        return change(*arguments, **named)
+
+    monkeypatch.setattr(campaign._store, "change", late)
+    new = Customer("new", "+492214710009")
+    if error is None:
+        assert campaign.add([new, mine]) == added(1, 1)
+    else:
+        with pytest.raises(error):
+            campaign.add([new, mine])
+    expected = ["one"] if error else ["one", "new"]
+    assert [entry.key for entry in campaign.entries()][1:] == expected
