@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from attrs import evolve
 
-from ._rules import Facts, after_failure, ending
+from ._rules import END_TIMEOUT, Facts, after_failure, ending
 from ._store import hours_of
 from ._tables import c, is_left, is_open, is_waiting, lock
 
@@ -25,6 +25,8 @@ class Attempts:
         self.store = store
         self._ledger, self._state = store.database.entries, store.database.state
         self._mine = c.campaign == store.name
+        # ended_at of an open attempt is when it was given up.
+        self._is_active = self._state.in_(["dialling", "placed"]) & c.ended_at.is_(None)
 
     def exist(self, connection: sa.Connection) -> bool:
         """Return whether a callback was or may have been started."""
@@ -33,8 +35,7 @@ class Attempts:
 
     def is_busy(self, now: float) -> sa.ColumnElement[bool]:
         """Return the condition that phones may be ringing for an attempt."""
-        is_followed = self._state.in_(["dialling", "placed"]) & c.ended_at.is_(None)
-        return is_open & (is_followed | (c.busy_until > now))
+        return is_open & (self._is_active | (c.busy_until > now))
 
     def facts(self, connection: sa.Connection, row: Row | None = None, **known: Any) -> Facts:
         """Return the facts for the next decision, about *row* if one is given."""
@@ -45,9 +46,9 @@ class Attempts:
         tests = {
             "starting": self._state == "dialling",
             "in_progress": self.is_busy(now),
-            "active": self._state.in_(["dialling", "placed"]),
+            "active": self._is_active,
             "unknown": self._state == "unknown",
-            "all": sa.true(),
+            "not_placed": self._state.is_(None) | (self._state == "not_placed"),
         }
         sums = [
             sa.func.coalesce(sa.func.sum(sa.case((test, 1), else_=0)), 0).label(name)
@@ -55,7 +56,7 @@ class Attempts:
         ]
         counted = sa.select(*sums).select_from(self.store.joined).where(self._mine, is_open)
         counts = dict(connection.execute(counted).mappings().one())
-        count = counts.pop("all")
+        will_wait = counts.pop("not_placed")
         next_due = connection.scalar(sa.select(sa.func.min(c.due_at)).where(self._mine, is_waiting))
         if row is None and next_due is not None and next_due <= now:
             row = self._next(connection, now)
@@ -69,8 +70,7 @@ class Attempts:
             trouble=settings.trouble,
             failures=settings.failures,
             blocked_until=settings.blocked_until,
-            # The rest was not placed and will be put back.
-            waiting=next_due is not None or count > counts["active"] + counts["unknown"],
+            waiting=next_due is not None or will_wait > 0,
             row=row,
             next_due=next_due,
             **counts,
@@ -163,7 +163,7 @@ class Attempts:
             final = sa.update(ledger).where(a.key == attempt, is_older)
             connection.execute(final.values(status=status, state=state))
         if lost is not None:
-            busy_until = now + (c.busy_until - c.claimed_at)
+            busy_until = c.claimed_at + c.delay + END_TIMEOUT
             given_up = self.store.update(connection, *mine, ended_at=now, busy_until=busy_until)
             if given_up and answered is None:
                 placed = sa.update(ledger).where(a.key == attempt, a.state == "placed")
@@ -173,7 +173,9 @@ class Attempts:
         if changes := ending(row, now):
             if rejected is not None and row.ledger_state == "not_placed":
                 changes |= {"due_at": None, "result": "rejected", "error": rejected}
-            if not self.store.update(connection, *mine, **changes | {"ended_at": ended or now}):
+            is_seen = row.status in _FINAL or row.ledger_state == "not_placed"
+            changes["ended_at"] = (ended or now) if is_seen else None
+            if not self.store.update(connection, *mine, **changes):
                 return None  # Another process has closed it since.
             [row] = self.store.rows(connection, c.attempt_key == attempt)
         return row

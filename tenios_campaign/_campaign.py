@@ -17,6 +17,7 @@ from ._csv import CustomerFile
 from ._hours import machine_zone
 from ._models import MAX_NAME, Options, check_name, ignore, to_seconds
 from ._results import write_results
+from ._rules import ANSWER_TIMEOUT, END_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 RETRY_AFTER = 600.0
 AGENT_RETRY_AFTER = 60.0
-ANSWER_TIMEOUT = 300.0
-END_TIMEOUT = 4 * 3600.0
 #: The states that :meth:`Campaign.retry` accepts.
 _RETRIED = ("rejected", "customer_failed", "agent_failed", "cancelled")
 
@@ -105,8 +104,7 @@ class Campaign:
         """
         Add customers, also during a run. Keys that are already in the campaign are skipped.
 
-        All customers are checked before the first one is added. If adding is interrupted, add them
-        again.
+        All customers are checked before the first one is added. All are added, or none.
 
         Args:
             customers: The customers, such as those of :func:`read_customers`.
@@ -158,7 +156,7 @@ class Campaign:
 
         Args:
             max_active: Maximum callbacks in progress, such as the number of agents. A callback with
-                an unknown outcome counts as long as its phones may be ringing.
+                an unknown outcome or end counts as long as its phones may be in use.
             max_starts_per_minute: Maximum rate of starts, evenly spread; infinity for no limit.
             hours: When callbacks may be started.
             replace: Whether to replace limits that are already set. If False, other values than
@@ -210,7 +208,8 @@ class Campaign:
             tenios: The client, with the same ledger as the campaign.
             answer_timeout: Seconds after the delay in which agent and customer must answer. Later,
                 the outcome counts as unknown.
-            end_timeout: Seconds after the delay in which a call is followed.
+            end_timeout: Seconds after the delay in which a call is followed. Later, its end may not
+                be seen, and it counts as in progress until 4 hours after the delay.
             max_unknown: Number of unknown outcomes that ends the run; None for no limit.
             on_update: Called with an entry whenever its state or the status of its callback has
                 changed.

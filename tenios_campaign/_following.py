@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, evolve, field
@@ -85,7 +85,7 @@ class Following:
             if row.ledger_state == "dialling":
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LOOK)
-            elif row.ledger_state != "placed":
+            elif row.ledger_state != "placed" or row.is_given_up:
                 return  # The sender closes it, or finds it later.
             elif ending(row, 0.0) is not None:
                 await self.record(key)
@@ -142,6 +142,14 @@ class Following:
             return
         lost = None if is_final(status) else str(error)
         await self.record(key, status=str(status), lost=lost)
+
+    async def look_for_ends(self, rows: list[Row]) -> None:
+        """Record the ends of callbacks that were given up."""
+        for row in rows:
+            with suppress(StatusUnavailableError):
+                status = await self.tenios.callback(_handle(row)).status()
+                if is_final(status):
+                    await self.record(str(row.attempt_key), status=str(status))
 
     async def record(self, key: str, *, is_over: bool = True, **seen: Any) -> Row | None:
         """

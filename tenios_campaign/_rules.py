@@ -10,6 +10,9 @@ from attrs import field, frozen
 if TYPE_CHECKING:
     from ._hours import OpeningHours
 
+#: The usual limits (seconds). Phones may be in use as long as this if the outcome of a callback is
+#: unknown, or its end was not seen.
+ANSWER_TIMEOUT, END_TIMEOUT = 300.0, 4 * 3600.0
 #: Maximum simultaneous init requests, so that a failure is noticed before many are sent.
 MAX_STARTING = 10
 #: Starts pause after this number of similar failures in a row.
@@ -65,6 +68,11 @@ class Row:
     def next_key(self) -> str:
         """The key of the next attempt in the ledger."""
         return f"{self.campaign}/{self.key}/{self.serial + 1}"
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the newest attempt is open, and is no longer followed."""
+        return self.ended_at is not None and self.result is None and self.due_at is None
 
 
 @frozen(kw_only=True)
@@ -154,7 +162,8 @@ def decide(facts: Facts) -> Decision:  # noqa: C901, PLR0911 - one return per ru
     if facts.starting >= (1 if is_troubled else MAX_STARTING):
         return Decision("wait", f"trying one callback: {facts.trouble}" if is_troubled else "")
     if facts.in_progress >= facts.max_active:
-        return Decision("wait")
+        reason = "" if facts.active else "waiting for callbacks whose end was not seen"
+        return Decision("wait", reason)
     if 0 <= facts.now - facts.last_start < facts.gap:
         return Decision("wait", "", facts.last_start + facts.gap)
     if facts.row is None:
@@ -177,8 +186,9 @@ def ending(row: Row, now: float) -> dict[str, Any] | None:
             return changes | {"result": f"{party}_failed"}
         pause = row.retry_after if party == "customer" else row.agent_retry_after
         return changes | {"due_at": now + pause}
-    # If it is no longer followed or has no id, an operator has resolved it as placed.
-    is_over = row.status == "DISCONNECTED" or row.ended_at is not None or row.callback_id is None
+    # An operator has resolved it as placed, if it has no id or was given up before it was answered.
+    is_resolved = row.is_given_up and row.answered_at is None
+    is_over = row.status == "DISCONNECTED" or is_resolved or row.callback_id is None
     return changes | {"result": "talked"} if is_over or party is not None else None
 
 

@@ -19,7 +19,7 @@ from tenios_ext import (
 )
 
 from ._following import LOOK, is_for_all
-from ._rules import FIRST_PAUSE, decide, ending
+from ._rules import ANSWER_TIMEOUT, FIRST_PAUSE, decide, ending
 from ._store import to_entry
 from ._tables import lock
 from ._tasks import DATABASE_PAUSE
@@ -56,6 +56,7 @@ class Run:
     _starting: dict[str, asyncio.Future[None]] = field(factory=dict, init=False)  # by attempt
     _next_look: float = field(default=0.0, init=False)
     _has_looked: bool = field(default=False, init=False)
+    _search: asyncio.Future[None] | None = field(default=None, init=False)  # for ends
 
     async def run(self) -> None:
         """Run until all customers were called."""
@@ -130,19 +131,25 @@ class Run:
         if now < self._next_look:
             return
         self._next_look = now + LOOK
-        for row in await self._lost_rows(also_young=not self._has_looked):
+        busy: list[Row] = []
+        now, rows = await self._lost_rows(also_young=not self._has_looked)
+        for row in rows:
             if ending(row, 0.0) is not None:
                 await self.following.record(str(row.attempt_key))
+            elif row.is_given_up:
+                busy += [row] if row.busy_until > now else []
             elif row.ledger_state == "placed" and self.options.queue is None:
                 self.following.watch(row)
+        if busy and (self._search is None or self._search.done()):
+            self._search = self.tasks.start(self.following.look_for_ends(busy))
         self._has_looked = True
 
-    async def _lost_rows(self, *, also_young: bool = False) -> list[Row]:
-        """Return the customers of attempts that no process may be following."""
+    async def _lost_rows(self, *, also_young: bool = False) -> tuple[float, list[Row]]:
+        """Return the time, and the customers of attempts that no process may be following."""
         known = self.following.keys()  # before and after, because some end meanwhile
         now, rows = await self.tasks.change(self.attempts.open_rows)
         known |= {*self._starting, *self.following.keys()}
-        return [
+        return now, [
             row
             for row in rows
             if row.attempt_key not in known
@@ -151,8 +158,9 @@ class Run:
 
     async def _orphans(self) -> list[str]:
         """Return the keys of attempts that no worker may be following."""
-        rows = await self._lost_rows()
-        return [str(row.attempt_key) for row in rows if row.ledger_state == "placed"]
+        _, rows = await self._lost_rows()
+        placed = [row for row in rows if row.ledger_state == "placed" and not row.is_given_up]
+        return [str(row.attempt_key) for row in placed]
 
     async def _begin(self, row: Row) -> None:
         """Start a callback. Return when its attempt is claimed, or cannot be."""
@@ -172,7 +180,7 @@ class Run:
             lock(connection)
             self._check_kind(connection)
             facts, decision = self._decide(connection, row)
-            seconds = self.options.answer_timeout
+            seconds = max(self.options.answer_timeout, ANSWER_TIMEOUT)
             if decision.action != "start" or not self.attempts.claim(
                 connection, row, facts.now, seconds=seconds
             ):

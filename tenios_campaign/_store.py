@@ -271,6 +271,7 @@ def to_entry(row: Row) -> CampaignEntry:
             "status": None if row.status is None else CallbackStatus(row.status),
             "error": row.error or (row.last_error if row.result is None else None),
             "started_at": row.claimed_at or None,
+            "ended_at": None if row.is_given_up else row.ended_at,
             "cells": None if row.cells is None else json.loads(row.cells),
         }
     )

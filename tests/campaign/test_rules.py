@@ -14,6 +14,7 @@ from tenios_campaign._rules import Facts, Row, after_failure, decide, ending
 NOW = 1_796_000_000.0  # 2026-11-30 00:53:20 UTC, a Monday
 ILL = "ill"
 UNKNOWN = "stopping, because 2 outcomes are unknown"
+NOT_SEEN = "waiting for callbacks whose end was not seen"
 ONE = "trying one callback: ill"
 UNTIL = "closed until Mon 2026-11-30 09:00 (Europe/Berlin)"
 NOT_PLACED = {"ledger_state": "not_placed", "last_error": "No."}
@@ -56,7 +57,8 @@ def row(**values: Any) -> Row:
         ({"starting": 9, "max_active": 99}, "start", "", math.inf),
         ({"starting": 10, "max_active": 99}, "wait", "", math.inf),
         ({"in_progress": 4, "max_active": 5}, "start", "", math.inf),
-        ({"in_progress": 5, "max_active": 5}, "wait", "", math.inf),
+        ({"in_progress": 5, "active": 1, "max_active": 5}, "wait", "", math.inf),
+        ({"in_progress": 5, "max_active": 5}, "wait", NOT_SEEN, math.inf),
         ({"gap": 6.0, "last_start": NOW - 5}, "wait", "", NOW + 1),
         ({"gap": 6.0, "last_start": NOW - 6}, "start", "", math.inf),
         ({"gap": 6.0, "last_start": NOW + 3600}, "start", "", math.inf),  # as above
@@ -87,7 +89,8 @@ TALKED = {"result": "talked"}
         (PLACED | {"status": "CALL_B_FAILED", "attempts": 2}, {"result": "customer_failed"}),
         (PLACED | {"status": "CALL_A_FAILED", "attempts": 2}, {"result": "agent_failed"}),
         (PLACED | {"status": "CALL_B_FAILED", "answered_at": NOW - 9}, TALKED),
-        # An operator has resolved it: no longer followed, or with an unknown id.
+        (PLACED | {"ended_at": NOW - 9, "answered_at": NOW - 99}, None),  # It was given up.
+        # An operator has resolved it: given up before it was answered, or with an unknown id.
         (PLACED | {"status": "CALLING_B", "ended_at": NOW - 9}, TALKED),
         (PLACED | {"callback_id": None}, TALKED),
         (NOT_PLACED | {"number": None}, {"attempts": 0, "result": "cancelled"}),

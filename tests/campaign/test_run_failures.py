@@ -185,18 +185,47 @@ def test_unknown_outcome_counts_as_in_progress_while_phones_may_ring(sqlite: Led
 
 
 def test_callback_not_answered_in_time_is_unknown_also_in_the_ledger(
-    sqlite: Ledger,
+    sqlite: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tenios_campaign._run.LOOK", 600.0)
     simulator = Simulator(scenario=[Scenario.manual(), TALK])
     Campaign(sqlite).add(customers(2), attempts=3)
     assert counts(run(simulator, sqlite, max_active=1, answer_timeout=100)) == {
         "talked": 1, "unknown": 1,
     }  # fmt: skip
-    assert starts(simulator)[1] >= 200, "it may ring a while longer"
+    assert starts(simulator)[1] >= 4 * 3600, "it may still ring"
     [unknown] = sqlite.entries(state="unknown")
     assert unknown.key == "default/order-1/1"
     sqlite.resolve(unknown.key, placed=True)
     assert counts(run(simulator, sqlite)) == {"talked": 2}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "limit", "state"),
+    [
+        (Scenario.answered(talking=1000), {"end_timeout": 60}, "talked"),
+        (Scenario.answered(customer_after=500, talking=500), {"answer_timeout": 60}, "unknown"),
+    ],
+    ids=["end", "answer"],
+)
+def test_callback_counts_as_in_progress_until_its_end_is_seen(
+    scenario: Scenario, limit: dict[str, float], state: str, sqlite: Ledger
+) -> None:
+    simulator = Simulator(scenario=scenario)
+    same = Customer("same", "+492214710001")
+    campaign = Campaign(sqlite)
+    campaign.add([*customers(3), same], allow_same_number=True)
+    reasons: list[str] = []
+    summary = run(simulator, sqlite, max_active=2, on_wait=reasons.append, **limit)
+    assert summary.total == 4
+    assert getattr(summary, state) >= 1
+    assert most_in_progress(simulator.callbacks) == 2
+    calls = [each for each in simulator.callbacks if each.number == same.number]
+    assert (len(calls), most_in_progress(calls)) == (2, 1)
+    assert "waiting for callbacks whose end was not seen" in reasons
+    ends = [entry.ended_at for entry in campaign.entries()]
+    assert None not in ends[:2], "they were seen while others waited"
+    assert ends[3] is None
 
 
 def test_customer_resolved_as_not_placed_is_called_again(sqlite: Ledger) -> None:

@@ -42,7 +42,7 @@ _run_options = [
     timeout_options(
         "Time for agent and customer to answer. If they take longer, the outcome counts as "
         "unknown.",
-        "Stop following a call after this time.",
+        "Stop following a call after this time. It still counts for --max-active until its end.",
     ),
     price_options,
     client_options,
