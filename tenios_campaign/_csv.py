@@ -53,8 +53,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20
 _INVISIBLE = f"{string.whitespace}\xa0\xad\ufeff" + "".join(
     map(chr, (*range(0x2000, 0x2010), *range(0x2028, 0x202E), 0x202F, *range(0x205F, 0x2070)))
 )
-#: How spreadsheets and programs write large and whole numbers: 4,71E+11 and 471.0.
-_FLOAT = re.compile(r"\d+(?:[.,]\d+)?E[+-]\d+|\d+[.,]0+", re.IGNORECASE)
+#: How spreadsheets and programs write large and whole numbers, and errors: 4,71E+11, 471.0, #REF!.
+_DAMAGED = re.compile(
+    r"\d+E[+-]\d+|\d+[.,]\d+E[+-]?\d+|\d+[.,]0+|#[^\W\d_][\w/]*[!?]|#N/A|#NV|##+|Err:\d+",
+    re.IGNORECASE,
+)
 #: The first bytes of .xlsx and .ods, and of .xls.
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
@@ -138,10 +141,10 @@ class CustomerFile:
                 raise ValueError(f"The {name} is missing in column {self.columns[name]!r}.")
         key, column = given["key"].removeprefix("'"), self.columns["key"]
         check_name(key, what=f"The key in column {column!r}", longest=MAX_KEY)
-        if _FLOAT.fullmatch(key):
+        if _DAMAGED.fullmatch(key):
             raise ValueError(
-                f"The key {key!r} in column {column!r} is a number that a spreadsheet has changed. "
-                "Format the column as text, enter the keys again and save the file as CSV UTF-8."
+                f"The key {key!r} in column {column!r} was changed by a spreadsheet. Format "
+                "the column as text, enter the keys again and save the file as CSV UTF-8."
             )
         delay = given.get("delay", "0")
         if not (delay.isascii() and delay.isdecimal()):
@@ -294,7 +297,8 @@ def _find(headers: list[str], named: Mapping[str, str]) -> tuple[dict[str, str],
             for each in headers
             if each in wanted or (column not in named and _plain(each) in wanted)
         ]
-        exact = [each for each in matches if each.lower() == column]
+        # "Number" beside "Phone" may be that of an order.
+        exact = [each for each in matches if each.lower() == column != "number"]
         matches = exact or matches
         if len(matches) > 1:
             reason = (

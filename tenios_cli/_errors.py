@@ -50,6 +50,8 @@ def explained() -> Iterator[None]:
         yield
     except TeniosError:
         raise
+    except UnicodeEncodeError as error:
+        raise CommandError(f"{error.object!r} is not valid UTF-8.") from None
     except (LookupError, ValueError) as error:
         raise CommandError(in_options(one_line(error.args[0] if error.args else error))) from None
 

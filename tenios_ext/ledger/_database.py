@@ -406,6 +406,7 @@ class Database:
         values: dict[str, Any] = {
             "state": "placed" if is_placed else "not_placed",
             "updated_at": self.now,
+            "last_error": None,
         }
         if callback_id is not None:
             may_resolve |= (c.state == "placed") & c.callback_id.is_(None)

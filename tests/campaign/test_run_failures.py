@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.campaigns import client, counts, customers, most_in_progress, run, starts
@@ -209,7 +209,7 @@ def test_callback_not_answered_in_time_is_unknown_also_in_the_ledger(
     ids=["end", "answer"],
 )
 def test_callback_counts_as_in_progress_until_its_end_is_seen(
-    scenario: Scenario, limit: dict[str, float], state: str, sqlite: Ledger
+    scenario: Scenario, limit: dict[str, Any], state: str, sqlite: Ledger
 ) -> None:
     simulator = Simulator(scenario=scenario)
     same = Customer("same", "+492214710001")

@@ -186,6 +186,7 @@ def test_columns_are_detected_or_chosen(offline: Folder) -> None:
         (["run", "--timezone", "Europe/Berlin"], 2, "need --between"),
         (["run"], 5, "needs a limit for callbacks in progress"),
         (["cancel", "other"], 1, "The campaign 'default' has no key 'other'."),
+        (["cancel", "x\udcff"], 1, r"'x\udcff' is not valid UTF-8."),
         (["retry"], 2, "Pass KEYS or --state."),
         (["status", "--ledger", "redis://host"], 5, "must look like sqlite:///"),
         (["status", "--ledger", "sqlite:///mistyped.db"], 1, "mistyped.db does not exist"),

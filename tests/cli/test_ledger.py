@@ -161,6 +161,7 @@ def test_key_resolved_as_not_placed_can_be_used_again(settings: dict[str, str]) 
     result = run("resolve", UNKNOWN, "--not-placed", settings=settings)
     assert result.returncode == 0, result.stderr
     assert "state       not_placed: " in result.stdout
+    assert "Phones may be ringing" not in result.stdout
     with server_of("CALL_A_FAILED") as server:
         assert (
             tenios(
