@@ -12,6 +12,7 @@ from tenios_ext import (
     BadCredentialsError,
     CallbackHandle,
     CallbackTimeoutError,
+    RejectedError,
     StatusUnavailableError,
     is_final,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 LOOK = 2.0
 #: HTTP statuses of a wrong base URL.
 _NOT_THERE = {404, 405}
+TOO_MANY_REQUESTS = 429
 
 
 @define(eq=False)
@@ -177,8 +179,10 @@ def _handle(row: Row) -> CallbackHandle:
 def is_for_all(error: Exception) -> bool:
     """
     Return whether all requests would fail like this, because the credentials or the base URL are
-    wrong.
+    wrong, or a gateway has rejected the request: its response has no error code of TENIOS.
     """
     if isinstance(error, BadCredentialsError) or getattr(error, "credentials_refused", False):
         return True
-    return getattr(error, "http_status", None) in _NOT_THERE
+    status = getattr(error, "http_status", None)
+    is_foreign = isinstance(error, RejectedError) and error.error_code is None
+    return status in _NOT_THERE or (is_foreign and status != TOO_MANY_REQUESTS)

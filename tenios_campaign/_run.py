@@ -18,7 +18,7 @@ from tenios_ext import (
     RejectedError,
 )
 
-from ._following import LOOK, is_for_all
+from ._following import LOOK, TOO_MANY_REQUESTS, is_for_all
 from ._rules import ANSWER_TIMEOUT, FIRST_PAUSE, decide, ending
 from ._store import to_entry
 from ._tables import lock
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 #: Other processes follow an attempt after this time (seconds).
 _ORPHANED = 30.0
 _MOMENT = 0.01
-_TOO_MANY_REQUESTS = 429
 
 
 class _NotNowError(Exception):
@@ -251,7 +250,7 @@ class Run:
         return isinstance(error, BlockedNumberError) or (
             isinstance(error, RejectedError)
             and not is_for_all(error)
-            and error.http_status != _TOO_MANY_REQUESTS
+            and error.http_status != TOO_MANY_REQUESTS
         )
 
 

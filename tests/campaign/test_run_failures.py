@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 from support.campaigns import client, counts, customers, most_in_progress, run, starts
 
 from tenios_campaign import Campaign, CampaignEntry, Customer
@@ -26,9 +27,22 @@ pytestmark = pytest.mark.usefixtures("exact_time")
 TALK = Scenario.answered(talking=20)
 
 
+class Rejection(faults.HttpError):
+    """The response is an HTTP error of TENIOS."""
+
+    def apply(self, response: Any, _: Any) -> Any:
+        body = {"error_code": "INVALID_FIELD", "error_message": "No.", "fields": []}
+        return evolve(response, status=self.status, body=body)
+
+
+@pytest.fixture(autouse=True)
+def _rejection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(faults.KINDS, "rejection", Rejection)
+
+
 def test_only_the_number_that_tenios_rejects_is_rejected(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=TALK)
-    simulator.inject(faults.HttpError(400), on="init", number="+492214710002")
+    simulator.inject(Rejection(400), on="init", number="+492214710002")
     campaign = Campaign(sqlite)
     campaign.add(customers(3), attempts=3)
     assert counts(run(simulator, sqlite)) == {"talked": 2, "rejected": 1}
@@ -52,11 +66,11 @@ def test_numbers_that_the_client_does_not_allow_are_rejected_until_retry(
     assert counts(run(simulator, sqlite)) == {"talked": 2}
 
 
-@pytest.mark.parametrize("status", [403, 404, 405])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413])
 def test_rejection_of_all_callbacks_ends_the_run_and_rejects_nobody(
     status: int, sqlite: Ledger
 ) -> None:
-    """With a wrong access key or base URL, for example. With the right one, the run resumes."""
+    """With a wrong access key or base URL, or a gateway, for example. The next run resumes."""
     simulator = Simulator(scenario=TALK)
     simulator.inject(faults.HttpError(status), on="init", times=None)
     Campaign(sqlite).add(customers(3), attempts=1)
@@ -134,7 +148,7 @@ def test_rate_limit_of_tenios_is_retried_after_its_pause(sqlite: Ledger) -> None
 
 
 @pytest.mark.parametrize(
-    ("fault", "state"), [(faults.HttpError(500), "unknown"), (faults.HttpError(400), "rejected")]
+    ("fault", "state"), [(faults.HttpError(500), "unknown"), (Rejection(400), "rejected")]
 )
 def test_repeated_failures_affect_few_customers(
     fault: faults.Fault, state: str, sqlite: Ledger
