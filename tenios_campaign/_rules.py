@@ -177,7 +177,7 @@ def ending(row: Row, now: float) -> dict[str, Any] | None:
     if row.ledger_state == "not_placed" and row.number is None:
         return changes | {"attempts": row.attempts - 1, "result": "cancelled"}
     if row.ledger_state == "not_placed":
-        return changes | {"attempts": row.attempts - 1, "due_at": now, "error": row.last_error}
+        return changes | {"attempts": row.attempts - 1, "due_at": 0.0, "error": row.last_error}
     if row.ledger_state != "placed":
         return None
     party = {"CALL_A_FAILED": "agent", "CALL_B_FAILED": "customer"}.get(row.status or "")

@@ -63,7 +63,9 @@ class Run:
         self.tasks.start(self.options.stop.wait())
         try:
             await self.tasks.change(self._check_kind)
-            if self.options.queue is not None:
+            if self.options.queue is None:  # A user may have removed the cause of failures.
+                await self.tasks.change(self.attempts.store.set, blocked_until=0.0)
+            else:
                 self.tasks.start(self.options.queue.serve(self.following.job, self._orphans))
             while await self._step():
                 pass

@@ -147,6 +147,23 @@ def test_rate_limit_of_tenios_is_retried_after_its_pause(sqlite: Ledger) -> None
     assert [entry.attempts for entry in Campaign(sqlite).entries()] == [1]
 
 
+def test_new_run_tries_at_once(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    simulator.inject(faults.HttpError(429, retry_after=3000), on="init")
+    Campaign(sqlite).add(customers(1))
+    stop = asyncio.Event()
+
+    def wait(reason: str) -> None:
+        if reason.startswith("retrying in 3000 s"):
+            stop.set()
+
+    assert counts(run(simulator, sqlite, on_wait=wait, stop=stop)) == {"waiting": 1}
+    assert next(Campaign(sqlite).entries()).due_at is None
+    begin = simulator.clock.now()
+    assert counts(run(simulator, sqlite)) == {"talked": 1}
+    assert simulator.callbacks[0].started_at < begin + 1
+
+
 @pytest.mark.parametrize(
     ("fault", "state"), [(faults.HttpError(500), "unknown"), (Rejection(400), "rejected")]
 )
