@@ -123,6 +123,7 @@ class Store:
                     limit = f"max_starts_per_minute is {60 / known:g}"
                 elif name == "hours" and (hours := hours_of(settings)):
                     limit = f"hours are {hours.between} ({hours.zone})"
+                    limit += f" without holidays in {hours.holidays}" if hours.holidays else ""
                 raise ValueError(
                     f"The campaign {self.name!r} already has another limit: {limit}. "
                     "Change it with `tenios campaign set` or campaign.set()."

@@ -331,6 +331,20 @@ def test_first_run_sets_the_limits_and_set_changes_them(folder: Folder) -> None:
     assert folder("run", "--max-active", "2").returncode == 0
 
 
+def test_set_keeps_hours_that_are_not_given(offline: Folder) -> None:
+    offline("add", offline.file(TALK))
+    berlin = ["--timezone", "Europe/Berlin", "--holidays", "DE-NW"]
+    assert "need --between" in offline("set", *berlin).stderr
+    offline("set", "--between", "09:00-18:00", *berlin)
+    for change, limits in {
+        ("--between", "10:00-16:00"): "10:00-16:00 (Europe/Berlin), not on holidays in DE-NW",
+        ("--timezone", "Europe/Vienna"): "10:00-16:00 (Europe/Vienna), not on holidays in DE-NW",
+        ("--holidays", "AT"): "10:00-16:00 (Europe/Vienna), not on holidays in AT",
+        ("--holidays", "none"): "10:00-16:00 (Europe/Vienna)",
+    }.items():
+        assert offline("set", *change).stdout == f"Limits: {limits}.\n"
+
+
 def test_results_are_exported(folder: Folder) -> None:
     folder("add", folder.file(TALK, UNKNOWN))
     folder("run", "--max-active", "2")

@@ -15,7 +15,7 @@ from tenios_cli._options import combined, database_option, missing_ledger, sqlit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tenios_campaign import Campaign
+    from tenios_campaign import Campaign, OpeningHours
 
 _PER_MINUTE = {"s": 60.0, "m": 1.0, "h": 1 / 60}
 
@@ -105,7 +105,8 @@ limit_options = [
     click.option(
         "--holidays",
         metavar="REGION",
-        help="Start no callbacks on public holidays of REGION, such as DE or DE-NW.",
+        help="Start no callbacks on public holidays of REGION, such as DE or DE-NW; none for no "
+        "holidays.",
     ),
 ]
 
@@ -117,14 +118,21 @@ def limits_of(
     between: str | None,
     timezone: str | None,
     holidays: str | None,
+    known: OpeningHours | None = None,
 ) -> dict[str, Any]:
+    """Return the arguments of Campaign.set. Hours that are not given are those that are *known*."""
     from tenios_campaign import OpeningHours
 
-    if between is None and (timezone or holidays):
-        raise click.UsageError("--timezone and --holidays need --between.")
-    try:
-        hours = between and OpeningHours(between, timezone, holidays)
-    except ValueError as error:
-        hint = "" if timezone else " Use --timezone."
-        raise click.UsageError(f"{error}{hint}") from None
-    return {"max_active": max_active, "max_starts_per_minute": rate, "hours": hours or None}
+    hours = None
+    if between or timezone or holidays:
+        if known is not None:
+            between, timezone = between or known.between, timezone or known.zone
+            holidays = holidays or known.holidays
+        if between is None:
+            raise click.UsageError("--timezone and --holidays need --between.")
+        try:
+            hours = OpeningHours(between, timezone, None if holidays == "none" else holidays)
+        except ValueError as error:
+            hint = "" if timezone else " Use --timezone."
+            raise click.UsageError(f"{error}{hint}") from None
+    return {"max_active": max_active, "max_starts_per_minute": rate, "hours": hours}
