@@ -178,12 +178,14 @@ class Added:
     Attributes:
         new: Number of added customers.
         known: Number of skipped customers, who were already in the campaign.
+        changed: Number of those with other data, such as a delay, which stay as they were.
         repeated: Number of repetitions among the given customers.
         same_number: The first 50 pairs of given keys that share a number.
     """
 
     new: int
     known: int
+    changed: int = 0
     repeated: int
     same_number: tuple[tuple[str, str], ...]
 

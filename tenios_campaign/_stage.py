@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ._store import Store
 
 
+_DATA = (c.delay, c.agent_announcement, c.callback_config_id, c.due_at)
+
+
 class Stage:
     """
     Customers to be added to a campaign.
@@ -97,15 +100,16 @@ class Stage:
         Compare the customers with those of the campaign. Raises InvalidRowsError or
         SameNumberError.
         """
-        known, pairs, count = 0, [], 0
+        known, changed, pairs, count = 0, 0, [], 0
         for batch in self._batches() if self._store.exists() else ():
             keys, numbers = self._store.run(self._known, batch)
             mark = "UPDATE staged SET is_known = 1 WHERE key = ?"
             self._file.executemany(mark, [(key,) for key in keys])
-            for key, number, line, _ in batch:
-                if key in keys:
+            for key, number, line, text in batch:
+                if row := keys.get(key):
                     known += 1
-                    if keys[key] not in {number, None}:
+                    changed += _is_changed(row, text)
+                    if row.number not in {number, None}:
                         self._reject(
                             line,
                             f"The key {key!r} is already in the campaign with another number. Use "
@@ -126,20 +130,23 @@ class Stage:
         return Added(
             new=total - known,
             known=known,
+            changed=changed,
             repeated=self._repeated,
             same_number=tuple(same.fetchall()),
         )
 
     def _known(
         self, connection: sa.Connection, batch: list[Any]
-    ) -> tuple[dict[str, str | None], dict[str | None, str]]:
-        """Return the known keys of *batch* with their numbers, and its known numbers with keys."""
-        selected = sa.select(c.key, c.number).where(c.campaign == self._store.name)
-        by_key = selected.where(c.key.in_([each[0] for each in batch]))
-        by_number = selected.where(c.number.in_([each[1] for each in batch]))
+    ) -> tuple[dict[str, Any], dict[str | None, str]]:
+        """Return the rows of the known keys of *batch*, and its known numbers with their keys."""
+        mine = c.campaign == self._store.name
+        in_keys = c.key.in_([each[0] for each in batch])
+        by_key = sa.select(c.key, c.number, c.serial, *_DATA).where(mine, in_keys)
+        in_numbers = c.number.in_([each[1] for each in batch])
+        by_number = sa.select(c.key, c.number).where(mine, in_numbers)
         return (
-            dict(map(tuple, connection.execute(by_key))),
-            {number: key for key, number in connection.execute(by_number)},
+            {row.key: row for row in connection.execute(by_key)},
+            {row.number: row.key for row in connection.execute(by_number)},
         )
 
     def add(
@@ -185,3 +192,11 @@ class Stage:
             connection.execute(statement, rows)
         self._store.set_layout(connection, headers=list(self.headers), **layout)
         return True
+
+
+def _is_changed(row: Any, text: str) -> bool:
+    """Return whether the data of a staged customer differ from those in the campaign."""
+    data = json.loads(json.loads(text)[0])
+    if row.serial or row.due_at is None:
+        del data["due_at"]  # The time of the first attempt is not kept.
+    return row.number is not None and any(getattr(row, name) != data[name] for name in data)

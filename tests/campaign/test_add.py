@@ -29,8 +29,10 @@ ONE = Customer("one", "+49 221 4710001")
 TWO = Customer("two", "+49 221 4710002")
 
 
-def added(new: int, known: int = 0, repeated: int = 0, *same_number: tuple[str, str]) -> Added:
-    return Added(new=new, known=known, repeated=repeated, same_number=same_number)
+def added(
+    new: int, known: int = 0, repeated: int = 0, *same_number: tuple[str, str], changed: int = 0
+) -> Added:
+    return Added(new=new, known=known, changed=changed, repeated=repeated, same_number=same_number)
 
 
 def test_customers_wait_in_the_order_in_which_they_were_added(ledger: Ledger) -> None:
@@ -51,7 +53,8 @@ def test_known_key_is_skipped_and_other_campaigns_are_separate(ledger: Ledger) -
     campaign = Campaign(ledger)
     campaign.add([ONE])
     before = list(campaign.entries())
-    assert campaign.add([Customer("one", ONE.number, delay=60), TWO, TWO]) == added(1, 1, 1)
+    changed = Customer("one", ONE.number, delay=60)
+    assert campaign.add([changed, TWO, TWO]) == added(1, 1, 1, changed=1)
     assert list(campaign.entries())[:1] == before
     assert Campaign(ledger, "other").add([ONE]) == added(1)
 
@@ -133,6 +136,9 @@ def test_time_of_the_first_attempt_is_kept(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     campaign.add([Customer("k", ONE.number, not_before=when)])
     assert next(campaign.entries()).due_at == when.timestamp()
+    for time, changed in ((when, 0), (None, 1)):
+        again = Customer("k", ONE.number, not_before=time)
+        assert campaign.add([again]) == added(0, 1, changed=changed)
     campaign.cancel("k")
     assert next(campaign.entries()).due_at is None
     campaign.retry("k")

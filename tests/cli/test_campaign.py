@@ -95,6 +95,10 @@ def test_add_reports_new_and_known_customers(offline: Folder) -> None:
     assert offline("add", file).stdout.endswith("\nAdded 3 customers.\n")
     repeated = offline("add", offline.file(TALK, DECLINE))
     assert repeated.stdout == "Added 0 customers. Already in the campaign: 2.\n"
+    Path(file).write_text(f"key,number,delay\na,{TALK},60\nb,{DECLINE},\n")
+    assert offline("add", file).stdout == (
+        "Added 0 customers. Already in the campaign: 2. Unchanged despite other data: 1.\n"
+    )
     assert offline.states() == {"a": "waiting", "b": "waiting", "c": "waiting"}
     other = offline("add", file, "--campaign", "spring")
     assert other.stdout == "Added 2 customers.\n"
@@ -123,7 +127,7 @@ def test_add_as_json(offline: Folder) -> None:
     assert (problem["event"], problem["line"]) == ("problem", 3)
     assert objects(offline("add", offline.file(TALK, TALK), "--json")) == [
         {"event": "same_number", "keys": ["a", "b"]},
-        {"event": "added", "new": 2, "known": 0, "repeated": 0, "dry_run": False},
+        {"event": "added", "new": 2, "known": 0, "changed": 0, "repeated": 0, "dry_run": False},
     ]
 
 

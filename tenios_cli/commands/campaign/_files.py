@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import asdict
 
 from tenios_cli._campaign_output import entry_fields
 from tenios_cli._errors import CommandError
@@ -169,8 +170,9 @@ def _report(run: Run, added: Added, *, dry_run: bool) -> None:
     customers = "1 customer" if added.new == 1 else f"{added.new} customers"
     done = f"{'Would add' if dry_run else 'Added'} {customers}."
     done += f" Already in the campaign: {added.known}." if added.known else ""
+    done += f" Unchanged despite other data: {added.changed}." if added.changed else ""
     done += f" Repeated in the file: {added.repeated}." if added.repeated else ""
-    fields = {"new": added.new, "known": added.known, "repeated": added.repeated}
+    fields = asdict(added, filter=lambda each, _: each.name != "same_number")
     run.say(one_line(done), event="added", **fields, dry_run=dry_run)
 
 
