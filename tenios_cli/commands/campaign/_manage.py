@@ -22,7 +22,11 @@ _RETRIED = ("rejected", "customer_failed", "agent_failed", "cancelled")
 @campaign.command("set")
 @campaign_options(*limit_options)
 def set_limits(*, url: str, name: str, **limits: Any) -> None:
-    """Change limits of a campaign, also during a run. Those that are not given stay."""
+    """
+    Change the limits of a campaign, also during a run.
+
+    Limits that are not given stay.
+    """
     with open_campaign(url, name) as opened:
         opened.set(**limits_of(**limits, known=opened.summary().hours))
         click.echo(_describe_limits(opened.summary()))
