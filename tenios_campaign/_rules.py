@@ -10,8 +10,8 @@ from attrs import field, frozen
 if TYPE_CHECKING:
     from ._hours import OpeningHours
 
-#: The usual limits (seconds). Phones may be in use as long as this if the outcome of a callback is
-#: unknown, or its end was not seen.
+#: The usual limits (seconds). Phones may be in use until the latter if the end of a callback was
+#: not seen.
 ANSWER_TIMEOUT, END_TIMEOUT = 300.0, 4 * 3600.0
 #: Maximum simultaneous init requests, so that a failure is noticed before many are sent.
 MAX_STARTING = 10

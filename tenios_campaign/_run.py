@@ -19,7 +19,7 @@ from tenios_ext import (
 )
 
 from ._following import LOOK, TOO_MANY_REQUESTS, is_for_all
-from ._rules import ANSWER_TIMEOUT, FIRST_PAUSE, decide, ending
+from ._rules import FIRST_PAUSE, decide, ending
 from ._store import to_entry
 from ._tables import lock
 from ._tasks import DATABASE_PAUSE
@@ -181,7 +181,7 @@ class Run:
             lock(connection)
             self._check_kind(connection)
             facts, decision = self._decide(connection, row)
-            seconds = max(self.options.answer_timeout, ANSWER_TIMEOUT)
+            seconds = self.options.answer_timeout
             if decision.action != "start" or not self.attempts.claim(
                 connection, row, facts.now, seconds=seconds
             ):
