@@ -291,6 +291,7 @@ def test_retry_after_without_a_date_is_relative_to_the_clock() -> None:
         (gzip.compress(b'{"id": 10}')[:-9], {"Content-Encoding": "gzip"}),
         (gzip.compress(b'{"id": 10, "x": "%s"}' % bytes(2 << 20)), {"Content-Encoding": "gzip"}),
     ],
+    ids=["cut", "in a list", "two", "large number", "deep", "gzip cut", "gzip too long"],
 )
 def test_rejection_that_may_have_an_id_is_unknown(content: bytes, headers: dict[str, str]) -> None:
     with pytest.raises(OutcomeUnknownError) as raised:
