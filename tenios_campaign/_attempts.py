@@ -35,7 +35,8 @@ class Attempts:
 
     def is_busy(self, now: float) -> sa.ColumnElement[bool]:
         """Return the condition that phones may be ringing for an attempt."""
-        return is_open & (self._is_active | (c.busy_until > now))
+        is_possible = c.claimed_at + c.delay + END_TIMEOUT > now
+        return is_open & (self._is_active & is_possible | (c.busy_until > now))
 
     def facts(self, connection: sa.Connection, row: Row | None = None, **known: Any) -> Facts:
         """Return the facts for the next decision, about *row* if one is given."""
@@ -137,6 +138,7 @@ class Attempts:
         ended: float | None = None,
         lost: str | None = None,
         rejected: str | None = None,
+        pause: float = 0.0,
     ) -> Row | None:
         """
         Record what was seen of an attempt, and close it if it has ended. Return the customer, or
@@ -150,6 +152,7 @@ class Attempts:
             ended: When the attempt ended; None if it has not.
             lost: Why it is no longer followed; None if it is.
             rejected: Why the customer is not called again if the attempt was not placed.
+            pause: Seconds in which other customers come first if the attempt was not placed.
         """
         now = self.store.now(connection)
         mine = (c.attempt_key == attempt, is_open)
@@ -171,8 +174,10 @@ class Attempts:
         if (row := self.attempt(connection, attempt)) is None:
             return None
         if changes := ending(row, now):
-            if rejected is not None and row.ledger_state == "not_placed":
+            if row.ledger_state == "not_placed" and rejected is not None:
                 changes |= {"due_at": None, "result": "rejected", "error": rejected}
+            elif row.ledger_state == "not_placed" and pause:
+                changes["due_at"] = now + pause
             is_seen = row.status in _FINAL or row.ledger_state == "not_placed"
             changes["ended_at"] = (ended or now) if is_seen else None
             if not self.store.update(connection, *mine, **changes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, evolve, field
@@ -17,7 +17,7 @@ from tenios_ext import (
     is_final,
 )
 
-from ._rules import ending
+from ._rules import LONGEST_RETRY_AFTER, ending
 from ._store import to_entry
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: How often to read changes of other processes from the database (seconds).
 LOOK = 2.0
+#: The pause between searches for the ends of callbacks that were given up.
+_SEARCH = 30.0
 #: HTTP statuses of a wrong base URL.
 _NOT_THERE = {404, 405}
 TOO_MANY_REQUESTS = 429
@@ -146,12 +148,19 @@ class Following:
         await self.record(key, status=str(status), lost=lost)
 
     async def look_for_ends(self, rows: list[Row]) -> None:
-        """Record the ends of callbacks that were given up."""
+        """Record the ends of callbacks that were given up, and wait before the next search."""
+        pause = _SEARCH
         for row in rows:
-            with suppress(StatusUnavailableError):
+            try:
                 status = await self.tenios.callback(_handle(row)).status()
-                if is_final(status):
-                    await self.record(str(row.attempt_key), status=str(status))
+            except StatusUnavailableError as error:
+                if is_for_all(error):
+                    raise
+                pause = max(pause, error.retry_after or 0.0)
+                break
+            if is_final(status):
+                await self.record(str(row.attempt_key), status=str(status))
+        await self.tasks.clock.async_sleep(min(pause, LONGEST_RETRY_AFTER))
 
     async def record(self, key: str, *, is_over: bool = True, **seen: Any) -> Row | None:
         """
@@ -179,10 +188,17 @@ def _handle(row: Row) -> CallbackHandle:
 def is_for_all(error: Exception) -> bool:
     """
     Return whether all requests would fail like this, because the credentials or the base URL are
-    wrong, or a gateway has rejected the request: its response has no error code of TENIOS.
+    wrong.
     """
     if isinstance(error, BadCredentialsError) or getattr(error, "credentials_refused", False):
         return True
-    status = getattr(error, "http_status", None)
-    is_foreign = isinstance(error, RejectedError) and error.error_code is None
-    return status in _NOT_THERE or (is_foreign and status != TOO_MANY_REQUESTS)
+    return getattr(error, "http_status", None) in _NOT_THERE
+
+
+def is_of_gateway(error: Exception) -> bool:
+    """Return whether a gateway has rejected a request: there is no error code of TENIOS."""
+    return (
+        isinstance(error, RejectedError)
+        and error.error_code is None
+        and error.http_status != TOO_MANY_REQUESTS
+    )

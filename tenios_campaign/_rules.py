@@ -167,7 +167,9 @@ def decide(facts: Facts) -> Decision:  # noqa: C901, PLR0911 - one return per ru
     if 0 <= facts.now - facts.last_start < facts.gap:
         return Decision("wait", "", facts.last_start + facts.gap)
     if facts.row is None:
-        return Decision("wait", "", math.inf if facts.next_due is None else facts.next_due)
+        # Those who are due have a number that is in another call.
+        due = facts.next_due or 0.0
+        return Decision("wait", "", due if due > facts.now else math.inf)
     return Decision("start")
 
 

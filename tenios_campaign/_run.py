@@ -18,8 +18,8 @@ from tenios_ext import (
     RejectedError,
 )
 
-from ._following import LOOK, TOO_MANY_REQUESTS, is_for_all
-from ._rules import FIRST_PAUSE, decide, ending
+from ._following import LOOK, TOO_MANY_REQUESTS, is_for_all, is_of_gateway
+from ._rules import FIRST_PAUSE, TROUBLE, decide, ending
 from ._store import to_entry
 from ._tables import lock
 from ._tasks import DATABASE_PAUSE
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 #: Other processes follow an attempt after this time (seconds).
 _ORPHANED = 30.0
 _MOMENT = 0.01
+#: Others come first for this time after a gateway has rejected the request for a customer.
+_POISONED = 60.0
 
 
 class _NotNowError(Exception):
@@ -203,7 +205,7 @@ class Run:
         except _NotNowError:
             return
         except (NotPlacedError, OutcomeUnknownError) as error:
-            await self._fail(row, error, is_claimed=bool(claims))
+            await self._fail(row, error, claims)
             return
         if not claims:  # Another program has used the key. The next one is taken.
             return
@@ -214,22 +216,29 @@ class Run:
             begun = evolve(begun, attempts=row.attempts + 1, due_at=None)
             self.following.watch(begun, callback.handle)
 
-    async def _fail(self, row: Row, error: TeniosError, *, is_claimed: bool) -> None:
-        """Handle an error of start_callback."""
+    async def _fail(self, row: Row, error: TeniosError, claims: list[Facts]) -> None:
+        """Handle an error of start_callback. *claims* has the facts of the claim, if any."""
         # The first two undo the claim.
         if isinstance(error, NumberInUseError):
             await self.tasks.change(self.attempts.postpone, row, FIRST_PAUSE)
         elif isinstance(error, InvalidArgumentError | BlockedNumberError):
             await self._refuse(row, error)
-        elif not is_claimed:  # The ledger cannot be used. The next read waits for it.
+        elif not claims:  # The ledger cannot be used. The next read waits for it.
             await asyncio.sleep(DATABASE_PAUSE)
         else:
             is_refused = self._is_refused(row, error)
             is_later = isinstance(error, NotPlacedError) and not is_refused
             pause = max(error.retry_after or 0.0, FIRST_PAUSE if is_later else 0.0)
             await self.tasks.change(self.attempts.note, _signature(error), pause)
-            await self.following.record(row.next_key, rejected=str(error) if is_refused else None)
-            if is_later and is_for_all(error):
+            is_foreign = is_of_gateway(error)
+            await self.following.record(
+                row.next_key,
+                rejected=str(error) if is_refused else None,
+                pause=_POISONED if is_foreign else 0.0,
+            )
+            # A gateway may reject one customer only, such as a word in the announcement.
+            is_repeated = is_foreign and claims[0].failures + 1 >= TROUBLE
+            if is_later and (is_for_all(error) or is_repeated):
                 raise error
 
     async def _refuse(self, row: Row, error: NotPlacedError) -> None:
@@ -252,6 +261,7 @@ class Run:
         return isinstance(error, BlockedNumberError) or (
             isinstance(error, RejectedError)
             and not is_for_all(error)
+            and not is_of_gateway(error)
             and error.http_status != TOO_MANY_REQUESTS
         )
 

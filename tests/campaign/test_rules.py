@@ -59,6 +59,7 @@ def row(**values: Any) -> Row:
         ({"in_progress": 4, "max_active": 5}, "start", "", math.inf),
         ({"in_progress": 5, "active": 1, "max_active": 5}, "wait", "", math.inf),
         ({"in_progress": 5, "max_active": 5}, "wait", NOT_SEEN, math.inf),
+        ({"row": None, "next_due": NOW - 9}, "wait", "", math.inf),
         ({"gap": 6.0, "last_start": NOW - 5}, "wait", "", NOW + 1),
         ({"gap": 6.0, "last_start": NOW - 6}, "start", "", math.inf),
         ({"gap": 6.0, "last_start": NOW + 3600}, "start", "", math.inf),  # as above

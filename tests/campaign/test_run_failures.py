@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
+from contextlib import nullcontext
+from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,6 +84,17 @@ def test_rejection_of_all_callbacks_ends_the_run_and_rejects_nobody(
     simulator.clear_faults()
     assert counts(run(simulator, sqlite)) == {"talked": 3}
     assert {entry.attempts for entry in Campaign(sqlite).entries()} == {1}
+
+
+def test_customer_whom_a_gateway_rejects_does_not_keep_others_waiting(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=TALK)
+    simulator.inject(faults.HttpError(400), on="init", number="+492214710002", times=None)
+    Campaign(sqlite).add(customers(30))
+    with pytest.raises(RejectedError):
+        run(simulator, sqlite, max_active=1)
+    campaign = Campaign(sqlite)
+    assert counts(campaign.summary()) == {"talked": 29, "waiting": 1}
+    assert [entry.key for entry in campaign.entries() if entry.error] == ["order-2"]
 
 
 def test_invalid_callback_config_id_ends_the_run_and_a_valid_one_resumes(
@@ -257,6 +272,50 @@ def test_callback_counts_as_in_progress_until_its_end_is_seen(
     ends = [entry.ended_at for entry in campaign.entries()]
     assert None not in ends[:2], "they were seen while others waited"
     assert ends[3] is None
+
+
+@pytest.mark.parametrize("status", [403, 404, 429, 503])
+def test_search_for_the_end_of_a_callback_is_slow_and_ends_with_a_run_that_cannot_work(
+    status: int, sqlite: Ledger
+) -> None:
+    simulator = Simulator(scenario=Scenario.answered(talking=600))
+    Campaign(sqlite).add(customers(2))
+    waits = count()
+
+    def break_status(reason: str) -> None:
+        if reason == "waiting for callbacks whose end was not seen":
+            simulator.clear_faults()
+            if next(waits) < 100:
+                simulator.inject(faults.HttpError(status), on="status", times=None)
+
+    with pytest.raises(StatusUnavailableError) if status in {403, 404} else nullcontext():
+        run(simulator, sqlite, max_active=1, end_timeout=60, on_wait=break_status)
+    times = [each.timestamp for each in simulator.requests if each.response.status == status]
+    # Each search repeats a failed request twice.
+    assert 1 <= len(times) <= 3 + 3 * (times[-1] - times[0]) / 30
+
+
+def test_data_of_a_callback_in_use_are_not_erased(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=Scenario.answered(talking=600))
+    campaign = Campaign(sqlite, clock=simulator.clock)
+    campaign.add(customers(1))
+    run(simulator, sqlite, end_timeout=60)
+    assert campaign.forget(older_than=timedelta(0)) == 0
+    assert next(campaign.entries()).number is not None
+    assert sqlite.entries()[0].number is not None
+
+
+def test_number_of_a_campaign_that_was_killed_is_free_after_the_longest_call(
+    sqlite: Ledger,
+) -> None:
+    simulator = Simulator(scenario=TALK)
+    killed = Campaign(sqlite, "killed", clock=simulator.clock)
+    killed.add(customers(1))
+    with pytest.raises(SystemExit):
+        run(simulator, sqlite, name="killed", on_update=lambda _: sys.exit())
+    Campaign(sqlite).add(customers(1))
+    assert counts(run(simulator, sqlite)) == {"talked": 1}
+    assert 4 * 3600 <= starts(simulator)[1] < 5 * 3600
 
 
 def test_customer_resolved_as_not_placed_is_called_again(sqlite: Ledger) -> None:
