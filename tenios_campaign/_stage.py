@@ -175,7 +175,7 @@ class Stage:
         values: dict[str, Any],
     ) -> bool:
         """Add the new customers, unless there are others after position *last*."""
-        lock(connection, ADDING)  # Runs need not wait.
+        lock(connection, ADDING)  # On PostgreSQL, runs need not wait.
         if self._last(connection) != last:
             return False
         named = {"campaign": self._store.name, "updated_at": self._store.database.now}

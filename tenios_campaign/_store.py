@@ -233,19 +233,22 @@ class Store:
         return self.database.run(lambda each: work(each, *arguments, **named))
 
     def forget(self, connection: sa.Connection, seconds: float) -> int:
-        """Erase personal data of customers that have not changed. Return their number."""
+        """
+        Erase personal data of customers that have not changed, unless their phones may be in use.
+        Return their number.
+        """
         before = self.database.now - seconds
         a = self.database.entries.c
         is_mine = sa.func.substr(a.key, 1, len(self.name) + 1) == f"{self.name}/"
         attempts = sa.update(self.database.entries).where(
-            is_mine, a.updated_at <= before, self.database.state != "dialling"
+            is_mine,
+            a.updated_at <= before,
+            self.database.state != "dialling",
+            self.database.busy_until <= self.database.now,
         )
         connection.execute(attempts.values(number=None, arguments=None, last_error=None))
-        active = (
-            sa.select(c.key)
-            .select_from(self.joined)
-            .where(c.campaign == self.name, self._state.in_(["ringing", "talking"]))
-        )
+        is_active = self._state.in_(["ringing", "talking"]) | (c.busy_until > self.now(connection))
+        active = sa.select(c.key).select_from(self.joined).where(c.campaign == self.name, is_active)
         is_old = (c.campaign == self.name) & (c.updated_at <= before) & c.number.is_not(None)
         is_old &= c.key.not_in(active.correlate(None).scalar_subquery())
         result = sa.case((is_waiting, "cancelled"), else_=c.result)

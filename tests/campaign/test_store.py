@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from attrs import evolve
 from support.campaigns import counts, customers, run
+from support.ledgers import expire
 from support.postgresql import new_database
 
 from tenios_campaign import Campaign, CampaignSummary, Customer, OpeningHours
@@ -322,6 +323,7 @@ def test_forget_erases_personal_data_also_in_the_ledger(ledger: Ledger) -> None:
     assert counts(run(simulator, ledger, max_active=1)) == {"talked": 1, "unknown": 1}
     campaign.add(customers(3))
     other.add(customers(1))
+    expire(ledger)
     assert campaign.forget(older_than=timedelta(days=1)) == 0
     assert campaign.forget(older_than=timedelta(0)) == 3
     assert [(entry.number, entry.cells) for entry in campaign.entries()] == [(None, None)] * 3
