@@ -414,6 +414,53 @@ def test_results_are_exported_to_a_named_pipe(offline: Folder) -> None:
         assert "key;number" in reader.read()
 
 
+def test_results_are_exported_to_a_pipe_of_the_shell(offline: Folder) -> None:
+    """Its path, such as /dev/stdout, is a link to a name that does not exist."""
+    offline("add", offline.file(TALK))
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as results:
+        result = offline("export", f"/dev/fd/{writer}", "--force")
+        os.close(writer)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "key;number" in results.read()
+
+
+def test_export_keeps_a_file_that_was_created_meanwhile(
+    offline: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline("add", offline.file(TALK))
+    path = offline.path / "results.csv"
+    monkeypatch.setattr(
+        "tenios_campaign._results.harmless", lambda text: path.write_text("other") and text
+    )
+    assert "Use --force to replace it." in offline("export", str(path)).stderr
+    assert path.read_text() == "other"
+
+
+def test_others_cannot_read_results_that_replace_a_private_file(
+    offline: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline("add", offline.file(TALK))
+    new, private = offline.path / "new.csv", offline.path / "private.csv"
+    private.touch(0o600)
+    modes: list[int] = []
+
+    def harmless(text: str) -> str:
+        modes.extend(each.stat().st_mode & 0o077 for each in offline.path.glob(".*"))
+        return text
+
+    monkeypatch.setattr("tenios_campaign._results.harmless", harmless)
+    umask = os.umask(0o022)
+    try:
+        assert [offline("export", str(each), "--force").returncode for each in (new, private)] == [
+            0, 0,
+        ]  # fmt: skip
+    finally:
+        os.umask(umask)
+    assert set(modes) == {0}
+    assert [each.stat().st_mode & 0o777 for each in (new, private)] == [0o644, 0o600]
+
+
 def test_pause_resume_cancel_and_forget(offline: Folder) -> None:
     offline("add", offline.file(TALK, DECLINE))
     assert offline("pause").stdout == "Paused. Callbacks in progress continue.\n"

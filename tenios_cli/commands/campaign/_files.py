@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from attrs import asdict
@@ -192,17 +191,18 @@ def export(run: Run, file: str, *, url: str, name: str, timezone: str | None, fo
     call_started and others.
     """
     encoding = "utf-8" if run.as_json else "utf-8-sig"  # Excel needs the byte order mark.
-    is_file = file != "-"
     with open_campaign(url, name) as opened:
         try:
-            written = _replaced(Path(file), encoding, force=force) if is_file else nullcontext()
-            with written as output:
-                target: Any = output or run.stdout.for_data()
+            with (
+                nullcontext(cast("TextIO", run.stdout.for_data()))
+                if file == "-"
+                else _replaced(Path(file), encoding, force=force)
+            ) as output:
                 if run.as_json:
                     lines = (json.dumps(entry_fields(each)) for each in opened.entries())
-                    target.writelines(f"{line}\n" for line in lines)
+                    output.writelines(f"{line}\n" for line in lines)
                 else:
-                    opened.export(target, zone=timezone)
+                    opened.export(output, zone=timezone)
         except FileExistsError:
             raise CommandError(f"{file} exists. Use --force to replace it.") from None
         except OSError as error:
@@ -214,16 +214,17 @@ def _replaced(path: Path, encoding: str, *, force: bool) -> Iterator[TextIO]:
     """Open a file that replaces *path* when it is complete."""
     if (exists := path.exists()) and not force:
         raise FileExistsError
+    if exists and not path.is_file():  # such as a pipe, whose link cannot be resolved
+        with path.open("w", encoding=encoding, newline="") as file:
+            yield file
+        return
     path = path.resolve()  # A link is kept.
-    is_device = exists and not path.is_file()
-    part = path if is_device else path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    # Nobody else can read the folder, or plant a link in it.
+    with tempfile.TemporaryDirectory(prefix=".tenios-", dir=path.parent) as folder:
+        part = Path(folder, path.name)
         with part.open("w", encoding=encoding, newline="") as file:
             yield file
-        if not is_device:
-            if exists:
-                shutil.copymode(path, part)
-            part.replace(path)
-    finally:
-        if not is_device:
-            part.unlink(missing_ok=True)
+        if not exists:
+            path.touch(exist_ok=force)  # Another process may have created it.
+        shutil.copymode(path, part)
+        part.replace(path)
