@@ -71,10 +71,12 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse empty arguments, such as those of shell variables that are not set."""
-        for before, each in pairwise(["", *args]):
-            if not each or re.fullmatch(r"--[\w-]+=", each):
-                name = (each or before).rstrip("=")
-                what = f"The value of {name}" if name.startswith("--") else "An argument"
+        # Completion must not fail.
+        for before, each in pairwise([] if ctx.resilient_parsing else ["", *args]):
+            if re.fullmatch(r"--[\w-]+=", each):
+                raise click.UsageError(f"The value of {each[:-1]} is empty.", ctx)
+            if not each:
+                what = f"The argument after {before}" if before.startswith("-") else "An argument"
                 raise click.UsageError(f"{what} is empty.", ctx)
         return super().parse_args(ctx, args)
 

@@ -213,11 +213,13 @@ def test_wrong_usage_is_explained(
     [
         (
             ["run", "--between", "", "--timezone", "Europe/Berlin"],
-            "The value of --between is empty.",
+            "The argument after --between is empty.",
         ),
         (["set", "--holidays="], "The value of --holidays is empty."),
-        (["add", __file__, "--column", ""], "The value of --column is empty."),
+        (["add", __file__, "--column", ""], "The argument after --column is empty."),
         (["cancel", ""], "An argument is empty."),
+        (["cancel", "--", ""], "The argument after -- is empty."),
+        (["run", "--yes", ""], "The argument after --yes is empty."),
     ],
 )
 def test_empty_argument_is_wrong_usage(arguments: list[str], message: str, offline: Folder) -> None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cli.command import ROOT, TENIOS, python
+from click.shell_completion import BashComplete
 
+from tenios_cli import main
 from tenios_cli._main import COMMANDS
 
 if TYPE_CHECKING:
@@ -109,3 +111,8 @@ def test_completion_does_not_import_the_client() -> None:
     names, imported = result.stdout.splitlines()
     assert names.split() == list(COMMANDS)
     assert imported == ""
+
+
+def test_empty_value_does_not_end_completion() -> None:
+    complete = BashComplete(main, {}, "tenios", "").get_completions
+    assert "--json" in [each.value for each in complete(["call", "--reason="], "--j")]
