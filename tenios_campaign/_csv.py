@@ -53,9 +53,10 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20
 _INVISIBLE = f"{string.whitespace}\xa0\xad\ufeff" + "".join(
     map(chr, (*range(0x2000, 0x2010), *range(0x2028, 0x202E), 0x202F, *range(0x205F, 0x2070)))
 )
-#: How spreadsheets and programs write large and whole numbers, and errors: 4,71E+11, 471.0, #REF!.
+#: How spreadsheets write large numbers, too wide numbers, and errors in English and German.
 _DAMAGED = re.compile(
-    r"\d+E[+-]\d+|\d+[.,]\d+E[+-]?\d+|\d+[.,]0+|#[^\W\d_][\w/]*[!?]|#N/A|#NV|##+|Err:\d+",
+    r"\d+E\+\d+|\d+[.,]\d+E[+-]?\d+|#{4,}|Err:\d{3}|#N/A|#NV|#NAME\?"
+    r"|#(REF|VALUE|DIV/0|NULL|NUM|SPILL|CALC|BEZUG|WERT|ZAHL|ÜBERLAUF)!",
     re.IGNORECASE,
 )
 #: The first bytes of .xlsx and .ods, and of .xls.
@@ -143,8 +144,8 @@ class CustomerFile:
         check_name(key, what=f"The key in column {column!r}", longest=MAX_KEY)
         if _DAMAGED.fullmatch(key):
             raise ValueError(
-                f"The key {key!r} in column {column!r} was changed by a spreadsheet. Format "
-                "the column as text, enter the keys again and save the file as CSV UTF-8."
+                f"The key {key!r} in column {column!r} looks as if a spreadsheet has changed it. "
+                "Format the column as text, enter the keys again and save the file as CSV UTF-8."
             )
         delay = given.get("delay", "0")
         if not (delay.isascii() and delay.isdecimal()):
