@@ -299,8 +299,8 @@ def _find(headers: list[str], named: Mapping[str, str]) -> tuple[dict[str, str],
             if each in wanted or (column not in named and _plain(each) in wanted)
         ]
         # "Number" beside "Phone" may be that of an order.
-        exact = [each for each in matches if each.lower() == column != "number"]
-        matches = exact or matches
+        if column != "number":
+            matches = [each for each in matches if each.lower() == column] or matches
         if len(matches) > 1:
             reason = (
                 f"Several columns may be the {column}: {', '.join(matches)}. Choose one, such as "
