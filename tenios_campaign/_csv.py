@@ -224,7 +224,8 @@ def read_customers(
 
     delimiters = [hint[1]] if hint else sorted(DELIMITERS, key=count, reverse=True)
     read = [_with_header(file, each, columns or {}) for each in delimiters]
-    return next((each for each in read if each.problem is None), read[0])
+    # Of files with a problem, one with several columns has the most likely delimiter.
+    return min(read, key=lambda each: (each.problem is not None, not each.headers[1:]))
 
 
 def _with_header(file: CustomerFile, delimiter: str, named: Mapping[str, str]) -> CustomerFile:

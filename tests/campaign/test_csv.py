@@ -253,6 +253,7 @@ def test_line_of_a_row_counts_line_breaks_in_cells(tmp_path: Path) -> None:
     [
         ("", "There is no key column in the first row (empty). Choose one, such as"),
         ("k,+492214710001\n", "There is no key column in the first row (k, +492214710001)."),
+        ('"Name\n(alle, auch alte)";Tel\n', "There is no key column in the first row (Name"),
         ("key;Name\n", "There is no number column in the first row (key, Name)."),
         ("key,number,number\n", "Several columns are named 'number'. Rename all but one."),
         ("key,number,Note,Note\n", "Several columns are named 'Note'. Rename all but one."),
