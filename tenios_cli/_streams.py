@@ -2,8 +2,8 @@
 Standard output and standard error of the commands.
 
 Writing never fails: after the start of a callback, a letter that the terminal cannot show, a full
-disk or a closed pipe must not hide its id or change the exit code. The text contains no control
-characters and no access key.
+disk or a closed pipe must not hide its id or change the exit code. The text contains no access key,
+and control characters only in drawings of rich and in data for a file or pipe.
 """
 
 from __future__ import annotations
