@@ -53,9 +53,10 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20
 _INVISIBLE = f"{string.whitespace}\xa0\xad\ufeff" + "".join(
     map(chr, (*range(0x2000, 0x2010), *range(0x2028, 0x202E), 0x202F, *range(0x205F, 0x2070)))
 )
-#: How spreadsheets write large numbers, too wide numbers, and errors in English and German.
+#: How spreadsheets and pandas write large, whole and too wide numbers, and errors in English and
+#: German.
 _DAMAGED = re.compile(
-    r"\d+E\+\d+|\d+[.,]\d+E[+-]?\d+|#{4,}|Err:\d{3}|#N/A|#NV|#NAME\?"
+    r"\d+E\+\d+|\d+[.,]\d+E[+-]?\d+|\d+[.,]0+|#{4,}|Err:\d{3}|#N/A|#NV|#NAME\?"
     r"|#(REF|VALUE|DIV/0|NULL|NUM|SPILL|CALC|BEZUG|WERT|ZAHL|ÜBERLAUF)!",
     re.IGNORECASE,
 )
