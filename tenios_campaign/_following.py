@@ -156,8 +156,10 @@ class Following:
             except StatusUnavailableError as error:
                 if is_for_all(error):
                     raise
-                pause = max(pause, error.retry_after or 0.0)
-                break
+                if error.retry_after:
+                    pause = max(pause, error.retry_after)
+                    break
+                continue
             if is_final(status):
                 await self.record(str(row.attempt_key), status=str(status))
         await self.tasks.clock.async_sleep(min(pause, LONGEST_RETRY_AFTER))

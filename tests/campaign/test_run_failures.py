@@ -295,6 +295,20 @@ def test_search_for_the_end_of_a_callback_is_slow_and_ends_with_a_run_that_canno
     assert 1 <= len(times) <= 3 + 3 * (times[-1] - times[0]) / 30
 
 
+def test_callback_without_a_status_does_not_hide_the_ends_of_others(sqlite: Ledger) -> None:
+    simulator = Simulator(scenario=Scenario.answered(talking=600))
+    Campaign(sqlite).add(customers(3))
+
+    def break_status(reason: str) -> None:
+        if reason == "waiting for callbacks whose end was not seen":
+            simulator.clear_faults()
+            first = simulator.callbacks[0].number
+            simulator.inject(faults.HttpError(503), on="status", number=first, times=None)
+
+    run(simulator, sqlite, max_active=2, end_timeout=60, on_wait=break_status)
+    assert starts(simulator)[2] < 3600
+
+
 def test_data_of_a_callback_in_use_are_not_erased(sqlite: Ledger) -> None:
     simulator = Simulator(scenario=Scenario.answered(talking=600))
     campaign = Campaign(sqlite, clock=simulator.clock)
