@@ -25,7 +25,7 @@ from ._threads import async_in_thread
 # httpcore imports it with the first request, which would block the event loop for 0.03 seconds. It
 # is private to anyio. If it moves, only that request is slower.
 with suppress(ImportError):
-    import anyio._backends._asyncio  # noqa: F401 - see above
+    import anyio._backends._asyncio  # noqa: F401 - imported only to load it
 # async only: end
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from ._exceptions import ConfigurationError
 from ._extras import requires_extra  # async only
 
 # Importing these at the first request would block the event loop for 0.1 seconds.  # async only
-from ._phone import _price, _reading  # noqa: F401 - see above # async only
+from ._phone import _price, _reading  # noqa: F401 - only to load them # async only
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

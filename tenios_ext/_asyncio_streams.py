@@ -72,7 +72,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if not self._buffer and not self._is_ended:
             self._has_news.clear()
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(timeout, self._has_news.set)  # type: ignore[arg-type] # never None here
+            timer = loop.call_later(timeout, self._has_news.set)  # type: ignore[arg-type] # _AsyncStream passes a limit
             try:
                 await self._has_news.wait()
             finally:

@@ -127,7 +127,7 @@ class Claim:
             is_in_progress = entry.state in {"dialling", "not_placed"}
             if not is_in_progress or running_time() >= give_up_at:
                 self._raise_unknown(entry)
-            threading.Event().wait(_WAIT_PAUSE)  # time.sleep() fails under libfaketime.
+            _sleep(_WAIT_PAUSE)
         return None
 
     def _claim(self) -> sa.Row[Any] | None:
@@ -242,7 +242,7 @@ class Claim:
             while running_time() < end:
                 if not threading.main_thread().is_alive():
                     return  # The program is ending. The outcome stays unknown.
-                threading.Event().wait(min(1.0, seconds))
+                _sleep(min(1.0, seconds))
             with self._lock:
                 if self._is_recorded(result):
                     return
@@ -288,6 +288,11 @@ def _checked_key(key: object, settings: Settings) -> str:
             f"{shown(key)}."
         )
     return key
+
+
+def _sleep(seconds: float) -> None:
+    """Sleep, also under libfaketime, where ``time.sleep()`` may raise OSError."""
+    threading.Event().wait(seconds)
 
 
 def _not_sent(reason: str | None) -> NotSentError:

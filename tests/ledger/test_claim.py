@@ -125,7 +125,7 @@ def test_key_that_was_used_with_other_arguments_is_refused(
 def test_concurrent_call_with_the_same_key_waits_for_the_callback(
     mode: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But not for ever."""
+    """The wait has a limit."""
     entry_of = Claim._entry
     arrived, go_on = threading.Event(), threading.Event()
 

@@ -131,7 +131,7 @@ def test_key_that_cannot_be_used_was_never_used(key: str, ledger: Ledger) -> Non
 def test_entry_of_no_key_is_not_that_of_another(sqlite_ledger: Ledger, tenios: FaultServer) -> None:
     start("sync", sqlite_ledger, tenios.url)
     with pytest.raises(TypeError, match="key must be a str, got NoneType"):
-        sqlite_ledger.get(None)  # type: ignore[arg-type] # the mistake
+        sqlite_ledger.get(None)  # type: ignore[arg-type] # what a caller may do by mistake
 
 
 def test_forgotten_key_may_dial_again_only_if_it_could_before(
